@@ -1,0 +1,3 @@
+//! Voice Campaigns.
+
+pub mod domain;
