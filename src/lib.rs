@@ -1,3 +1,5 @@
 //! Voice Campaigns.
 
+pub mod carrier;
+pub mod clock;
 pub mod domain;

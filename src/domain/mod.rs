@@ -1,7 +1,20 @@
 //! The rules, pure: no I/O, no async, no clock, no SQL. Time, randomness and rows come in as arguments,
 //! answers go out as values.
 
+pub mod budget;
+pub mod call;
+pub mod campaign;
+pub mod clock_guard;
+pub mod event;
+pub mod fields;
+pub mod gate;
+pub mod invalid;
+pub mod lead;
+pub mod money;
+pub mod outcome;
+pub mod pacing;
 pub mod phone;
+pub mod retry;
 pub mod schedule;
 pub mod script;
 

@@ -1,0 +1,103 @@
+//! The port to whoever places calls. Knows what a dial and a leg are, not why somebody is called or what is
+//! kept about it. Every driver passes the same conformance suite.
+
+pub mod simulator;
+
+use crate::domain::Instant;
+use crate::domain::call::{LegCommand, LegEvent};
+use crate::domain::phone::Phone;
+use chrono::TimeDelta;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What a carrier needs to know to place one call.
+#[derive(Clone, Debug)]
+pub struct DialRequest {
+    /// Our call; also the carrier's idempotency token.
+    pub call_id: i64,
+    /// Our lead, for the carrier's own books.
+    pub lead_id: i64,
+    /// The how-manieth dial of this lead.
+    pub attempt: i64,
+    /// The number.
+    pub phone: Phone,
+    /// Number to show; none leaves it to the trunk.
+    pub caller_id: Option<Phone>,
+    /// How long it may ring.
+    pub ring_timeout: TimeDelta,
+}
+
+/// How much a carrier takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Capacity {
+    /// Calls alive at one time.
+    pub channels: usize,
+    /// Dials per second; none for no limit.
+    pub calls_per_second: Option<f64>,
+}
+
+/// Places calls.
+pub trait Carrier: Send + Sync + 'static {
+    /// The word stored with every call; `simulator` tells that nobody's phone rang.
+    fn name(&self) -> &'static str;
+    /// How much it takes at the moment.
+    fn capacity(&self) -> Capacity;
+    /// Asks for one call. Never fails: a refusal arrives as `Ended` like every other end. Must not block.
+    fn dial(&self, request: DialRequest, events: LegEvents) -> Leg;
+}
+
+/// The live thing that a carrier gives us.
+pub struct Leg {
+    command: Box<dyn FnMut(LegCommand) + Send>,
+}
+
+impl Leg {
+    /// A leg that takes commands this way. The function must not block; after the end it ignores everything.
+    pub fn new(command: impl FnMut(LegCommand) + Send + 'static) -> Leg {
+        Leg { command: Box::new(command) }
+    }
+
+    /// Tells the leg what to do.
+    pub fn command(&mut self, command: LegCommand) {
+        (self.command)(command);
+    }
+}
+
+/// One report of one leg.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The call it belongs to.
+    pub call_id: i64,
+    /// When it happened.
+    pub at: Instant,
+    /// What happened.
+    pub event: LegEvent,
+}
+
+/// Where a leg reports to. All legs share one inbox, so that one loop sees everything in order.
+#[derive(Clone)]
+pub struct LegEvents {
+    call_id: i64,
+    inbox: mpsc::UnboundedSender<Report>,
+    sent: Arc<AtomicU32>,
+}
+
+/// A leg that reports more than this is broken or hostile; only its end is still taken. Together with the
+/// channels this bounds the inbox.
+const REPORTS_MAX: u32 = 1_000;
+
+impl LegEvents {
+    /// Reports of this call go to this inbox.
+    pub fn new(call_id: i64, inbox: mpsc::UnboundedSender<Report>) -> LegEvents {
+        LegEvents { call_id, inbox, sent: Arc::default() }
+    }
+
+    /// Reports what happened. Nobody listening any more is no error.
+    pub fn report(&self, at: Instant, event: LegEvent) {
+        let sent = self.sent.fetch_add(1, Ordering::Relaxed);
+        if sent < REPORTS_MAX || matches!(event, LegEvent::Ended(..)) {
+            let _ = self.inbox.send(Report { call_id: self.call_id, at, event });
+        }
+    }
+}

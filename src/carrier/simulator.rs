@@ -1,0 +1,1 @@
+//! The carrier that rings nobody.

@@ -1,0 +1,499 @@
+//! One dial: what the carrier reports, in whatever order, becomes commands to the leg and in the end one
+//! ending; then everything that must change because of it. Pure: the dialer feeds it events and time.
+//!
+//! ```text
+//!   Dialing ─ringing─► Ringing
+//!      └──────┬───────────┘
+//!   answered  │            ended / ring timeout
+//!             ▼                     │
+//!         Speaking ─machine─► LeavingMessage
+//!   heard out │    │ 9 or "never again"      │
+//!             ▼    ▼                         ▼
+//!        Listening ──key, silence──►  Ending(outcome) ──ended / nothing more──► Ended
+//! ```
+//! Every state takes `ended`; after `Ended` everything is ignored, so a call has exactly one ending.
+
+use super::Instant;
+use super::campaign::{Campaign, Totals};
+use super::money::Money;
+use super::outcome::{Category, Cause, Criteria, Outcome};
+use super::phone::Phone;
+use super::retry::{self, After};
+use super::{budget, lead::LeadStatus};
+use crate::words;
+use chrono::TimeDelta;
+
+/// What a carrier reports about a leg. May come late, twice or out of order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegEvent {
+    /// The phone rings.
+    Ringing,
+    /// Somebody or something picked up.
+    Answered,
+    /// A machine picked up, not a person.
+    MachineDetected,
+    /// The last [`LegCommand::Speak`] was heard to its end.
+    SpeechEnded,
+    /// A key was pressed: `0`–`9`, `*` or `#`.
+    Digit(char),
+    /// The person said that they do not want to be called again.
+    OptOutAsked,
+    /// The leg is over. The last event of a leg, however badly it behaves.
+    Ended(Cause, Option<String>),
+}
+
+/// What the dialer tells a leg to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegCommand {
+    /// Say this; `speech_ms` is the estimated length.
+    Speak {
+        /// What to say.
+        text: String,
+        /// Estimated length in milliseconds.
+        speech_ms: u64,
+    },
+    /// End the call.
+    HangUp,
+}
+
+words! {
+    /// How far a call has come, as stored.
+    pub enum CallState {
+        /// Given to the carrier, or about to be.
+        Placed = "placed",
+        /// Ringing.
+        Ringing = "ringing",
+        /// Picked up.
+        Answered = "answered",
+        /// Over.
+        Ended = "ended",
+    }
+}
+
+/// A call as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// Never reused.
+    pub id: i64,
+    /// Its campaign.
+    pub campaign_id: i64,
+    /// Its lead.
+    pub lead_id: i64,
+    /// The how-manieth dial of the lead, from 1.
+    pub attempt: i64,
+    /// The number dialed.
+    pub phone: Phone,
+    /// Which carrier placed it; `simulator` says that nobody's phone rang.
+    pub carrier: String,
+    /// How far it has come.
+    pub state: CallState,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Whether it met the success criteria; none until it has ended.
+    pub successful: Option<bool>,
+    /// A sentence about the end, where the outcome does not say it all.
+    pub detail: Option<String>,
+    /// When it was claimed, just before the carrier was asked.
+    pub placed_at: Instant,
+    /// When it was picked up.
+    pub answered_at: Option<Instant>,
+    /// When it was over.
+    pub ended_at: Option<Instant>,
+    /// What it costs when it is picked up, at the price it was placed at.
+    pub price: Money,
+    /// What it cost.
+    pub cost: Money,
+    /// Attempts that were allowed when it was placed.
+    pub max_attempts: i64,
+    /// Delay before another attempt, as it was when it was placed.
+    pub retry_delay: TimeDelta,
+    /// What was in force when it was placed, for whoever asks why it was allowed.
+    pub evidence: serde_json::Value,
+    /// What happened when: `[{"at","event"}]`.
+    pub timeline: serde_json::Value,
+}
+
+/// What a call needs to know to run by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The script, rendered.
+    pub script: String,
+    /// What to say when the main path cannot go on, rendered.
+    pub fallback: Option<String>,
+    /// What counts as a success.
+    pub criteria: Criteria,
+    /// How long the phone may ring.
+    pub ring_timeout: TimeDelta,
+    /// How long an answered call may last.
+    pub duration_max: TimeDelta,
+}
+
+/// Where a call is; see the drawing above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    Dialing,
+    Ringing,
+    Speaking,
+    Listening { until: Instant },
+    LastWords,
+    LeavingMessage,
+    Ending { outcome: Outcome, until: Instant },
+    Ended,
+}
+
+/// What the dialer must do after an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Tell the leg.
+    Command(LegCommand),
+    /// The call has come so far; write it down.
+    Progress(CallState),
+    /// The call is over; settle it.
+    Ended(Ending),
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// When it was picked up.
+    pub answered_at: Option<Instant>,
+    /// When it was over.
+    pub ended_at: Instant,
+    /// A sentence, where the outcome does not say it all.
+    pub detail: Option<String>,
+}
+
+/// A call while it is alive.
+#[derive(Clone, Debug)]
+pub struct LiveCall {
+    plan: Plan,
+    phase: Phase,
+    placed_at: Instant,
+    answered_at: Option<Instant>,
+    machine: bool,
+    script_heard: bool,
+    /// What was seen, for the timeline.
+    timeline: Vec<(Instant, String)>,
+}
+
+/// How long a person may think before pressing a key.
+const KEY_WAIT: TimeDelta = TimeDelta::seconds(8);
+/// How much later than the ring timeout we give up ourselves; the carrier normally does it before.
+const RING_GRACE: TimeDelta = TimeDelta::seconds(5);
+/// How long a carrier has to confirm a hang-up.
+const HANGUP_WAIT: TimeDelta = TimeDelta::seconds(10);
+/// A peer that presses keys for ever must not fill the memory.
+const TIMELINE_MAX: usize = 100;
+
+impl LiveCall {
+    /// A call that the carrier is about to be asked for.
+    pub fn new(plan: Plan, placed_at: Instant) -> LiveCall {
+        LiveCall {
+            plan,
+            phase: Phase::Dialing,
+            placed_at,
+            answered_at: None,
+            machine: false,
+            script_heard: false,
+            timeline: vec![(placed_at, "placed".into())],
+        }
+    }
+
+    /// When it must be looked at again even if the carrier says nothing.
+    pub fn deadline(&self) -> Instant {
+        match self.phase {
+            Phase::Dialing | Phase::Ringing => self.placed_at + self.plan.ring_timeout + RING_GRACE,
+            Phase::Listening { until } => until.min(self.duration_end()),
+            Phase::Speaking | Phase::LastWords | Phase::LeavingMessage => self.duration_end(),
+            Phase::Ending { until, .. } => until,
+            Phase::Ended => Instant::MAX_UTC,
+        }
+    }
+
+    /// Takes in what the carrier reported.
+    pub fn on(&mut self, event: LegEvent, at: Instant) -> Vec<Effect> {
+        if self.phase == Phase::Ended {
+            return Vec::new();
+        }
+        self.note(&event, at);
+        match event {
+            LegEvent::Ringing => self.ringing(),
+            LegEvent::Answered => self.answered(at),
+            LegEvent::MachineDetected => self.machine_detected(at),
+            LegEvent::SpeechEnded => self.speech_ended(at),
+            LegEvent::Digit(digit) => self.digit(digit, at),
+            LegEvent::OptOutAsked => self.end(Outcome::OptedOut, at),
+            LegEvent::Ended(cause, detail) => self.ended(cause, detail, at),
+        }
+    }
+
+    /// Takes in that time has passed; does nothing before [`Self::deadline`].
+    pub fn on_time(&mut self, now: Instant) -> Vec<Effect> {
+        if now < self.deadline() {
+            return Vec::new();
+        }
+        match self.phase.clone() {
+            Phase::Dialing | Phase::Ringing => self.end(Outcome::NoAnswer, now),
+            Phase::Listening { .. } if now < self.duration_end() => self.nothing_pressed(now),
+            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords => self.end(Outcome::NoInput, now),
+            Phase::LeavingMessage => self.end(Outcome::Voicemail, now),
+            Phase::Ending { outcome, .. } => self.give_up(outcome, now),
+            Phase::Ended => Vec::new(),
+        }
+    }
+
+    /// Takes the call back: hangs up, whatever it is doing.
+    pub fn cancel(&mut self, now: Instant) -> Vec<Effect> {
+        match self.phase {
+            Phase::Ending { .. } | Phase::Ended => Vec::new(),
+            Phase::Dialing
+            | Phase::Ringing
+            | Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::LeavingMessage => self.end(Outcome::Canceled, now),
+        }
+    }
+
+    /// What was seen so far, as stored in [`Call::timeline`].
+    pub fn timeline(&self) -> serde_json::Value {
+        let entry = |(at, event): &(Instant, String)| {
+            serde_json::json!({"at": super::schedule::format_instant(*at), "event": event})
+        };
+        self.timeline.iter().map(entry).collect()
+    }
+
+    fn duration_end(&self) -> Instant {
+        self.answered_at.unwrap_or(self.placed_at) + self.plan.duration_max
+    }
+
+    fn note(&mut self, event: &LegEvent, at: Instant) {
+        let text = match event {
+            LegEvent::Ringing => "ringing".to_owned(),
+            LegEvent::Answered => "answered".to_owned(),
+            LegEvent::MachineDetected => "machine detected".to_owned(),
+            LegEvent::SpeechEnded => "heard to the end".to_owned(),
+            LegEvent::Digit(digit) => format!("pressed {digit}"),
+            LegEvent::OptOutAsked => "asked not to be called again".to_owned(),
+            LegEvent::Ended(cause, _) => format!("ended: {cause}"),
+        };
+        if self.timeline.len() < TIMELINE_MAX {
+            self.timeline.push((at, text));
+        }
+    }
+
+    fn ringing(&mut self) -> Vec<Effect> {
+        if self.phase != Phase::Dialing {
+            return Vec::new();
+        }
+        self.phase = Phase::Ringing;
+        vec![Effect::Progress(CallState::Ringing)]
+    }
+
+    fn answered(&mut self, at: Instant) -> Vec<Effect> {
+        if self.answered_at.is_some() {
+            return Vec::new();
+        }
+        self.answered_at = Some(at);
+        let mut effects = vec![Effect::Progress(CallState::Answered)];
+        if matches!(self.phase, Phase::Dialing | Phase::Ringing) {
+            effects.extend(if self.machine {
+                self.talk_to_machine(at)
+            } else {
+                self.phase = Phase::Speaking;
+                vec![speak(&self.plan.script)]
+            });
+        }
+        effects
+    }
+
+    fn machine_detected(&mut self, at: Instant) -> Vec<Effect> {
+        let first = !std::mem::replace(&mut self.machine, true);
+        match self.phase {
+            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords if first => self.talk_to_machine(at),
+            Phase::Dialing
+            | Phase::Ringing
+            | Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::LeavingMessage
+            | Phase::Ending { .. }
+            | Phase::Ended => Vec::new(),
+        }
+    }
+
+    fn talk_to_machine(&mut self, at: Instant) -> Vec<Effect> {
+        match &self.plan.fallback {
+            Some(message) => {
+                let effects = vec![speak(message)];
+                self.phase = Phase::LeavingMessage;
+                effects
+            }
+            None => self.end(Outcome::Voicemail, at),
+        }
+    }
+
+    fn speech_ended(&mut self, at: Instant) -> Vec<Effect> {
+        match self.phase {
+            Phase::Speaking if self.plan.criteria == Criteria::Verdict => {
+                self.script_heard = true;
+                self.phase = Phase::Listening { until: at + KEY_WAIT };
+                Vec::new()
+            }
+            Phase::Speaking => self.end(Outcome::Success, at),
+            Phase::LastWords => self.end(Outcome::NoInput, at),
+            Phase::LeavingMessage => self.end(Outcome::MessageLeft, at),
+            Phase::Dialing | Phase::Ringing | Phase::Listening { .. } | Phase::Ending { .. } | Phase::Ended => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// `9` asks not to be called again, whatever the campaign; `1` is yes and `2` is no where a verdict is asked.
+    fn digit(&mut self, digit: char, at: Instant) -> Vec<Effect> {
+        let asks = self.plan.criteria == Criteria::Verdict;
+        let talking = matches!(self.phase, Phase::Speaking | Phase::Listening { .. } | Phase::LastWords);
+        match digit {
+            '9' => self.end(Outcome::OptedOut, at),
+            '1' if asks && talking => self.end(Outcome::Success, at),
+            '2' if asks && talking => self.end(Outcome::Declined, at),
+            _ => Vec::new(),
+        }
+    }
+
+    fn nothing_pressed(&mut self, at: Instant) -> Vec<Effect> {
+        match &self.plan.fallback {
+            Some(words) => {
+                let effects = vec![speak(words)];
+                self.phase = Phase::LastWords;
+                effects
+            }
+            None => self.end(Outcome::NoInput, at),
+        }
+    }
+
+    /// Hangs up with this outcome. A wish not to be called again overrides what was concluded before.
+    fn end(&mut self, outcome: Outcome, at: Instant) -> Vec<Effect> {
+        let until = at + HANGUP_WAIT;
+        match self.phase {
+            Phase::Ending { until, .. } => {
+                if outcome == Outcome::OptedOut {
+                    self.phase = Phase::Ending { outcome, until };
+                }
+                Vec::new()
+            }
+            Phase::Dialing
+            | Phase::Ringing
+            | Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::LeavingMessage => {
+                self.phase = Phase::Ending { outcome, until };
+                vec![Effect::Command(LegCommand::HangUp)]
+            }
+            Phase::Ended => Vec::new(),
+        }
+    }
+
+    fn ended(&mut self, cause: Cause, detail: Option<String>, at: Instant) -> Vec<Effect> {
+        let outcome = match self.phase {
+            Phase::Ending { outcome, .. } => outcome,
+            _ if self.answered_at.is_some() => match cause {
+                Cause::CarrierError => Outcome::CarrierError,
+                _ if self.machine => Outcome::Voicemail,
+                Cause::NoAnswer
+                | Cause::Busy
+                | Cause::Rejected
+                | Cause::InvalidNumber
+                | Cause::RemoteHangup
+                | Cause::LocalHangup => Outcome::HungUp,
+            },
+            _ => match cause {
+                Cause::NoAnswer | Cause::LocalHangup => Outcome::NoAnswer,
+                Cause::Busy => Outcome::Busy,
+                Cause::Rejected => Outcome::Rejected,
+                Cause::InvalidNumber => Outcome::InvalidNumber,
+                Cause::CarrierError => Outcome::CarrierError,
+                Cause::RemoteHangup => {
+                    // Only an answered call can be hung up; the report of the answer is late or lost.
+                    self.answered_at = Some(at);
+                    Outcome::HungUp
+                }
+            },
+        };
+        self.over(outcome, detail, at)
+    }
+
+    fn give_up(&mut self, outcome: Outcome, at: Instant) -> Vec<Effect> {
+        let detail = Some("The carrier never reported the end of this call".to_owned());
+        let seen = self.answered_at.is_some() || outcome != Outcome::NoAnswer;
+        self.over(if seen { outcome } else { Outcome::CarrierError }, detail, at)
+    }
+
+    fn over(&mut self, outcome: Outcome, detail: Option<String>, at: Instant) -> Vec<Effect> {
+        self.phase = Phase::Ended;
+        // A person or a machine is on the line in every outcome that counts as picked up.
+        let picked_up = outcome.category(false) == Category::Completed;
+        let answered_at = self.answered_at.or(picked_up.then_some(at));
+        vec![Effect::Ended(Ending { outcome, answered_at, ended_at: at, detail })]
+    }
+}
+
+fn speak(text: &str) -> Effect {
+    Effect::Command(LegCommand::Speak { text: text.to_owned(), speech_ms: super::script::speech_ms(text) })
+}
+
+/// Everything that must change because a call ended, in one value; the store writes it in one transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settlement {
+    /// How it ended.
+    pub ending: Ending,
+    /// Whether it met the success criteria.
+    pub successful: bool,
+    /// What it cost.
+    pub cost: Money,
+    /// The lead's future.
+    pub lead: After,
+    /// The campaign's sums afterwards.
+    pub totals: Totals,
+    /// Budget levels (percent) crossed by this call.
+    pub budget_levels: Vec<i64>,
+    /// No attempt of this lead will follow.
+    pub is_last_attempt: bool,
+}
+
+/// Decides what an ended call changes. `attempts` is the lead's count, this call included.
+pub fn settle(campaign: &Campaign, call: &Call, attempts: i64, ending: Ending) -> Settlement {
+    let settings = &campaign.settings;
+    let category = ending.outcome.category(ending.answered_at.is_some());
+    let successful = Criteria::of(&settings.success_criteria).met_by(ending.outcome);
+    let cost = if category == Category::Completed { call.price } else { Money::ZERO };
+    let max_attempts = settings.max_attempts_per_lead;
+    let delay = TimeDelta::minutes(settings.retry_delay_minutes).max(call.retry_delay);
+    let lead = retry::after(ending.outcome, attempts, max_attempts, ending.ended_at, delay);
+
+    let mut totals = campaign.totals.clone();
+    totals.in_progress_calls -= 1;
+    totals.reserved = totals.reserved - call.price;
+    totals.spent = totals.spent + cost;
+    match category {
+        Category::Completed => {
+            totals.completed_calls += 1;
+            totals.successful_calls += i64::from(successful);
+            totals.failed_calls += i64::from(!successful);
+            let talk = ending.answered_at.map_or(0, |at| (ending.ended_at - at).num_milliseconds());
+            totals.talk_ms += talk.max(0);
+        }
+        Category::Unanswered => totals.unanswered_calls += 1,
+        Category::Error => totals.error_calls += 1,
+    }
+    let threshold = settings.budget_alert_threshold;
+    let reached = budget::level_reached(totals.spent, settings.budget, threshold);
+    let budget_levels = budget::levels_crossed(totals.alerted_percent, reached, threshold);
+    totals.alerted_percent = totals.alerted_percent.max(reached);
+    totals.revision += 1;
+    let is_last_attempt = lead.status != LeadStatus::Scheduled;
+    Settlement { ending, successful, cost, lead, totals, budget_levels, is_last_attempt }
+}

@@ -1,0 +1,807 @@
+//! A campaign: the order to reach leads. What a new one or a change to one must look like, and which status
+//! may follow which. Knows the API's field names, not HTTP and not the store.
+
+use super::Instant;
+use super::fields::{self, Fields, Parsed};
+use super::invalid::{Invalid, Refused};
+use super::money::Money;
+use super::phone::Phone;
+use super::schedule::{self, CallingHours, DateOnly, Recurrence, Schedule, TimeOfDay, WorkingDays};
+use super::script::Template;
+use crate::words;
+use chrono_tz::Tz;
+use serde::Serialize;
+use serde_json::Value;
+
+words! {
+    /// Where a campaign is in its life.
+    ///
+    /// ```text
+    ///   draft ──► active ◄──► paused
+    ///     │        │  ▲         │
+    ///     │        ▼  │ reopen  │
+    ///     └────► completed ◄────┘
+    /// ```
+    pub enum Status {
+        /// Being prepared; nothing is dialed.
+        Draft = "draft",
+        /// Dialing whenever the hours and limits allow.
+        Active = "active",
+        /// Stopped for now, by a person or by the circuit breaker.
+        Paused = "paused",
+        /// Finished: every lead is done, the end date has passed, or a person said so.
+        Completed = "completed",
+    }
+}
+
+words! {
+    /// How much of a scarce line a campaign gets beside others: high to medium to low is 4 : 2 : 1.
+    pub enum Priority {
+        /// Weight 1.
+        Low = "low",
+        /// Weight 2.
+        Medium = "medium",
+        /// Weight 4.
+        High = "high",
+    }
+}
+
+words! {
+    /// Who calls whom. Only outbound campaigns dial.
+    pub enum CampaignType {
+        /// We call the leads.
+        Outbound = "outbound",
+        /// The leads call us; kept for the caller's books, never dialed.
+        Inbound = "inbound",
+    }
+}
+
+words! {
+    /// The voice's gender, where the voice offers a choice.
+    pub enum VoiceGender {
+        /// A male voice.
+        Male = "male",
+        /// A female voice.
+        Female = "female",
+        /// Neither.
+        Neutral = "neutral",
+    }
+}
+
+words! {
+    /// Whose clock the calling hours are read on.
+    pub enum LeadTimeZonePolicy {
+        /// The campaign's `time_zone`.
+        Campaign = "campaign",
+        /// Each lead's own; a lead whose zone is unknown is held.
+        Lead = "lead",
+    }
+}
+
+words! {
+    /// The facts that other systems can be told of.
+    pub enum EventType {
+        /// A call ended, however it ended.
+        CallCompleted = "call.completed",
+        /// The status changed, by a person or by itself.
+        StatusChanged = "campaign.status_changed",
+        /// The money spent crossed the alert threshold, or the whole budget.
+        BudgetThresholdReached = "campaign.budget_threshold_reached",
+        /// Something needs a person.
+        Error = "campaign.error",
+    }
+}
+
+impl Priority {
+    /// Share of scarce capacity, relative to the other campaigns.
+    pub fn weight(self) -> u64 {
+        match self {
+            Priority::Low => 1,
+            Priority::Medium => 2,
+            Priority::High => 4,
+        }
+    }
+}
+
+/// What a client may set; everything else about a campaign is a consequence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// 1–200 characters.
+    pub name: String,
+    /// Up to 5,000 characters.
+    pub description: Option<String>,
+    /// Share of scarce capacity.
+    pub priority: Priority,
+    /// Outbound or inbound.
+    pub campaign_type: CampaignType,
+    /// Dials per local calendar day of `time_zone`.
+    pub calls_per_day: i64,
+    /// Local times between which dialing may start.
+    pub hours: CallingHours,
+    /// The campaign's own clock.
+    pub time_zone: Tz,
+    /// Days on which a window of calling hours may begin.
+    pub working_days: WorkingDays,
+    /// Voice, as the synthesizer names it.
+    pub ai_voice_id: Option<String>,
+    /// BCP 47 language of the voice.
+    pub ai_voice_language: String,
+    /// Gender of the voice.
+    pub ai_voice_gender: Option<VoiceGender>,
+    /// What the agent is told about its job.
+    pub system_prompt: String,
+    /// What is said, with `{variables}`.
+    pub script_template: String,
+    /// What is said when the main path cannot go on; also the message left on an answering machine.
+    pub fallback_script: Option<String>,
+    /// Dials of one lead at most, 1–20.
+    pub max_attempts_per_lead: i64,
+    /// Minutes between the end of one attempt and the next.
+    pub retry_delay_minutes: i64,
+    /// Seconds after which an answered call is ended.
+    pub call_duration_limit: i64,
+    /// What counts as a success; see [`super::outcome::Criteria`].
+    pub success_criteria: String,
+    /// What a completed call costs.
+    pub cost_per_call: Money,
+    /// What may be spent in all; none means no limit.
+    pub budget: Option<Money>,
+    /// Percent of the budget at which an alert is sent.
+    pub budget_alert_threshold: i64,
+    /// Calls of this campaign alive at one time.
+    pub max_concurrent_calls: i64,
+    /// Seconds a phone may ring.
+    pub ring_timeout_seconds: i64,
+    /// Number shown to the lead; none leaves it to the trunk.
+    pub caller_id: Option<Phone>,
+    /// Whose clock the hours are read on.
+    pub lead_time_zone_policy: LeadTimeZonePolicy,
+    /// No dial before.
+    pub start_date: Option<Instant>,
+    /// No dial after, and the campaign completes.
+    pub end_date: Option<Instant>,
+    /// Limits the days further.
+    pub recurrence_rule: Option<Recurrence>,
+    /// The team's own plan, `YYYY-MM-DD`.
+    pub expected_completion_date: Option<chrono::NaiveDate>,
+    /// The caller's own reference.
+    pub owner_id: Option<i64>,
+    /// The caller's own references.
+    pub team_members: Vec<i64>,
+    /// The caller's own reference.
+    pub company_id: Option<i64>,
+    /// The caller's own labels.
+    pub tags: Vec<String>,
+    /// The caller's own notes.
+    pub notes: Option<String>,
+    /// Where events are sent.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// One place that is told of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// `https` or `http`, no user name in it.
+    pub url: String,
+    /// Which events; never empty.
+    pub events: Vec<EventType>,
+    /// `whsec_` and base64 of 24–64 bytes; none until the server has made one.
+    pub secret: Option<String>,
+    /// The caller's own words.
+    pub description: Option<String>,
+}
+
+/// Sums over a campaign's leads and calls, kept with every change and always equal to a recount.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Leads that were not deleted.
+    pub total_leads: i64,
+    /// Ended calls that somebody or something picked up.
+    pub completed_calls: i64,
+    /// Completed calls that met the success criteria.
+    pub successful_calls: i64,
+    /// Completed calls that did not.
+    pub failed_calls: i64,
+    /// Dials, alive or ended.
+    pub attempts: i64,
+    /// Ended calls nobody picked up.
+    pub unanswered_calls: i64,
+    /// Calls the carrier could not place, or whose end nobody saw.
+    pub error_calls: i64,
+    /// Calls alive now.
+    pub in_progress_calls: i64,
+    /// Milliseconds between answer and end, over completed calls.
+    pub talk_ms: i64,
+    /// Cost of the completed calls.
+    pub spent: Money,
+    /// Money set aside for the calls alive now.
+    pub reserved: Money,
+    /// Highest budget alert level (percent) already told; 0 for none.
+    pub alerted_percent: i64,
+    /// Events written so far.
+    pub sequence: i64,
+    /// Grows with every change of a number above.
+    pub revision: i64,
+}
+
+/// A campaign as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Campaign {
+    /// Never reused.
+    pub id: i64,
+    /// Present status.
+    pub status: Status,
+    /// Why the status is what it is, when it changed by itself: `carrier_down`, `leads_finished`, `end_date`.
+    pub status_reason: Option<String>,
+    /// What the client set.
+    pub settings: Settings,
+    /// What has happened.
+    pub totals: Totals,
+    /// Grows with every edit and status change, not with calls.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last edited or changed status.
+    pub updated_at: Instant,
+    /// When it was deleted; its records are kept hidden for the retention time.
+    pub deleted_at: Option<Instant>,
+}
+
+impl Campaign {
+    /// The calling hours with everything that limits their days.
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            hours: self.settings.hours,
+            working_days: self.settings.working_days,
+            start_at: self.settings.start_date,
+            end_at: self.settings.end_date,
+            recurrence: self.settings.recurrence_rule.clone(),
+            anchor: self.settings.start_date.unwrap_or(self.created_at),
+        }
+    }
+
+    /// Money that no call has spent or set aside; none without a budget.
+    pub fn unreserved_budget(&self) -> Option<Money> {
+        let budget = self.settings.budget?;
+        Some(budget.minus_or_zero(self.totals.spent + self.totals.reserved))
+    }
+}
+
+/// What a client sent for a new campaign or a change: the settings that would result, and the status asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Settings after the change.
+    pub settings: Settings,
+    /// Status asked for; none leaves it.
+    pub status: Option<Status>,
+}
+
+/// Fields that only the server sets; accepted in a change and ignored, so that GET, edit, PUT works.
+pub const READ_ONLY: [&str; 8] = [
+    "id",
+    "total_leads",
+    "completed_calls",
+    "successful_calls",
+    "failed_calls",
+    "created_at",
+    "updated_at",
+    "dialing",
+];
+
+const LONG_TEXT_MAX: usize = 20_000;
+const REFERENCE_MAX: i64 = 9_007_199_254_740_991; // what a JSON reader in a browser keeps exactly
+
+impl Request {
+    /// Reads the JSON body of a new campaign (`base` none) or of a change to one. All problems come at once.
+    pub fn read(body: Value, base: Option<&Settings>) -> Result<Request, Invalid> {
+        let mut f = Fields::of(body)?;
+        f.read_only(&READ_ONLY);
+        let is_change = base.is_some();
+        let d = Settings::defaults();
+        let b = base.cloned().unwrap_or_else(Settings::defaults);
+        let name = f.required("name", is_change.then_some(b.name), fields::text(200));
+        let status = match is_change {
+            false => f.required("status", None, some(fields::word)),
+            true => Some(f.optional("status", None, None, some(fields::word))),
+        };
+        let calls_per_day =
+            f.required("calls_per_day", is_change.then_some(b.calls_per_day), fields::integer(1, 1_000_000));
+        let start = f.required("calling_hours_start", is_change.then_some(b.hours.start), time_of_day);
+        let end = f.required("calling_hours_end", is_change.then_some(b.hours.end), time_of_day);
+        let hours = start.zip(end).and_then(|(start, end)| {
+            CallingHours::new(start, end).map_or_else(|message| f.problem("calling_hours_end", message), Some)
+        });
+        let system_prompt =
+            f.required("system_prompt", is_change.then_some(b.system_prompt), fields::text(LONG_TEXT_MAX));
+        let script_template = f.required("script_template", is_change.then_some(b.script_template), template);
+
+        let time_zone = f.optional("time_zone", b.time_zone, d.time_zone, zone);
+        let instant = |date_only| some(move |value: &Value| instant(value, time_zone, date_only));
+        let start_date =
+            f.optional("start_date", b.start_date, d.start_date, instant(DateOnly::StartOfDay));
+        let end_date = f.optional("end_date", b.end_date, d.end_date, instant(DateOnly::EndOfDay));
+        if let (Some(start), Some(end)) = (start_date, end_date)
+            && start >= end
+        {
+            f.problem::<()>("end_date", "must be after start_date");
+        }
+        let webhooks_before = b.webhooks.clone();
+        let settings = Settings {
+            name: name.unwrap_or(d.name),
+            description: f.optional("description", b.description, d.description, fields::optional_text(5_000)),
+            priority: f.optional("priority", b.priority, d.priority, fields::word),
+            campaign_type: f.optional("campaign_type", b.campaign_type, d.campaign_type, fields::word),
+            calls_per_day: calls_per_day.unwrap_or(d.calls_per_day),
+            hours: hours.unwrap_or(d.hours),
+            time_zone,
+            working_days: f.optional("working_days", b.working_days, d.working_days, working_days),
+            ai_voice_id: f.optional("ai_voice_id", b.ai_voice_id, d.ai_voice_id, fields::optional_text(200)),
+            ai_voice_language: f.optional(
+                "ai_voice_language",
+                b.ai_voice_language,
+                d.ai_voice_language,
+                language,
+            ),
+            ai_voice_gender: f.optional(
+                "ai_voice_gender",
+                b.ai_voice_gender,
+                d.ai_voice_gender,
+                some(fields::word),
+            ),
+            system_prompt: system_prompt.unwrap_or(d.system_prompt),
+            script_template: script_template.unwrap_or(d.script_template),
+            fallback_script: f.optional("fallback_script", b.fallback_script, d.fallback_script, |value| {
+                match fields::optional_text(LONG_TEXT_MAX)(value)? {
+                    None => Ok(None),
+                    Some(_) => template(value).map(Some),
+                }
+            }),
+            max_attempts_per_lead: f.optional(
+                "max_attempts_per_lead",
+                b.max_attempts_per_lead,
+                d.max_attempts_per_lead,
+                fields::integer(1, 20),
+            ),
+            retry_delay_minutes: f.optional(
+                "retry_delay_minutes",
+                b.retry_delay_minutes,
+                d.retry_delay_minutes,
+                fields::integer(1, 43_200),
+            ),
+            call_duration_limit: f.optional(
+                "call_duration_limit",
+                b.call_duration_limit,
+                d.call_duration_limit,
+                fields::integer(10, 14_400),
+            ),
+            success_criteria: f.optional(
+                "success_criteria",
+                b.success_criteria,
+                d.success_criteria,
+                fields::text(5_000),
+            ),
+            cost_per_call: f.optional("cost_per_call", b.cost_per_call, d.cost_per_call, Money::parse),
+            budget: f.optional("budget", b.budget, d.budget, some(Money::parse)),
+            budget_alert_threshold: f.optional(
+                "budget_alert_threshold",
+                b.budget_alert_threshold,
+                d.budget_alert_threshold,
+                fields::integer(1, 100),
+            ),
+            max_concurrent_calls: f.optional(
+                "max_concurrent_calls",
+                b.max_concurrent_calls,
+                d.max_concurrent_calls,
+                fields::integer(1, 1_000),
+            ),
+            ring_timeout_seconds: f.optional(
+                "ring_timeout_seconds",
+                b.ring_timeout_seconds,
+                d.ring_timeout_seconds,
+                fields::integer(15, 120),
+            ),
+            caller_id: f.optional("caller_id", b.caller_id, d.caller_id, some(caller_id)),
+            lead_time_zone_policy: f.optional(
+                "lead_time_zone_policy",
+                b.lead_time_zone_policy,
+                d.lead_time_zone_policy,
+                fields::word,
+            ),
+            start_date,
+            end_date,
+            recurrence_rule: f.optional("recurrence_rule", b.recurrence_rule, d.recurrence_rule, recurrence),
+            expected_completion_date: f.optional(
+                "expected_completion_date",
+                b.expected_completion_date,
+                d.expected_completion_date,
+                some(date),
+            ),
+            owner_id: f.optional("owner_id", b.owner_id, d.owner_id, some(reference)),
+            team_members: f.optional(
+                "team_members",
+                b.team_members,
+                d.team_members,
+                fields::array(1_000, reference),
+            ),
+            company_id: f.optional("company_id", b.company_id, d.company_id, some(reference)),
+            tags: f.optional("tags", b.tags, d.tags, fields::array(100, fields::text(100))),
+            notes: f.optional("notes", b.notes, d.notes, fields::optional_text(LONG_TEXT_MAX)),
+            webhooks: f.optional(
+                "webhooks",
+                b.webhooks,
+                d.webhooks,
+                fields::array(20, |value| webhook(value, &webhooks_before)),
+            ),
+        };
+        f.finish(status.map(|status| Request { settings, status }))
+    }
+}
+
+/// `call_completed`, the success criterion where none is given.
+pub const DEFAULT_CRITERIA: &str = "call_completed";
+
+impl Settings {
+    /// The documented defaults; the required fields are blank.
+    fn defaults() -> Settings {
+        Settings {
+            name: String::new(),
+            description: None,
+            priority: Priority::Medium,
+            campaign_type: CampaignType::Outbound,
+            calls_per_day: 1,
+            hours: CallingHours::default(),
+            time_zone: Tz::UTC,
+            working_days: WorkingDays::MONDAY_TO_FRIDAY,
+            ai_voice_id: None,
+            ai_voice_language: "en-US".into(),
+            ai_voice_gender: None,
+            system_prompt: String::new(),
+            script_template: String::new(),
+            fallback_script: None,
+            max_attempts_per_lead: 3,
+            retry_delay_minutes: 60,
+            call_duration_limit: 300,
+            success_criteria: DEFAULT_CRITERIA.into(),
+            cost_per_call: Money::ZERO,
+            budget: None,
+            budget_alert_threshold: 80,
+            max_concurrent_calls: 5,
+            ring_timeout_seconds: 30,
+            caller_id: None,
+            lead_time_zone_policy: LeadTimeZonePolicy::Campaign,
+            start_date: None,
+            end_date: None,
+            recurrence_rule: None,
+            expected_completion_date: None,
+            owner_id: None,
+            team_members: Vec::new(),
+            company_id: None,
+            tags: Vec::new(),
+            notes: None,
+            webhooks: Vec::new(),
+        }
+    }
+}
+
+fn some<T>(parse: impl Fn(&Value) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Option<T>> {
+    move |value| parse(value).map(Some)
+}
+
+fn time_of_day(value: &Value) -> Parsed<TimeOfDay> {
+    TimeOfDay::parse(fields::string(value)?)
+}
+
+fn template(value: &Value) -> Parsed<String> {
+    let text = fields::text(LONG_TEXT_MAX)(value)?;
+    Template::parse(&text).map_err(|problems| problems.join("; "))?;
+    Ok(text)
+}
+
+/// An IANA time zone name, exact spelling.
+pub fn zone(value: &Value) -> Parsed<Tz> {
+    let name = fields::string(value)?.trim();
+    name.parse().map_err(|_| {
+        let known = chrono_tz::TZ_VARIANTS.map(Tz::name);
+        match fields::nearest(name, &known) {
+            Some(near) => format!("unknown time zone `{}`; did you mean `{near}`?", fields::excerpt(name)),
+            None => format!("unknown time zone `{}`; use an IANA name such as `Europe/Berlin`", fields::excerpt(name)),
+        }
+    })
+}
+
+fn instant(value: &Value, zone: Tz, date_only: DateOnly) -> Parsed<Instant> {
+    schedule::parse_instant(fields::string(value)?, zone, date_only)
+}
+
+fn working_days(value: &Value) -> Parsed<WorkingDays> {
+    let days = fields::array(7 * 4, |day| WorkingDays::parse_day(fields::string(day)?))(value)?;
+    if days.is_empty() {
+        return Err("must name at least one day".into());
+    }
+    Ok(days.into_iter().collect())
+}
+
+/// A BCP 47 language tag by its shape (RFC 5646 section 2.1), such as `en-US`.
+pub fn language(value: &Value) -> Parsed<String> {
+    let tag = fields::string(value)?.trim();
+    let subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let primary = tag.split('-').next().unwrap_or_default();
+    let sound = (2..=8).contains(&primary.len()) && primary.bytes().all(|b| b.is_ascii_alphabetic());
+    if sound && tag.len() <= 35 && tag.split('-').all(subtag) {
+        Ok(tag.to_owned())
+    } else {
+        Err(format!("must be a BCP 47 language tag such as `en-US`; it is `{}`", fields::excerpt(tag)))
+    }
+}
+
+fn caller_id(value: &Value) -> Parsed<Phone> {
+    let text = fields::string(value)?.trim();
+    Phone::from_e164(text)
+        .ok_or_else(|| format!("must be an E.164 number such as `+12025550123`; it is `{}`", fields::excerpt(text)))
+}
+
+fn recurrence(value: &Value) -> Parsed<Option<Recurrence>> {
+    let text = fields::string(value)?.trim();
+    if text.is_empty() { Ok(None) } else { Recurrence::parse(text).map(Some) }
+}
+
+/// A date; an instant is accepted and its date taken.
+fn date(value: &Value) -> Parsed<chrono::NaiveDate> {
+    let text = fields::string(value)?.trim();
+    let day = text.split(['T', ' ']).next().unwrap_or_default();
+    chrono::NaiveDate::parse_from_str(day, "%Y-%m-%d")
+        .map_err(|_| format!("must be a date as YYYY-MM-DD; it is `{}`", fields::excerpt(text)))
+}
+
+fn reference(value: &Value) -> Parsed<i64> {
+    fields::integer(-REFERENCE_MAX, REFERENCE_MAX)(value)
+}
+
+/// Reads one webhook. Without a secret in the request, the one already kept for the same URL stays.
+fn webhook(value: &Value, before: &[Webhook]) -> Parsed<Webhook> {
+    let mut f = Fields::of(value.clone()).map_err(|invalid| invalid.to_string())?;
+    let url = f.required("url", None, webhook_url);
+    let events = f.optional("events", EventType::all().to_vec(), EventType::all().to_vec(), |value| {
+        let mut events = fields::array(EventType::all().len() * 4, fields::word)(value)?;
+        events.sort();
+        events.dedup();
+        if events.is_empty() { Err("must name at least one event".into()) } else { Ok(events) }
+    });
+    let kept = || before.iter().find(|old| Some(&old.url) == url.as_ref())?.secret.clone();
+    let secret = f.optional("secret", kept(), kept(), some(webhook_secret));
+    let description = f.optional("description", None, None, fields::optional_text(500));
+    f.finish(url.map(|url| Webhook { url, events, secret, description })).map_err(|invalid| invalid.to_string())
+}
+
+fn webhook_url(value: &Value) -> Parsed<String> {
+    let text = fields::text(2_000)(value)?;
+    let url = url::Url::parse(&text).map_err(|error| format!("is no URL: {error}"))?;
+    let sound = matches!(url.scheme(), "https" | "http") && url.has_host();
+    if !sound {
+        Err("must start with https:// or http:// and name a host".into())
+    } else if !url.username().is_empty() || url.password().is_some() {
+        Err("must not carry a user name or password".into())
+    } else {
+        Ok(text)
+    }
+}
+
+/// Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes.
+fn webhook_secret(value: &Value) -> Parsed<String> {
+    use base64::Engine;
+    let text = fields::string(value)?.trim();
+    let bytes = text
+        .strip_prefix("whsec_")
+        .and_then(|key| base64::engine::general_purpose::STANDARD.decode(key).ok())
+        .map(|key| key.len());
+    match bytes {
+        Some(24..=64) => Ok(text.to_owned()),
+        _ => Err("must be `whsec_` followed by base64 of 24 to 64 bytes".into()),
+    }
+}
+
+impl Status {
+    /// The statuses this one may change to.
+    pub fn next(self) -> &'static [Status] {
+        match self {
+            Status::Draft => &[Status::Active, Status::Completed],
+            Status::Active => &[Status::Paused, Status::Completed],
+            Status::Paused => &[Status::Active, Status::Completed],
+            Status::Completed => &[Status::Active],
+        }
+    }
+
+    /// Whether the status really changes; a change that is not allowed is refused with what is.
+    pub fn change_to(self, to: Status) -> Result<bool, Refused> {
+        if self == to {
+            return Ok(false);
+        }
+        if self.next().contains(&to) {
+            return Ok(true);
+        }
+        let allowed: Vec<String> = self.next().iter().map(|status| format!("`{status}`")).collect();
+        Err(Refused(format!(
+            "A campaign that is `{self}` cannot become `{to}`; it can become {}",
+            allowed.join(" or ")
+        )))
+    }
+}
+
+impl Serialize for Webhook {
+    /// As stored and shown; the secret is left out where it is none.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("url", &self.url)?;
+        map.serialize_entry("events", &self.events)?;
+        map.serialize_entry("description", &self.description)?;
+        if let Some(secret) = &self.secret {
+            map.serialize_entry("secret", secret)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn example() -> Value {
+        json!({
+            "name": "Customer Survey Campaign", "description": "Automated survey for customer satisfaction",
+            "status": "draft", "priority": "high", "calls_per_day": 50,
+            "calling_hours_start": "09:00:00", "calling_hours_end": "17:00:00",
+            "system_prompt": "You are a friendly customer service representative",
+            "script_template": "Hello {customer_name}, this is a survey call..."
+        })
+    }
+
+    fn problems(body: Value) -> Vec<(String, String)> {
+        let Err(Invalid(problems)) = Request::read(body, None) else { panic!("accepted") };
+        problems.into_iter().map(|problem| (problem.field, problem.message)).collect()
+    }
+
+    #[test]
+    fn the_published_example_is_a_campaign_with_the_documented_defaults() {
+        let request = Request::read(example(), None).unwrap();
+        assert_eq!(request.status, Some(Status::Draft));
+        let settings = request.settings;
+        assert_eq!((settings.priority, settings.calls_per_day), (Priority::High, 50));
+        assert_eq!((settings.max_attempts_per_lead, settings.retry_delay_minutes), (3, 60));
+        assert_eq!((settings.time_zone, settings.budget), (Tz::UTC, None));
+        assert_eq!(settings.working_days, WorkingDays::MONDAY_TO_FRIDAY);
+    }
+
+    #[test]
+    fn every_missing_null_or_blank_required_field_is_named() {
+        let fields: Vec<String> =
+            problems(json!({"name": "  ", "status": null})).into_iter().map(|(field, _)| field).collect();
+        assert_eq!(
+            fields,
+            [
+                "name",
+                "status",
+                "calls_per_day",
+                "calling_hours_start",
+                "calling_hours_end",
+                "system_prompt",
+                "script_template"
+            ]
+        );
+    }
+
+    #[test]
+    fn each_field_outside_its_rule_is_refused_by_name() {
+        for (field, value) in [
+            ("name", json!("x".repeat(201))),
+            ("description", json!("x".repeat(5_001))),
+            ("status", json!("running")),
+            ("priority", json!("urgent")),
+            ("campaign_type", json!("both")),
+            ("calls_per_day", json!(0)),
+            ("calls_per_day", json!(1_000_001)),
+            ("calls_per_day", json!("50")),
+            ("calls_per_day", json!(1.5)),
+            ("calling_hours_start", json!("9am")),
+            ("calling_hours_end", json!("09:00:00")),
+            ("time_zone", json!("Mars/Base")),
+            ("working_days", json!([])),
+            ("working_days", json!(["Funday"])),
+            ("working_days", json!("Monday")),
+            ("ai_voice_language", json!("english!")),
+            ("ai_voice_gender", json!("robot")),
+            ("script_template", json!("Hello {")),
+            ("fallback_script", json!("Hello {")),
+            ("max_attempts_per_lead", json!(21)),
+            ("retry_delay_minutes", json!(0)),
+            ("call_duration_limit", json!(9)),
+            ("cost_per_call", json!(-0.1)),
+            ("budget", json!(0.00001)),
+            ("budget_alert_threshold", json!(101)),
+            ("max_concurrent_calls", json!(1_001)),
+            ("ring_timeout_seconds", json!(14)),
+            ("caller_id", json!("5550123")),
+            ("lead_time_zone_policy", json!("server")),
+            ("start_date", json!("tomorrow")),
+            ("recurrence_rule", json!("FREQ=SOMETIMES")),
+            ("expected_completion_date", json!("soon")),
+            ("owner_id", json!("me")),
+            ("team_members", json!([1, "two"])),
+            ("tags", json!([1])),
+            ("webhooks", json!([{"url": "ftp://example.com"}])),
+            ("webhooks", json!([{"url": "https://example.com", "events": []}])),
+            ("webhooks", json!([{"url": "https://example.com", "secret": "short"}])),
+            ("webhooks", json!([{"url": "https://me:pw@example.com"}])),
+        ] {
+            let mut body = example();
+            body[field] = value.clone();
+            let found: Vec<String> = problems(body).into_iter().map(|(field, _)| field).collect();
+            assert_eq!(found, [field], "{value}");
+        }
+    }
+
+    #[test]
+    fn a_change_keeps_what_it_does_not_name_and_null_resets_what_may_be_left_out() {
+        let base = Request::read(example(), None).unwrap().settings;
+        let changed =
+            Request::read(json!({"calls_per_day": 9, "priority": null}), Some(&base)).unwrap().settings;
+        assert_eq!(changed, Settings { calls_per_day: 9, priority: Priority::Medium, ..base });
+    }
+
+    #[test]
+    fn rules_over_two_fields_are_checked_on_the_merged_result() {
+        let base = Request::read(example(), None).unwrap().settings;
+        let refused = Request::read(json!({"calling_hours_end": "09:00"}), Some(&base)).unwrap_err();
+        assert_eq!(refused.0[0].field, "calling_hours_end");
+        let mut body = example();
+        body["start_date"] = json!("2026-03-02");
+        body["end_date"] = json!("2026-03-01");
+        assert_eq!(problems(body)[0].0, "end_date");
+    }
+
+    #[test]
+    fn a_start_without_a_zone_is_read_in_the_campaigns_zone() {
+        let mut body = example();
+        body["time_zone"] = json!("America/New_York");
+        body["start_date"] = json!("2026-03-01 09:00:00");
+        let settings = Request::read(body, None).unwrap().settings;
+        assert_eq!(schedule::format_instant(settings.start_date.unwrap()), "2026-03-01T14:00:00Z");
+    }
+
+    #[test]
+    fn a_webhook_keeps_its_secret_when_the_whole_campaign_is_sent_back_without_it() {
+        let mut body = example();
+        let secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
+        body["webhooks"] = json!([{"url": "https://example.com/hook", "secret": secret}]);
+        let base = Request::read(body, None).unwrap().settings;
+        let back = json!({"webhooks": [{"url": "https://example.com/hook", "events": ["call.completed"]}]});
+        let changed = Request::read(back, Some(&base)).unwrap().settings;
+        assert_eq!(changed.webhooks[0].secret.as_deref(), Some(secret));
+        assert_eq!(changed.webhooks[0].events, [EventType::CallCompleted]);
+    }
+
+    #[test]
+    fn only_the_drawn_changes_of_status_are_allowed() {
+        use Status::*;
+        let allowed = [
+            (Draft, Active),
+            (Draft, Completed),
+            (Active, Paused),
+            (Active, Completed),
+            (Paused, Active),
+            (Paused, Completed),
+            (Completed, Active),
+        ];
+        for from in Status::all() {
+            for to in Status::all() {
+                let expected = if from == to { Some(false) } else { allowed.contains(&(*from, *to)).then_some(true) };
+                assert_eq!(from.change_to(*to).ok(), expected, "{from} to {to}");
+            }
+        }
+        assert_eq!(
+            Draft.change_to(Paused).unwrap_err().0,
+            "A campaign that is `draft` cannot become `paused`; it can become `active` or `completed`"
+        );
+    }
+}

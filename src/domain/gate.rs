@@ -1,0 +1,333 @@
+//! May this number be dialed now, and if not, why and until when? The same questions, in the same order,
+//! decide a dial, explain a lead and explain a campaign.
+//!
+//! Order: campaign state, lead state, do-not-call, script, zone, hours, daily limit, retry time, budget,
+//! campaign's lines. The carrier's channels and calls per second come after these, in the dialer.
+
+use super::Instant;
+use super::budget;
+use super::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
+use super::call::Plan;
+use super::lead::{Lead, LeadStatus};
+use super::outcome::Criteria;
+use super::schedule::{self, ClosedReason, Opening, Schedule};
+use super::script::Template;
+use crate::words;
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use serde::Serialize;
+
+words! {
+    /// Why nothing is dialed now.
+    pub enum HoldReason {
+        /// The campaign is still a draft.
+        Draft = "draft",
+        /// Somebody paused the campaign.
+        Paused = "paused",
+        /// The carrier failed too often and the campaign was paused.
+        CarrierDown = "carrier_down",
+        /// The campaign is completed.
+        Completed = "completed",
+        /// An inbound campaign never dials.
+        Inbound = "inbound",
+        /// The clock of this machine jumped; waits until it can be trusted.
+        ClockJumped = "clock_jumped",
+        /// There is nobody left to call.
+        NoLeads = "no_leads",
+        /// The lead is finished.
+        Finished = "finished",
+        /// A call to the lead is alive.
+        InProgress = "in_progress",
+        /// The number is on the do-not-call list.
+        DoNotCall = "do_not_call",
+        /// The script needs a value that the lead does not have.
+        MissingVariable = "missing_variable",
+        /// The hours are the lead's own and its time zone is unknown.
+        TimeZoneUnknown = "time_zone_unknown",
+        /// Before the start date.
+        NotStarted = "not_started",
+        /// After the end date, or the recurrence has no more days.
+        ScheduleEnded = "schedule_ended",
+        /// Outside the hours, the working days or the recurrence.
+        OutsideCallingHours = "outside_calling_hours",
+        /// The day's calls are used up.
+        DailyLimit = "daily_limit",
+        /// Waits for the next attempt.
+        RetryLater = "retry_later",
+        /// The rest of the budget does not pay for another call.
+        Budget = "budget",
+        /// As many calls are alive as the campaign or the carrier allows.
+        AllLinesBusy = "all_lines_busy",
+    }
+}
+
+/// A reason not to dial now, and until when it holds; `until` none when only a change removes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Which rule said no.
+    pub reason: HoldReason,
+    /// When it will be asked again.
+    pub until: Option<Instant>,
+    /// What exactly is missing, where the reason does not say it.
+    pub detail: Option<String>,
+}
+
+impl Hold {
+    /// A hold that nothing but a change removes.
+    pub fn standing(reason: HoldReason) -> Hold {
+        Hold { reason, until: None, detail: None }
+    }
+
+    fn until(reason: HoldReason, until: Instant) -> Hold {
+        Hold { reason, until: Some(until), detail: None }
+    }
+}
+
+impl Serialize for Hold {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("reason", &self.reason)?;
+        map.serialize_entry("until", &self.until.map(schedule::format_instant))?;
+        if let Some(detail) = &self.detail {
+            map.serialize_entry("detail", detail)?;
+        }
+        map.end()
+    }
+}
+
+/// A campaign as the gate sees it at one moment.
+pub struct Gate<'a> {
+    /// The campaign with its sums.
+    pub campaign: &'a Campaign,
+    /// Dials on the present local date.
+    pub dials_today: i64,
+    /// The moment.
+    pub now: Instant,
+    schedule: Schedule,
+    script: Option<Template>,
+    fallback: Option<Template>,
+}
+
+impl<'a> Gate<'a> {
+    /// Prepares to answer for one campaign at one moment.
+    pub fn new(campaign: &'a Campaign, dials_today: i64, now: Instant) -> Gate<'a> {
+        let settings = &campaign.settings;
+        Gate {
+            campaign,
+            dials_today,
+            now,
+            schedule: campaign.schedule(),
+            script: Template::parse(&settings.script_template).ok(),
+            fallback: settings.fallback_script.as_deref().and_then(|text| Template::parse(text).ok()),
+        }
+    }
+
+    /// Whether the campaign's own state lets it dial at all.
+    pub fn state(&self) -> Result<(), Hold> {
+        let standing = |reason| Err(Hold::standing(reason));
+        match self.campaign.status {
+            Status::Draft => standing(HoldReason::Draft),
+            Status::Paused if self.campaign.status_reason.as_deref() == Some("carrier_down") => {
+                standing(HoldReason::CarrierDown)
+            }
+            Status::Paused => standing(HoldReason::Paused),
+            Status::Completed => standing(HoldReason::Completed),
+            Status::Active if self.campaign.settings.campaign_type == CampaignType::Inbound => {
+                standing(HoldReason::Inbound)
+            }
+            Status::Active => Ok(()),
+        }
+    }
+
+    /// Whether the hours are open on this zone's clock.
+    pub fn hours(&self, zone: Tz) -> Result<(), Hold> {
+        match self.schedule.opening(self.now, zone) {
+            Opening::Open { .. } => Ok(()),
+            Opening::Closed { opens_at, reason } => Err(Hold {
+                reason: match (reason, opens_at) {
+                    (ClosedReason::BeforeStart, _) => HoldReason::NotStarted,
+                    (ClosedReason::AfterEnd, _) | (_, None) => HoldReason::ScheduleEnded,
+                    (ClosedReason::OutsideHours, _)
+                    | (ClosedReason::NotWorkingDay, _)
+                    | (ClosedReason::NotRecurrenceDay, _) => HoldReason::OutsideCallingHours,
+                },
+                until: opens_at,
+                detail: None,
+            }),
+        }
+    }
+
+    /// Whether the day still has calls left.
+    pub fn daily_limit(&self) -> Result<(), Hold> {
+        let settings = &self.campaign.settings;
+        if self.dials_today < settings.calls_per_day {
+            return Ok(());
+        }
+        let midnight = schedule::next_local_midnight(self.now, settings.time_zone);
+        Err(Hold::until(HoldReason::DailyLimit, midnight))
+    }
+
+    /// Whether the budget pays for one more call.
+    pub fn budget(&self) -> Result<(), Hold> {
+        let (settings, totals) = (&self.campaign.settings, &self.campaign.totals);
+        match budget::affords(settings.budget, totals.spent, totals.reserved, settings.cost_per_call) {
+            true => Ok(()),
+            false => Err(Hold::standing(HoldReason::Budget)),
+        }
+    }
+
+    /// Whether one more call of this campaign may be alive.
+    pub fn lines(&self) -> Result<(), Hold> {
+        match self.campaign.totals.in_progress_calls < self.campaign.settings.max_concurrent_calls {
+            true => Ok(()),
+            false => Err(Hold::standing(HoldReason::AllLinesBusy)),
+        }
+    }
+
+    /// Everything that does not depend on the lead; hours only where the campaign's clock counts.
+    pub fn campaign(&self) -> Result<(), Hold> {
+        self.state()?;
+        match self.campaign.settings.lead_time_zone_policy {
+            LeadTimeZonePolicy::Campaign => self.hours(self.campaign.settings.time_zone)?,
+            LeadTimeZonePolicy::Lead => self.dates()?,
+        }
+        self.daily_limit()?;
+        self.budget()?;
+        self.lines()
+    }
+
+    /// The zone on whose clock this lead's hours are read.
+    pub fn zone_of(&self, lead_zone: Option<Tz>) -> Result<Tz, Hold> {
+        match self.campaign.settings.lead_time_zone_policy {
+            LeadTimeZonePolicy::Campaign => Ok(self.campaign.settings.time_zone),
+            LeadTimeZonePolicy::Lead => lead_zone.ok_or(Hold::standing(HoldReason::TimeZoneUnknown)),
+        }
+    }
+
+    /// Asks everything about one lead, in the fixed order; the plan of the call where nothing objects.
+    pub fn lead(&self, lead: &Lead, is_on_do_not_call_list: bool) -> Result<Plan, Hold> {
+        self.state()?;
+        match lead.status {
+            LeadStatus::InProgress => return Err(Hold::standing(HoldReason::InProgress)),
+            LeadStatus::DoNotCall => return Err(Hold::standing(HoldReason::DoNotCall)),
+            LeadStatus::Completed | LeadStatus::Failed | LeadStatus::Canceled => {
+                return Err(Hold::standing(HoldReason::Finished));
+            }
+            LeadStatus::Pending | LeadStatus::Scheduled => {}
+        }
+        if is_on_do_not_call_list {
+            return Err(Hold::standing(HoldReason::DoNotCall));
+        }
+        let plan = self.plan(lead)?;
+        self.hours(self.zone_of(lead.about.time_zone)?)?;
+        self.daily_limit()?;
+        match lead.next_call_at {
+            Some(at) if at > self.now => return Err(Hold::until(HoldReason::RetryLater, at)),
+            Some(_) | None => {}
+        }
+        self.budget()?;
+        self.lines()?;
+        Ok(plan)
+    }
+
+    fn dates(&self) -> Result<(), Hold> {
+        let settings = &self.campaign.settings;
+        match (settings.start_date, settings.end_date) {
+            (Some(start), _) if self.now < start => Err(Hold::until(HoldReason::NotStarted, start)),
+            (_, Some(end)) if self.now >= end => Err(Hold::standing(HoldReason::ScheduleEnded)),
+            _ => Ok(()),
+        }
+    }
+
+    fn plan(&self, lead: &Lead) -> Result<Plan, Hold> {
+        let settings = &self.campaign.settings;
+        let render = |template: &Template| template.render(&|name| lead.about.value(name));
+        let missing = |names: Vec<String>| Hold {
+            reason: HoldReason::MissingVariable,
+            until: None,
+            detail: Some(names.join(", ")),
+        };
+        let script = match &self.script {
+            Some(template) => render(template).map_err(|problem| missing(problem.names))?,
+            None => return Err(missing(Vec::new())),
+        };
+        let fallback = self.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
+        Ok(Plan {
+            script,
+            fallback,
+            criteria: Criteria::of(&settings.success_criteria),
+            ring_timeout: TimeDelta::seconds(settings.ring_timeout_seconds),
+            duration_max: TimeDelta::seconds(settings.call_duration_limit),
+        })
+    }
+}
+
+/// What the campaign is doing, as its statistics show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Dialing {
+    /// Calling, waiting or stopped.
+    pub state: DialingState,
+    /// Why it is not calling.
+    pub reason: Option<HoldReason>,
+    /// Until when.
+    #[serde(serialize_with = "shown_instant")]
+    pub until: Option<Instant>,
+}
+
+fn shown_instant<S: serde::Serializer>(at: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(schedule::format_instant).serialize(serializer)
+}
+
+words! {
+    /// What a campaign is doing.
+    pub enum DialingState {
+        /// Calls are alive, or the next one is being placed.
+        Calling = "calling",
+        /// Will go on by itself.
+        Waiting = "waiting",
+        /// Will not go on before somebody changes something.
+        Stopped = "stopped",
+    }
+}
+
+/// What the queue of a campaign looks like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Leads that are not finished.
+    pub open_leads: i64,
+    /// When the first lead of the queue is due; none when the queue is empty.
+    pub first_due_at: Option<Instant>,
+    /// Why a lead was put aside, where one was.
+    pub held: Option<HoldReason>,
+}
+
+impl Gate<'_> {
+    /// What the campaign is doing and why, from its own state and that of its queue.
+    pub fn dialing(&self, queue: &Queue, clock_hold: Option<Hold>) -> Dialing {
+        let alive = self.campaign.totals.in_progress_calls > 0;
+        let shown = |state, hold: Hold| Dialing { state, reason: Some(hold.reason), until: hold.until };
+        if let Err(hold) = self.state() {
+            return shown(DialingState::Stopped, hold);
+        }
+        if alive {
+            return Dialing { state: DialingState::Calling, reason: None, until: None };
+        }
+        let waiting = |hold| shown(DialingState::Waiting, hold);
+        if let Some(hold) = clock_hold {
+            return waiting(hold);
+        }
+        if queue.open_leads == 0 {
+            return waiting(Hold::standing(HoldReason::NoLeads));
+        }
+        if let Err(hold) = self.campaign() {
+            return waiting(hold);
+        }
+        match (queue.first_due_at, queue.held) {
+            (Some(at), _) if at > self.now => waiting(Hold::until(HoldReason::RetryLater, at)),
+            (Some(_), _) => Dialing { state: DialingState::Calling, reason: None, until: None },
+            (None, Some(reason)) => waiting(Hold::standing(reason)),
+            (None, None) => waiting(Hold::standing(HoldReason::NoLeads)),
+        }
+    }
+}

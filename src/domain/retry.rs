@@ -1,0 +1,90 @@
+//! Again when? What an ended call leaves its lead with.
+
+use super::Instant;
+use super::lead::LeadStatus;
+use super::outcome::Outcome;
+use chrono::TimeDelta;
+
+/// What becomes of the lead after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct After {
+    /// The lead's next status.
+    pub status: LeadStatus,
+    /// When it may be dialed again; none when it is finished.
+    pub next_call_at: Option<Instant>,
+}
+
+/// Whether a call that ended so reached nobody, so that another try makes sense.
+fn worth_another_try(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Voicemail
+        | Outcome::NoAnswer
+        | Outcome::Busy
+        | Outcome::Rejected
+        | Outcome::CarrierError
+        | Outcome::Interrupted
+        | Outcome::Canceled => true,
+        Outcome::Success
+        | Outcome::Declined
+        | Outcome::Callback
+        | Outcome::OptedOut
+        | Outcome::MessageLeft
+        | Outcome::HungUp
+        | Outcome::NoInput
+        | Outcome::Transferred
+        | Outcome::InvalidNumber => false,
+    }
+}
+
+/// Decides the lead's future: a person who was reached is not called again, a number that does not exist has
+/// failed, and one that nobody picked up is tried again until `attempts` reaches `attempts_max`. The delay
+/// counts from the end of the call.
+pub fn after(outcome: Outcome, attempts: i64, attempts_max: i64, ended_at: Instant, delay: TimeDelta) -> After {
+    let finished = |status| After { status, next_call_at: None };
+    if outcome == Outcome::OptedOut {
+        return finished(LeadStatus::DoNotCall);
+    }
+    if outcome == Outcome::InvalidNumber {
+        return finished(LeadStatus::Failed);
+    }
+    match (worth_another_try(outcome), attempts < attempts_max) {
+        (false, _) => finished(LeadStatus::Completed),
+        (true, true) => After { status: LeadStatus::Scheduled, next_call_at: Some(ended_at + delay) },
+        (true, false) => finished(LeadStatus::Failed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fields::Words;
+
+    const ENDED_AT: Instant = Instant::UNIX_EPOCH;
+
+    fn after_one_of(attempts_max: i64, outcome: Outcome) -> After {
+        after(outcome, 1, attempts_max, ENDED_AT, TimeDelta::minutes(60))
+    }
+
+    #[test]
+    fn only_calls_that_reached_nobody_are_tried_again_and_only_after_the_delay() {
+        let again: Vec<&str> = Outcome::all()
+            .iter()
+            .filter(|outcome| after_one_of(3, **outcome).next_call_at == Some(ENDED_AT + TimeDelta::hours(1)))
+            .map(|outcome| outcome.word())
+            .collect();
+        let expected =
+            ["voicemail", "no_answer", "busy", "rejected", "carrier_error", "interrupted", "canceled"];
+        assert_eq!(again, expected);
+    }
+
+    #[test]
+    fn the_last_attempt_ends_the_lead() {
+        for outcome in Outcome::all() {
+            assert_eq!(after_one_of(1, *outcome).next_call_at, None, "{outcome}");
+        }
+        assert_eq!(after_one_of(1, Outcome::Busy).status, LeadStatus::Failed);
+        assert_eq!(after_one_of(1, Outcome::HungUp).status, LeadStatus::Completed);
+        assert_eq!(after_one_of(3, Outcome::OptedOut).status, LeadStatus::DoNotCall);
+        assert_eq!(after_one_of(3, Outcome::InvalidNumber).status, LeadStatus::Failed);
+    }
+}
