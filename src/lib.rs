@@ -2,4 +2,6 @@
 
 pub mod carrier;
 pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod token;
