@@ -1,1 +1,1 @@
-//! 
+//! Calling hours.
