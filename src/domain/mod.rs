@@ -2,6 +2,7 @@
 //! answers go out as values.
 
 pub mod phone;
+pub mod recurrence;
 pub mod schedule;
 pub mod script;
 
