@@ -780,7 +780,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 600, max_global_rejects: 100_000, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 250, max_global_rejects: 100_000, ..ProptestConfig::default() })]
 
         #[test]
         fn rules_name_the_same_days_as_the_rrule_crate_does(rule in rules(), into_2024 in 0u64..800) {
