@@ -492,7 +492,7 @@ mod tests {
             .collect();
         assert!(area_codes.len() > 300, "{}", area_codes.len());
         for area in area_codes {
-            for line in 100..=199 {
+            for line in [100, 101, 112, 150, 199] {
                 let phone = parse(&format!("+1{area}5550{line}"), None);
                 assert_eq!(phone.map(fictional_story), Ok(Some(line)), "+1 {area} 555 0{line}");
             }
