@@ -167,6 +167,9 @@ pub struct CallingHours {
 }
 
 impl CallingHours {
+    /// Nine to five.
+    pub const OFFICE: CallingHours = CallingHours { start: TimeOfDay(9 * 3_600), end: TimeOfDay(17 * 3_600) };
+
     /// Refuses hours that start when they end: nobody could say whether that is never or always.
     pub fn new(start: TimeOfDay, end: TimeOfDay) -> Result<CallingHours, String> {
         match start == end {
