@@ -18,7 +18,7 @@ use chrono::{
 use chrono_tz::Tz;
 
 use super::Instant;
-use super::recurrence::Recurrence;
+pub use super::recurrence::Recurrence;
 
 const DAY_S: u32 = 86_400;
 
@@ -1158,7 +1158,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(1500))]
+        #![proptest_config(ProptestConfig::with_cases(600))]
 
         #[test]
         fn an_answer_holds_until_the_instant_it_names_and_not_longer(
