@@ -4,4 +4,5 @@ pub mod carrier;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod store;
 pub mod token;

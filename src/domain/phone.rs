@@ -434,7 +434,7 @@ mod tests {
             ("hello", us(), NotANumber),
             ("1-800-FLOWERS", us(), NotANumber),
             ("+1 202\r\n555 0101", None, NotANumber),
-            ("+1 202\0555 0101", None, NotANumber),
+            ("+1 202\u{0}555 0101", None, NotANumber),
             ("+1 202\t555 0101", None, NotANumber),
             ("+12025550101@evil.example", None, NotANumber),
             ("<sip:+12025550101>", None, NotANumber),

@@ -18,7 +18,7 @@ use chrono::{
 use chrono_tz::Tz;
 
 use super::Instant;
-use super::recurrence::Recurrence;
+pub use super::recurrence::Recurrence;
 
 const DAY_S: u32 = 86_400;
 
@@ -167,6 +167,9 @@ pub struct CallingHours {
 }
 
 impl CallingHours {
+    /// Nine to five.
+    pub const OFFICE: CallingHours = CallingHours { start: TimeOfDay(9 * 3_600), end: TimeOfDay(17 * 3_600) };
+
     /// Refuses hours that start when they end: nobody could say whether that is never or always.
     pub fn new(start: TimeOfDay, end: TimeOfDay) -> Result<CallingHours, String> {
         match start == end {
@@ -1155,7 +1158,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(1500))]
+        #![proptest_config(ProptestConfig::with_cases(600))]
 
         #[test]
         fn an_answer_holds_until_the_instant_it_names_and_not_longer(

@@ -14,7 +14,8 @@ use crate::domain::lead::LeadStatus;
 use crate::domain::money::Money;
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
-use crate::domain::schedule::{self, CallingHours, Recurrence, TimeOfDay, WorkingDays};
+use crate::domain::recurrence::Recurrence;
+use crate::domain::schedule::{self, CallingHours, TimeOfDay, WorkingDays};
 use chrono::NaiveDate;
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 

@@ -204,11 +204,8 @@ fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreErro
             let hour = |index: usize| TimeOfDay::parse(evidence["calling_hours"][index].as_str()?).ok();
             let (start, end) = (hour(0)?.seconds(), hour(1)?.seconds());
             let end = if end == 86_399 { 86_400 } else { end };
-            let days: WorkingDays = evidence["working_days"]
-                .as_array()?
-                .iter()
-                .map(|day| WorkingDays::parse_day(day.as_str()?).ok())
-                .collect::<Option<_>>()?;
+            let names = evidence["working_days"].as_array()?.iter().filter_map(|day| day.as_str());
+            let days = WorkingDays::parse(names).ok()?;
             let (now, today) = (local.num_seconds_from_midnight(), local.weekday());
             let belongs_to = if start < end {
                 (start..end).contains(&now).then_some(today)
