@@ -305,7 +305,7 @@ fn the_walk_in_the_readme_ends_with_a_call() {
     let folder = Path::new(program.get_program()).parent().unwrap().to_str().unwrap();
     let mut command = Command::new(peer("bash"));
     command
-        .args(["-euo", "pipefail", "-c", &walk.replace("8000", &port)])
+        .args(["-euo", "pipefail", "-c", &format!("trap 'kill $(jobs -p)' EXIT\n{}", walk.replace("8000", &port))])
         .current_dir(place.path(""))
         .env("PATH", format!("{folder}:{}", std::env::var("PATH").unwrap()))
         .env("VC_PORT", &port);
