@@ -2,5 +2,6 @@
 
 pub mod carrier;
 pub mod clock;
+pub mod dialer;
 pub mod domain;
 pub mod store;
