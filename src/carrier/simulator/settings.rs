@@ -153,7 +153,8 @@ impl Settings {
             ("outcomes.invalid_number", invalid_number),
             ("outcomes.carrier_error", carrier_error),
         ])?;
-        let Persons { hears_out, hangs_up_early, presses_1, presses_2, asks_not_to_be_called_again } = self.persons;
+        let Persons { hears_out, hangs_up_early, presses_1, presses_2, asks_not_to_be_called_again } =
+            self.persons;
         check_shares(&[
             ("persons.hears_out", hears_out),
             ("persons.hangs_up_early", hangs_up_early),
