@@ -94,7 +94,7 @@ fn known_token(request: &Request<'_>) -> Result<Option<Token>, String> {
     let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
     let token = db.token_by_hash(&hash).map_err(|error| error.to_string())?;
     if let Some(token) = &token {
-        db.touch_token(token.id);
+        db.touch_token(token);
     }
     Ok(token)
 }

@@ -258,10 +258,10 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> ApiError {
         let cause = error.to_string();
         match error {
-            StoreError::Unavailable(..) | StoreError::Full(..) | StoreError::ReadOnly(..) => {
+            StoreError::Full | StoreError::ReadOnly | StoreError::Unavailable(_) | StoreError::Closed => {
                 ApiError::Unavailable { cause }
             }
-            _ => ApiError::Internal { cause },
+            StoreError::Failed(_) => ApiError::Internal { cause },
         }
     }
 }

@@ -100,6 +100,13 @@ impl IfMatch {
     }
 }
 
+/// Whether lines of `If-None-Match` name this tag of another kind of resource.
+pub fn names<'h>(mut lines: impl Iterator<Item = &'h str>, tag: &str) -> bool {
+    lines.any(|line| {
+        line.split(',').map(str::trim).any(|item| item == "*" || item.strip_prefix("W/").unwrap_or(item) == tag)
+    })
+}
+
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for IfNoneMatch {
     type Error = Infallible;
