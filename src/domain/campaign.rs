@@ -2,11 +2,12 @@
 //! may follow which. Knows the API's field names, not HTTP and not the store.
 
 use super::Instant;
-use super::fields::{self, Fields, Parsed};
+use super::fields::{self, Fields, Parsed, Words};
 use super::invalid::{Invalid, Refused};
 use super::money::Money;
 use super::phone::Phone;
-use super::schedule::{self, CallingHours, DateOnly, Recurrence, Schedule, TimeOfDay, WorkingDays};
+use super::recurrence::Recurrence;
+use super::schedule::{self, CallingHours, DateOnly, Schedule, TimeOfDay, WorkingDays};
 use super::script::Template;
 use crate::words;
 use chrono_tz::Tz;
@@ -449,7 +450,7 @@ impl Settings {
             priority: Priority::Medium,
             campaign_type: CampaignType::Outbound,
             calls_per_day: 1,
-            hours: CallingHours::default(),
+            hours: CallingHours::OFFICE,
             time_zone: Tz::UTC,
             working_days: WorkingDays::MONDAY_TO_FRIDAY,
             ai_voice_id: None,
@@ -514,11 +515,8 @@ fn instant(value: &Value, zone: Tz, date_only: DateOnly) -> Parsed<Instant> {
 }
 
 fn working_days(value: &Value) -> Parsed<WorkingDays> {
-    let days = fields::array(7 * 4, |day| WorkingDays::parse_day(fields::string(day)?))(value)?;
-    if days.is_empty() {
-        return Err("must name at least one day".into());
-    }
-    Ok(days.into_iter().collect())
+    let names = fields::array(50, |day| fields::string(day).map(str::to_owned))(value)?;
+    WorkingDays::parse(names.iter().map(String::as_str))
 }
 
 /// A BCP 47 language tag by its shape (RFC 5646 section 2.1), such as `en-US`.

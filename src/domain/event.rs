@@ -68,11 +68,11 @@ impl Event {
         }
     }
 
-    /// The money spent reached `percent` of the budget. `nth` tells crossings of one level apart.
-    pub fn budget_reached(campaign: &Campaign, percent: i64, spent: Money, nth: i64) -> Event {
+    /// The money spent reached `percent` of the budget. `cause` tells crossings of one level apart.
+    pub fn budget_reached(campaign: &Campaign, percent: i64, spent: Money, cause: &str) -> Event {
         Event {
             event_type: EventType::BudgetThresholdReached,
-            key: format!("budget:{}:{percent}:{nth}", campaign.id),
+            key: format!("budget:{}:{percent}:{cause}", campaign.id),
             data: json!({
                 "campaign": reference(campaign),
                 "budget": campaign.settings.budget,

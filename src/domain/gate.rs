@@ -16,6 +16,7 @@ use crate::words;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use serde::Serialize;
+use std::borrow::Cow;
 
 words! {
     /// Why nothing is dialed now.
@@ -242,7 +243,7 @@ impl<'a> Gate<'a> {
 
     fn plan(&self, lead: &Lead) -> Result<Plan, Hold> {
         let settings = &self.campaign.settings;
-        let render = |template: &Template| template.render(&|name| lead.about.value(name));
+        let render = |template: &Template| template.render(&|name| lead.about.value(name).map(Cow::Owned));
         let missing = |names: Vec<String>| Hold {
             reason: HoldReason::MissingVariable,
             until: None,

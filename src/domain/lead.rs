@@ -309,6 +309,15 @@ impl Columns {
         Ok(Columns(columns))
     }
 
+    /// Where the column of this name is.
+    pub fn position(&self, field: &str) -> Option<usize> {
+        self.0.iter().position(|column| match column {
+            Column::Known(known) => COLUMNS[*known] == field,
+            Column::Variable(name) => name == field,
+            Column::Unnamed => false,
+        })
+    }
+
     /// The number in a row's phone column.
     pub fn phone<'r>(
         &self,

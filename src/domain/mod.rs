@@ -14,6 +14,7 @@ pub mod money;
 pub mod outcome;
 pub mod pacing;
 pub mod phone;
+pub mod recurrence;
 pub mod retry;
 pub mod schedule;
 pub mod script;

@@ -1,1 +1,578 @@
-//! 
+//! Phone numbers: reads what people and spreadsheets write, keeps E.164, hides digits in logs.
+//!
+//! Knows how a number looks and whether a numbering plan contains it. Must not know whether we *may* dial it:
+//! do-not-call lists, allowed countries, premium prefixes and time zones are decided elsewhere.
+
+use std::fmt;
+
+use rlibphonenumber::{
+    NumberLengthType, PHONE_NUMBER_UTIL, ParseError, PhoneNumber, Region, ValidationError,
+};
+
+/// The shortest and the longest number we keep, in digits with the country code.
+const DIGITS_MIN: u32 = 8;
+const DIGITS_MAX: u32 = 15;
+
+/// A text may hold a few digits more than the number: an international prefix, or the `(0)` of `+44 (0)20 …`.
+const TYPED_DIGITS_MAX: usize = 24;
+
+/// An E.164 number, held as its digits: `+12025550101` is `12_025_550_101`.
+///
+/// `Display` writes the whole number, `Debug` hides the middle, so a number never reaches a log by accident.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Phone(u64);
+
+impl Phone {
+    /// Reads the form we store: `+`, then 8 to 15 digits, the first not 0. Asks no numbering plan.
+    pub fn from_e164(text: &str) -> Option<Phone> {
+        let digits = text.strip_prefix('+')?;
+        // `u64::from_str` would take a second `+`.
+        if digits.len() > DIGITS_MAX as usize || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        Phone::from_digits(digits.parse().ok()?).filter(|_| !digits.starts_with('0'))
+    }
+
+    /// The number without its `+`.
+    pub fn digits(self) -> u64 {
+        self.0
+    }
+
+    /// The opposite of [`Phone::digits`]; `None` unless there are 8 to 15 of them.
+    pub fn from_digits(digits: u64) -> Option<Phone> {
+        let smallest = 10_u64.pow(DIGITS_MIN - 1);
+        let past_largest = 10_u64.pow(DIGITS_MAX);
+        (smallest..past_largest).contains(&digits).then_some(Phone(digits))
+    }
+
+    /// `+1202***0101`: at most four leading digits and the last four, at least three hidden.
+    pub fn masked(self) -> String {
+        let length = self.0.ilog10() + 1;
+        let shown = (length - 7).min(4);
+        format!("+{}***{:04}", self.0 / 10_u64.pow(length - shown), self.0 % 10_000)
+    }
+}
+
+impl fmt::Display for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "+{}", self.0)
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+/// Why a text is no number we can dial. `Display` is a sentence that says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PhoneProblem {
+    /// Nothing but blanks.
+    Empty,
+    /// More digits than the country's numbers have.
+    TooLong,
+    /// Fewer digits than the country's numbers have; emergency and short numbers too.
+    TooShort,
+    /// A national form, and no default country to read it in.
+    NoCountry,
+    /// No country has this calling code.
+    UnknownCountry(u16),
+    /// Something else than digits and the usual punctuation.
+    NotANumber,
+    /// Looks like a number, but the country's plan has none like it, or it has an extension.
+    NotDialable,
+}
+
+impl fmt::Display for PhoneProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PhoneProblem::Empty => f.write_str("the phone number is empty: give one such as +12025550101"),
+            PhoneProblem::TooLong => {
+                f.write_str("the phone number has too many digits: give exactly one number")
+            }
+            PhoneProblem::TooShort => f.write_str(
+                "the phone number has too few digits: give all of it, with country and area code \
+                 (emergency and short numbers are never dialed)",
+            ),
+            PhoneProblem::NoCountry => f.write_str(
+                "the phone number has no country: start it with + and the country code, \
+                 or set a default country",
+            ),
+            PhoneProblem::UnknownCountry(code) => {
+                write!(f, "no country has the calling code +{code}: correct what follows the +")
+            }
+            PhoneProblem::NotANumber => f.write_str(
+                "this is no phone number: give digits, such as +12025550101, without letters or other signs",
+            ),
+            PhoneProblem::NotDialable => f.write_str(
+                "no such phone number exists, or it has an extension: check the digits \
+                 and leave an extension (x123) out",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for PhoneProblem {}
+
+/// The country whose national numbers a text may hold: ISO 3166-1 alpha-2, one that has a numbering plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Country(Region);
+
+impl Country {
+    /// Reads `US` or `us`; `None` for a code without a numbering plan.
+    pub fn parse(text: &str) -> Option<Country> {
+        let text = text.trim();
+        if text.len() != 2 || !text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            return None;
+        }
+        let region = text.to_ascii_uppercase().parse().ok()?;
+        // The enum has all 676 letter pairs, the metadata only those that exist.
+        PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|_| Country(region))
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_region_str().as_str())
+    }
+}
+
+/// Reads a number as people write it: `+1 (202) 555-0101`, `tel:+1-202-555-0101`, `'+12025550101`,
+/// full-width or Arabic digits, and with a default country its national form.
+///
+/// What comes out is digits only, so nothing else that was in the text survives.
+pub fn parse(text: &str, default_country: Option<Country>) -> Result<Phone, PhoneProblem> {
+    let mut typed = Typed::read(bare(text))?;
+    let region = match (typed.international(), default_country) {
+        (true, _) => None,
+        (false, Some(Country(region))) => Some(region),
+        (false, None) => {
+            typed.read_00_as_plus()?;
+            None
+        }
+    };
+    let number =
+        PHONE_NUMBER_UTIL.parse(typed.as_str(), region).map_err(|error| problem_of_parse(error, &typed))?;
+    if !number.is_valid() {
+        return Err(problem_of_validity(&number));
+    }
+    e164(&number)
+}
+
+/// `01xx` of `+1 NXX 555 01xx`, numbers kept for fiction: nobody has them, so rehearsals may dial them.
+pub fn fictional_story(phone: Phone) -> Option<u16> {
+    let national = phone.0.checked_sub(10_000_000_000).filter(|national| *national < 10_000_000_000)?;
+    let area = national / 10_000_000;
+    let exchange = national / 10_000 % 1000;
+    let line = u16::try_from(national % 10_000).ok()?;
+    (area >= 200 && exchange == 555 && (100..=199).contains(&line)).then_some(line)
+}
+
+/// Takes off what programs put around a number: blanks, `tel:`, and the `'` or `="…"` with which a
+/// spreadsheet is kept from calculating. Anything else stays and is refused later.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    let text = text.strip_prefix('\'').unwrap_or(text).trim_start();
+    let text = match text.strip_prefix('=') {
+        Some(formula) if formula.starts_with('+') => formula,
+        Some(formula) => formula.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text),
+        None => text,
+    };
+    match text.get(..4) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("tel:") => text[4..].trim(),
+        _ => text.trim(),
+    }
+}
+
+/// The digits of a text in ASCII, with `+` before them if it was there. On the stack: a big import reads a
+/// million of these.
+struct Typed {
+    bytes: [u8; TYPED_DIGITS_MAX + 1],
+    length: usize,
+}
+
+impl Typed {
+    fn read(text: &str) -> Result<Typed, PhoneProblem> {
+        let mut typed = Typed { bytes: [0; TYPED_DIGITS_MAX + 1], length: 0 };
+        let mut rest = text.chars();
+        while let Some(char) = rest.next() {
+            match Sign::of(char) {
+                Sign::Digit(digit) => typed.push(b'0' + digit)?,
+                Sign::Plus if typed.length == 0 => typed.push(b'+')?,
+                Sign::Filler => {}
+                Sign::Extension if typed.has_digits() && rest.as_str().contains(is_digit) => {
+                    return Err(PhoneProblem::NotDialable);
+                }
+                Sign::Plus | Sign::Extension | Sign::Other => return Err(PhoneProblem::NotANumber),
+            }
+        }
+        match typed.has_digits() {
+            true => Ok(typed),
+            false if text.is_empty() => Err(PhoneProblem::Empty),
+            false => Err(PhoneProblem::NotANumber),
+        }
+    }
+
+    fn push(&mut self, byte: u8) -> Result<(), PhoneProblem> {
+        *self.bytes.get_mut(self.length).ok_or(PhoneProblem::TooLong)? = byte;
+        self.length += 1;
+        Ok(())
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).expect("only + and ASCII digits are pushed")
+    }
+
+    fn international(&self) -> bool {
+        self.bytes[0] == b'+'
+    }
+
+    fn has_digits(&self) -> bool {
+        self.length > usize::from(self.international())
+    }
+
+    /// Without a country of our own, `00` can only be the international prefix most of the world dials.
+    fn read_00_as_plus(&mut self) -> Result<(), PhoneProblem> {
+        if self.as_str().starts_with("00") {
+            self.bytes.copy_within(1..self.length, 0);
+            self.bytes[0] = b'+';
+            self.length -= 1;
+            return Ok(());
+        }
+        match self.length {
+            ..7 => Err(PhoneProblem::TooShort),
+            7.. => Err(PhoneProblem::NoCountry),
+        }
+    }
+
+    /// The first three digits: no calling code is longer.
+    fn calling_code(&self) -> u16 {
+        let digits = self.as_str().trim_start_matches('+');
+        digits.get(..3).unwrap_or(digits).parse().unwrap_or_default()
+    }
+}
+
+/// What a character of a typed number means.
+enum Sign {
+    Digit(u8),
+    Plus,
+    /// Blanks, hyphens, dots, brackets, and the invisible marks that come along when copying.
+    Filler,
+    /// What may stand before an extension.
+    Extension,
+    Other,
+}
+
+impl Sign {
+    fn of(char: char) -> Sign {
+        match char {
+            '0'..='9' => Sign::Digit(char as u8 - b'0'),
+            '+' | '\u{FF0B}' => Sign::Plus,
+            ' ' | '-' | '.' | '(' | ')' | '/' | '[' | ']' => Sign::Filler,
+            // No-break and other wide or narrow spaces.
+            '\u{A0}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}' => Sign::Filler,
+            // Hyphens, dashes, minus; full-width hyphen, dot, brackets, slash; middle dot.
+            '\u{2010}'..='\u{2015}'
+            | '\u{2212}'
+            | '\u{FF0D}'
+            | '\u{FF0E}'
+            | '\u{FF08}'
+            | '\u{FF09}'
+            | '\u{FF0F}'
+            | '\u{B7}' => Sign::Filler,
+            // Zero width, direction marks, byte order mark, soft hyphen.
+            '\u{AD}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{FEFF}' => Sign::Filler,
+            'x' | 'X' | 'e' | 'E' | '#' | ';' | ',' => Sign::Extension,
+            _ => digit_of_another_script(char).map_or(Sign::Other, Sign::Digit),
+        }
+    }
+}
+
+fn is_digit(char: char) -> bool {
+    char.is_ascii_digit() || digit_of_another_script(char).is_some()
+}
+
+/// Unicode keeps each script's ten digits in a row; these are the zeros of the scripts in daily use.
+fn digit_of_another_script(char: char) -> Option<u8> {
+    const ZEROS: [u32; 20] = [
+        0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66,
+        0x0E50, 0x0ED0, 0x0F20, 0x1040, 0x17E0, 0x1810, 0x1946, 0xFF10,
+    ];
+    let code = u32::from(char);
+    let distance = ZEROS.iter().filter_map(|zero| code.checked_sub(*zero)).min()?;
+    u8::try_from(distance).ok().filter(|digit| *digit < 10)
+}
+
+fn problem_of_parse(error: ParseError, typed: &Typed) -> PhoneProblem {
+    match error {
+        ParseError::InvalidCountryCode => PhoneProblem::UnknownCountry(typed.calling_code()),
+        ParseError::NotANumber(_) | ParseError::TooShortAfterIdd | ParseError::TooShortNsn => {
+            PhoneProblem::TooShort // digits are all there is by now, so "no number" means too few of them
+        }
+        ParseError::TooLongNsn => PhoneProblem::TooLong,
+    }
+}
+
+fn problem_of_validity(number: &PhoneNumber) -> PhoneProblem {
+    match number.is_possible_with_reason() {
+        // Good only within its own town: the area code is missing.
+        Ok(NumberLengthType::IsPossibleLocalOnly) | Err(ValidationError::TooShort) => PhoneProblem::TooShort,
+        Err(ValidationError::TooLong) => PhoneProblem::TooLong,
+        Ok(NumberLengthType::IsPossible)
+        | Err(ValidationError::InvalidCountryCode | ValidationError::InvalidLength) => {
+            PhoneProblem::NotDialable
+        }
+    }
+}
+
+/// Puts country code, the zeros that belong to the number (Italy's `+39 06 …`) and the rest together.
+fn e164(number: &PhoneNumber) -> Result<Phone, PhoneProblem> {
+    let zeros = match number.italian_leading_zero() {
+        true => u32::try_from(number.number_of_leading_zeros()).unwrap_or_default(),
+        false => 0,
+    };
+    let length = number.national_number.checked_ilog10().map_or(1, |log| log + 1) + zeros;
+    let country_code = u64::try_from(number.country_code).unwrap_or_default();
+    let digits = 10_u64
+        .checked_pow(length)
+        .and_then(|shift| country_code.checked_mul(shift))
+        .and_then(|shifted| shifted.checked_add(number.national_number))
+        .ok_or(PhoneProblem::TooLong)?;
+    Phone::from_digits(digits).ok_or(match digits < 10_u64.pow(DIGITS_MIN - 1) {
+        true => PhoneProblem::TooShort,
+        false => PhoneProblem::TooLong,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rlibphonenumber::PhoneNumberType;
+
+    use super::*;
+
+    fn us() -> Option<Country> {
+        Country::parse("us")
+    }
+
+    fn read(text: &str, country: Option<Country>) -> Result<String, PhoneProblem> {
+        parse(text, country).map(|phone| phone.to_string())
+    }
+
+    #[test]
+    fn the_forms_people_write_are_the_same_number() {
+        for text in [
+            "+12025550101",
+            "+1 202 555 0101",
+            "+1 (202) 555-0101",
+            "+1-202-555-0101",
+            "+1.202.555.0101",
+            "+1/202/555/0101",
+            " +12025550101 ",
+            "+12025550101\r\n",
+            "+1\u{A0}202\u{202F}555\u{2011}0101",
+            "\u{202A}+1 202 555 0101\u{202C}",
+            "\u{FEFF}+12025550101",
+            "tel:+1-202-555-0101",
+            "TEL:+12025550101",
+            "0012025550101",
+            "00 1 202 555 0101",
+            "'+12025550101",
+            "=\"+12025550101\"",
+            "=+12025550101",
+            "'=\"+1 202 555 0101\"",
+            "＋１２０２５５５０１０１",
+            "+١٢٠٢٥٥٥٠١٠١",
+            "+۱۲۰۲۵۵۵۰۱۰۱",
+            "+१२०२५५५०१०१",
+        ] {
+            assert_eq!(read(text, None).as_deref(), Ok("+12025550101"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_national_form_is_read_in_the_default_country() {
+        for (text, country, expected) in [
+            ("2025550101", "US", "+12025550101"),
+            ("(202) 555-0101", "us", "+12025550101"),
+            ("12025550101", "US", "+12025550101"),
+            ("011 49 30 901820", "US", "+4930901820"),
+            ("030 901820", "DE", "+4930901820"),
+            ("0049 30 901820", "DE", "+4930901820"),
+            ("020 7946 0018", "GB", "+442079460018"),
+            ("06 698 12345", "IT", "+390669812345"),
+            ("+1 202 555 0101", "DE", "+12025550101"),
+        ] {
+            assert_eq!(read(text, Country::parse(country)).as_deref(), Ok(expected), "{text:?} in {country}");
+        }
+    }
+
+    #[test]
+    fn a_trunk_zero_in_brackets_is_left_out_and_an_italian_zero_kept() {
+        assert_eq!(read("+44 (0)20 7946 0018", None).as_deref(), Ok("+442079460018"));
+        assert_eq!(read("+49 (0) 30 901820", None).as_deref(), Ok("+4930901820"));
+        assert_eq!(read("+39 06 69812345", None).as_deref(), Ok("+390669812345"));
+    }
+
+    #[test]
+    fn what_cannot_be_dialed_is_refused_with_its_reason() {
+        use PhoneProblem::*;
+        for (text, country, expected) in [
+            ("", None, Empty),
+            (" \t\u{A0}", None, Empty),
+            ("'", None, Empty),
+            ("tel:", None, Empty),
+            ("+", None, NotANumber),
+            ("-", None, NotANumber),
+            ("n/a", None, NotANumber),
+            ("hello", us(), NotANumber),
+            ("1-800-FLOWERS", us(), NotANumber),
+            ("+1 202\r\n555 0101", None, NotANumber),
+            ("+1 202\u{0}555 0101", None, NotANumber),
+            ("+1 202\t555 0101", None, NotANumber),
+            ("+12025550101@evil.example", None, NotANumber),
+            ("<sip:+12025550101>", None, NotANumber),
+            ("+12025550101 +12025550102", None, NotANumber),
+            ("=1+2", None, NotANumber),
+            ("=SUM(A1)", None, NotANumber),
+            ("=\"+12025550101", None, NotANumber),
+            ("*672025550101", us(), NotANumber),
+            ("+12025550101x123", None, NotDialable),
+            ("+1 202 555 0101 ext. 5", None, NotDialable),
+            ("tel:+12025550101;ext=5", None, NotDialable),
+            ("+12025550101,,5", None, NotDialable),
+            ("+12025550101#5", None, NotDialable),
+            ("1.20256E+10", us(), NotDialable),
+            ("2025550101", None, NoCountry),
+            ("12025550101", None, NoCountry),
+            ("911", None, TooShort),
+            ("911", us(), TooShort),
+            ("112", Country::parse("DE"), TooShort),
+            ("999", Country::parse("GB"), TooShort),
+            ("555-0101", us(), TooShort),
+            ("+1911", None, TooShort),
+            ("+1 202 555 010", None, TooShort),
+            ("+1 202 555 01011", None, TooLong),
+            ("1234567890123456789012345678901234567890", None, TooLong),
+            ("+1 111 555 0101", None, NotDialable),
+            ("+1 202 155 0101", None, NotDialable),
+            ("+999 123 456 789", None, UnknownCountry(999)),
+            ("+0123456789", None, UnknownCountry(12)),
+        ] {
+            assert_eq!(parse(text, country), Err(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_problem_is_a_sentence_that_says_what_to_do() {
+        use PhoneProblem::*;
+        for problem in [Empty, TooLong, TooShort, NoCountry, UnknownCountry(999), NotANumber, NotDialable] {
+            let sentence = problem.to_string();
+            assert!(sentence.contains(": ") && !sentence.contains("  "), "{sentence}");
+        }
+    }
+
+    /// All area codes of the United States are those whose ordinary numbers the plan holds and places there.
+    #[test]
+    fn numbers_kept_for_fiction_are_accepted_in_every_us_area_code() {
+        let number = |area: u64, rest: u64| PhoneNumber {
+            country_code: 1,
+            national_number: area * 10_000_000 + rest,
+            ..PhoneNumber::default()
+        };
+        let area_codes: Vec<u64> = (200..1000)
+            .filter(|area| number(*area, 234_5678).get_region_code() == Some(Region::US))
+            .filter(|area| number(*area, 234_5678).get_type() == PhoneNumberType::FixedLineOrMobile)
+            .collect();
+        assert!(area_codes.len() > 300, "{}", area_codes.len());
+        for area in area_codes {
+            for line in [100, 101, 112, 150, 199] {
+                let phone = parse(&format!("+1{area}5550{line}"), None);
+                assert_eq!(phone.map(fictional_story), Ok(Some(line)), "+1 {area} 555 0{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_lines_0100_to_0199_of_exchange_555_are_fiction() {
+        for text in
+            ["+12025550099", "+12025550200", "+12025560101", "+442025550101", "+4930901820", "+11025550101"]
+        {
+            let phone = Phone::from_e164(text).unwrap();
+            assert_eq!(fictional_story(phone), None, "{text}");
+        }
+        assert_eq!(fictional_story(Phone::from_e164("+13125550112").unwrap()), Some(112));
+    }
+
+    #[test]
+    fn the_stored_form_is_read_strictly() {
+        assert_eq!(Phone::from_e164("+12025550101").map(Phone::digits), Some(12_025_550_101));
+        for text in [
+            "",
+            "+",
+            "12025550101",
+            "++2025550101",
+            "+1 2025550101",
+            "+1202555010x",
+            "+0123456789",
+            "+1234567",
+            "+1234567890123456",
+            "+１２０２５５５０１０１",
+            "+12025550101\n",
+        ] {
+            assert_eq!(Phone::from_e164(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn debug_hides_the_middle_and_display_shows_all() {
+        for (text, masked) in [
+            ("+15551231234", "+1555***1234"),
+            ("+12025550101", "+1202***0101"),
+            ("+4930901820", "+493***1820"),
+            ("+12345678", "+1***5678"),
+            ("+123456789012345", "+1234***2345"),
+        ] {
+            let phone = Phone::from_e164(text).unwrap();
+            assert_eq!(format!("{phone:?}"), masked);
+            assert_eq!(phone.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_country_is_two_letters_with_a_numbering_plan() {
+        for text in ["us", "US", " De ", "GB", "TR"] {
+            assert!(Country::parse(text).is_some(), "{text}");
+        }
+        for text in ["", "U", "USA", "ZZ", "QQ", "1", "001", "ÜS", "世"] {
+            assert!(Country::parse(text).is_none(), "{text}");
+        }
+        assert_eq!(us().unwrap().to_string(), "US");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered_and_an_accepted_number_reads_back(text in "\\PC*|[-+0-9 ().x'=\"]{0,30}") {
+            for country in [None, us()] {
+                if let Ok(phone) = parse(&text, country) {
+                    prop_assert_eq!(Phone::from_e164(&phone.to_string()), Some(phone));
+                    prop_assert_eq!(Phone::from_digits(phone.digits()), Some(phone));
+                    prop_assert_eq!(parse(&phone.to_string(), None), Ok(phone));
+                }
+            }
+        }
+
+        #[test]
+        fn a_mask_never_shows_more_than_eight_digits_and_always_hides_three(digits in 10_000_000u64..1_000_000_000_000_000) {
+            let phone = Phone::from_digits(digits).unwrap();
+            let shown = phone.masked().bytes().filter(u8::is_ascii_digit).count();
+            prop_assert!(shown <= 8 && shown + 3 <= digits.to_string().len());
+        }
+    }
+}

@@ -1,0 +1,214 @@
+-- What a fresh database gets, and what every migrated one equals. Instants are integer milliseconds UTC,
+-- money is integer ten-thousandths of the campaign's currency unit, enums are words under a CHECK.
+
+-- Facts about this file: instance_id, created_at, last_seen_at.
+CREATE TABLE facts (
+  name  TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tokens (
+  id           INTEGER PRIMARY KEY AUTOINCREMENT,
+  name         TEXT NOT NULL,
+  scope        TEXT NOT NULL CHECK (scope IN ('read', 'write', 'admin')),
+  hash         BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),  -- SHA-256 of the token; the token itself is never kept
+  created_at   INTEGER NOT NULL,
+  last_used_at INTEGER,
+  revoked_at   INTEGER
+) STRICT;
+
+-- Answers to POSTs with an Idempotency-Key, kept for 24 hours.
+CREATE TABLE replies (
+  token_id     INTEGER NOT NULL REFERENCES tokens (id),
+  key          TEXT NOT NULL,
+  request_hash BLOB NOT NULL CHECK (length(request_hash) = 32),
+  status       INTEGER NOT NULL,
+  location     TEXT,
+  body         TEXT NOT NULL,
+  created_at   INTEGER NOT NULL,
+  PRIMARY KEY (token_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX replies_by_age ON replies (created_at);
+
+-- What the client set, and the status. What calls change is in campaign_totals, so that a call does not
+-- rewrite the scripts.
+CREATE TABLE campaigns (
+  id                       INTEGER PRIMARY KEY AUTOINCREMENT,
+  name                     TEXT NOT NULL,
+  description              TEXT,
+  status                   TEXT NOT NULL CHECK (status IN ('draft', 'active', 'paused', 'completed')),
+  status_reason            TEXT,
+  priority                 TEXT NOT NULL CHECK (priority IN ('low', 'medium', 'high')),
+  campaign_type            TEXT NOT NULL CHECK (campaign_type IN ('outbound', 'inbound')),
+  calls_per_day            INTEGER NOT NULL CHECK (calls_per_day BETWEEN 1 AND 1000000),
+  calling_hours_start      INTEGER NOT NULL CHECK (calling_hours_start BETWEEN 0 AND 86399),  -- seconds of the day
+  calling_hours_end        INTEGER NOT NULL CHECK (calling_hours_end BETWEEN 0 AND 86399),
+  time_zone                TEXT NOT NULL,
+  working_days             INTEGER NOT NULL CHECK (working_days BETWEEN 1 AND 127),           -- bit 0 is Monday
+  ai_voice_id              TEXT,
+  ai_voice_language        TEXT NOT NULL,
+  ai_voice_gender          TEXT CHECK (ai_voice_gender IN ('male', 'female', 'neutral')),
+  system_prompt            TEXT NOT NULL,
+  script_template          TEXT NOT NULL,
+  fallback_script          TEXT,
+  max_attempts_per_lead    INTEGER NOT NULL CHECK (max_attempts_per_lead BETWEEN 1 AND 20),
+  retry_delay_minutes      INTEGER NOT NULL CHECK (retry_delay_minutes BETWEEN 1 AND 43200),
+  call_duration_limit      INTEGER NOT NULL CHECK (call_duration_limit BETWEEN 10 AND 14400),
+  success_criteria         TEXT NOT NULL,
+  cost_per_call            INTEGER NOT NULL CHECK (cost_per_call >= 0),
+  budget                   INTEGER CHECK (budget >= 0),
+  budget_alert_threshold   INTEGER NOT NULL CHECK (budget_alert_threshold BETWEEN 1 AND 100),
+  max_concurrent_calls     INTEGER NOT NULL CHECK (max_concurrent_calls BETWEEN 1 AND 1000),
+  ring_timeout_seconds     INTEGER NOT NULL CHECK (ring_timeout_seconds BETWEEN 15 AND 120),
+  caller_id                TEXT,
+  lead_time_zone_policy    TEXT NOT NULL CHECK (lead_time_zone_policy IN ('campaign', 'lead')),
+  start_date               INTEGER,
+  end_date                 INTEGER,
+  recurrence_rule          TEXT,
+  expected_completion_date TEXT,
+  owner_id                 INTEGER,
+  team_members             TEXT NOT NULL DEFAULT '[]',
+  company_id               INTEGER,
+  tags                     TEXT NOT NULL DEFAULT '[]',
+  notes                    TEXT,
+  webhooks                 TEXT NOT NULL DEFAULT '[]',
+  version                  INTEGER NOT NULL DEFAULT 1,
+  holds_stale              INTEGER NOT NULL DEFAULT 0 CHECK (holds_stale IN (0, 1)),          -- held leads want another look
+  created_at               INTEGER NOT NULL,
+  updated_at               INTEGER NOT NULL,
+  deleted_at               INTEGER,
+  CHECK (calling_hours_start <> calling_hours_end)
+) STRICT;
+CREATE INDEX campaigns_newest ON campaigns (created_at DESC, id DESC) WHERE deleted_at IS NULL;
+CREATE INDEX campaigns_active ON campaigns (id) WHERE status = 'active' AND deleted_at IS NULL;
+
+-- Sums that always equal a recount of leads, calls and events.
+CREATE TABLE campaign_totals (
+  campaign_id       INTEGER PRIMARY KEY REFERENCES campaigns (id),
+  total_leads       INTEGER NOT NULL DEFAULT 0 CHECK (total_leads >= 0),
+  leads_pending     INTEGER NOT NULL DEFAULT 0 CHECK (leads_pending >= 0),
+  leads_in_progress INTEGER NOT NULL DEFAULT 0 CHECK (leads_in_progress >= 0),
+  leads_scheduled   INTEGER NOT NULL DEFAULT 0 CHECK (leads_scheduled >= 0),
+  leads_completed   INTEGER NOT NULL DEFAULT 0 CHECK (leads_completed >= 0),
+  leads_failed      INTEGER NOT NULL DEFAULT 0 CHECK (leads_failed >= 0),
+  leads_canceled    INTEGER NOT NULL DEFAULT 0 CHECK (leads_canceled >= 0),
+  leads_do_not_call INTEGER NOT NULL DEFAULT 0 CHECK (leads_do_not_call >= 0),
+  completed_calls   INTEGER NOT NULL DEFAULT 0,
+  successful_calls  INTEGER NOT NULL DEFAULT 0 CHECK (successful_calls >= 0),
+  failed_calls      INTEGER NOT NULL DEFAULT 0 CHECK (failed_calls >= 0),
+  attempts          INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  unanswered_calls  INTEGER NOT NULL DEFAULT 0 CHECK (unanswered_calls >= 0),
+  error_calls       INTEGER NOT NULL DEFAULT 0 CHECK (error_calls >= 0),
+  in_progress_calls INTEGER NOT NULL DEFAULT 0 CHECK (in_progress_calls >= 0),
+  talk_ms           INTEGER NOT NULL DEFAULT 0 CHECK (talk_ms >= 0),
+  spent             INTEGER NOT NULL DEFAULT 0 CHECK (spent >= 0),
+  reserved          INTEGER NOT NULL DEFAULT 0 CHECK (reserved >= 0),
+  alerted_percent   INTEGER NOT NULL DEFAULT 0,
+  sequence          INTEGER NOT NULL DEFAULT 0,
+  revision          INTEGER NOT NULL DEFAULT 0,
+  CHECK (completed_calls = successful_calls + failed_calls),
+  CHECK (attempts = completed_calls + unanswered_calls + error_calls + in_progress_calls),
+  CHECK (total_leads = leads_pending + leads_in_progress + leads_scheduled + leads_completed
+                     + leads_failed + leads_canceled + leads_do_not_call)
+) STRICT;
+
+CREATE TABLE outcome_totals (
+  campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
+  outcome     TEXT NOT NULL,
+  calls       INTEGER NOT NULL CHECK (calls >= 0),
+  PRIMARY KEY (campaign_id, outcome)
+) STRICT, WITHOUT ROWID;
+
+-- Dials per local calendar day of the campaign's time zone.
+CREATE TABLE dialed_days (
+  campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
+  local_date  TEXT NOT NULL,
+  dials       INTEGER NOT NULL CHECK (dials > 0),
+  PRIMARY KEY (campaign_id, local_date)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE leads (
+  id                INTEGER PRIMARY KEY AUTOINCREMENT,
+  campaign_id       INTEGER NOT NULL REFERENCES campaigns (id),
+  phone             TEXT NOT NULL CHECK (phone GLOB '+[1-9]*'),
+  first_name        TEXT,
+  last_name         TEXT,
+  email             TEXT,
+  company_name      TEXT,
+  time_zone         TEXT NOT NULL DEFAULT '',                        -- '' where unknown
+  language          TEXT,
+  priority          INTEGER NOT NULL DEFAULT 3 CHECK (priority BETWEEN 1 AND 5),
+  best_time_to_call INTEGER,                                         -- seconds of the local day
+  variables         TEXT NOT NULL DEFAULT '{}',
+  notes             TEXT,
+  tags              TEXT NOT NULL DEFAULT '[]',
+  status            TEXT NOT NULL DEFAULT 'pending' CHECK (status IN
+                      ('pending', 'in_progress', 'scheduled', 'completed', 'failed', 'canceled', 'do_not_call')),
+  outcome           TEXT,
+  attempts          INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  next_call_at      INTEGER,                                         -- NULL: nothing to do, or held
+  held              TEXT,                                            -- why it was put aside when its turn came
+  import_id         INTEGER,
+  created_at        INTEGER NOT NULL,
+  updated_at        INTEGER NOT NULL,
+  deleted_at        INTEGER,
+  CHECK (next_call_at IS NULL OR status IN ('pending', 'scheduled')),
+  CHECK (held IS NULL OR next_call_at IS NULL)
+) STRICT;
+CREATE UNIQUE INDEX leads_phone ON leads (campaign_id, phone) WHERE deleted_at IS NULL;
+CREATE INDEX leads_status ON leads (campaign_id, status, id) WHERE deleted_at IS NULL;
+CREATE INDEX leads_due ON leads (campaign_id, time_zone, priority, next_call_at, id) WHERE next_call_at IS NOT NULL;
+CREATE INDEX leads_deleted ON leads (campaign_id, id) WHERE deleted_at IS NOT NULL;
+CREATE INDEX leads_held ON leads (campaign_id, held, id) WHERE held IS NOT NULL;
+
+-- One row per dial, written before the carrier hears of it.
+CREATE TABLE calls (
+  id           INTEGER PRIMARY KEY AUTOINCREMENT,
+  campaign_id  INTEGER NOT NULL REFERENCES campaigns (id),
+  lead_id      INTEGER NOT NULL REFERENCES leads (id),
+  attempt      INTEGER NOT NULL CHECK (attempt >= 1),
+  phone        TEXT NOT NULL,
+  carrier      TEXT NOT NULL,
+  state        TEXT NOT NULL CHECK (state IN ('placed', 'ringing', 'answered', 'ended')),
+  outcome      TEXT,
+  successful   INTEGER CHECK (successful IN (0, 1)),
+  detail       TEXT,
+  placed_at    INTEGER NOT NULL,
+  answered_at  INTEGER,
+  ended_at     INTEGER,
+  price        INTEGER NOT NULL CHECK (price >= 0),
+  cost         INTEGER NOT NULL DEFAULT 0 CHECK (cost IN (0, price)),
+  max_attempts INTEGER NOT NULL,
+  retry_delay  INTEGER NOT NULL,                                     -- milliseconds
+  local_date   TEXT NOT NULL,                                        -- the day it counts on
+  daily_limit  INTEGER NOT NULL,                                     -- in force when it was placed
+  evidence     TEXT NOT NULL,
+  timeline     TEXT NOT NULL DEFAULT '[]',
+  UNIQUE (lead_id, attempt),
+  CHECK (attempt <= max_attempts),
+  CHECK ((state = 'ended') = (outcome IS NOT NULL)),
+  CHECK ((state = 'ended') = (ended_at IS NOT NULL)),
+  CHECK ((state = 'ended') = (successful IS NOT NULL))
+) STRICT;
+CREATE UNIQUE INDEX calls_one_alive ON calls (lead_id) WHERE state <> 'ended';
+CREATE INDEX calls_by_campaign ON calls (campaign_id, id);
+
+-- Numbers that no campaign may dial.
+CREATE TABLE do_not_call (
+  phone      TEXT PRIMARY KEY,
+  reason     TEXT NOT NULL,
+  source     TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The outbox: facts that other systems are told of, written in the transaction that makes them true.
+CREATE TABLE events (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
+  sequence    INTEGER NOT NULL,
+  type        TEXT NOT NULL,
+  key         TEXT NOT NULL UNIQUE,
+  data        TEXT NOT NULL,
+  created_at  INTEGER NOT NULL,
+  UNIQUE (campaign_id, sequence)
+) STRICT;

@@ -1,0 +1,308 @@
+//! Calls: claimed before the carrier hears of them, settled with everything that follows from their end.
+
+use super::row::{Cells, json_text, ms};
+use super::{Snapshot, StoreError, Tx};
+use crate::domain::Instant;
+use crate::domain::call::{self, Call, CallState, Ending, Settlement};
+use crate::domain::campaign::Campaign;
+use crate::domain::event::Event;
+use crate::domain::fields::Words;
+use crate::domain::lead::{Lead, LeadStatus};
+use crate::domain::outcome::Outcome;
+use crate::domain::schedule;
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use rusqlite::{OptionalExtension, Row, params};
+use serde_json::{Value, json};
+
+/// Which calls a list shows, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct CallFilter {
+    /// Only those of this campaign.
+    pub campaign_id: Option<i64>,
+    /// Only those of this lead.
+    pub lead_id: Option<i64>,
+    /// Only those that ended so.
+    pub outcome: Option<Outcome>,
+    /// Only those with a lower id.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A call that is written down and may now be placed, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The new call.
+    pub call_id: i64,
+    /// The how-manieth dial of the lead.
+    pub attempt: i64,
+    /// When it was claimed.
+    pub placed_at: Instant,
+}
+
+macro_rules! columns {
+    () => {
+        "k.id, k.campaign_id, k.lead_id, k.attempt, k.phone, k.carrier, k.state, k.outcome, k.successful, k.detail,
+         k.placed_at, k.answered_at, k.ended_at, k.price, k.cost, k.max_attempts, k.retry_delay, k.evidence,
+         k.timeline FROM calls k"
+    };
+}
+
+fn read(row: &Row) -> rusqlite::Result<Call> {
+    let mut cells = Cells::of(row);
+    let c = &mut cells;
+    Ok(Call {
+        id: c.get()?,
+        campaign_id: c.get()?,
+        lead_id: c.get()?,
+        attempt: c.get()?,
+        phone: c.phone()?,
+        carrier: c.get()?,
+        state: c.word()?,
+        outcome: c.parse_optional(|word: String| Words::from_word(&word))?,
+        successful: c.get()?,
+        detail: c.get()?,
+        placed_at: c.instant()?,
+        answered_at: c.instant_optional()?,
+        ended_at: c.instant_optional()?,
+        price: c.money()?,
+        cost: c.money()?,
+        max_attempts: c.get()?,
+        retry_delay: c.parse(TimeDelta::try_milliseconds)?,
+        evidence: c.json()?,
+        timeline: c.json()?,
+    })
+}
+
+impl Snapshot<'_> {
+    /// A call of a campaign that was not deleted.
+    pub fn call(&self, id: i64) -> Result<Option<Call>, StoreError> {
+        let sql = concat!(
+            "SELECT ", columns!(), " JOIN campaigns c ON c.id = k.campaign_id WHERE k.id = ?1 AND c.deleted_at IS NULL"
+        );
+        Ok(self.connection.prepare_cached(sql)?.query_row([id], read).optional()?)
+    }
+
+    /// A page of calls of campaigns that were not deleted, newest first.
+    pub fn calls(&self, filter: &CallFilter) -> Result<Vec<Call>, StoreError> {
+        let before = filter.before.unwrap_or(i64::MAX);
+        let outcome = filter.outcome.map(Words::word);
+        let limit = filter.limit as i64;
+        let collect = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> Result<Vec<Call>, StoreError> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_map(params, read)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        };
+        match (filter.lead_id, filter.campaign_id) {
+            (Some(lead_id), campaign_id) => collect(
+                concat!(
+                    "SELECT ", columns!(), " JOIN campaigns c ON c.id = k.campaign_id
+                     WHERE k.lead_id = ?1 AND k.id < ?2 AND (?3 IS NULL OR k.outcome = ?3)
+                     AND (?4 IS NULL OR k.campaign_id = ?4) AND c.deleted_at IS NULL ORDER BY k.id DESC LIMIT ?5"
+                ),
+                &[&lead_id, &before, &outcome, &campaign_id, &limit],
+            ),
+            (None, Some(campaign_id)) => collect(
+                concat!(
+                    "SELECT ", columns!(), " JOIN campaigns c ON c.id = k.campaign_id
+                     WHERE k.campaign_id = ?1 AND k.id < ?2 AND (?3 IS NULL OR k.outcome = ?3)
+                     AND c.deleted_at IS NULL ORDER BY k.id DESC LIMIT ?4"
+                ),
+                &[&campaign_id, &before, &outcome, &limit],
+            ),
+            (None, None) => collect(
+                concat!(
+                    "SELECT ", columns!(), " JOIN campaigns c ON c.id = k.campaign_id
+                     WHERE k.id < ?1 AND (?2 IS NULL OR k.outcome = ?2) AND c.deleted_at IS NULL
+                     ORDER BY k.id DESC LIMIT ?3"
+                ),
+                &[&before, &outcome, &limit],
+            ),
+        }
+    }
+
+    /// Calls that have not ended, whatever became of their campaigns.
+    pub fn open_calls(&self) -> Result<Vec<Call>, StoreError> {
+        let sql = concat!("SELECT ", columns!(), " WHERE k.state <> 'ended' ORDER BY k.id");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Calls that are alive although their campaign was deleted.
+    pub fn calls_to_cancel(&self) -> Result<Vec<i64>, StoreError> {
+        let sql = "SELECT k.id FROM calls k JOIN campaigns c ON c.id = k.campaign_id
+                   WHERE k.state <> 'ended' AND c.deleted_at IS NOT NULL";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn call_even_deleted(&self, id: i64) -> Result<Call, StoreError> {
+        let sql = concat!("SELECT ", columns!(), " WHERE k.id = ?1");
+        Ok(self.connection.prepare_cached(sql)?.query_row([id], read)?)
+    }
+}
+
+impl Tx<'_> {
+    /// Writes down a dial that the gate allows: the call, the lead, the day's count and the reserved money. Only
+    /// after the commit may the carrier be asked. `campaign` takes over the new sums, `zone` is the clock its
+    /// hours were read on.
+    pub fn claim(
+        &self,
+        campaign: &mut Campaign,
+        lead: &Lead,
+        zone: Tz,
+        carrier: &str,
+    ) -> Result<Claim, StoreError> {
+        let settings = &campaign.settings;
+        let attempt = lead.attempts + 1;
+        let date = schedule::local_date(self.now, settings.time_zone).to_string();
+        let evidence = evidence(campaign, zone, self.now);
+        let sql = "INSERT INTO calls (campaign_id, lead_id, attempt, phone, carrier, state, placed_at, price,
+                     max_attempts, retry_delay, local_date, daily_limit, evidence)
+                   VALUES (?1, ?2, ?3, ?4, ?5, 'placed', ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        self.execute(
+            sql,
+            params![
+                campaign.id,
+                lead.id,
+                attempt,
+                lead.about.phone.to_string(),
+                carrier,
+                ms(self.now),
+                settings.cost_per_call.ten_thousandths(),
+                settings.max_attempts_per_lead,
+                TimeDelta::minutes(settings.retry_delay_minutes).num_milliseconds(),
+                date,
+                settings.calls_per_day,
+                json_text(&evidence),
+            ],
+        )?;
+        let call_id = self.connection.last_insert_rowid();
+        let sql = "UPDATE leads SET status = 'in_progress', attempts = ?2, next_call_at = NULL, held = NULL,
+                     updated_at = ?3 WHERE id = ?1";
+        self.execute(sql, params![lead.id, attempt, ms(self.now)])?;
+        self.count_leads(campaign.id, Some(lead.status), Some(LeadStatus::InProgress), 1)?;
+        let sql = "INSERT INTO dialed_days (campaign_id, local_date, dials) VALUES (?1, ?2, 1)
+                   ON CONFLICT (campaign_id, local_date) DO UPDATE SET dials = dials + 1";
+        self.execute(sql, params![campaign.id, date])?;
+        let totals = &mut campaign.totals;
+        totals.attempts += 1;
+        totals.in_progress_calls += 1;
+        totals.reserved = totals.reserved + settings.cost_per_call;
+        totals.revision += 2;
+        self.save_totals(campaign.id, totals)?;
+        Ok(Claim { call_id, attempt, placed_at: self.now })
+    }
+
+    /// Writes down how far a call has come; never goes back.
+    pub fn progress(&self, call_id: i64, state: CallState, at: Instant, timeline: &Value) -> Result<(), StoreError> {
+        let sql = "UPDATE calls SET state = ?2, timeline = ?3,
+                     answered_at = CASE WHEN ?2 = 'answered' THEN coalesce(answered_at, ?4) ELSE answered_at END
+                   WHERE id = ?1 AND state <> 'ended' AND NOT (state = 'answered' AND ?2 = 'ringing')";
+        self.execute(sql, params![call_id, state.word(), json_text(timeline), ms(at)])?;
+        Ok(())
+    }
+
+    /// Ends a call with everything that follows: call, lead, sums, money, events. A call that has ended already
+    /// is left as it is. `timeline` none keeps what is stored.
+    pub fn settle(&self, call_id: i64, ending: Ending, timeline: Option<&Value>) -> Result<(), StoreError> {
+        let call = self.call_even_deleted(call_id)?;
+        if call.state == CallState::Ended {
+            return Ok(());
+        }
+        let lead = self.lead_even_deleted(call.lead_id)?;
+        let campaign = self.existing(call.campaign_id)?;
+        let settled = call::settle(&campaign, &call, lead.attempts, ending);
+        self.write_ended(&call, &settled, timeline.unwrap_or(&call.timeline))?;
+        self.write_lead(&lead, &settled)?;
+        self.save_totals(campaign.id, &settled.totals)?;
+        let sql = "INSERT INTO outcome_totals (campaign_id, outcome, calls) VALUES (?1, ?2, 1)
+                   ON CONFLICT (campaign_id, outcome) DO UPDATE SET calls = calls + 1";
+        self.execute(sql, params![campaign.id, settled.ending.outcome.word()])?;
+        self.emit(campaign.id, &Event::call_completed(&campaign, &lead, &call, &settled))?;
+        for percent in &settled.budget_levels {
+            let cause = format!("call-{}", call.id);
+            self.emit(campaign.id, &Event::budget_reached(&campaign, *percent, settled.totals.spent, &cause))?;
+        }
+        if settled.ending.outcome == Outcome::OptedOut {
+            self.opt_out(&call)?;
+        }
+        if settled.is_last_attempt {
+            self.complete_if_finished(campaign.id)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody asked, on this call, never to be called again. Also right after the call has ended.
+    pub fn opt_out_on_call(&self, call_id: i64) -> Result<(), StoreError> {
+        let call = self.call_even_deleted(call_id)?;
+        self.opt_out(&call)
+    }
+
+    fn opt_out(&self, call: &Call) -> Result<(), StoreError> {
+        self.add_to_do_not_call_list(call.phone, "asked on a call", &format!("call {}", call.id))
+    }
+
+    fn write_ended(&self, call: &Call, settled: &Settlement, timeline: &Value) -> Result<(), StoreError> {
+        let Settlement { ending, successful, cost, .. } = settled;
+        let sql = "UPDATE calls SET state = 'ended', outcome = ?2, successful = ?3, detail = ?4, answered_at = ?5,
+                     ended_at = ?6, cost = ?7, timeline = ?8 WHERE id = ?1";
+        self.execute(
+            sql,
+            params![
+                call.id,
+                ending.outcome.word(),
+                successful,
+                ending.detail,
+                ending.answered_at.map(ms),
+                ms(ending.ended_at),
+                cost.ten_thousandths(),
+                json_text(timeline),
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn write_lead(&self, lead: &Lead, settled: &Settlement) -> Result<(), StoreError> {
+        self.move_lead(lead, settled.lead.status, settled.lead.next_call_at)?;
+        let sql = "UPDATE leads SET outcome = ?2 WHERE id = ?1";
+        self.execute(sql, params![lead.id, settled.ending.outcome.word()])?;
+        Ok(())
+    }
+
+    /// Ends, after a restart, the calls whose end nobody saw. None of them is dialed again under the same
+    /// attempt. The answer is how many there were.
+    pub fn settle_interrupted(&self) -> Result<usize, StoreError> {
+        let open = self.open_calls()?;
+        for call in &open {
+            let ending = Ending {
+                outcome: Outcome::Interrupted,
+                answered_at: call.answered_at,
+                ended_at: self.now.max(call.placed_at),
+                detail: Some("The server stopped during this call; nobody saw its end".into()),
+            };
+            self.settle(call.id, ending, None)?;
+        }
+        Ok(open.len())
+    }
+}
+
+/// What allowed a dial, for whoever asks later.
+fn evidence(campaign: &Campaign, zone: Tz, now: Instant) -> Value {
+    let settings = &campaign.settings;
+    json!({
+        "time_zone": zone.name(),
+        "local_time": now.with_timezone(&zone).format("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        "calling_hours": [settings.hours.start.to_string(), settings.hours.end.to_string()],
+        "working_days": settings.working_days.names(),
+        "calls_per_day": settings.calls_per_day,
+        "max_attempts": settings.max_attempts_per_lead,
+        "budget": settings.budget,
+        "spent": campaign.totals.spent,
+        "reserved": campaign.totals.reserved,
+        "campaign_version": campaign.version,
+    })
+}

@@ -1,0 +1,606 @@
+//! Campaigns: their settings, their status and their sums.
+
+use super::row::{Cells, json_text, ms};
+use super::{Snapshot, StoreError, Tx};
+use crate::domain::budget;
+use crate::domain::campaign::{
+    Campaign, CampaignType, EventType, Priority, Request, Settings, Status, Totals, Webhook,
+};
+use crate::domain::event::Event;
+use crate::domain::fields::Words;
+use crate::domain::gate::{HoldReason, Queue};
+use crate::domain::invalid::Refused;
+use crate::domain::lead::LeadStatus;
+use crate::domain::money::Money;
+use crate::domain::outcome::Outcome;
+use crate::domain::phone::Phone;
+use crate::domain::recurrence::Recurrence;
+use crate::domain::schedule::{self, CallingHours, TimeOfDay, WorkingDays};
+use chrono::NaiveDate;
+use rusqlite::{OptionalExtension, Row, ToSql, params};
+
+/// Which campaigns a list shows, and in which order.
+#[derive(Clone, Debug, Default)]
+pub struct CampaignFilter {
+    /// Only those with this status.
+    pub status: Option<Status>,
+    /// Only those with this priority.
+    pub priority: Option<Priority>,
+    /// Only those of this type.
+    pub campaign_type: Option<CampaignType>,
+    /// Only those with this tag.
+    pub tag: Option<String>,
+    /// Only those with this text in name or description, in any case.
+    pub search: Option<String>,
+    /// What to sort by; equals are sorted by id.
+    pub sort: CampaignSort,
+    /// Which end comes first.
+    pub order: Order,
+    /// At most so many.
+    pub limit: Option<usize>,
+    /// Only those after this one in the same order.
+    pub after: Option<Cursor>,
+}
+
+/// What campaigns are sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CampaignSort {
+    /// When they were made.
+    #[default]
+    CreatedAt,
+    /// When they were last edited.
+    UpdatedAt,
+    /// Their names, in any case.
+    Name,
+    /// Low, medium, high.
+    Priority,
+}
+
+/// Which end of a list comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest, oldest, `A` first.
+    Ascending,
+    /// Largest, newest, `Z` first.
+    #[default]
+    Descending,
+}
+
+/// A place in a sorted list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// What is sorted by, as text.
+    pub key: String,
+    /// The campaign at this place.
+    pub id: i64,
+}
+
+impl CampaignSort {
+    /// The place of a campaign in a list sorted so.
+    pub fn cursor(self, campaign: &Campaign) -> Cursor {
+        let key = match self {
+            CampaignSort::CreatedAt => ms(campaign.created_at).to_string(),
+            CampaignSort::UpdatedAt => ms(campaign.updated_at).to_string(),
+            CampaignSort::Name => campaign.settings.name.clone(),
+            CampaignSort::Priority => campaign.settings.priority.weight().to_string(),
+        };
+        Cursor { key, id: campaign.id }
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "c.id, c.status, c.status_reason, c.name, c.description, c.priority, c.campaign_type, c.calls_per_day,
+         c.calling_hours_start, c.calling_hours_end, c.time_zone, c.working_days, c.ai_voice_id,
+         c.ai_voice_language, c.ai_voice_gender, c.system_prompt, c.script_template, c.fallback_script,
+         c.max_attempts_per_lead, c.retry_delay_minutes, c.call_duration_limit, c.success_criteria,
+         c.cost_per_call, c.budget, c.budget_alert_threshold, c.max_concurrent_calls, c.ring_timeout_seconds,
+         c.caller_id, c.lead_time_zone_policy, c.start_date, c.end_date, c.recurrence_rule,
+         c.expected_completion_date, c.owner_id, c.team_members, c.company_id, c.tags, c.notes, c.webhooks,
+         t.total_leads, t.completed_calls, t.successful_calls, t.failed_calls, t.attempts, t.unanswered_calls,
+         t.error_calls, t.in_progress_calls, t.talk_ms, t.spent, t.reserved, t.alerted_percent, t.sequence,
+         t.revision, c.version, c.created_at, c.updated_at, c.deleted_at
+         FROM campaigns c JOIN campaign_totals t ON t.campaign_id = c.id"
+    };
+}
+
+macro_rules! filtered {
+    () => {
+        " WHERE c.deleted_at IS NULL
+          AND (?1 IS NULL OR c.status = ?1) AND (?2 IS NULL OR c.priority = ?2)
+          AND (?3 IS NULL OR c.campaign_type = ?3)
+          AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(c.tags) WHERE value = ?4))
+          AND (?5 IS NULL OR instr(lower(c.name || char(10) || coalesce(c.description, '')), lower(?5)) > 0)"
+    };
+}
+
+/// One list statement per order; `?6` is how many, `?7` and `?8` the place to go on from.
+macro_rules! list {
+    ($key:literal, $cast:literal, $after:literal, $direction:literal) => {
+        concat!(
+            "SELECT ", columns!(), filtered!(),
+            " AND (?8 IS NULL OR (", $key, ", c.id) ", $after, " (CAST(?7 AS ", $cast, "), ?8))",
+            " ORDER BY ", $key, " ", $direction, ", c.id ", $direction, " LIMIT ?6"
+        )
+    };
+}
+
+impl CampaignFilter {
+    fn statement(&self) -> &'static str {
+        use CampaignSort::{CreatedAt, Name, Priority, UpdatedAt};
+        use Order::{Ascending, Descending};
+        match (self.sort, self.order) {
+            (CreatedAt, Descending) => list!("c.created_at", "INTEGER", "<", "DESC"),
+            (CreatedAt, Ascending) => list!("c.created_at", "INTEGER", ">", "ASC"),
+            (UpdatedAt, Descending) => list!("c.updated_at", "INTEGER", "<", "DESC"),
+            (UpdatedAt, Ascending) => list!("c.updated_at", "INTEGER", ">", "ASC"),
+            (Name, Descending) => list!("lower(c.name)", "TEXT", "<", "DESC"),
+            (Name, Ascending) => list!("lower(c.name)", "TEXT", ">", "ASC"),
+            (Priority, Descending) => {
+                list!("CASE c.priority WHEN 'high' THEN 4 WHEN 'medium' THEN 2 ELSE 1 END", "INTEGER", "<", "DESC")
+            }
+            (Priority, Ascending) => {
+                list!("CASE c.priority WHEN 'high' THEN 4 WHEN 'medium' THEN 2 ELSE 1 END", "INTEGER", ">", "ASC")
+            }
+        }
+    }
+}
+
+fn read(row: &Row) -> rusqlite::Result<Campaign> {
+    let mut cells = Cells::of(row);
+    let c = &mut cells;
+    Ok(Campaign {
+        id: c.get()?,
+        status: c.word()?,
+        status_reason: c.get()?,
+        settings: read_settings(c)?,
+        totals: Totals {
+            total_leads: c.get()?,
+            completed_calls: c.get()?,
+            successful_calls: c.get()?,
+            failed_calls: c.get()?,
+            attempts: c.get()?,
+            unanswered_calls: c.get()?,
+            error_calls: c.get()?,
+            in_progress_calls: c.get()?,
+            talk_ms: c.get()?,
+            spent: c.money()?,
+            reserved: c.money()?,
+            alerted_percent: c.get()?,
+            sequence: c.get()?,
+            revision: c.get()?,
+        },
+        version: c.get()?,
+        created_at: c.instant()?,
+        updated_at: c.instant()?,
+        deleted_at: c.instant_optional()?,
+    })
+}
+
+fn read_settings(c: &mut Cells) -> rusqlite::Result<Settings> {
+    Ok(Settings {
+        name: c.get()?,
+        description: c.get()?,
+        priority: c.word()?,
+        campaign_type: c.word()?,
+        calls_per_day: c.get()?,
+        hours: {
+            let (start, end) = (c.parse(TimeOfDay::from_seconds)?, c.parse(TimeOfDay::from_seconds)?);
+            CallingHours { start, end }
+        },
+        time_zone: c.parse(|name: String| name.parse().ok())?,
+        working_days: c.parse(WorkingDays::from_bits)?,
+        ai_voice_id: c.get()?,
+        ai_voice_language: c.get()?,
+        ai_voice_gender: c.parse_optional(|word: String| Words::from_word(&word))?,
+        system_prompt: c.get()?,
+        script_template: c.get()?,
+        fallback_script: c.get()?,
+        max_attempts_per_lead: c.get()?,
+        retry_delay_minutes: c.get()?,
+        call_duration_limit: c.get()?,
+        success_criteria: c.get()?,
+        cost_per_call: c.money()?,
+        budget: c.parse_optional(|amount| Some(Money::from_ten_thousandths(amount)))?,
+        budget_alert_threshold: c.get()?,
+        max_concurrent_calls: c.get()?,
+        ring_timeout_seconds: c.get()?,
+        caller_id: c.parse_optional(|text: String| Phone::from_e164(&text))?,
+        lead_time_zone_policy: c.word()?,
+        start_date: c.instant_optional()?,
+        end_date: c.instant_optional()?,
+        recurrence_rule: c.parse_optional(|text: String| Recurrence::parse(&text).ok())?,
+        expected_completion_date: c.parse_optional(|text: String| text.parse::<NaiveDate>().ok())?,
+        owner_id: c.get()?,
+        team_members: c.json()?,
+        company_id: c.get()?,
+        tags: c.json()?,
+        notes: c.get()?,
+        webhooks: c.parse(|text: String| read_webhooks(&text))?,
+    })
+}
+
+fn read_webhooks(text: &str) -> Option<Vec<Webhook>> {
+    if text == "[]" {
+        return Some(Vec::new());
+    }
+    let stored: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
+    let read = |webhook: &serde_json::Value| {
+        let text = |name: &str| webhook.get(name)?.as_str().map(str::to_owned);
+        let events = webhook.get("events")?.as_array()?;
+        let events = events.iter().map(|event| EventType::from_word(event.as_str()?)).collect::<Option<_>>()?;
+        Some(Webhook { url: text("url")?, events, secret: text("secret"), description: text("description") })
+    };
+    stored.iter().map(read).collect()
+}
+
+/// Hands the settings to a statement under the names of their columns.
+fn with_settings<T>(settings: &Settings, run: impl FnOnce(&[(&str, &dyn ToSql)]) -> T) -> T {
+    let s = settings;
+    let zone = s.time_zone.name();
+    run(&[
+        (":name", &s.name),
+        (":description", &s.description),
+        (":priority", &s.priority.word()),
+        (":campaign_type", &s.campaign_type.word()),
+        (":calls_per_day", &s.calls_per_day),
+        (":calling_hours_start", &s.hours.start.seconds()),
+        (":calling_hours_end", &s.hours.end.seconds()),
+        (":time_zone", &zone),
+        (":working_days", &s.working_days.bits()),
+        (":ai_voice_id", &s.ai_voice_id),
+        (":ai_voice_language", &s.ai_voice_language),
+        (":ai_voice_gender", &s.ai_voice_gender.map(Words::word)),
+        (":system_prompt", &s.system_prompt),
+        (":script_template", &s.script_template),
+        (":fallback_script", &s.fallback_script),
+        (":max_attempts_per_lead", &s.max_attempts_per_lead),
+        (":retry_delay_minutes", &s.retry_delay_minutes),
+        (":call_duration_limit", &s.call_duration_limit),
+        (":success_criteria", &s.success_criteria),
+        (":cost_per_call", &s.cost_per_call.ten_thousandths()),
+        (":budget", &s.budget.map(Money::ten_thousandths)),
+        (":budget_alert_threshold", &s.budget_alert_threshold),
+        (":max_concurrent_calls", &s.max_concurrent_calls),
+        (":ring_timeout_seconds", &s.ring_timeout_seconds),
+        (":caller_id", &s.caller_id.map(|phone| phone.to_string())),
+        (":lead_time_zone_policy", &s.lead_time_zone_policy.word()),
+        (":start_date", &s.start_date.map(ms)),
+        (":end_date", &s.end_date.map(ms)),
+        (":recurrence_rule", &s.recurrence_rule.as_ref().map(|rule| rule.text().to_owned())),
+        (":expected_completion_date", &s.expected_completion_date.map(|day| day.to_string())),
+        (":owner_id", &s.owner_id),
+        (":team_members", &json_text(&s.team_members)),
+        (":company_id", &s.company_id),
+        (":tags", &json_text(&s.tags)),
+        (":notes", &s.notes),
+        (":webhooks", &json_text(&s.webhooks)),
+    ])
+}
+
+impl Snapshot<'_> {
+    /// A campaign that was not deleted.
+    pub fn campaign(&self, id: i64) -> Result<Option<Campaign>, StoreError> {
+        Ok(self.campaign_even_deleted(id)?.filter(|campaign| campaign.deleted_at.is_none()))
+    }
+
+    /// A campaign, deleted or not; the dialer settles the calls of both.
+    pub fn campaign_even_deleted(&self, id: i64) -> Result<Option<Campaign>, StoreError> {
+        let mut statement = self.connection.prepare_cached(concat!("SELECT ", columns!(), " WHERE c.id = ?1"))?;
+        Ok(statement.query_row([id], read).optional()?)
+    }
+
+    /// The campaigns that pass a filter, in its order.
+    pub fn campaigns(&self, filter: &CampaignFilter) -> Result<Vec<Campaign>, StoreError> {
+        let mut statement = self.connection.prepare_cached(filter.statement())?;
+        let limit = filter.limit.map_or(-1, |limit| limit as i64);
+        let (key, id) = filter.after.as_ref().map(|cursor| (cursor.key.to_lowercase(), cursor.id)).unzip();
+        let rows = statement.query_map(
+            params![
+                filter.status.map(Words::word),
+                filter.priority.map(Words::word),
+                filter.campaign_type.map(Words::word),
+                filter.tag,
+                filter.search,
+                limit,
+                key,
+                id
+            ],
+            read,
+        )?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How many campaigns pass a filter, whatever its place and limit.
+    pub fn count_campaigns(&self, filter: &CampaignFilter) -> Result<i64, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached(concat!("SELECT count(*) FROM campaigns c", filtered!()))?;
+        let words = (filter.status.map(Words::word), filter.priority.map(Words::word));
+        let params = params![words.0, words.1, filter.campaign_type.map(Words::word), filter.tag, filter.search];
+        Ok(statement.query_row(params, |row| row.get(0))?)
+    }
+
+    /// The campaigns that may want to dial, and those with calls alive.
+    pub fn active_campaigns(&self) -> Result<Vec<Campaign>, StoreError> {
+        let sql = concat!("SELECT ", columns!(), " WHERE c.status = 'active' AND c.deleted_at IS NULL ORDER BY c.id");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Dials on the campaign's present local date.
+    pub fn dials_today(&self, campaign: &Campaign) -> Result<i64, StoreError> {
+        let date = schedule::local_date(self.now, campaign.settings.time_zone);
+        let sql = "SELECT dials FROM dialed_days WHERE campaign_id = ?1 AND local_date = ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let dials = statement.query_row(params![campaign.id, date.to_string()], |row| row.get(0)).optional()?;
+        Ok(dials.unwrap_or(0))
+    }
+
+    /// How many leads have each status.
+    pub fn lead_counts(&self, campaign_id: i64) -> Result<Vec<(LeadStatus, i64)>, StoreError> {
+        let sql = "SELECT leads_pending, leads_in_progress, leads_scheduled, leads_completed, leads_failed,
+                          leads_canceled, leads_do_not_call FROM campaign_totals WHERE campaign_id = ?1";
+        let counts = self.connection.prepare_cached(sql)?.query_row([campaign_id], |row| {
+            LeadStatus::all().iter().enumerate().map(|(index, status)| Ok((*status, row.get(index)?))).collect()
+        });
+        Ok(counts?)
+    }
+
+    /// How many calls ended with each outcome.
+    pub fn outcome_counts(&self, campaign_id: i64) -> Result<Vec<(Outcome, i64)>, StoreError> {
+        let sql = "SELECT outcome, calls FROM outcome_totals WHERE campaign_id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([campaign_id], |row| {
+            let mut cells = Cells::of(row);
+            Ok((cells.word()?, cells.get()?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What the queue of a campaign looks like.
+    pub fn queue(&self, campaign: &Campaign) -> Result<Queue, StoreError> {
+        let counts = self.lead_counts(campaign.id)?;
+        let open_leads = counts.iter().filter(|(status, _)| status.is_open()).map(|(_, count)| count).sum();
+        let held: Option<String> = self
+            .connection
+            .prepare_cached("SELECT held FROM leads WHERE campaign_id = ?1 AND held IS NOT NULL LIMIT 1")?
+            .query_row([campaign.id], |row| row.get(0))
+            .optional()?;
+        let held = held.and_then(|word| HoldReason::from_word(word.split(':').next().unwrap_or_default()));
+        Ok(Queue { open_leads, first_due_at: self.first_due_at(campaign.id)?, held })
+    }
+}
+
+impl Tx<'_> {
+    /// Writes a new campaign. `by` is who made it.
+    pub fn insert_campaign(&self, request: &Request, by: &str) -> Result<Campaign, StoreError> {
+        let sql = "INSERT INTO campaigns (name, description, status, priority, campaign_type, calls_per_day,
+             calling_hours_start, calling_hours_end, time_zone, working_days, ai_voice_id, ai_voice_language,
+             ai_voice_gender, system_prompt, script_template, fallback_script, max_attempts_per_lead,
+             retry_delay_minutes, call_duration_limit, success_criteria, cost_per_call, budget,
+             budget_alert_threshold, max_concurrent_calls, ring_timeout_seconds, caller_id, lead_time_zone_policy,
+             start_date, end_date, recurrence_rule, expected_completion_date, owner_id, team_members, company_id,
+             tags, notes, webhooks, created_at, updated_at)
+             VALUES (:name, :description, :status, :priority, :campaign_type, :calls_per_day,
+             :calling_hours_start, :calling_hours_end, :time_zone, :working_days, :ai_voice_id, :ai_voice_language,
+             :ai_voice_gender, :system_prompt, :script_template, :fallback_script, :max_attempts_per_lead,
+             :retry_delay_minutes, :call_duration_limit, :success_criteria, :cost_per_call, :budget,
+             :budget_alert_threshold, :max_concurrent_calls, :ring_timeout_seconds, :caller_id,
+             :lead_time_zone_policy, :start_date, :end_date, :recurrence_rule, :expected_completion_date, :owner_id,
+             :team_members, :company_id, :tags, :notes, :webhooks, :now, :now)";
+        let status = request.status.unwrap_or(Status::Draft);
+        let now = ms(self.now);
+        with_settings(&request.settings, |settings| {
+            let mut params = settings.to_vec();
+            let word = status.word();
+            params.extend([(":status", &word as &dyn ToSql), (":now", &now)]);
+            self.execute(sql, params.as_slice())
+        })?;
+        let id = self.connection.last_insert_rowid();
+        self.execute("INSERT INTO campaign_totals (campaign_id) VALUES (?1)", [id])?;
+        let campaign = self.existing(id)?;
+        if status != Status::Draft {
+            self.emit(id, &Event::status_changed(&campaign, Status::Draft, status, by, None))?;
+            self.wake_dialer();
+        }
+        Ok(campaign)
+    }
+
+    /// Writes changed settings and, where asked, the status under its rules. No change at all leaves the
+    /// version as it is.
+    pub fn update_campaign(
+        &self,
+        before: &Campaign,
+        request: &Request,
+        by: &str,
+    ) -> Result<Result<Campaign, Refused>, StoreError> {
+        let to = request.status.unwrap_or(before.status);
+        if let Err(refused) = before.status.change_to(to) {
+            return Ok(Err(refused));
+        }
+        if request.settings != before.settings {
+            self.write_settings(before, &request.settings)?;
+        }
+        let campaign = self.existing(before.id)?;
+        self.change_status(&campaign, to, by)
+    }
+
+    fn write_settings(&self, before: &Campaign, settings: &Settings) -> Result<(), StoreError> {
+        let sql = "UPDATE campaigns SET name = :name, description = :description, priority = :priority,
+             campaign_type = :campaign_type, calls_per_day = :calls_per_day,
+             calling_hours_start = :calling_hours_start, calling_hours_end = :calling_hours_end,
+             time_zone = :time_zone, working_days = :working_days, ai_voice_id = :ai_voice_id,
+             ai_voice_language = :ai_voice_language, ai_voice_gender = :ai_voice_gender,
+             system_prompt = :system_prompt, script_template = :script_template,
+             fallback_script = :fallback_script, max_attempts_per_lead = :max_attempts_per_lead,
+             retry_delay_minutes = :retry_delay_minutes, call_duration_limit = :call_duration_limit,
+             success_criteria = :success_criteria, cost_per_call = :cost_per_call, budget = :budget,
+             budget_alert_threshold = :budget_alert_threshold, max_concurrent_calls = :max_concurrent_calls,
+             ring_timeout_seconds = :ring_timeout_seconds, caller_id = :caller_id,
+             lead_time_zone_policy = :lead_time_zone_policy, start_date = :start_date, end_date = :end_date,
+             recurrence_rule = :recurrence_rule, expected_completion_date = :expected_completion_date,
+             owner_id = :owner_id, team_members = :team_members, company_id = :company_id, tags = :tags,
+             notes = :notes, webhooks = :webhooks, version = version + 1, holds_stale = :holds_stale,
+             updated_at = :now WHERE id = :id";
+        let now = ms(self.now);
+        let (id, holds_stale) = (before.id, true);
+        with_settings(settings, |named| {
+            let mut params = named.to_vec();
+            params.extend([(":id", &id as &dyn ToSql), (":holds_stale", &holds_stale), (":now", &now)]);
+            self.execute(sql, params.as_slice())
+        })?;
+        self.tell_budget(before, settings)?;
+        self.wake_dialer();
+        Ok(())
+    }
+
+    /// An edit of the budget may cross an alert level by itself, or take a crossing back.
+    fn tell_budget(&self, before: &Campaign, after: &Settings) -> Result<(), StoreError> {
+        let (threshold, spent) = (after.budget_alert_threshold, before.totals.spent);
+        let unchanged = (before.settings.budget, before.settings.budget_alert_threshold) == (after.budget, threshold);
+        if unchanged {
+            return Ok(());
+        }
+        let reached = budget::level_reached(spent, after.budget, threshold);
+        let told = before.totals.alerted_percent.min(reached);
+        let campaign = self.existing(before.id)?;
+        for percent in budget::levels_crossed(told, reached, threshold) {
+            self.emit(before.id, &Event::budget_reached(&campaign, percent, spent, &format!("edit-{}", campaign.version)))?;
+        }
+        let sql = "UPDATE campaign_totals SET alerted_percent = ?2, revision = revision + 1 WHERE campaign_id = ?1";
+        self.execute(sql, params![before.id, reached])?;
+        Ok(())
+    }
+
+    /// Changes the status under its rules; to the present one nothing happens. `by` is who asked.
+    pub fn change_status(
+        &self,
+        campaign: &Campaign,
+        to: Status,
+        by: &str,
+    ) -> Result<Result<Campaign, Refused>, StoreError> {
+        match campaign.status.change_to(to) {
+            Err(refused) => Ok(Err(refused)),
+            Ok(false) => Ok(Ok(campaign.clone())),
+            Ok(true) => self.put_status(campaign, to, by, None).map(Ok),
+        }
+    }
+
+    /// The server itself changes the status; the reason is kept and shown.
+    pub fn change_status_because(&self, campaign: &Campaign, to: Status, reason: &str) -> Result<(), StoreError> {
+        if campaign.status.change_to(to) == Ok(true) {
+            self.put_status(campaign, to, "server", Some(reason))?;
+        }
+        Ok(())
+    }
+
+    fn put_status(
+        &self,
+        campaign: &Campaign,
+        to: Status,
+        by: &str,
+        reason: Option<&str>,
+    ) -> Result<Campaign, StoreError> {
+        let sql = "UPDATE campaigns SET status = ?2, status_reason = ?3, version = version + 1, updated_at = ?4
+                   WHERE id = ?1";
+        self.execute(sql, params![campaign.id, to.word(), reason, ms(self.now)])?;
+        let changed = self.existing(campaign.id)?;
+        self.emit(campaign.id, &Event::status_changed(&changed, campaign.status, to, by, reason))?;
+        self.wake_dialer();
+        Ok(changed)
+    }
+
+    /// Hides a campaign; its dialing stops and its calls are hung up. False if there is none. The records go
+    /// after the retention time.
+    pub fn delete_campaign(&self, id: i64, by: &str) -> Result<bool, StoreError> {
+        let Some(campaign) = self.campaign(id)? else { return Ok(false) };
+        if campaign.status != Status::Completed {
+            self.put_status(&campaign, Status::Completed, by, Some("deleted"))?;
+        }
+        self.execute("UPDATE campaigns SET deleted_at = ?2 WHERE id = ?1", params![id, ms(self.now)])?;
+        self.wake_dialer();
+        Ok(true)
+    }
+
+    /// Writes a campaign's sums, all but the event sequence, which only [`Self::emit`] moves.
+    pub(super) fn save_totals(&self, id: i64, totals: &Totals) -> Result<(), StoreError> {
+        let sql = "UPDATE campaign_totals SET completed_calls = ?2, successful_calls = ?3, failed_calls = ?4,
+             attempts = ?5, unanswered_calls = ?6, error_calls = ?7, in_progress_calls = ?8, talk_ms = ?9,
+             spent = ?10, reserved = ?11, alerted_percent = ?12, revision = ?13 WHERE campaign_id = ?1";
+        let t = totals;
+        self.execute(
+            sql,
+            params![
+                id,
+                t.completed_calls,
+                t.successful_calls,
+                t.failed_calls,
+                t.attempts,
+                t.unanswered_calls,
+                t.error_calls,
+                t.in_progress_calls,
+                t.talk_ms,
+                t.spent.ten_thousandths(),
+                t.reserved.ten_thousandths(),
+                t.alerted_percent,
+                t.revision,
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Moves leads from one status to another in the sums; none stands for new or deleted.
+    pub(super) fn count_leads(
+        &self,
+        campaign_id: i64,
+        from: Option<LeadStatus>,
+        to: Option<LeadStatus>,
+        count: i64,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE campaign_totals SET total_leads = total_leads + ?2, revision = revision + 1,
+             leads_pending = leads_pending + ?3, leads_in_progress = leads_in_progress + ?4,
+             leads_scheduled = leads_scheduled + ?5, leads_completed = leads_completed + ?6,
+             leads_failed = leads_failed + ?7, leads_canceled = leads_canceled + ?8,
+             leads_do_not_call = leads_do_not_call + ?9 WHERE campaign_id = ?1";
+        let change = |status| {
+            count * (i64::from(to == Some(status)) - i64::from(from == Some(status)))
+        };
+        let total = count * (i64::from(to.is_some()) - i64::from(from.is_some()));
+        let [pending, in_progress, scheduled, completed, failed, canceled, do_not_call] = [
+            LeadStatus::Pending,
+            LeadStatus::InProgress,
+            LeadStatus::Scheduled,
+            LeadStatus::Completed,
+            LeadStatus::Failed,
+            LeadStatus::Canceled,
+            LeadStatus::DoNotCall,
+        ]
+        .map(change);
+        self.execute(
+            sql,
+            params![
+                campaign_id, total, pending, in_progress, scheduled, completed, failed, canceled, do_not_call
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Completes an active campaign whose leads are all finished. One without any leads goes on waiting.
+    pub(super) fn complete_if_finished(&self, campaign_id: i64) -> Result<(), StoreError> {
+        let counts = self.lead_counts(campaign_id)?;
+        let is_finished = counts.iter().all(|(status, count)| *count == 0 || !status.is_open());
+        let has_leads = counts.iter().any(|(_, count)| *count > 0);
+        if is_finished && has_leads
+            && let Some(campaign) = self.campaign(campaign_id)?
+            && campaign.status == Status::Active
+        {
+            self.change_status_because(&campaign, Status::Completed, "leads_finished")?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn existing(&self, id: i64) -> Result<Campaign, StoreError> {
+        self.campaign_even_deleted(id)?.ok_or_else(|| StoreError::Failed(format!("campaign {id} vanished")))
+    }
+}

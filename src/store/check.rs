@@ -1,0 +1,254 @@
+//! The invariants: what must be true of the data at any moment, recounted from the rows. Run by `check` and
+//! after every test that moves calls.
+
+use super::{Store, StoreError};
+use rusqlite::Connection;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+/// What one invariant said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What must hold.
+    pub invariant: &'static str,
+    /// Whether it does.
+    pub ok: bool,
+    /// What was counted, or the first rows that break it.
+    pub message: String,
+}
+
+/// A statement that finds the rows breaking an invariant, as one text column each.
+struct Rule {
+    invariant: &'static str,
+    violations: &'static str,
+}
+
+const RULES: [Rule; 16] = [
+    Rule {
+        invariant: "foreign keys point to rows that exist",
+        violations: "SELECT \"table\" || ' row ' || rowid FROM pragma_foreign_key_check",
+    },
+    Rule {
+        invariant: "calls of a campaign are counted exactly",
+        violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t LEFT JOIN
+             (SELECT campaign_id, count(*) AS attempts, sum(state <> 'ended') AS alive,
+                     sum(state = 'ended' AND successful = 1) AS successful, sum(cost) AS spent,
+                     sum(CASE WHEN state <> 'ended' THEN price ELSE 0 END) AS reserved
+              FROM calls GROUP BY campaign_id) k ON k.campaign_id = t.campaign_id
+             WHERE t.attempts <> coalesce(k.attempts, 0) OR t.in_progress_calls <> coalesce(k.alive, 0)
+                OR t.successful_calls <> coalesce(k.successful, 0) OR t.spent <> coalesce(k.spent, 0)
+                OR t.reserved <> coalesce(k.reserved, 0)",
+    },
+    Rule {
+        invariant: "completed calls are those picked up, and successful + failed",
+        violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t LEFT JOIN
+             (SELECT campaign_id, sum(answered_at IS NOT NULL AND outcome NOT IN ('no_answer')) AS completed
+              FROM calls WHERE state = 'ended' GROUP BY campaign_id) k ON k.campaign_id = t.campaign_id
+             WHERE t.completed_calls <> coalesce(k.completed, 0)
+                OR t.completed_calls <> t.successful_calls + t.failed_calls",
+    },
+    Rule {
+        invariant: "outcomes are counted exactly",
+        violations: "SELECT 'campaign ' || campaign_id || ' ' || outcome FROM
+             (SELECT campaign_id, outcome, calls FROM outcome_totals
+              UNION ALL SELECT campaign_id, outcome, -count(*) FROM calls WHERE state = 'ended'
+              GROUP BY campaign_id, outcome) GROUP BY campaign_id, outcome HAVING sum(calls) <> 0",
+    },
+    Rule {
+        invariant: "leads of a campaign are counted exactly, by status",
+        violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t LEFT JOIN
+             (SELECT campaign_id, count(*) AS total, sum(status = 'pending') AS pending,
+                     sum(status = 'in_progress') AS in_progress, sum(status = 'scheduled') AS scheduled,
+                     sum(status = 'completed') AS completed, sum(status = 'failed') AS failed,
+                     sum(status = 'canceled') AS canceled
+              FROM leads WHERE deleted_at IS NULL GROUP BY campaign_id) l ON l.campaign_id = t.campaign_id
+             WHERE t.total_leads <> coalesce(l.total, 0) OR t.leads_pending <> coalesce(l.pending, 0)
+                OR t.leads_in_progress <> coalesce(l.in_progress, 0)
+                OR t.leads_scheduled <> coalesce(l.scheduled, 0)
+                OR t.leads_completed <> coalesce(l.completed, 0) OR t.leads_failed <> coalesce(l.failed, 0)
+                OR t.leads_canceled <> coalesce(l.canceled, 0)",
+    },
+    Rule {
+        invariant: "no budget is overrun by calls that were placed under it",
+        violations: "SELECT 'call ' || id FROM calls
+             WHERE json_extract(evidence, '$.budget') IS NOT NULL
+               AND json_extract(evidence, '$.spent') + json_extract(evidence, '$.reserved') + price / 10000.0
+                 > json_extract(evidence, '$.budget') + 0.00001",
+    },
+    Rule {
+        invariant: "the dials of a day are counted exactly",
+        violations: "SELECT 'campaign ' || campaign_id || ' on ' || local_date FROM
+             (SELECT campaign_id, local_date, dials FROM dialed_days
+              UNION ALL SELECT campaign_id, local_date, -count(*) FROM calls GROUP BY campaign_id, local_date)
+             GROUP BY campaign_id, local_date HAVING sum(dials) <> 0",
+    },
+    Rule {
+        invariant: "no call was placed over the daily limit then in force",
+        violations: "SELECT 'call ' || id FROM
+             (SELECT id, daily_limit, row_number() OVER (PARTITION BY campaign_id, local_date ORDER BY id) AS nth
+              FROM calls) WHERE nth > daily_limit",
+    },
+    Rule {
+        invariant: "attempts of a lead are numbered from 1 without holes, and counted",
+        violations: "SELECT 'lead ' || l.id FROM leads l JOIN
+             (SELECT lead_id, count(*) AS dials, max(attempt) AS last FROM calls GROUP BY lead_id) k
+             ON k.lead_id = l.id WHERE l.attempts <> k.dials OR k.last <> k.dials",
+    },
+    Rule {
+        invariant: "a lead that no call belongs to was never dialed",
+        violations: "SELECT 'lead ' || id FROM leads
+             WHERE attempts > 0 AND NOT EXISTS (SELECT 1 FROM calls WHERE lead_id = leads.id)",
+    },
+    Rule {
+        invariant: "a retry comes no sooner than the delay after the attempt before",
+        violations: "SELECT 'call ' || id FROM
+             (SELECT id, placed_at, lag(ended_at) OVER w AS before, lag(retry_delay) OVER w AS delay
+              FROM calls WINDOW w AS (PARTITION BY lead_id ORDER BY attempt))
+             WHERE placed_at < before + delay",
+    },
+    Rule {
+        invariant: "a lead is in progress exactly while a call to it is alive",
+        violations: "SELECT 'lead ' || l.id FROM leads l LEFT JOIN calls k ON k.lead_id = l.id AND k.state <> 'ended'
+             WHERE (l.status = 'in_progress') <> (k.id IS NOT NULL)",
+    },
+    Rule {
+        invariant: "an open lead is due, held, or being called",
+        violations: "SELECT 'lead ' || id FROM leads WHERE deleted_at IS NULL
+               AND status IN ('pending', 'scheduled') AND next_call_at IS NULL AND held IS NULL",
+    },
+    Rule {
+        invariant: "no number was dialed after it was put on the do-not-call list",
+        violations: "SELECT 'call ' || k.id FROM calls k JOIN do_not_call d ON d.phone = k.phone
+             WHERE k.placed_at > d.created_at",
+    },
+    Rule {
+        invariant: "every ended call has exactly one event",
+        violations: "SELECT 'call ' || k.id FROM calls k LEFT JOIN events e ON e.key = 'call:' || k.id
+             WHERE (k.state = 'ended') <> (e.id IS NOT NULL)",
+    },
+    Rule {
+        invariant: "events are numbered from 1 without gaps",
+        violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t LEFT JOIN
+             (SELECT campaign_id, count(*) AS events, max(sequence) AS last FROM events GROUP BY campaign_id) e
+             ON e.campaign_id = t.campaign_id
+             WHERE t.sequence <> coalesce(e.events, 0) OR t.sequence <> coalesce(e.last, 0)",
+    },
+];
+
+/// Checks every invariant that applies; `ledger` is the simulator's witness, compared with the calls.
+pub async fn run(store: &Store, ledger: Option<&Path>) -> Result<Vec<Finding>, StoreError> {
+    let ledger = ledger.map(Path::to_owned);
+    let pool = store.pool().clone();
+    let checked = tokio::task::spawn_blocking(move || {
+        let connection = pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        connection.execute_batch("BEGIN")?;
+        let findings = check(&connection, ledger.as_deref());
+        connection.execute_batch("COMMIT")?;
+        findings
+    });
+    checked.await.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string())))
+}
+
+fn check(connection: &Connection, ledger: Option<&Path>) -> Result<Vec<Finding>, StoreError> {
+    let mut findings = vec![file_is_sound(connection)?];
+    for rule in &RULES {
+        let found = texts(connection, rule.violations)?;
+        findings.push(finding(rule.invariant, found));
+    }
+    findings.push(finding("every call was placed inside its calling hours", calls_outside_hours(connection)?));
+    if let Some(ledger) = ledger {
+        findings.push(finding("the carrier was asked once for every call, and for nothing else", differences(connection, ledger)?));
+    }
+    Ok(findings)
+}
+
+fn finding(invariant: &'static str, violations: Vec<String>) -> Finding {
+    const SHOWN_MAX: usize = 5;
+    let message = match violations.len() {
+        0 => "holds".to_owned(),
+        count => format!("broken {count} times: {}", violations[..count.min(SHOWN_MAX)].join(", ")),
+    };
+    Finding { invariant, ok: violations.is_empty(), message }
+}
+
+fn texts(connection: &Connection, sql: &str) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn file_is_sound(connection: &Connection) -> Result<Finding, StoreError> {
+    let mut problems = texts(connection, "PRAGMA integrity_check")?;
+    problems.retain(|line| line != "ok");
+    let mode = texts(connection, "PRAGMA journal_mode")?;
+    if mode != ["wal"] {
+        problems.push(format!("journal mode is {}", mode.join(" ")));
+    }
+    Ok(finding("the file is sound and in WAL mode", problems))
+}
+
+/// The local time of each dial against the hours and days that were in force.
+fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    use crate::domain::schedule::{TimeOfDay, WorkingDays};
+    use chrono::{Datelike, Timelike};
+    let mut statement = connection.prepare("SELECT id, evidence FROM calls")?;
+    let mut rows = statement.query([])?;
+    let mut outside = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, evidence): (i64, String) = (row.get(0)?, row.get(1)?);
+        let is_inside = || {
+            let evidence: serde_json::Value = serde_json::from_str(&evidence).ok()?;
+            let local = chrono::DateTime::parse_from_rfc3339(evidence["local_time"].as_str()?).ok()?;
+            let hour = |index: usize| TimeOfDay::parse(evidence["calling_hours"][index].as_str()?).ok();
+            let (start, end) = (hour(0)?.seconds(), hour(1)?.seconds());
+            let end = if end == 86_399 { 86_400 } else { end };
+            let names = evidence["working_days"].as_array()?.iter().filter_map(|day| day.as_str());
+            let days = WorkingDays::parse(names).ok()?;
+            let (now, today) = (local.num_seconds_from_midnight(), local.weekday());
+            let belongs_to = if start < end {
+                (start..end).contains(&now).then_some(today)
+            } else if now >= start {
+                Some(today)
+            } else {
+                (now < end).then_some(today.pred())
+            };
+            Some(belongs_to.is_some_and(|day| days.contains(day)))
+        };
+        if is_inside() != Some(true) {
+            outside.push(format!("call {id}"));
+        }
+    }
+    Ok(outside)
+}
+
+/// Compares the simulator's ledger with the calls. A call that was interrupted may be missing there: the server
+/// stopped between writing it down and asking.
+fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, StoreError> {
+    let unreadable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", ledger.display()));
+    let mut asked: HashMap<i64, u32> = HashMap::new();
+    let mut found = Vec::new();
+    for line in BufReader::new(std::fs::File::open(ledger).map_err(unreadable)?).lines() {
+        let line = line.map_err(unreadable)?;
+        // A line torn by a crash belongs to a dial that never started.
+        if let Ok(entry) = serde_json::from_str::<serde_json::Value>(&line)
+            && let Some(call_id) = entry["call_id"].as_i64()
+        {
+            *asked.entry(call_id).or_default() += 1;
+        }
+    }
+    let mut statement = connection.prepare("SELECT id, coalesce(outcome, '') FROM calls WHERE carrier = 'simulator'")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, outcome): (i64, String) = (row.get(0)?, row.get(1)?);
+        match asked.remove(&id) {
+            Some(1) => {}
+            Some(times) => found.push(format!("call {id} was asked for {times} times")),
+            None if outcome == "interrupted" || outcome.is_empty() => {}
+            None => found.push(format!("call {id} was never asked for")),
+        }
+    }
+    found.extend(asked.keys().map(|id| format!("call {id} was asked for and is not written down")));
+    Ok(found)
+}

@@ -1,0 +1,39 @@
+//! The end of the retention time: deleted campaigns go for good, with everything that belongs to them.
+
+use super::row::ms;
+use super::{StoreError, Tx};
+use chrono::TimeDelta;
+use rusqlite::{OptionalExtension, params};
+
+/// Rows removed in one transaction, so that nobody else waits long.
+const ROWS_MAX: i64 = 2_000;
+
+impl Tx<'_> {
+    /// Removes some rows of a campaign that was deleted longer ago than `retention`; true while there is more.
+    pub fn purge_deleted(&self, retention: TimeDelta) -> Result<bool, StoreError> {
+        let find = "SELECT id FROM campaigns WHERE deleted_at <= ?1 AND id NOT IN
+                      (SELECT campaign_id FROM calls WHERE state <> 'ended') LIMIT 1";
+        let before = ms(self.now - retention);
+        let found: Option<i64> =
+            self.connection.prepare_cached(find)?.query_row([before], |row| row.get(0)).optional()?;
+        let Some(id) = found else { return Ok(false) };
+        let parts = [
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE campaign_id = ?1 LIMIT ?2)",
+            "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE campaign_id = ?1 LIMIT ?2)",
+            "DELETE FROM leads WHERE id IN
+               (SELECT id FROM leads WHERE campaign_id = ?1 AND deleted_at IS NULL LIMIT ?2)",
+            "DELETE FROM leads WHERE id IN
+               (SELECT id FROM leads WHERE campaign_id = ?1 AND deleted_at IS NOT NULL LIMIT ?2)",
+        ];
+        for part in parts {
+            if self.execute(part, params![id, ROWS_MAX])? > 0 {
+                return Ok(true);
+            }
+        }
+        self.execute("DELETE FROM dialed_days WHERE campaign_id = ?1", [id])?;
+        self.execute("DELETE FROM outcome_totals WHERE campaign_id = ?1", [id])?;
+        self.execute("DELETE FROM campaign_totals WHERE campaign_id = ?1", [id])?;
+        self.execute("DELETE FROM campaigns WHERE id = ?1", [id])?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,227 @@
+//! The file: finding, making, checking, migrating and locking it. A file that is not ours, or newer than this
+//! program, is refused untouched.
+
+use crate::domain::Instant;
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a fresh file gets.
+const SCHEMA: &str = include_str!("../../schema.sql");
+/// The version of [`SCHEMA`]: one more than the number of migrations.
+const VERSION: i64 = MIGRATIONS.len() as i64 + 1;
+/// Each lifts a file by one version; the first lifts version 1 to 2. Never edited once released.
+const MIGRATIONS: [&str; 0] = [];
+/// `VCMP`: marks a file as ours (SQLite file format, section 1.3.9).
+const APPLICATION_ID: i64 = 0x5643_4D50;
+/// SQLite before 3.51.3 can corrupt a file in WAL mode (<https://sqlite.org/wal.html#walresetbug>).
+const SQLITE_MIN: i32 = 3_051_003;
+const STATEMENTS_KEPT: usize = 128;
+const READERS_MAX: u32 = 6;
+
+/// Why a data folder cannot be used. One line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder or the file cannot be made, read or written.
+    #[error("cannot use the data folder {folder}: {cause}")]
+    Folder {
+        /// Which folder.
+        folder: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// Another server has it.
+    #[error("another voice-campaigns server is using the data folder {0}; stop it first or choose another --data")]
+    InUse(PathBuf),
+    /// The file belongs to another program, or is damaged.
+    #[error("{0} is not a voice-campaigns database; it was left untouched")]
+    Foreign(PathBuf),
+    /// The file was written by a newer version of this program.
+    #[error("{file} has schema version {found}, this program knows {known}; use a newer voice-campaigns (the file was left untouched)")]
+    Newer {
+        /// Which file.
+        file: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The SQLite in this program is one with a known defect.
+    #[error("SQLite {0} can corrupt a database; 3.51.3 or later is needed")]
+    UnsafeSqlite(&'static str),
+}
+
+/// The database file of a data folder.
+pub fn data_file(folder: &Path) -> PathBuf {
+    folder.join("voice-campaigns.db")
+}
+
+fn unusable(folder: &Path) -> impl Fn(io::Error) -> OpenError {
+    move |error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() }
+}
+
+/// Makes the folder, for nobody but this user, when it is missing.
+pub(super) fn make_folder(folder: &Path) -> Result<(), OpenError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable(folder))
+}
+
+/// Keeps every other server out as long as the answer lives.
+pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
+    let path = folder.join("lock");
+    let file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(unusable(folder))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(unusable(folder)(error)),
+    }
+}
+
+/// Opens the writer's connection, after the file was made or lifted to this version.
+pub(super) fn open(folder: &Path, now: Instant) -> Result<Connection, OpenError> {
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(OpenError::UnsafeSqlite(rusqlite::version()));
+    }
+    let path = data_file(folder);
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    made.map_err(unusable(folder))?;
+    refuse_what_is_not_ours(&path)?;
+    let failed = |error: rusqlite::Error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() };
+    let mut connection = Connection::open(&path).map_err(failed)?;
+    prepare_writer(&connection).map_err(failed)?;
+    migrate(&mut connection, now).map_err(failed)?;
+    Ok(connection)
+}
+
+/// Looks at the file without writing to it.
+fn refuse_what_is_not_ours(path: &Path) -> Result<(), OpenError> {
+    let foreign = |_| OpenError::Foreign(path.to_owned());
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(foreign)?;
+    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(foreign);
+    let (id, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    let is_fresh = (id, version, tables) == (0, 0, 0);
+    if !is_fresh && id != APPLICATION_ID {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    if version > VERSION {
+        return Err(OpenError::Newer { file: path.to_owned(), found: version, known: VERSION });
+    }
+    Ok(())
+}
+
+fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA cell_size_check = ON;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -8000;
+         PRAGMA journal_size_limit = 67108864;",
+    )
+}
+
+/// Makes a fresh file, or lifts an older one, in one transaction.
+fn migrate(connection: &mut Connection, now: Instant) -> rusqlite::Result<()> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match usize::try_from(version) {
+        Ok(0) => {
+            tx.execute_batch(SCHEMA)?;
+            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+            let instance_id = format!("{:032x}", rand::random::<u128>());
+            let created_at = now.timestamp_millis().to_string();
+            for (name, value) in [("instance_id", &instance_id), ("created_at", &created_at), ("last_seen_at", &created_at)] {
+                tx.execute("INSERT INTO facts (name, value) VALUES (?1, ?2)", [name, value])?;
+            }
+        }
+        Ok(version) => {
+            for step in MIGRATIONS.iter().skip(version - 1) {
+                tx.execute_batch(step)?;
+            }
+        }
+        Err(_) => return Err(rusqlite::Error::InvalidQuery),
+    }
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()
+}
+
+fn reader_flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+fn prepare_reader(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.execute_batch(
+        "PRAGMA query_only = ON;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -4000;
+         PRAGMA mmap_size = 268435456;",
+    )
+}
+
+/// A single read-only connection.
+pub(super) fn open_reader(folder: &Path) -> Result<Connection, OpenError> {
+    let failed = |error: rusqlite::Error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() };
+    let mut connection = Connection::open_with_flags(data_file(folder), reader_flags()).map_err(failed)?;
+    prepare_reader(&mut connection).map_err(failed)?;
+    Ok(connection)
+}
+
+/// Read-only connections, opened when first wanted and then kept with their prepared statements.
+pub(super) fn reader_pool(folder: &Path) -> Result<r2d2::Pool<SqliteConnectionManager>, OpenError> {
+    let manager =
+        SqliteConnectionManager::file(data_file(folder)).with_flags(reader_flags()).with_init(prepare_reader);
+    r2d2::Pool::builder()
+        .max_size(READERS_MAX)
+        .min_idle(Some(0))
+        .test_on_check_out(false)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connection_timeout(Duration::from_secs(5))
+        .build(manager)
+        .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema_of(connection: &Connection) -> Vec<(String, String)> {
+        let mut statement = connection
+            .prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name")
+            .unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_migrated_file_equals_a_fresh_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let fresh = open(folder.path(), Instant::UNIX_EPOCH).unwrap();
+        let mut first = Connection::open_in_memory().unwrap();
+        first.execute_batch(include_str!("../../tests/schema-1.sql")).unwrap();
+        first.pragma_update(None, "user_version", 1).unwrap();
+        migrate(&mut first, Instant::UNIX_EPOCH).unwrap();
+        assert_eq!(schema_of(&first), schema_of(&fresh));
+    }
+
+    #[test]
+    fn a_fresh_file_is_durable_and_checks_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(folder.path(), Instant::UNIX_EPOCH).unwrap();
+        let setting = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(["synchronous", "foreign_keys", "cell_size_check", "user_version"].map(setting), [2, 1, 1, VERSION]);
+    }
+}

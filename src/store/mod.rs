@@ -1,0 +1,228 @@
+//! The only meeting place: what is committed here is true, and a commit wakes whoever waits. All SQL of the
+//! program is in this folder; nothing outside it knows of rows.
+//!
+//! One writer thread commits for everybody (group commit, `synchronous=FULL`), readers see a consistent
+//! snapshot each. A closure given to [`Store::write`] is one transaction with one fixed time; it must not wait
+//! for anything but the database.
+
+mod calls;
+mod campaigns;
+pub mod check;
+mod deletion;
+mod events;
+mod file;
+pub mod import;
+mod leads;
+pub mod pool;
+mod readers;
+mod replies;
+mod row;
+mod tokens;
+mod tx;
+mod writer;
+
+pub use calls::{CallFilter, Claim};
+pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
+pub use file::{OpenError, data_file};
+pub use leads::{Inserted, LeadDeletion, LeadFilter};
+pub use replies::RememberedReply;
+pub use tokens::{Scope, Token, TokenRow};
+pub use tx::{Snapshot, Tx};
+
+use crate::clock::Clock;
+use crate::domain::gate::Hold;
+use readers::Readers;
+use rusqlite::{Connection, ErrorCode};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{RwLock, RwLockReadGuard, watch};
+use writer::{Writer, WriterThread};
+
+/// Why the database did not do what it was asked; named by what the caller can do about it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No space; nothing was written.
+    #[error("the disk is full")]
+    Full,
+    /// The file or its folder cannot be written to.
+    #[error("the database is read-only")]
+    ReadOnly,
+    /// The file could not be read or written, or another process holds it too long; worth another try.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// The store is closed; the server is shutting down.
+    #[error("the database is closed")]
+    Closed,
+    /// A defect of ours, or a damaged file.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StoreError::Full,
+            Some(ErrorCode::ReadOnly) => StoreError::ReadOnly,
+            Some(
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::OutOfMemory,
+            ) => StoreError::Unavailable(error.to_string()),
+            _ => StoreError::Failed(error.to_string()),
+        }
+    }
+}
+
+/// The database of one data folder.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    writer: Writer,
+    thread: Mutex<Option<WriterThread>>,
+    readers: Readers,
+    /// For look-ups of microseconds that must not cost a change of thread.
+    inline: Mutex<Connection>,
+    changed: watch::Sender<u64>,
+    dial_gate: RwLock<()>,
+    clock_hold: Mutex<Option<Hold>>,
+    /// Held as long as the store lives, so that no second server starts on the same folder.
+    _lock: Option<std::fs::File>,
+}
+
+impl Store {
+    /// Opens the data folder for a server: makes it when it is missing, lifts an older file to this version,
+    /// and keeps every other server out.
+    pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
+        file::make_folder(folder)?;
+        let lock = file::lock(folder)?;
+        Store::open_file(folder, clock, Some(lock))
+    }
+
+    /// Opens the data folder beside a server that may be running.
+    pub fn open_beside(folder: &Path, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
+        file::make_folder(folder)?;
+        Store::open_file(folder, clock, None)
+    }
+
+    fn open_file(
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+        lock: Option<std::fs::File>,
+    ) -> Result<Store, OpenError> {
+        let writing = file::open(folder, clock.now())?;
+        let pool = file::reader_pool(folder)?;
+        let changed = watch::Sender::new(0);
+        let (writer, thread) = Writer::start(writing, clock.clone(), changed.clone());
+        Ok(Store(Arc::new(Inner {
+            folder: folder.to_owned(),
+            writer,
+            thread: Mutex::new(Some(thread)),
+            readers: Readers::start(pool, clock.clone())?,
+            inline: Mutex::new(file::open_reader(folder)?),
+            clock,
+            changed,
+            dial_gate: RwLock::new(()),
+            clock_hold: Mutex::new(None),
+            _lock: lock,
+        })))
+    }
+
+    /// Runs one transaction and commits it when it answers `Ok`; the answer comes after the commit is on disk.
+    pub async fn write<T, E>(&self, job: impl FnOnce(&Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.0.writer.write(job).await
+    }
+
+    /// Like [`Self::write`], but answers only when no dial that was claimed before the commit is still on its
+    /// way to the carrier. After the answer to a pause, a deletion or a lowered limit nothing dials any more
+    /// that it forbids.
+    pub async fn write_and_wait_for_dials<T, E>(
+        &self,
+        job: impl FnOnce(&Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let answer = self.write(job).await;
+        drop(self.0.dial_gate.write().await);
+        answer
+    }
+
+    /// Held by the dialer from before a claim until the carrier was asked.
+    pub async fn dialing(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.dial_gate.read().await
+    }
+
+    /// Reads from one consistent snapshot.
+    pub async fn read<T, E>(&self, job: impl FnOnce(&Snapshot) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let clock_hold = self.clock_hold();
+        self.0.readers.read(clock_hold, job).await
+    }
+
+    /// A connection of the read-only pool, for work too long for the reader threads.
+    pub fn pool(&self) -> &r2d2::Pool<r2d2_sqlite::SqliteConnectionManager> {
+        self.0.readers.pool()
+    }
+
+    /// The token with this hash, unless it was revoked. Takes microseconds and does not change threads.
+    pub fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<Token>, StoreError> {
+        let connection = self.0.inline.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens::by_hash(&connection, hash)
+    }
+
+    /// Writes down that a token was used, at most once a minute and without waiting.
+    pub fn touch_token(&self, token: &Token) {
+        let now = self.0.clock.now();
+        if token.last_used_at.is_none_or(|at| now - at >= chrono::TimeDelta::minutes(1)) {
+            let id = token.id;
+            self.0.writer.post(move |tx| tx.touch_token(id));
+        }
+    }
+
+    /// Tells of commits that may give the dialer something to do.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    /// Shows everybody that the clock is not trusted, or is again.
+    pub fn set_clock_hold(&self, hold: Option<Hold>) {
+        *self.0.clock_hold.lock().unwrap_or_else(PoisonError::into_inner) = hold;
+    }
+
+    fn clock_hold(&self) -> Option<Hold> {
+        self.0.clock_hold.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The clock that stamps every transaction.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
+    /// Writes what is queued, moves the write-ahead log into the file and stops the writer. Later writes are
+    /// refused as [`StoreError::Closed`].
+    pub async fn close(&self) {
+        let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.0.writer.close();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}

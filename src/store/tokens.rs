@@ -1,0 +1,104 @@
+//! API tokens: only their hashes are kept.
+
+use super::row::{Cells, ms};
+use super::{Snapshot, StoreError, Tx};
+use crate::domain::Instant;
+use crate::words;
+use rusqlite::{Connection, OptionalExtension, params};
+
+words! {
+    /// What a token may do; each includes those before it.
+    pub enum Scope {
+        /// Look.
+        Read = "read",
+        /// Change.
+        Write = "write",
+        /// Change who may.
+        Admin = "admin",
+    }
+}
+
+/// A token that is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Never reused.
+    pub id: i64,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it may do.
+    pub scope: Scope,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Instant>,
+}
+
+/// A token as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Never reused.
+    pub id: i64,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it may do.
+    pub scope: Scope,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Instant>,
+    /// When it was revoked.
+    pub revoked_at: Option<Instant>,
+}
+
+/// The token with this hash, unless it was revoked.
+pub(super) fn by_hash(connection: &Connection, hash: &[u8; 32]) -> Result<Option<Token>, StoreError> {
+    let sql = "SELECT id, name, scope, last_used_at FROM tokens WHERE hash = ?1 AND revoked_at IS NULL";
+    let read = |row: &rusqlite::Row| {
+        let mut cells = Cells::of(row);
+        Ok(Token {
+            id: cells.get()?,
+            name: cells.get()?,
+            scope: cells.word()?,
+            last_used_at: cells.instant_optional()?,
+        })
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([hash], read).optional()?)
+}
+
+impl Snapshot<'_> {
+    /// Every token ever made, oldest first.
+    pub fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        let sql = "SELECT id, name, scope, created_at, last_used_at, revoked_at FROM tokens ORDER BY id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| {
+            let mut cells = Cells::of(row);
+            Ok(TokenRow {
+                id: cells.get()?,
+                name: cells.get()?,
+                scope: cells.word()?,
+                created_at: cells.instant()?,
+                last_used_at: cells.instant_optional()?,
+                revoked_at: cells.instant_optional()?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Keeps the hash of a new token; the answer is its id.
+    pub fn create_token(&self, name: &str, scope: Scope, hash: &[u8; 32]) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO tokens (name, scope, hash, created_at) VALUES (?1, ?2, ?3, ?4)";
+        self.execute(sql, params![name, scope.to_string(), hash, ms(self.now)])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    /// Ends a token; false if there is none in force with this id.
+    pub fn revoke_token(&self, id: i64) -> Result<bool, StoreError> {
+        let sql = "UPDATE tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+        Ok(self.execute(sql, params![id, ms(self.now)])? == 1)
+    }
+
+    pub(super) fn touch_token(&self, id: i64) -> Result<(), StoreError> {
+        self.execute("UPDATE tokens SET last_used_at = ?2 WHERE id = ?1", params![id, ms(self.now)])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! What a closure gets: a [`Snapshot`] to read from, or a [`Tx`] that also writes. Both have one fixed time.
+
+use super::StoreError;
+use super::row::ms;
+use crate::domain::Instant;
+use crate::domain::gate::Hold;
+use chrono::DateTime;
+use rusqlite::{Connection, params};
+use std::cell::Cell;
+use std::ops::Deref;
+
+/// A consistent view of the data.
+pub struct Snapshot<'c> {
+    pub(super) connection: &'c Connection,
+    /// The time of this transaction.
+    pub now: Instant,
+    clock_hold: Option<Hold>,
+}
+
+impl<'c> Snapshot<'c> {
+    pub(super) fn new(connection: &'c Connection, now: Instant, clock_hold: Option<Hold>) -> Snapshot<'c> {
+        Snapshot { connection, now, clock_hold }
+    }
+
+    /// Why no campaign dials at all, when the clock is not trusted.
+    pub fn clock_hold(&self) -> Option<Hold> {
+        self.clock_hold.clone()
+    }
+
+    /// The latest instant that the dialer wrote anything at.
+    pub fn last_seen_at(&self) -> Result<Instant, StoreError> {
+        let text: String = self.fact("last_seen_at")?;
+        Ok(text.parse().ok().and_then(DateTime::from_timestamp_millis).unwrap_or(Instant::UNIX_EPOCH))
+    }
+
+    /// A fact about this file.
+    pub fn fact(&self, name: &str) -> Result<String, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
+        Ok(statement.query_row([name], |row| row.get(0))?)
+    }
+}
+
+/// A transaction. What it writes is kept only if its closure answers `Ok`.
+pub struct Tx<'c> {
+    snapshot: Snapshot<'c>,
+    wakes_dialer: Cell<bool>,
+}
+
+impl<'c> Deref for Tx<'c> {
+    type Target = Snapshot<'c>;
+    fn deref(&self) -> &Snapshot<'c> {
+        &self.snapshot
+    }
+}
+
+impl<'c> Tx<'c> {
+    pub(super) fn new(connection: &'c Connection, now: Instant) -> Tx<'c> {
+        Tx { snapshot: Snapshot::new(connection, now, None), wakes_dialer: Cell::new(false) }
+    }
+
+    pub(super) fn wakes_dialer(&self) -> bool {
+        self.wakes_dialer.get()
+    }
+
+    /// After the commit the dialer looks again.
+    pub(super) fn wake_dialer(&self) {
+        self.wakes_dialer.set(true);
+    }
+
+    pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// Writes down that time has come this far, so that a clock set back is noticed even after a restart.
+    pub fn saw_time(&self) -> Result<(), StoreError> {
+        let sql = "UPDATE facts SET value = ?1 WHERE name = 'last_seen_at' AND CAST(value AS INTEGER) < ?2";
+        self.execute(sql, params![ms(self.now).to_string(), ms(self.now)])?;
+        Ok(())
+    }
+}

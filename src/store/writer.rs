@@ -1,0 +1,166 @@
+//! One thread writes for everybody. Jobs that wait at the same moment share one commit, so one write to the
+//! disk makes many answers durable; each runs in a savepoint of its own, so one that fails takes no other
+//! with it. The answer is sent after the commit.
+
+use super::tx::Tx;
+use super::StoreError;
+use crate::clock::Clock;
+use rusqlite::{Connection, TransactionBehavior};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// Runs in the transaction, or learns why there is none; says whether to keep what it did, and how to answer
+/// after the commit.
+type Job = Box<dyn FnOnce(Result<&Tx, StoreError>) -> (bool, Answer) + Send>;
+
+const QUEUE_MAX: usize = 4_096;
+const BATCH_MAX: usize = 256;
+const BATCH_TIME_MAX: Duration = Duration::from_millis(5);
+
+/// Hands jobs to the writer thread.
+pub(super) struct Writer {
+    jobs: RwLock<Option<mpsc::Sender<Job>>>,
+}
+
+/// The thread; ends when the writer is closed and the queue is empty.
+pub(super) struct WriterThread(thread::JoinHandle<()>);
+
+impl WriterThread {
+    /// Waits for the end.
+    pub(super) fn join(self) {
+        let _ = self.0.join();
+    }
+}
+
+impl Writer {
+    /// Starts the thread on its connection. `changed` counts commits that asked to wake the dialer.
+    pub(super) fn start(
+        connection: Connection,
+        clock: Arc<dyn Clock>,
+        changed: watch::Sender<u64>,
+    ) -> (Writer, WriterThread) {
+        let (jobs, queue) = mpsc::channel(QUEUE_MAX);
+        let thread = thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || run(connection, queue, &clock, &changed))
+            .expect("the system starts threads");
+        (Writer { jobs: RwLock::new(Some(jobs)) }, WriterThread(thread))
+    }
+
+    /// Takes no more jobs.
+    pub(super) fn close(&self) {
+        self.jobs.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn sender(&self) -> Result<mpsc::Sender<Job>, StoreError> {
+        self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(StoreError::Closed)
+    }
+
+    /// Runs a job and answers after its commit. A full queue makes the caller wait.
+    pub(super) async fn write<T, E>(&self, job: impl FnOnce(&Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |tx| {
+            let result = tx.map_err(E::from).and_then(|tx| {
+                catch_unwind(AssertUnwindSafe(|| job(tx)))
+                    .unwrap_or_else(|_| Err(E::from(StoreError::Failed("a transaction panicked".into()))))
+            });
+            let keep = result.is_ok();
+            let answer: Answer = Box::new(move |committed| {
+                let _ = sender.send(match committed {
+                    Ok(()) => result,
+                    Err(error) if result.is_ok() => Err(E::from(error)),
+                    Err(_) => result,
+                });
+            });
+            (keep, answer)
+        });
+        self.sender()?.send(job).await.map_err(|_| StoreError::Closed)?;
+        receiver.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Queues a job nobody waits for; dropped when the queue is full.
+    pub(super) fn post(&self, job: impl FnOnce(&Tx) -> Result<(), StoreError> + Send + 'static) {
+        let job: Job = Box::new(move |tx| (tx.and_then(job).is_ok(), Box::new(|_| ())));
+        if let Ok(sender) = self.sender() {
+            let _ = sender.try_send(job);
+        }
+    }
+}
+
+fn run(
+    mut connection: Connection,
+    mut queue: mpsc::Receiver<Job>,
+    clock: &Arc<dyn Clock>,
+    changed: &watch::Sender<u64>,
+) {
+    let mut answers = Vec::with_capacity(BATCH_MAX);
+    while let Some(first) = queue.blocking_recv() {
+        let committed = commit_batch(&mut connection, first, &mut queue, clock, &mut answers);
+        let outcome = committed.as_ref().map(|_| ()).map_err(Clone::clone);
+        if let Err(error) = &outcome {
+            tracing::error!(%error, jobs = answers.len(), "a commit failed; its jobs were undone");
+        }
+        if committed.is_ok_and(|wakes_dialer| wakes_dialer) {
+            changed.send_modify(|count| *count += 1);
+        }
+        for answer in answers.drain(..) {
+            answer(outcome.clone());
+        }
+    }
+    if let Err(error) = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);") {
+        tracing::warn!(%error, "the write-ahead log could not be moved into the database; it will be at the next start");
+    }
+}
+
+/// Runs the first job and those that wait behind it in one transaction; true if one asked to wake the dialer.
+fn commit_batch(
+    connection: &mut Connection,
+    first: Job,
+    queue: &mut mpsc::Receiver<Job>,
+    clock: &Arc<dyn Clock>,
+    answers: &mut Vec<Answer>,
+) -> Result<bool, StoreError> {
+    let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+        Ok(transaction) => transaction,
+        Err(error) => return refuse(first, error, answers),
+    };
+    let started = clock.monotonic();
+    let mut wakes_dialer = false;
+    let mut next = Some(first);
+    while let Some(job) = next {
+        if let Err(error) = step(&transaction, "SAVEPOINT job") {
+            return refuse(job, error, answers);
+        }
+        let tx = Tx::new(&transaction, clock.now());
+        let (keep, answer) = job(Ok(&tx));
+        answers.push(answer);
+        if keep {
+            wakes_dialer |= tx.wakes_dialer();
+        } else {
+            step(&transaction, "ROLLBACK TO job")?;
+        }
+        step(&transaction, "RELEASE job")?;
+        let full = answers.len() >= BATCH_MAX || clock.monotonic() - started >= BATCH_TIME_MAX;
+        next = if full { None } else { queue.try_recv().ok() };
+    }
+    transaction.commit()?;
+    Ok(wakes_dialer)
+}
+
+fn refuse(job: Job, error: rusqlite::Error, answers: &mut Vec<Answer>) -> Result<bool, StoreError> {
+    let error = StoreError::from(error);
+    answers.push(job(Err(error.clone())).1);
+    Err(error)
+}
+
+fn step(transaction: &Connection, sql: &str) -> rusqlite::Result<()> {
+    transaction.prepare_cached(sql)?.execute([]).map(|_| ())
+}
