@@ -1,1 +1,4 @@
 //! The tests, one binary.
+
+mod api_campaigns;
+mod support;

@@ -10,7 +10,7 @@ use std::io::Cursor;
 /// What a handler gives back. The body is ready-made text, so that it can be written where the rows are read
 /// and remembered as it was sent.
 #[derive(Debug)]
-pub struct Answer {
+pub(super) struct Answer {
     status: Status,
     headers: Vec<(&'static str, String)>,
     body: Option<String>,
@@ -18,48 +18,48 @@ pub struct Answer {
 
 impl Answer {
     /// 200 with a body.
-    pub fn ok(body: &impl Serialize) -> Result<Answer, ApiError> {
+    pub(super) fn ok(body: &impl Serialize) -> Result<Answer, ApiError> {
         Ok(Answer::text(Status::Ok, serde_json::to_string(body)?))
     }
 
     /// 201 with a body and where to find what was made.
-    pub fn created(location: String, body: &impl Serialize) -> Result<Answer, ApiError> {
+    pub(super) fn created(location: String, body: &impl Serialize) -> Result<Answer, ApiError> {
         Ok(Answer::text(Status::Created, serde_json::to_string(body)?).with("Location", location))
     }
 
     /// A body that is JSON already.
-    pub fn text(status: Status, body: String) -> Answer {
+    pub(super) fn text(status: Status, body: String) -> Answer {
         Answer { status, headers: Vec::new(), body: Some(body) }
     }
 
     /// 204.
-    pub fn no_content() -> Answer {
+    pub(super) fn no_content() -> Answer {
         Answer { status: Status::NoContent, headers: Vec::new(), body: None }
     }
 
     /// 304: the client has it already.
-    pub fn not_modified() -> Answer {
+    pub(super) fn not_modified() -> Answer {
         Answer { status: Status::NotModified, headers: Vec::new(), body: None }
     }
 
     /// Adds a header.
-    pub fn with(mut self, name: &'static str, value: impl ToString) -> Answer {
+    pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Answer {
         self.headers.push((name, value.to_string()));
         self
     }
 
     /// The status.
-    pub fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         self.status
     }
 
     /// The body, as it is sent.
-    pub fn body(&self) -> &str {
+    pub(super) fn body(&self) -> &str {
         self.body.as_deref().unwrap_or_default()
     }
 
     /// The value of a header set here.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 }

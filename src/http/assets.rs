@@ -18,7 +18,7 @@ static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/static");
 const INDEX: &str = "index.html";
 
 /// One route per file, and `/` for the index page.
-pub fn routes() -> Vec<Route> {
+pub(super) fn routes() -> Vec<Route> {
     let mut files = Vec::new();
     collect(&FILES, &mut files);
     files.into_iter().filter_map(route).collect()
@@ -99,7 +99,10 @@ mod tests {
     #[test]
     fn the_policy_names_the_inline_script_and_style_by_hash() {
         let policy = policy("<style>a{}</style><p>x</p><script>alert(1)</script>");
-        assert!(policy.contains("script-src 'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI=';"), "{policy}");
+        assert!(
+            policy.contains("script-src 'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI=';"),
+            "{policy}"
+        );
         assert!(policy.contains("style-src 'sha256-"), "{policy}");
         assert!(super::policy("<p>").contains("script-src 'none'; style-src 'none';"));
     }

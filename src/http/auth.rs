@@ -1,5 +1,5 @@
 //! Who is asking? Every request under `/api` is judged once, before it is routed: its token, its scope and
-//! its quota. The guards of the handlers read that judgement, so forgetting nothing else lets anybody in.
+//! its quota. The guards of the handlers read that judgement, and the matrix of all routes in the tests shows that none is without.
 
 use super::error::ApiError;
 use super::quota::{FixedWindow, Quota, Standing};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Judges requests, and remembers how many there were.
-pub struct Gatekeeper {
+pub(super) struct Gatekeeper {
     clock: Arc<dyn Clock>,
     tokens: Quota<i64>,
     peers: Quota<Peer>,
@@ -51,10 +51,9 @@ const TOKEN_LENGTH_MAX: usize = 512;
 
 impl Gatekeeper {
     /// With the limits of the settings.
-    pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Gatekeeper {
-        let window = |limit, length| {
-            FixedWindow::new(NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN), length)
-        };
+    pub(super) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Gatekeeper {
+        let window =
+            |limit, length| FixedWindow::new(NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN), length);
         Gatekeeper {
             tokens: Quota::new(window(settings.requests_per_hour, TOKEN_WINDOW), KEYS_MAX),
             peers: Quota::new(window(settings.unauthenticated_per_minute, PEER_WINDOW), KEYS_MAX),
@@ -63,7 +62,7 @@ impl Gatekeeper {
     }
 
     /// The instant, in Unix seconds, that lies so far ahead.
-    pub fn unix_seconds_in(&self, ahead: Duration) -> i64 {
+    pub(super) fn unix_seconds_in(&self, ahead: Duration) -> i64 {
         let ms = self.clock.now().timestamp_millis().saturating_add(ahead.as_millis() as i64);
         ms.div_euclid(1000) + i64::from(ms.rem_euclid(1000) > 0)
     }
@@ -110,7 +109,7 @@ fn bearer<'r>(request: &'r Request<'_>) -> Option<&'r str> {
 
 /// Whose budget a request was counted against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
+pub(super) enum Policy {
     /// The token's.
     Token,
     /// The address's, for requests without a valid token.
@@ -119,7 +118,7 @@ pub enum Policy {
 
 impl Policy {
     /// Its name in the `RateLimit` headers.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Policy::Token => "default",
             Policy::Peer => "ip",
@@ -128,9 +127,9 @@ impl Policy {
 }
 
 /// The judgement about one request.
-pub struct Admission {
+pub(super) struct Admission {
     /// What the rate-limit headers tell.
-    pub standing: Option<(Policy, Standing)>,
+    pub(super) standing: Option<(Policy, Standing)>,
     verdict: Verdict,
 }
 
@@ -142,12 +141,12 @@ enum Verdict {
 }
 
 /// Whether the path is `/api` or under it, in whatever spelling the router would accept.
-pub fn is_api(request: &Request<'_>) -> bool {
+pub(super) fn is_api(request: &Request<'_>) -> bool {
     request.uri().path().segments().get(0) == Some("api")
 }
 
 /// The judgement about this request; made when first asked for. None outside `/api`.
-pub fn admission<'r>(request: &'r Request<'_>) -> Option<&'r Admission> {
+pub(super) fn admission<'r>(request: &'r Request<'_>) -> Option<&'r Admission> {
     request
         .local_cache(|| {
             let gatekeeper = request.rocket().state::<Gatekeeper>().filter(|_| is_api(request));
@@ -157,7 +156,7 @@ pub fn admission<'r>(request: &'r Request<'_>) -> Option<&'r Admission> {
 }
 
 /// What stands against letting this request in, whatever it asks for.
-pub fn objection(request: &Request<'_>) -> Option<ApiError> {
+pub(super) fn objection(request: &Request<'_>) -> Option<ApiError> {
     match &admission(request)?.verdict {
         Verdict::Granted(_) if edge::is_form(request) => Some(ApiError::form_body()),
         Verdict::Granted(_) => None,
@@ -168,15 +167,12 @@ pub fn objection(request: &Request<'_>) -> Option<ApiError> {
 }
 
 /// The scope that a method needs.
-pub fn scope_for(method: Method) -> Scope {
+pub(super) fn scope_for(method: Method) -> Scope {
     match method {
         Method::Get | Method::Head | Method::Options => Scope::Read,
-        Method::Put
-        | Method::Post
-        | Method::Delete
-        | Method::Trace
-        | Method::Connect
-        | Method::Patch => Scope::Write,
+        Method::Put | Method::Post | Method::Delete | Method::Trace | Method::Connect | Method::Patch => {
+            Scope::Write
+        }
     }
 }
 
@@ -193,20 +189,17 @@ fn admit<'r>(request: &'r Request<'_>, needed: Scope) -> Outcome<&'r Token, ()> 
 }
 
 /// A caller who may look.
-pub struct ReadScope<'r>(pub &'r Token);
+pub(super) struct ReadScope;
 
 /// A caller who may change things.
-pub struct WriteScope<'r>(pub &'r Token);
-
-/// A caller who may manage tokens.
-pub struct AdminScope<'r>(pub &'r Token);
+pub(super) struct WriteScope<'r>(pub(super) &'r Token);
 
 #[rocket::async_trait]
-impl<'r> FromRequest<'r> for ReadScope<'r> {
+impl<'r> FromRequest<'r> for ReadScope {
     type Error = ();
 
-    async fn from_request(request: &'r Request<'_>) -> Outcome<ReadScope<'r>, ()> {
-        admit(request, Scope::Read).map(ReadScope)
+    async fn from_request(request: &'r Request<'_>) -> Outcome<ReadScope, ()> {
+        admit(request, Scope::Read).map(|_| ReadScope)
     }
 }
 
@@ -216,15 +209,6 @@ impl<'r> FromRequest<'r> for WriteScope<'r> {
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<WriteScope<'r>, ()> {
         admit(request, Scope::Write).map(WriteScope)
-    }
-}
-
-#[rocket::async_trait]
-impl<'r> FromRequest<'r> for AdminScope<'r> {
-    type Error = ();
-
-    async fn from_request(request: &'r Request<'_>) -> Outcome<AdminScope<'r>, ()> {
-        admit(request, Scope::Admin).map(AdminScope)
     }
 }
 

@@ -6,7 +6,7 @@ use rocket::data::{Data, DataStream};
 use rocket::http::ContentType;
 use rocket::request::{FromRequest, Outcome};
 use rocket::tokio::fs::File;
-use rocket::tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use rocket::tokio::io::{AsyncReadExt, AsyncWriteExt};
 use rocket::tokio::time::timeout;
 use rocket::{Request, data::ByteUnit};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -16,11 +16,12 @@ use std::convert::Infallible;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
+use tempfile::TempPath;
 
 /// The largest JSON object.
-pub const JSON_MAX: u64 = 256 << 10;
+pub(super) const JSON_MAX: u64 = 256 << 10;
 /// The largest JSON array of leads.
-pub const LEADS_JSON_MAX: u64 = 16 << 20;
+pub(super) const LEADS_JSON_MAX: u64 = 16 << 20;
 
 /// Without a byte for so long, the client is gone.
 const STALL_MAX: Duration = Duration::from_secs(30);
@@ -30,7 +31,7 @@ const CHUNK: usize = 64 << 10;
 
 /// What a request says about its body.
 #[derive(Clone, Debug)]
-pub struct BodyHead {
+pub(super) struct BodyHead {
     content_type: Option<ContentType>,
     length: Option<u64>,
     is_encoded: bool,
@@ -46,7 +47,8 @@ impl<'r> FromRequest<'r> for BodyHead {
         Outcome::Success(BodyHead {
             content_type: request.content_type().cloned(),
             length: header("Content-Length").and_then(|length| length.parse().ok()),
-            is_encoded: header("Content-Encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")),
+            is_encoded: header("Content-Encoding")
+                .is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")),
             waits_for_continue: header("Expect").is_some(),
         })
     }
@@ -54,25 +56,25 @@ impl<'r> FromRequest<'r> for BodyHead {
 
 /// A body that was read as JSON, and the bytes it came as.
 #[derive(Debug)]
-pub struct Json {
+pub(super) struct Json {
     /// What it says.
-    pub value: Value,
+    pub(super) value: Value,
     /// SHA-256 of its bytes.
-    pub hash: [u8; 32],
+    pub(super) hash: [u8; 32],
 }
 
-/// A body on its way into the store, in a file without a name.
+/// A body on its way into the store, in a file that goes with this value.
 #[derive(Debug)]
-pub struct Spool {
-    /// Ready to be read from its start.
-    pub file: std::fs::File,
+pub(super) struct Spool {
+    /// Where it is.
+    pub(super) path: TempPath,
     /// SHA-256 of its bytes.
-    pub hash: [u8; 32],
+    pub(super) hash: [u8; 32],
 }
 
 impl BodyHead {
     /// Whether the body claims to be a table.
-    pub fn is_csv(&self) -> bool {
+    pub(super) fn is_csv(&self) -> bool {
         self.content_type.as_ref().is_some_and(|kind| kind.top() == "text" && kind.sub() == "csv")
     }
 
@@ -81,7 +83,7 @@ impl BodyHead {
     }
 
     /// Reads the body as JSON.
-    pub async fn json(&self, data: Data<'_>, bytes_max: u64) -> Result<Json, ApiError> {
+    pub(super) async fn json(&self, data: Data<'_>, bytes_max: u64) -> Result<Json, ApiError> {
         self.expect("application/json", self.is_json())?;
         let mut bytes = Vec::new();
         let mut stream = self.open(data, bytes_max).await?;
@@ -95,11 +97,17 @@ impl BodyHead {
         Ok(Json { value: parse(&bytes)?, hash: Sha256::digest(&bytes).into() })
     }
 
-    /// Puts the body into a file of `folder` that is gone when it is closed.
-    pub async fn spool(&self, data: Data<'_>, bytes_max: u64, folder: &Path) -> Result<Spool, ApiError> {
+    /// Puts the body into a temporary file of `folder`.
+    pub(super) async fn spool(
+        &self,
+        data: Data<'_>,
+        bytes_max: u64,
+        folder: &Path,
+    ) -> Result<Spool, ApiError> {
         self.expect("text/csv", self.is_csv())?;
         let mut stream = self.open(data, bytes_max).await?;
-        let mut file = File::from_std(tempfile::tempfile_in(folder)?);
+        let (file, path) = tempfile::Builder::new().prefix("import-").tempfile_in(folder)?.into_parts();
+        let mut file = File::from_std(file);
         let mut hash = Sha256::new();
         let mut written = 0;
         let mut chunk = Vec::with_capacity(CHUNK);
@@ -115,8 +123,7 @@ impl BodyHead {
             return Err(empty());
         }
         file.flush().await?;
-        file.rewind().await?;
-        Ok(Spool { file: file.into_std().await, hash: hash.finalize().into() })
+        Ok(Spool { path, hash: hash.finalize().into() })
     }
 
     fn expect(&self, expected: &str, is_it: bool) -> Result<(), ApiError> {

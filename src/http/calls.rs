@@ -5,6 +5,7 @@ use super::auth::ReadScope;
 use super::campaigns;
 use super::error::ApiError;
 use super::query::{self, PAGE_SIZE, Query};
+use crate::domain::Instant;
 use crate::domain::call::{Call, CallState};
 use crate::domain::invalid::Invalid;
 use crate::domain::money::Money;
@@ -17,12 +18,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// The routes of this resource, below `/api`.
-pub fn routes() -> Vec<Route> {
+pub(super) fn routes() -> Vec<Route> {
     routes![list, list_of_campaign, show]
 }
 
 #[get("/calls")]
-async fn list(_caller: ReadScope<'_>, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     let campaign_id = query.take("campaign_id", query::id);
     let (filter, limit) = filter(&mut query)?;
     let filter = CallFilter { campaign_id, ..filter };
@@ -31,7 +32,7 @@ async fn list(_caller: ReadScope<'_>, mut query: Query, db: &Db) -> Result<Answe
 
 #[get("/voice-campaigns/<id>/calls")]
 async fn list_of_campaign(
-    _caller: ReadScope<'_>,
+    _caller: ReadScope,
     id: &str,
     mut query: Query,
     db: &Db,
@@ -46,7 +47,7 @@ async fn list_of_campaign(
 }
 
 #[get("/calls/<id>")]
-async fn show(_caller: ReadScope<'_>, id: &str, db: &Db) -> Result<Answer, ApiError> {
+async fn show(_caller: ReadScope, id: &str, db: &Db) -> Result<Answer, ApiError> {
     let id = query::path_id(id).ok_or(ApiError::NoSuchCall)?;
     db.read(move |snapshot| {
         let call = snapshot.call(id)?.ok_or(ApiError::NoSuchCall)?;
@@ -103,7 +104,8 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn of(call: &'a Call) -> View<'a> {
-        let talked = |ended_at| call.answered_at.map_or(0, |at| (ended_at - at).num_seconds().max(0));
+        let talked =
+            |ended_at: Instant| call.answered_at.map_or(0, |at| (ended_at - at).num_seconds().max(0));
         View {
             id: call.id,
             campaign_id: call.campaign_id,

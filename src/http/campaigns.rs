@@ -23,7 +23,7 @@ use rocket::{Data, Route, delete, get, patch, post, put, routes};
 use serde::Serialize;
 
 /// The routes of this resource, below `/api`.
-pub fn routes() -> Vec<Route> {
+pub(super) fn routes() -> Vec<Route> {
     routes![list, show, create, update, remove, set_status]
 }
 
@@ -33,13 +33,13 @@ fn location(id: i64) -> String {
 }
 
 /// The campaign that a path names.
-pub fn existing(snapshot: &Snapshot, id: &str) -> Result<Campaign, ApiError> {
+pub(super) fn existing(snapshot: &Snapshot, id: &str) -> Result<Campaign, ApiError> {
     let id = query::path_id(id).ok_or(ApiError::NoSuchCampaign)?;
     snapshot.campaign(id)?.ok_or(ApiError::NoSuchCampaign)
 }
 
 #[get("/voice-campaigns")]
-async fn list(_caller: ReadScope<'_>, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     let (filter, is_paged) = filter(&mut query)?;
     db.read(move |snapshot| match filter.limit {
         Some(limit) if is_paged => page(snapshot, filter, limit, &query),
@@ -156,17 +156,13 @@ fn read_cursor(text: &str, sort: CampaignSort, order: Order) -> Parsed<Cursor> {
 }
 
 #[get("/voice-campaigns/<id>")]
-async fn show(
-    _caller: ReadScope<'_>,
-    id: &str,
-    if_none_match: IfNoneMatch,
-    db: &Db,
-) -> Result<Answer, ApiError> {
+async fn show(_caller: ReadScope, id: &str, if_none_match: IfNoneMatch, db: &Db) -> Result<Answer, ApiError> {
     let id = query::path_id(id).ok_or(ApiError::NoSuchCampaign)?;
     db.read(move |snapshot| {
         let campaign = snapshot.campaign(id)?.ok_or(ApiError::NoSuchCampaign)?;
         let tag = Tag::of(&campaign);
-        let answer = if if_none_match.has(tag) { Answer::not_modified() } else { Answer::ok(&View::of(&campaign))? };
+        let answer =
+            if if_none_match.has(tag) { Answer::not_modified() } else { Answer::ok(&View::of(&campaign))? };
         Ok(answer.with("ETag", tag))
     })
     .await

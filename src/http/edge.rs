@@ -11,7 +11,7 @@ use rocket::{Catcher, Data, Request, Response, catcher};
 use std::collections::BTreeSet;
 
 /// Runs before and after every handler.
-pub struct Edge;
+pub(super) struct Edge;
 
 #[rocket::async_trait]
 impl Fairing for Edge {
@@ -41,12 +41,12 @@ impl Fairing for Edge {
 struct FormBody(bool);
 
 /// Whether the body is a form.
-pub fn is_form(request: &Request<'_>) -> bool {
+pub(super) fn is_form(request: &Request<'_>) -> bool {
     request.local_cache(|| FormBody(false)).0
 }
 
 /// The id that ties an answer to its lines in the log.
-pub fn request_id<'r>(request: &'r Request<'_>) -> &'r str {
+pub(super) fn request_id<'r>(request: &'r Request<'_>) -> &'r str {
     struct Id(String);
     &request.local_cache(|| Id(format!("{:016x}", rand::random::<u64>()))).0
 }
@@ -64,13 +64,15 @@ fn finish(request: &Request<'_>, response: &mut Response<'_>) {
     };
     let (name, seconds) = (policy.name(), standing.reset_seconds());
     let (limit, remaining) = (standing.limit, standing.remaining);
-    let resets_at = request.rocket().state::<auth::Gatekeeper>().map(|gatekeeper| {
-        gatekeeper.unix_seconds_in(standing.resets_in)
-    });
+    let resets_at = request
+        .rocket()
+        .state::<auth::Gatekeeper>()
+        .map(|gatekeeper| gatekeeper.unix_seconds_in(standing.resets_in));
     response.set_raw_header("X-RateLimit-Limit", limit.to_string());
     response.set_raw_header("X-RateLimit-Remaining", remaining.to_string());
     response.set_raw_header("X-RateLimit-Reset", resets_at.unwrap_or_default().to_string());
-    response.set_raw_header("RateLimit-Policy", format!("\"{name}\";q={limit};w={}", standing.window.as_secs()));
+    response
+        .set_raw_header("RateLimit-Policy", format!("\"{name}\";q={limit};w={}", standing.window.as_secs()));
     response.set_raw_header("RateLimit", format!("\"{name}\";r={remaining};t={seconds}"));
     if !standing.is_admitted {
         response.set_raw_header("Retry-After", seconds.to_string());
@@ -79,7 +81,7 @@ fn finish(request: &Request<'_>, response: &mut Response<'_>) {
 
 /// Answers every error that Rocket itself finds: a guard that refused, a handler that panicked, a request
 /// line nobody can read.
-pub fn catchers() -> Vec<Catcher> {
+pub(super) fn catchers() -> Vec<Catcher> {
     vec![Catcher::new(None, AnyError)]
 }
 
@@ -98,7 +100,7 @@ impl catcher::Handler for AnyError {
 }
 
 /// Routes for whatever no other route wants: Rocket alone would answer 404 where the method is wrong.
-pub fn fallback() -> Vec<Route> {
+pub(super) fn fallback() -> Vec<Route> {
     const LAST: isize = 1000;
     [Method::Get, Method::Put, Method::Post, Method::Delete, Method::Options, Method::Patch, Method::Trace]
         .map(|method| Route::ranked(LAST, method, "/<path..>", Fallback))
@@ -117,8 +119,12 @@ impl route::Handler for Fallback {
 }
 
 fn nothing_here(request: &Request<'_>) -> ApiError {
-    let mut allowed: BTreeSet<&str> =
-        request.rocket().routes().filter(|route| covers(route, request)).map(|route| route.method.as_str()).collect();
+    let mut allowed: BTreeSet<&str> = request
+        .rocket()
+        .routes()
+        .filter(|route| covers(route, request))
+        .map(|route| route.method.as_str())
+        .collect();
     if allowed.contains("GET") {
         allowed.insert("HEAD");
     }

@@ -12,7 +12,7 @@ use std::io::Cursor;
 
 /// Everything that can keep a request from its answer.
 #[derive(Debug)]
-pub enum ApiError {
+pub(super) enum ApiError {
     /// The body cannot be read at all.
     Malformed(String),
     /// It was read, and it breaks rules.
@@ -78,12 +78,14 @@ const DETAILS_MAX: usize = 1_000;
 
 impl ApiError {
     /// Forms are what other sites' pages can send in a visitor's name, so they are never read.
-    pub fn form_body() -> ApiError {
-        ApiError::UnsupportedMediaType("Forms are not accepted; send JSON with Content-Type: application/json".into())
+    pub(super) fn form_body() -> ApiError {
+        ApiError::UnsupportedMediaType(
+            "Forms are not accepted; send JSON with Content-Type: application/json".into(),
+        )
     }
 
     /// What Rocket means by a bare status.
-    pub fn of_status(status: Status, request: &Request<'_>) -> ApiError {
+    pub(super) fn of_status(status: Status, request: &Request<'_>) -> ApiError {
         match status.code {
             400 => ApiError::Malformed("The request cannot be read".into()),
             401 => ApiError::Unauthorized,
@@ -98,14 +100,15 @@ impl ApiError {
     }
 
     /// The status it leaves with.
-    pub fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         match self {
             ApiError::Malformed(_) | ApiError::Invalid(_) => Status::BadRequest,
             ApiError::Unauthorized => Status::Unauthorized,
             ApiError::Forbidden { .. } => Status::Forbidden,
-            ApiError::NoSuchCampaign | ApiError::NoSuchLead | ApiError::NoSuchCall | ApiError::NoSuchRoute => {
-                Status::NotFound
-            }
+            ApiError::NoSuchCampaign
+            | ApiError::NoSuchLead
+            | ApiError::NoSuchCall
+            | ApiError::NoSuchRoute => Status::NotFound,
             ApiError::MethodNotAllowed { .. } => Status::MethodNotAllowed,
             ApiError::Timeout => Status::RequestTimeout,
             ApiError::Conflict { .. } => Status::Conflict,
@@ -125,9 +128,10 @@ impl ApiError {
             ApiError::Invalid(_) => "invalid",
             ApiError::Unauthorized => "unauthorized",
             ApiError::Forbidden { .. } => "forbidden",
-            ApiError::NoSuchCampaign | ApiError::NoSuchLead | ApiError::NoSuchCall | ApiError::NoSuchRoute => {
-                "not_found"
-            }
+            ApiError::NoSuchCampaign
+            | ApiError::NoSuchLead
+            | ApiError::NoSuchCall
+            | ApiError::NoSuchRoute => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
             ApiError::Timeout => "timeout",
             ApiError::Conflict { code, .. } => code,
@@ -145,7 +149,9 @@ impl ApiError {
         match self {
             ApiError::Malformed(message) | ApiError::UnsupportedMediaType(message) => message.clone(),
             ApiError::Invalid(invalid) => invalid.to_string(),
-            ApiError::Unauthorized => "A valid API token is required, as `Authorization: Bearer <token>`".into(),
+            ApiError::Unauthorized => {
+                "A valid API token is required, as `Authorization: Bearer <token>`".into()
+            }
             ApiError::Forbidden { needed } => format!("This token lacks the scope `{needed}`"),
             ApiError::NoSuchCampaign => "Voice campaign not found".into(),
             ApiError::NoSuchLead => "Lead not found".into(),

@@ -9,14 +9,14 @@ use std::fmt;
 /// `"<version>-<revision>"`: the version grows with every edit, the revision with every call. A reader cares
 /// for both; an editor must not be refused because a call ended meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tag {
+pub(super) struct Tag {
     version: i64,
     revision: i64,
 }
 
 impl Tag {
     /// The tag of a campaign as it is.
-    pub fn of(campaign: &Campaign) -> Tag {
+    pub(super) fn of(campaign: &Campaign) -> Tag {
         Tag { version: campaign.version, revision: campaign.totals.revision }
     }
 }
@@ -71,28 +71,26 @@ fn listed(item: &str) -> Option<Listed> {
 
 /// `If-None-Match`: answer only if it is something new.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IfNoneMatch(List);
+pub(super) struct IfNoneMatch(List);
 
 impl IfNoneMatch {
     /// Whether the client has this already.
-    pub fn has(&self, tag: Tag) -> bool {
+    pub(super) fn has(&self, tag: Tag) -> bool {
         match &self.0 {
             List::Absent => false,
             List::Any => true,
-            List::Of(tags) => {
-                tags.contains(&Listed { version: tag.version, revision: Some(tag.revision) })
-            }
+            List::Of(tags) => tags.contains(&Listed { version: tag.version, revision: Some(tag.revision) }),
         }
     }
 }
 
 /// `If-Match`: change it only if it is still what the client saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IfMatch(List);
+pub(super) struct IfMatch(List);
 
 impl IfMatch {
     /// Whether the change may go on.
-    pub fn allows(&self, campaign: &Campaign) -> bool {
+    pub(super) fn allows(&self, campaign: &Campaign) -> bool {
         match &self.0 {
             List::Absent | List::Any => true,
             List::Of(tags) => tags.iter().any(|tag| tag.version == campaign.version),
@@ -101,9 +99,11 @@ impl IfMatch {
 }
 
 /// Whether lines of `If-None-Match` name this tag of another kind of resource.
-pub fn names<'h>(mut lines: impl Iterator<Item = &'h str>, tag: &str) -> bool {
+pub(super) fn names<'h>(mut lines: impl Iterator<Item = &'h str>, tag: &str) -> bool {
     lines.any(|line| {
-        line.split(',').map(str::trim).any(|item| item == "*" || item.strip_prefix("W/").unwrap_or(item) == tag)
+        line.split(',')
+            .map(str::trim)
+            .any(|item| item == "*" || item.strip_prefix("W/").unwrap_or(item) == tag)
     })
 }
 

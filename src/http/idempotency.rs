@@ -12,7 +12,7 @@ use std::convert::Infallible;
 
 /// What the request says about being repeated, before its body is read.
 #[derive(Clone, Debug)]
-pub struct Repeatable {
+pub(super) struct Repeatable {
     key: Result<Option<String>, &'static str>,
     target: String,
 }
@@ -60,7 +60,7 @@ fn unquoted(rest: &str) -> Option<String> {
 
 /// A request that is done at most once.
 #[derive(Clone, Debug)]
-pub struct Once {
+pub(super) struct Once {
     key: Option<String>,
     token_id: i64,
     request_hash: [u8; 32],
@@ -68,7 +68,7 @@ pub struct Once {
 
 impl Repeatable {
     /// With everything that makes two requests the same: who asks, for what, with which body.
-    pub fn once(self, token: &Token, body_hash: [u8; 32]) -> Result<Once, ApiError> {
+    pub(super) fn once(self, token: &Token, body_hash: [u8; 32]) -> Result<Once, ApiError> {
         let key = self.key.map_err(|message| ApiError::Malformed(message.to_owned()))?;
         let mut hash = Sha256::new();
         hash.update(self.target.as_bytes());
@@ -80,7 +80,7 @@ impl Repeatable {
 
 impl Once {
     /// The first answer, where this request was done before.
-    pub fn remembered(&self, snapshot: &Snapshot) -> Result<Option<Answer>, ApiError> {
+    pub(super) fn remembered(&self, snapshot: &Snapshot) -> Result<Option<Answer>, ApiError> {
         let Some(key) = &self.key else { return Ok(None) };
         match snapshot.remembered_reply(self.token_id, key)? {
             None => Ok(None),
@@ -90,7 +90,11 @@ impl Once {
     }
 
     /// Does it, unless it was done before. What fails is not remembered, so it may be tried again.
-    pub fn run(self, tx: &Tx, make: impl FnOnce(&Tx) -> Result<Answer, ApiError>) -> Result<Answer, ApiError> {
+    pub(super) fn run(
+        self,
+        tx: &Tx,
+        make: impl FnOnce(&Tx) -> Result<Answer, ApiError>,
+    ) -> Result<Answer, ApiError> {
         if let Some(answer) = self.remembered(tx)? {
             return Ok(answer);
         }
@@ -100,7 +104,7 @@ impl Once {
     }
 
     /// Remembers the answer.
-    pub fn remember(&self, tx: &Tx, answer: &Answer) -> Result<(), StoreError> {
+    pub(super) fn remember(&self, tx: &Tx, answer: &Answer) -> Result<(), StoreError> {
         let Some(key) = &self.key else { return Ok(()) };
         let reply = RememberedReply {
             request_hash: self.request_hash,

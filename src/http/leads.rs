@@ -15,16 +15,17 @@ use crate::domain::lead::{Lead, LeadStatus, NewLead};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Country;
 use crate::domain::schedule::format_instant;
-use crate::store::import::{ImportOptions, ImportReport};
+use crate::store::import::{self, ImportOptions, ImportReport};
 use crate::store::pool::Db;
 use crate::store::{LeadDeletion, LeadFilter, Snapshot, Tx};
 use rocket::http::Status;
 use rocket::{Data, Route, State, delete, get, post, routes};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::path::Path;
 
 /// The routes of this resource, below `/api`.
-pub fn routes() -> Vec<Route> {
+pub(super) fn routes() -> Vec<Route> {
     routes![add, list, show, remove]
 }
 
@@ -51,7 +52,7 @@ async fn add(
     if head.is_csv() {
         let spool = head.spool(data, settings.csv_limit_bytes, &settings.spool_dir).await?;
         let once = repeatable.once(caller.0, spool.hash)?;
-        return add_table(db, campaign.id, spool.file, options, once).await;
+        return add_table(db, campaign.id, &spool.path, options, once).await;
     }
     let body = head.json(data, LEADS_JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
@@ -71,14 +72,9 @@ fn import_options(query: &mut Query) -> Result<ImportOptions, Invalid> {
             format!("must be a two-letter country code such as `US`; it is `{}`", fields::excerpt(text))
         })
     });
-    let delimiter = query.take("delimiter", |text| match text {
-        "tab" | "\\t" => Ok(b'\t'),
-        "," | ";" | "|" => Ok(text.as_bytes()[0]),
-        _ => Err("must be `,`, `;`, `|` or `tab`".to_owned()),
-    });
     let partial = query.take("partial", query::flag).unwrap_or(false);
     query.finish()?;
-    Ok(ImportOptions { delimiter, country, partial })
+    Ok(ImportOptions { country, partial })
 }
 
 fn add_one(tx: &Tx, campaign_id: i64, item: Value, options: &ImportOptions) -> Result<Answer, ApiError> {
@@ -106,7 +102,8 @@ fn add_array(
     options: &ImportOptions,
 ) -> Result<Answer, ApiError> {
     if items.len() > ARRAY_MAX {
-        let message = format!("must have at most {ARRAY_MAX} items; it has {}. Send more as text/csv", items.len());
+        let message =
+            format!("must have at most {ARRAY_MAX} items; it has {}. Send more as text/csv", items.len());
         return Err(Invalid::one("body", message).into());
     }
     let (mut leads, mut problems, mut rejected) = (Vec::with_capacity(items.len()), Vec::new(), Vec::new());
@@ -156,7 +153,7 @@ fn first_rejection(position: usize, invalid: &Invalid, item: Option<&Value>) -> 
 async fn add_table(
     db: &Db,
     campaign_id: i64,
-    table: std::fs::File,
+    table: &Path,
     options: ImportOptions,
     once: Once,
 ) -> Result<Answer, ApiError> {
@@ -164,8 +161,8 @@ async fn add_table(
     if let Some(answer) = db.read(move |snapshot| asked.remembered(snapshot)).await? {
         return Ok(answer);
     }
-    let ImportReport { imported, duplicates, rejected, rejections, .. } =
-        db.import(campaign_id, table, options).await??;
+    let ImportReport { imported, duplicates, rejected, rejections } =
+        import::import(db, campaign_id, table, options).await??;
     let told = rejections.into_iter().map(|rejection| Rejected {
         row: rejection.row,
         field: rejection.field,
@@ -200,7 +197,7 @@ struct Rejected {
 }
 
 #[get("/voice-campaigns/<id>/leads")]
-async fn list(_caller: ReadScope<'_>, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     let status: Option<LeadStatus> = query.take("status", query::word);
     let outcome: Option<Outcome> = query.take("outcome", query::word);
     let search = query.take("search", query::text);
@@ -215,7 +212,8 @@ async fn list(_caller: ReadScope<'_>, id: &str, mut query: Query, db: &Db) -> Re
         let filter = LeadFilter { campaign_id, status, outcome, search, import_id, after, limit: limit + 1 };
         let (leads, has_more) = query::page(snapshot.leads(&filter)?, limit);
         let viewer = Viewer::of(snapshot, &campaign)?;
-        let views: Vec<View> = leads.iter().map(|lead| viewer.view(snapshot, lead)).collect::<Result<_, _>>()?;
+        let views: Vec<View> =
+            leads.iter().map(|lead| viewer.view(snapshot, lead)).collect::<Result<_, _>>()?;
         let answer = Answer::ok(&views)?;
         Ok(match leads.last() {
             Some(last) if has_more => answer.with("Link", query.next_link(&last.id.to_string())),
@@ -226,7 +224,7 @@ async fn list(_caller: ReadScope<'_>, id: &str, mut query: Query, db: &Db) -> Re
 }
 
 #[get("/leads/<id>")]
-async fn show(_caller: ReadScope<'_>, id: &str, db: &Db) -> Result<Answer, ApiError> {
+async fn show(_caller: ReadScope, id: &str, db: &Db) -> Result<Answer, ApiError> {
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
     db.read(move |snapshot| {
         let lead = snapshot.lead(id)?.ok_or(ApiError::NoSuchLead)?;

@@ -10,7 +10,7 @@ use url::form_urlencoded;
 
 /// The parameters of one request. Each `take` removes one; what is left at the end is unknown.
 #[derive(Clone, Debug)]
-pub struct Query {
+pub(super) struct Query {
     path: String,
     all: Vec<(String, String)>,
     left: Vec<(String, String)>,
@@ -35,7 +35,7 @@ impl Query {
     }
 
     /// A parameter, if it is there and not blank.
-    pub fn take<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
+    pub(super) fn take<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
         self.known.push(name);
         let mut values = Vec::new();
         self.left.retain(|(known, value)| {
@@ -58,7 +58,7 @@ impl Query {
     }
 
     /// Ends the reading.
-    pub fn finish(&mut self) -> Result<(), Invalid> {
+    pub(super) fn finish(&mut self) -> Result<(), Invalid> {
         for (name, _) in std::mem::take(&mut self.left) {
             let message = fields::unknown_message("parameter", &name, &self.known);
             self.problem::<()>(&fields::excerpt(&name), message);
@@ -70,7 +70,7 @@ impl Query {
     }
 
     /// The `Link` to the next page: this request's address with another cursor.
-    pub fn next_link(&self, cursor: &str) -> String {
+    pub(super) fn next_link(&self, cursor: &str) -> String {
         let mut pairs = form_urlencoded::Serializer::new(String::new());
         pairs.extend_pairs(self.all.iter().filter(|(name, _)| name != "cursor"));
         pairs.append_pair("cursor", cursor);
@@ -84,12 +84,12 @@ impl Query {
 }
 
 /// One word out of a closed list.
-pub fn word<T: Words>(text: &str) -> Parsed<T> {
+pub(super) fn word<T: Words>(text: &str) -> Parsed<T> {
     fields::word(&serde_json::Value::String(text.to_owned()))
 }
 
 /// A whole number within `min..=max`.
-pub fn integer(min: i64, max: i64) -> impl Fn(&str) -> Parsed<i64> {
+pub(super) fn integer(min: i64, max: i64) -> impl Fn(&str) -> Parsed<i64> {
     move |text| match text.parse() {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
         _ => Err(format!("must be an integer between {min} and {max}; it is `{}`", fields::excerpt(text))),
@@ -97,12 +97,12 @@ pub fn integer(min: i64, max: i64) -> impl Fn(&str) -> Parsed<i64> {
 }
 
 /// The id of something.
-pub fn id(text: &str) -> Parsed<i64> {
+pub(super) fn id(text: &str) -> Parsed<i64> {
     integer(1, i64::MAX)(text)
 }
 
 /// Yes or no.
-pub fn flag(text: &str) -> Parsed<bool> {
+pub(super) fn flag(text: &str) -> Parsed<bool> {
     match text {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
@@ -111,7 +111,7 @@ pub fn flag(text: &str) -> Parsed<bool> {
 }
 
 /// Any text.
-pub fn text(text: &str) -> Parsed<String> {
+pub(super) fn text(text: &str) -> Parsed<String> {
     const LENGTH_MAX: usize = 500;
     match text.len() {
         ..=LENGTH_MAX => Ok(text.to_owned()),
@@ -120,23 +120,23 @@ pub fn text(text: &str) -> Parsed<String> {
 }
 
 /// How many rows a page has, where the caller may say so.
-pub fn page_size(query: &mut Query) -> Option<usize> {
+pub(super) fn page_size(query: &mut Query) -> Option<usize> {
     query.take("limit", integer(1, 1_000)).and_then(|limit| usize::try_from(limit).ok())
 }
 
 /// Rows of a page when the caller does not say.
-pub const PAGE_SIZE: usize = 100;
+pub(super) const PAGE_SIZE: usize = 100;
 
 /// Cuts a page out of rows that were asked for with one more than fits: what is shown, and whether there is
 /// more.
-pub fn page<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
+pub(super) fn page<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
     let has_more = rows.len() > limit;
     rows.truncate(limit);
     (rows, has_more)
 }
 
 /// The id in a path, in its one spelling.
-pub fn path_id(text: &str) -> Option<i64> {
+pub(super) fn path_id(text: &str) -> Option<i64> {
     text.parse().ok().filter(|id: &i64| *id > 0 && text.as_bytes()[0] != b'0' && text.as_bytes()[0] != b'+')
 }
 
@@ -165,8 +165,13 @@ mod tests {
         query.take("status", word::<Status>);
         query.take("limit", integer(1, 1_000));
         query.take("sort", text);
-        let told: Vec<(String, String)> =
-            query.finish().unwrap_err().0.into_iter().map(|problem| (problem.field, problem.message)).collect();
+        let told: Vec<(String, String)> = query
+            .finish()
+            .unwrap_err()
+            .0
+            .into_iter()
+            .map(|problem| (problem.field, problem.message))
+            .collect();
         let told: Vec<(&str, &str)> = told.iter().map(|(field, message)| (&**field, &**message)).collect();
         assert_eq!(
             told,

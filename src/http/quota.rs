@@ -13,21 +13,21 @@ use std::time::Duration;
 
 /// A limit of so many requests in a window of time.
 #[derive(Clone, Debug)]
-pub struct FixedWindow {
+pub(super) struct FixedWindow {
     limit: u32,
     window: Duration,
 }
 
 impl FixedWindow {
     /// `limit` requests in each `window`.
-    pub fn new(limit: NonZeroU32, window: Duration) -> FixedWindow {
+    pub(super) fn new(limit: NonZeroU32, window: Duration) -> FixedWindow {
         FixedWindow { limit: limit.get(), window }
     }
 }
 
 /// The window of one key.
 #[derive(Debug, Default)]
-pub struct WindowState(Mutex<Window>);
+pub(super) struct WindowState(Mutex<Window>);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Window {
@@ -64,7 +64,7 @@ impl RateLimitState<FixedWindow, Duration> for WindowState {
 
 /// The window is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UsedUp {
+pub(super) struct UsedUp {
     until: Duration,
 }
 
@@ -84,7 +84,11 @@ impl Algorithm<Duration> for FixedWindow {
     type BucketState = WindowState;
     type NegativeDecision = UsedUp;
 
-    fn construct(limit: NonZeroU32, _: NonZeroU32, window: Duration) -> Result<FixedWindow, InconsistentCapacity> {
+    fn construct(
+        limit: NonZeroU32,
+        _: NonZeroU32,
+        window: Duration,
+    ) -> Result<FixedWindow, InconsistentCapacity> {
         Ok(FixedWindow::new(limit, window))
     }
 
@@ -112,22 +116,22 @@ impl Algorithm<Duration> for FixedWindow {
 
 /// What one key may still do, as its headers tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub(super) struct Standing {
     /// Whether this request is within the limit.
-    pub is_admitted: bool,
+    pub(super) is_admitted: bool,
     /// Requests per window.
-    pub limit: u32,
+    pub(super) limit: u32,
     /// Length of a window.
-    pub window: Duration,
+    pub(super) window: Duration,
     /// Requests left after this one.
-    pub remaining: u32,
+    pub(super) remaining: u32,
     /// Until the window closes.
-    pub resets_in: Duration,
+    pub(super) resets_in: Duration,
 }
 
 impl Standing {
     /// Whole seconds until there is quota again, never early and never none.
-    pub fn reset_seconds(&self) -> u64 {
+    pub(super) fn reset_seconds(&self) -> u64 {
         let whole = self.resets_in.as_secs();
         (whole + u64::from(self.resets_in.subsec_nanos() > 0)).max(1)
     }
@@ -136,7 +140,7 @@ impl Standing {
 /// The windows of all keys. Their number is bounded: closed ones are dropped, and where all are open a new
 /// key is refused.
 #[derive(Debug)]
-pub struct Quota<K> {
+pub(super) struct Quota<K> {
     algorithm: FixedWindow,
     keys_max: usize,
     windows: Mutex<Windows<K>>,
@@ -153,14 +157,14 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 impl<K: Eq + Hash> Quota<K> {
     /// The same limit for each of at most `keys_max` keys.
-    pub fn new(algorithm: FixedWindow, keys_max: usize) -> Quota<K> {
+    pub(super) fn new(algorithm: FixedWindow, keys_max: usize) -> Quota<K> {
         let windows = Windows { by_key: HashMap::new(), swept_at: Duration::ZERO };
         Quota { algorithm, keys_max, windows: Mutex::new(windows) }
     }
 
     /// Counts a request, unless the key's window is used up. Deciding, counting and reading what remains
     /// happen under one lock, so no two requests are told the same number.
-    pub fn take(&self, key: K, now: Duration) -> Standing {
+    pub(super) fn take(&self, key: K, now: Duration) -> Standing {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if !windows.by_key.contains_key(&key) && !self.has_room(&mut windows, now) {
             return self.standing(false, self.algorithm.limit, self.algorithm.window);

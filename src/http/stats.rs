@@ -14,12 +14,12 @@ use rocket::{Route, get, routes};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// The routes of this resource, below `/api`.
-pub fn routes() -> Vec<Route> {
+pub(super) fn routes() -> Vec<Route> {
     routes![show]
 }
 
 #[get("/voice-campaigns/<id>/stats")]
-async fn show(_caller: ReadScope<'_>, id: &str, db: &Db) -> Result<Answer, ApiError> {
+async fn show(_caller: ReadScope, id: &str, db: &Db) -> Result<Answer, ApiError> {
     let id = id.to_owned();
     db.read(move |snapshot| {
         let campaign = campaigns::existing(snapshot, &id)?;
