@@ -3,3 +3,6 @@
 
 mod carrier;
 mod simulator;
+
+mod api_campaigns;
+mod support;
