@@ -118,10 +118,10 @@ impl Exchange {
             Story::Silence => return Some(id),
         };
         if rings && SETUP_MS < timeout_ms {
-            self.push(id, now, SETUP_MS, Step::Ring);
+            self.push(id, self.after(now, SETUP_MS), Step::Ring);
         }
         let step = if after_ms < timeout_ms { step } else { Step::End(Cause::NoAnswer) };
-        self.push(id, now, after_ms.min(timeout_ms), step);
+        self.push(id, self.after(now, after_ms.min(timeout_ms)), step);
         Some(id)
     }
 
@@ -198,19 +198,19 @@ impl Exchange {
         match leg.story {
             Story::Person(Person { patience_ms, manner, .. }) => {
                 if let Manner::HangsUp { after_ms } = manner {
-                    self.push(id, at, after_ms, Step::End(Cause::RemoteHangup));
+                    self.push(id, self.after(at, after_ms), Step::End(Cause::RemoteHangup));
                 }
-                self.push_within(id, chapter, at, patience_ms, Step::End(Cause::RemoteHangup));
+                self.wait(id, chapter, at, patience_ms);
             }
             Story::Machine { .. } => {
-                self.push(id, at, DETECT_MS, Step::DetectMachine);
-                self.push(id, at, RECORDING_MS, Step::End(Cause::RemoteHangup));
+                self.push(id, self.after(at, DETECT_MS), Step::DetectMachine);
+                self.push(id, self.after(at, RECORDING_MS), Step::End(Cause::RemoteHangup));
             }
             Story::Muddle(Person { patience_ms, ring_ms, .. }) => {
                 let rang_at = at.checked_sub_signed(self.scaled(ring_ms)).unwrap_or(at);
                 self.mumble(id, at, MUDDLE_MS, (rang_at, LegEvent::Ringing));
                 self.mumble(id, at, 2 * MUDDLE_MS, (at, LegEvent::Answered));
-                self.push_within(id, chapter, at, patience_ms, Step::End(Cause::RemoteHangup));
+                self.wait(id, chapter, at, patience_ms);
             }
             Story::Fails { .. } | Story::RingsOut | Story::Silence => {}
         }
@@ -223,9 +223,9 @@ impl Exchange {
         if let Story::Person(Person { manner: Manner::AsksNotToBeCalledAgain { after_ms }, .. }) = leg.story
             && !std::mem::replace(&mut leg.reacted, true)
         {
-            self.push(id, now, after_ms.min(speech_ms / 2), Step::AskNotToBeCalledAgain);
+            self.push(id, self.after(now, after_ms.min(speech_ms / 2)), Step::AskNotToBeCalledAgain);
         }
-        self.push_within(id, chapter, now, speech_ms, Step::EndSpeech);
+        self.push_within(id, chapter, self.after(now, speech_ms), Step::EndSpeech);
     }
 
     fn end_speech(&mut self, id: u64, at: Instant) {
@@ -234,18 +234,18 @@ impl Exchange {
         let chapter = leg.chapter;
         match leg.story {
             Story::Person(Person { patience_ms, manner, .. }) => {
-                let mut wait_ms = patience_ms;
+                let mut quiet_from = at;
                 if let Manner::Presses { digit, after_ms } = manner
                     && !std::mem::replace(&mut leg.reacted, true)
                 {
-                    self.push(id, at, after_ms, Step::Press(digit));
-                    wait_ms += after_ms;
+                    quiet_from = self.after(at, after_ms);
+                    self.push(id, quiet_from, Step::Press(digit));
                 }
-                self.push_within(id, chapter, at, wait_ms, Step::End(Cause::RemoteHangup));
+                self.wait(id, chapter, quiet_from, patience_ms);
             }
             Story::Muddle(Person { patience_ms, .. }) => {
                 self.mumble(id, at, MUDDLE_MS, (at, LegEvent::SpeechEnded));
-                self.push_within(id, chapter, at, patience_ms, Step::End(Cause::RemoteHangup));
+                self.wait(id, chapter, at, patience_ms);
             }
             Story::Machine { .. } | Story::Fails { .. } | Story::RingsOut | Story::Silence => {}
         }
@@ -261,7 +261,7 @@ impl Exchange {
         match leg.state {
             State::Dialing | State::Talking => {
                 leg.state = State::HangingUp;
-                self.push(id, now, confirmed_ms, Step::End(Cause::LocalHangup));
+                self.push(id, self.after(now, confirmed_ms), Step::End(Cause::LocalHangup));
             }
             State::HangingUp | State::Over => {}
         }
@@ -276,7 +276,7 @@ impl Exchange {
                 leg.state = State::Over;
                 self.mumble(id, at, MUDDLE_MS, (at, ended));
                 self.mumble(id, at, 2 * MUDDLE_MS, (at, LegEvent::Ringing));
-                self.push(id, at, 2 * MUDDLE_MS, Step::Forget);
+                self.push(id, self.after(at, 2 * MUDDLE_MS), Step::Forget);
             }
             _ => drop(self.legs.remove(&id)),
         }
@@ -289,23 +289,35 @@ impl Exchange {
     }
 
     fn mumble(&mut self, id: u64, from: Instant, after_ms: u64, told: (Instant, LegEvent)) {
-        self.push(id, from, after_ms, Step::Mumble(Box::new(told)));
+        self.push(id, self.after(from, after_ms), Step::Mumble(Box::new(told)));
+    }
+
+    /// A person bears the silence for so long. Not shortened by the speed: what they wait for is the dialer,
+    /// whose own patience is not shortened either, so who gives up first is the same at every speed.
+    fn wait(&mut self, id: u64, chapter: u32, quiet_from: Instant, patience_ms: u64) {
+        let patience = TimeDelta::milliseconds(i64::try_from(patience_ms).unwrap_or(0));
+        let at = quiet_from.checked_add_signed(patience).unwrap_or(Instant::MAX_UTC);
+        self.push_within(id, chapter, at, Step::End(Cause::RemoteHangup));
     }
 
     /// Puts something in the queue that happens unless the leg ends before.
-    fn push(&mut self, leg: u64, from: Instant, after_ms: u64, step: Step) {
-        self.enqueue(leg, None, from, after_ms, step);
+    fn push(&mut self, leg: u64, at: Instant, step: Step) {
+        self.enqueue(leg, None, at, step);
     }
 
     /// Puts something in the queue that happens unless another chapter begins before.
-    fn push_within(&mut self, leg: u64, chapter: u32, from: Instant, after_ms: u64, step: Step) {
-        self.enqueue(leg, Some(chapter), from, after_ms, step);
+    fn push_within(&mut self, leg: u64, chapter: u32, at: Instant, step: Step) {
+        self.enqueue(leg, Some(chapter), at, step);
     }
 
-    fn enqueue(&mut self, leg: u64, chapter: Option<u32>, from: Instant, after_ms: u64, step: Step) {
-        let at = from.checked_add_signed(self.scaled(after_ms)).unwrap_or(Instant::MAX_UTC);
+    fn enqueue(&mut self, leg: u64, chapter: Option<u32>, at: Instant, step: Step) {
         self.pushed += 1;
         self.queue.push(Due { at, sequence: self.pushed, leg, chapter, step });
+    }
+
+    /// The instant that follows after a length in life, at our speed.
+    fn after(&self, from: Instant, ms: u64) -> Instant {
+        from.checked_add_signed(self.scaled(ms)).unwrap_or(Instant::MAX_UTC)
     }
 
     /// A length in life as a length at our speed, in whole milliseconds like all instants.

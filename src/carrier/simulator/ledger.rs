@@ -43,7 +43,8 @@ impl Ledger {
             page.close_off_torn_line()?;
             Ok(Ledger { page: Mutex::new(page) })
         };
-        open().map_err(|error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+        open()
+            .map_err(|error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
     /// Writes one line, before anything else is done about the dial.

@@ -26,7 +26,8 @@ pub struct Settings {
     pub interrupt_seconds: Seconds,
     /// Seconds from the end of the script until a key is pressed.
     pub key_seconds: Seconds,
-    /// Seconds of silence after which a person hangs up.
+    /// Seconds of silence after which a person hangs up. Not divided by the speed: the dialer, for whom they
+    /// wait, is no faster.
     pub patience_seconds: Seconds,
 }
 
@@ -66,7 +67,7 @@ pub struct Persons {
     pub asks_not_to_be_called_again: f64,
 }
 
-/// From this to that many seconds, each length equally likely. Divided by the speed.
+/// From this to that many seconds, each length equally likely; divided by the speed where not said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seconds {
@@ -153,7 +154,8 @@ impl Settings {
             ("outcomes.invalid_number", invalid_number),
             ("outcomes.carrier_error", carrier_error),
         ])?;
-        let Persons { hears_out, hangs_up_early, presses_1, presses_2, asks_not_to_be_called_again } = self.persons;
+        let Persons { hears_out, hangs_up_early, presses_1, presses_2, asks_not_to_be_called_again } =
+            self.persons;
         check_shares(&[
             ("persons.hears_out", hears_out),
             ("persons.hangs_up_early", hangs_up_early),

@@ -88,7 +88,8 @@ fn ordinary(settings: &Settings, rng: &mut Xoshiro256PlusPlus) -> Story {
     let interrupt_ms = length(rng, settings.interrupt_seconds);
     let key_ms = length(rng, settings.key_seconds);
 
-    let Persons { hears_out, hangs_up_early, presses_1, presses_2, asks_not_to_be_called_again } = settings.persons;
+    let Persons { hears_out, hangs_up_early, presses_1, presses_2, asks_not_to_be_called_again } =
+        settings.persons;
     let manner = pick(
         rng,
         [
@@ -198,7 +199,8 @@ mod tests {
     #[test]
     fn a_share_of_zero_never_happens() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
-        let picked: Vec<u8> = (0..1000).map(|_| pick(&mut rng, [(0.0, 1), (0.5, 2), (1.5, 3), (0.0, 4)])).collect();
+        let picked: Vec<u8> =
+            (0..1000).map(|_| pick(&mut rng, [(0.0, 1), (0.5, 2), (1.5, 3), (0.0, 4)])).collect();
         let twos = picked.iter().filter(|picked| **picked == 2).count();
         assert!(picked.iter().all(|picked| [2, 3].contains(picked)));
         assert!((200..300).contains(&twos), "{twos}");

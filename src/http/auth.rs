@@ -1,0 +1,227 @@
+//! Who is asking? Every request under `/api` is judged once, before it is routed: its token, its scope and
+//! its quota. The guards of the handlers read that judgement, and the matrix of all routes in the tests shows that none is without.
+
+use super::error::ApiError;
+use super::quota::{FixedWindow, Quota, Standing};
+use super::{Settings, edge};
+use crate::clock::Clock;
+use crate::store::pool::Db;
+use crate::store::{Scope, Token};
+use rocket::Request;
+use rocket::http::{Method, Status};
+use rocket::request::{FromRequest, Outcome};
+use rocket_db_pools::Database;
+use sha2::{Digest, Sha256};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Judges requests, and remembers how many there were.
+pub(super) struct Gatekeeper {
+    clock: Arc<dyn Clock>,
+    tokens: Quota<i64>,
+    peers: Quota<Peer>,
+}
+
+/// Where a request without a token comes from: an IPv4 address, or the /64 that an IPv6 host owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Peer {
+    V4(Ipv4Addr),
+    V6(u64),
+}
+
+impl Peer {
+    /// The socket's own address; what a proxy header claims is anybody's word.
+    fn of(remote: Option<SocketAddr>) -> Peer {
+        match remote.map(|remote| remote.ip().to_canonical()) {
+            Some(IpAddr::V4(address)) => Peer::V4(address),
+            Some(IpAddr::V6(address)) => Peer::V6((address.to_bits() >> 64) as u64),
+            None => Peer::V4(Ipv4Addr::UNSPECIFIED),
+        }
+    }
+}
+
+const TOKEN_WINDOW: Duration = Duration::from_secs(3600);
+const PEER_WINDOW: Duration = Duration::from_secs(60);
+const KEYS_MAX: usize = 65_536;
+
+/// Longer than any token that was ever made; what is longer is not worth hashing.
+const TOKEN_LENGTH_MAX: usize = 512;
+
+impl Gatekeeper {
+    /// With the limits of the settings.
+    pub(super) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Gatekeeper {
+        let window =
+            |limit, length| FixedWindow::new(NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN), length);
+        Gatekeeper {
+            tokens: Quota::new(window(settings.requests_per_hour, TOKEN_WINDOW), KEYS_MAX),
+            peers: Quota::new(window(settings.unauthenticated_per_minute, PEER_WINDOW), KEYS_MAX),
+            clock,
+        }
+    }
+
+    /// The instant, in Unix seconds, that lies so far ahead.
+    pub(super) fn unix_seconds_in(&self, ahead: Duration) -> i64 {
+        let ms = self.clock.now().timestamp_millis().saturating_add(ahead.as_millis() as i64);
+        ms.div_euclid(1000) + i64::from(ms.rem_euclid(1000) > 0)
+    }
+
+    /// A valid token is looked for before the address is counted, so a neighbour's bad guesses lock nobody out.
+    fn judge(&self, request: &Request<'_>) -> Admission {
+        let now = self.clock.monotonic();
+        match known_token(request) {
+            Err(cause) => Admission { standing: None, verdict: Verdict::StoreFailed(cause) },
+            Ok(Some(token)) => {
+                let quota = self.tokens.take(token.id, now);
+                let verdict = if quota.is_admitted { Verdict::Granted(token) } else { Verdict::OverQuota };
+                Admission { standing: Some((Policy::Token, quota)), verdict }
+            }
+            Ok(None) => {
+                let quota = self.peers.take(Peer::of(request.remote()), now);
+                let verdict = if quota.is_admitted { Verdict::Unauthorized } else { Verdict::OverQuota };
+                Admission { standing: Some((Policy::Peer, quota)), verdict }
+            }
+        }
+    }
+}
+
+/// The token the request carries, if it is one of ours.
+fn known_token(request: &Request<'_>) -> Result<Option<Token>, String> {
+    let Some(text) = bearer(request) else { return Ok(None) };
+    let Some(db) = Db::fetch(request.rocket()) else { return Err("no database is attached".into()) };
+    let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    let token = db.token_by_hash(&hash).map_err(|error| error.to_string())?;
+    if let Some(token) = &token {
+        db.touch_token(token);
+    }
+    Ok(token)
+}
+
+fn bearer<'r>(request: &'r Request<'_>) -> Option<&'r str> {
+    let mut values = request.headers().get("Authorization");
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, token) = value.trim().split_once(' ')?;
+    let token = token.trim();
+    let is_sound = scheme.eq_ignore_ascii_case("bearer") && (1..=TOKEN_LENGTH_MAX).contains(&token.len());
+    is_sound.then_some(token)
+}
+
+/// Whose budget a request was counted against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// The token's.
+    Token,
+    /// The address's, for requests without a valid token.
+    Peer,
+}
+
+impl Policy {
+    /// Its name in the `RateLimit` headers.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Policy::Token => "default",
+            Policy::Peer => "ip",
+        }
+    }
+}
+
+/// The judgement about one request.
+pub(super) struct Admission {
+    /// What the rate-limit headers tell.
+    pub(super) standing: Option<(Policy, Standing)>,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    Granted(Token),
+    Unauthorized,
+    OverQuota,
+    StoreFailed(String),
+}
+
+/// Whether the path is `/api` or under it, in whatever spelling the router would accept.
+pub(super) fn is_api(request: &Request<'_>) -> bool {
+    request.uri().path().segments().get(0) == Some("api")
+}
+
+/// The judgement about this request; made when first asked for. None outside `/api`.
+pub(super) fn admission<'r>(request: &'r Request<'_>) -> Option<&'r Admission> {
+    request
+        .local_cache(|| {
+            let gatekeeper = request.rocket().state::<Gatekeeper>().filter(|_| is_api(request));
+            gatekeeper.map(|gatekeeper| gatekeeper.judge(request))
+        })
+        .as_ref()
+}
+
+/// What stands against letting this request in, whatever it asks for.
+pub(super) fn objection(request: &Request<'_>) -> Option<ApiError> {
+    match &admission(request)?.verdict {
+        Verdict::Granted(_) if edge::is_form(request) => Some(ApiError::form_body()),
+        Verdict::Granted(_) => None,
+        Verdict::Unauthorized => Some(ApiError::Unauthorized),
+        Verdict::OverQuota => Some(ApiError::RateLimited),
+        Verdict::StoreFailed(cause) => Some(ApiError::Unavailable { cause: cause.clone() }),
+    }
+}
+
+/// The scope that a method needs.
+pub(super) fn scope_for(method: Method) -> Scope {
+    match method {
+        Method::Get | Method::Head | Method::Options => Scope::Read,
+        Method::Put | Method::Post | Method::Delete | Method::Trace | Method::Connect | Method::Patch => {
+            Scope::Write
+        }
+    }
+}
+
+/// The token, if nothing stands against the request and the token may do that much.
+fn admit<'r>(request: &'r Request<'_>, needed: Scope) -> Outcome<&'r Token, ()> {
+    if let Some(error) = objection(request) {
+        return Outcome::Error((error.status(), ()));
+    }
+    match admission(request).map(|admission| &admission.verdict) {
+        Some(Verdict::Granted(token)) if token.scope >= needed => Outcome::Success(token),
+        Some(Verdict::Granted(_)) => Outcome::Error((Status::Forbidden, ())),
+        _ => Outcome::Error((Status::Unauthorized, ())),
+    }
+}
+
+/// A caller who may look.
+pub(super) struct ReadScope;
+
+/// A caller who may change things.
+pub(super) struct WriteScope<'r>(pub(super) &'r Token);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for ReadScope {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<ReadScope, ()> {
+        admit(request, Scope::Read).map(|_| ReadScope)
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for WriteScope<'r> {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<WriteScope<'r>, ()> {
+        admit(request, Scope::Write).map(WriteScope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_of_one_ipv6_network_share_a_budget_and_mapped_addresses_are_ipv4() {
+        let peer = |text: &str| Peer::of(Some(SocketAddr::new(text.parse().unwrap(), 1)));
+        assert_eq!(peer("2001:db8:1:2::1"), peer("2001:db8:1:2:ffff::9"));
+        assert_ne!(peer("2001:db8:1:2::1"), peer("2001:db8:1:3::1"));
+        assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
+        assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
+    }
+}

@@ -1,0 +1,304 @@
+//! Reads request bodies: only of the kinds that are expected, only up to their limit, only in time, and JSON
+//! only where it means one thing.
+
+use super::error::ApiError;
+use rocket::data::{Data, DataStream};
+use rocket::http::ContentType;
+use rocket::request::{FromRequest, Outcome};
+use rocket::tokio::fs::File;
+use rocket::tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rocket::tokio::time::timeout;
+use rocket::{Request, data::ByteUnit};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::convert::Infallible;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempPath;
+
+/// The largest JSON object.
+pub(super) const JSON_MAX: u64 = 256 << 10;
+/// The largest JSON array of leads.
+pub(super) const LEADS_JSON_MAX: u64 = 16 << 20;
+
+/// Without a byte for so long, the client is gone.
+const STALL_MAX: Duration = Duration::from_secs(30);
+/// A client that writes before it reads would never see the refusal; so much of its body is thrown away first.
+const DRAINED_MAX: u64 = 16 << 20;
+const CHUNK: usize = 64 << 10;
+
+/// What a request says about its body.
+#[derive(Clone, Debug)]
+pub(super) struct BodyHead {
+    content_type: Option<ContentType>,
+    length: Option<u64>,
+    is_encoded: bool,
+    waits_for_continue: bool,
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for BodyHead {
+    type Error = Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<BodyHead, Infallible> {
+        let header = |name| request.headers().get_one(name);
+        Outcome::Success(BodyHead {
+            content_type: request.content_type().cloned(),
+            length: header("Content-Length").and_then(|length| length.parse().ok()),
+            is_encoded: header("Content-Encoding")
+                .is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")),
+            waits_for_continue: header("Expect").is_some(),
+        })
+    }
+}
+
+/// A body that was read as JSON, and the bytes it came as.
+#[derive(Debug)]
+pub(super) struct Json {
+    /// What it says.
+    pub(super) value: Value,
+    /// SHA-256 of its bytes.
+    pub(super) hash: [u8; 32],
+}
+
+/// A body on its way into the store, in a file that goes with this value.
+#[derive(Debug)]
+pub(super) struct Spool {
+    /// Where it is.
+    pub(super) path: TempPath,
+    /// SHA-256 of its bytes.
+    pub(super) hash: [u8; 32],
+}
+
+impl BodyHead {
+    /// Whether the body claims to be a table.
+    pub(super) fn is_csv(&self) -> bool {
+        self.content_type.as_ref().is_some_and(|kind| kind.top() == "text" && kind.sub() == "csv")
+    }
+
+    fn is_json(&self) -> bool {
+        self.content_type.as_ref().is_some_and(|kind| kind.top() == "application" && kind.sub() == "json")
+    }
+
+    /// Reads the body as JSON.
+    pub(super) async fn json(&self, data: Data<'_>, bytes_max: u64) -> Result<Json, ApiError> {
+        self.expect("application/json", self.is_json())?;
+        let mut bytes = Vec::new();
+        let mut stream = self.open(data, bytes_max).await?;
+        let mut chunk = Vec::with_capacity(CHUNK);
+        while next(&mut stream, &mut chunk).await? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() as u64 > bytes_max {
+                return Err(too_large(stream, bytes_max).await);
+            }
+        }
+        Ok(Json { value: parse(&bytes)?, hash: Sha256::digest(&bytes).into() })
+    }
+
+    /// Puts the body into a temporary file of `folder`.
+    pub(super) async fn spool(
+        &self,
+        data: Data<'_>,
+        bytes_max: u64,
+        folder: &Path,
+    ) -> Result<Spool, ApiError> {
+        self.expect("text/csv", self.is_csv())?;
+        let mut stream = self.open(data, bytes_max).await?;
+        let (file, path) = tempfile::Builder::new().prefix("import-").tempfile_in(folder)?.into_parts();
+        let mut file = File::from_std(file);
+        let mut hash = Sha256::new();
+        let mut written = 0;
+        let mut chunk = Vec::with_capacity(CHUNK);
+        while next(&mut stream, &mut chunk).await? {
+            written += chunk.len() as u64;
+            if written > bytes_max {
+                return Err(too_large(stream, bytes_max).await);
+            }
+            hash.update(&chunk);
+            file.write_all(&chunk).await?;
+        }
+        if written == 0 {
+            return Err(empty());
+        }
+        file.flush().await?;
+        Ok(Spool { path, hash: hash.finalize().into() })
+    }
+
+    fn expect(&self, expected: &str, is_it: bool) -> Result<(), ApiError> {
+        let charset = self.content_type.as_ref().and_then(|kind| kind.param("charset"));
+        let is_utf8 = charset.is_none_or(|charset| {
+            ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+        });
+        match () {
+            () if !is_it => Err(unsupported(format!("Send the body with Content-Type: {expected}"))),
+            () if !is_utf8 => Err(unsupported("Send the body in UTF-8".into())),
+            () if self.is_encoded => Err(unsupported("Send the body without Content-Encoding".into())),
+            () => Ok(()),
+        }
+    }
+
+    async fn open<'d>(&self, data: Data<'d>, bytes_max: u64) -> Result<DataStream<'d>, ApiError> {
+        let stream = data.open(ByteUnit::Byte(bytes_max + DRAINED_MAX));
+        match self.length {
+            Some(length) if length > bytes_max && self.waits_for_continue => {
+                Err(ApiError::TooLarge { bytes: bytes_max })
+            }
+            Some(length) if length > bytes_max => Err(too_large(stream, bytes_max).await),
+            _ => Ok(stream),
+        }
+    }
+}
+
+/// Reads on; false at the end.
+async fn next(stream: &mut DataStream<'_>, chunk: &mut Vec<u8>) -> Result<bool, ApiError> {
+    chunk.clear();
+    match timeout(STALL_MAX, stream.read_buf(chunk)).await? {
+        Ok(0) => Ok(false),
+        Ok(_) => Ok(true),
+        Err(error) => Err(ApiError::Malformed(format!("The body ended early: {error}"))),
+    }
+}
+
+async fn too_large(mut stream: DataStream<'_>, bytes_max: u64) -> ApiError {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let drain = async { while next(&mut stream, &mut chunk).await.is_ok_and(|goes_on| goes_on) {} };
+    let _ = timeout(STALL_MAX, drain).await;
+    ApiError::TooLarge { bytes: bytes_max }
+}
+
+fn unsupported(message: String) -> ApiError {
+    ApiError::UnsupportedMediaType(message)
+}
+
+fn empty() -> ApiError {
+    ApiError::Malformed("The body is empty".into())
+}
+
+/// Reads JSON that means one thing: no field twice, nothing after the end, nested no deeper than 128.
+fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(empty());
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        ApiError::Malformed(format!("The body is not UTF-8: byte {} is wrong", error.valid_up_to() + 1))
+    })?;
+    match serde_json::from_str::<Unambiguous>(text) {
+        Ok(Unambiguous(value)) => Ok(value),
+        Err(error) => Err(ApiError::Malformed(format!("The body is not valid JSON: {error}"))),
+    }
+}
+
+/// A JSON value whose objects name no field twice.
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Unambiguous, D::Error> {
+        deserializer.deserialize_any(UnambiguousVisitor).map(Unambiguous)
+    }
+}
+
+struct UnambiguousVisitor;
+
+impl<'de> Visitor<'de> for UnambiguousVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(Unambiguous(item)) = items.next_element()? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            if object.contains_key(&name) {
+                let name = crate::domain::fields::excerpt(&name);
+                return Err(de::Error::custom(format_args!("the field `{name}` is there twice")));
+            }
+            let Unambiguous(value) = fields.next_value()?;
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn problem(body: &[u8]) -> String {
+        match parse(body) {
+            Err(ApiError::Malformed(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn sound_json_is_read_as_it_is() {
+        let text = r#" {"b": [1, -2, 0.5, "x\u00e9", true, null], "a": {"b": 18446744073709551615}} "#;
+        let expected = json!({"b": [1, -2, 0.5, "xé", true, null], "a": {"b": u64::MAX}});
+        assert_eq!(parse(text.as_bytes()).unwrap(), expected);
+    }
+
+    #[test]
+    fn unsound_json_is_refused_with_its_place() {
+        assert_eq!(problem(b""), "The body is empty");
+        assert_eq!(problem(b" \r\n"), "The body is empty");
+        assert_eq!(problem(b"{\"a\": \xff}"), "The body is not UTF-8: byte 7 is wrong");
+        assert_eq!(
+            problem(b"{\"a\": 1,\n \"a\": 2}"),
+            "The body is not valid JSON: the field `a` is there twice at line 2 column 4"
+        );
+        for (body, place) in [
+            (&b"{"[..], "line 1 column 1"),
+            (b"{}x", "line 1 column 3"),
+            (b"{\"a\": 1,}", "line 1 column 9"),
+            (b"{\"a\": 1e400}", "line 1 column 11"),
+            (b"{\"a\": \"\\ud800\"}", "line 1 column 14"),
+            (b"{\"a\": NaN}", "line 1 column 7"),
+            (b"\xef\xbb\xbf{}", "line 1 column 1"),
+            (b"{\"x\": {\"a\": 1, \"a\": 1}}", "line 1 column 18"),
+        ] {
+            let message = problem(body);
+            assert!(message.contains(place), "{message}");
+        }
+        assert!(problem("[".repeat(100_000).as_bytes()).contains("recursion limit"));
+    }
+}

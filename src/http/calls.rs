@@ -1,0 +1,129 @@
+//! Calls: every dial there was, with what happened when and what was in force.
+
+use super::answer::Answer;
+use super::auth::ReadScope;
+use super::campaigns;
+use super::error::ApiError;
+use super::query::{self, PAGE_SIZE, Query};
+use crate::domain::Instant;
+use crate::domain::call::{Call, CallState};
+use crate::domain::invalid::Invalid;
+use crate::domain::money::Money;
+use crate::domain::outcome::Outcome;
+use crate::domain::schedule::format_instant;
+use crate::store::pool::Db;
+use crate::store::{CallFilter, Snapshot};
+use rocket::{Route, get, routes};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The routes of this resource, below `/api`.
+pub(super) fn routes() -> Vec<Route> {
+    routes![list, list_of_campaign, show]
+}
+
+#[get("/calls")]
+async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+    let campaign_id = query.take("campaign_id", query::id);
+    let (filter, limit) = filter(&mut query)?;
+    let filter = CallFilter { campaign_id, ..filter };
+    db.read(move |snapshot| page(snapshot, filter, limit, &query)).await
+}
+
+#[get("/voice-campaigns/<id>/calls")]
+async fn list_of_campaign(
+    _caller: ReadScope,
+    id: &str,
+    mut query: Query,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    let (filter, limit) = filter(&mut query)?;
+    let id = id.to_owned();
+    db.read(move |snapshot| {
+        let campaign_id = Some(campaigns::existing(snapshot, &id)?.id);
+        page(snapshot, CallFilter { campaign_id, ..filter }, limit, &query)
+    })
+    .await
+}
+
+#[get("/calls/<id>")]
+async fn show(_caller: ReadScope, id: &str, db: &Db) -> Result<Answer, ApiError> {
+    let id = query::path_id(id).ok_or(ApiError::NoSuchCall)?;
+    db.read(move |snapshot| {
+        let call = snapshot.call(id)?.ok_or(ApiError::NoSuchCall)?;
+        Answer::ok(&View::of(&call))
+    })
+    .await
+}
+
+fn filter(query: &mut Query) -> Result<(CallFilter, usize), Invalid> {
+    let limit = query::page_size(query).unwrap_or(PAGE_SIZE);
+    let filter = CallFilter {
+        campaign_id: None,
+        lead_id: query.take("lead_id", query::id),
+        outcome: query.take("outcome", query::word),
+        before: query.take("cursor", query::id),
+        limit: limit + 1,
+    };
+    query.finish()?;
+    Ok((filter, limit))
+}
+
+fn page(snapshot: &Snapshot, filter: CallFilter, limit: usize, query: &Query) -> Result<Answer, ApiError> {
+    let (calls, has_more) = query::page(snapshot.calls(&filter)?, limit);
+    let views: Vec<View> = calls.iter().map(View::of).collect();
+    let answer = Answer::ok(&views)?;
+    Ok(match calls.last() {
+        Some(last) if has_more => answer.with("Link", query.next_link(&last.id.to_string())),
+        _ => answer,
+    })
+}
+
+/// A call as it is shown.
+#[derive(Serialize)]
+struct View<'a> {
+    id: i64,
+    campaign_id: i64,
+    lead_id: i64,
+    attempt: i64,
+    phone: String,
+    carrier: &'a str,
+    state: CallState,
+    outcome: Option<Outcome>,
+    successful: Option<bool>,
+    detail: Option<&'a str>,
+    placed_at: String,
+    answered_at: Option<String>,
+    ended_at: Option<String>,
+    /// Between answer and end; none while the call is alive.
+    seconds: Option<i64>,
+    cost: Money,
+    timeline: &'a Value,
+    evidence: &'a Value,
+}
+
+impl<'a> View<'a> {
+    fn of(call: &'a Call) -> View<'a> {
+        let talked =
+            |ended_at: Instant| call.answered_at.map_or(0, |at| (ended_at - at).num_seconds().max(0));
+        View {
+            id: call.id,
+            campaign_id: call.campaign_id,
+            lead_id: call.lead_id,
+            attempt: call.attempt,
+            phone: call.phone.to_string(),
+            carrier: &call.carrier,
+            state: call.state,
+            outcome: call.outcome,
+            successful: call.successful,
+            detail: call.detail.as_deref(),
+            placed_at: format_instant(call.placed_at),
+            answered_at: call.answered_at.map(format_instant),
+            ended_at: call.ended_at.map(format_instant),
+            seconds: call.ended_at.map(talked),
+            cost: call.cost,
+            timeline: &call.timeline,
+            evidence: &call.evidence,
+        }
+    }
+}

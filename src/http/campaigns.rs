@@ -1,0 +1,417 @@
+//! `/api/voice-campaigns`: the published contract.
+
+use super::answer::Answer;
+use super::auth::{ReadScope, WriteScope};
+use super::body::{BodyHead, JSON_MAX};
+use super::error::ApiError;
+use super::etag::{IfMatch, IfNoneMatch, Tag};
+use super::idempotency::Repeatable;
+use super::query::{self, PAGE_SIZE, Query};
+use crate::domain::campaign::{
+    self, Campaign, CampaignType, EventType, LeadTimeZonePolicy, Priority, Status, VoiceGender, Webhook,
+};
+use crate::domain::fields::{self, Fields, Parsed};
+use crate::domain::invalid::Invalid;
+use crate::domain::money::Money;
+use crate::domain::schedule::format_instant;
+use crate::store::pool::Db;
+use crate::store::{CampaignFilter, CampaignSort, Cursor, Order, Snapshot};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rocket::http::Status as HttpStatus;
+use rocket::{Data, Route, delete, get, patch, post, put, routes};
+use serde::Serialize;
+
+/// The routes of this resource, below `/api`.
+pub(super) fn routes() -> Vec<Route> {
+    routes![list, show, create, update, remove, set_status]
+}
+
+/// Where a campaign is found.
+fn location(id: i64) -> String {
+    format!("/api/voice-campaigns/{id}")
+}
+
+/// The campaign that a path names.
+pub(super) fn existing(snapshot: &Snapshot, id: &str) -> Result<Campaign, ApiError> {
+    let id = query::path_id(id).ok_or(ApiError::NoSuchCampaign)?;
+    snapshot.campaign(id)?.ok_or(ApiError::NoSuchCampaign)
+}
+
+#[get("/voice-campaigns")]
+async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+    let (filter, is_paged) = filter(&mut query)?;
+    db.read(move |snapshot| match filter.limit {
+        Some(limit) if is_paged => page(snapshot, filter, limit, &query),
+        _ => everything(snapshot, filter),
+    })
+    .await
+}
+
+fn filter(query: &mut Query) -> Result<(CampaignFilter, bool), Invalid> {
+    let mut filter = CampaignFilter {
+        status: query.take("status", query::word),
+        priority: query.take("priority", query::word),
+        campaign_type: query.take("campaign_type", query::word),
+        tag: query.take("tag", query::text),
+        search: query.take("search", query::text),
+        sort: query.take("sort", sort).unwrap_or_default(),
+        order: query.take("order", order).unwrap_or_default(),
+        limit: query::page_size(query),
+        after: None,
+    };
+    let (sort, order) = (filter.sort, filter.order);
+    filter.after = query.take("cursor", |text| read_cursor(text, sort, order));
+    query.finish()?;
+    let is_paged = filter.limit.is_some() || filter.after.is_some();
+    filter.limit = filter.limit.or(is_paged.then_some(PAGE_SIZE));
+    Ok((filter, is_paged))
+}
+
+fn page(
+    snapshot: &Snapshot,
+    mut filter: CampaignFilter,
+    limit: usize,
+    query: &Query,
+) -> Result<Answer, ApiError> {
+    filter.limit = Some(limit + 1);
+    let (rows, has_more) = query::page(snapshot.campaigns(&filter)?, limit);
+    let views: Vec<View> = rows.iter().map(View::of).collect();
+    let answer = Answer::ok(&views)?.with("X-Total-Count", snapshot.count_campaigns(&filter)?);
+    Ok(match rows.last() {
+        Some(last) if has_more => {
+            let cursor = write_cursor(&filter.sort.cursor(last), filter.sort, filter.order);
+            answer.with("Link", query.next_link(&cursor))
+        }
+        _ => answer,
+    })
+}
+
+/// All of them, written as they are read: the rows are never in memory together.
+fn everything(snapshot: &Snapshot, mut filter: CampaignFilter) -> Result<Answer, ApiError> {
+    const AT_ONCE: usize = 256;
+    filter.limit = Some(AT_ONCE);
+    let mut body = Vec::from(b"[");
+    loop {
+        let rows = snapshot.campaigns(&filter)?;
+        for campaign in &rows {
+            if body.len() > 1 {
+                body.push(b',');
+            }
+            serde_json::to_writer(&mut body, &View::of(campaign))?;
+        }
+        match rows.last() {
+            Some(last) if rows.len() == AT_ONCE => filter.after = Some(filter.sort.cursor(last)),
+            _ => break,
+        }
+    }
+    body.push(b']');
+    let body = String::from_utf8(body).map_err(|error| ApiError::Internal { cause: error.to_string() })?;
+    Ok(Answer::text(HttpStatus::Ok, body))
+}
+
+const SORTS: [(&str, CampaignSort); 4] = [
+    ("created_at", CampaignSort::CreatedAt),
+    ("updated_at", CampaignSort::UpdatedAt),
+    ("name", CampaignSort::Name),
+    ("priority", CampaignSort::Priority),
+];
+const ORDERS: [(&str, Order); 2] = [("asc", Order::Ascending), ("desc", Order::Descending)];
+
+fn sort(text: &str) -> Parsed<CampaignSort> {
+    one_of(&SORTS, text)
+}
+
+fn order(text: &str) -> Parsed<Order> {
+    one_of(&ORDERS, text)
+}
+
+fn one_of<T: Copy>(words: &[(&str, T)], text: &str) -> Parsed<T> {
+    let found = words.iter().find(|(word, _)| *word == text);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words = words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        format!("must be one of {words}; it is `{}`", fields::excerpt(text))
+    })
+}
+
+fn word_of<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
+    words.iter().find(|(_, known)| known == value).map_or("", |(word, _)| word)
+}
+
+/// A cursor names its order, so that it cannot be used in another one.
+fn write_cursor(cursor: &Cursor, sort: CampaignSort, order: Order) -> String {
+    let (sort, order) = (word_of(&SORTS, &sort), word_of(&ORDERS, &order));
+    URL_SAFE_NO_PAD.encode(format!("{sort} {order} {} {}", cursor.id, cursor.key))
+}
+
+fn read_cursor(text: &str, sort: CampaignSort, order: Order) -> Parsed<Cursor> {
+    let read = || {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let mut parts = text.splitn(4, ' ');
+        let is_same = parts.next()? == word_of(&SORTS, &sort) && parts.next()? == word_of(&ORDERS, &order);
+        let id = parts.next()?.parse().ok()?;
+        is_same.then_some(Cursor { id, key: parts.next()?.to_owned() })
+    };
+    read().ok_or_else(|| "must be one of the `Link` header, used with the same `sort` and `order`".to_owned())
+}
+
+#[get("/voice-campaigns/<id>")]
+async fn show(_caller: ReadScope, id: &str, if_none_match: IfNoneMatch, db: &Db) -> Result<Answer, ApiError> {
+    let id = query::path_id(id).ok_or(ApiError::NoSuchCampaign)?;
+    db.read(move |snapshot| {
+        let campaign = snapshot.campaign(id)?.ok_or(ApiError::NoSuchCampaign)?;
+        let tag = Tag::of(&campaign);
+        let answer =
+            if if_none_match.has(tag) { Answer::not_modified() } else { Answer::ok(&View::of(&campaign))? };
+        Ok(answer.with("ETag", tag))
+    })
+    .await
+}
+
+#[post("/voice-campaigns", data = "<data>")]
+async fn create(
+    caller: WriteScope<'_>,
+    head: BodyHead,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    let body = head.json(data, JSON_MAX).await?;
+    let once = repeatable.once(caller.0, body.hash)?;
+    let mut request = campaign::Request::read(body.value, None)?;
+    let by = caller.0.name.clone();
+    db.write(move |tx| {
+        once.run(tx, |tx| {
+            let made = make_secrets(&mut request.settings.webhooks);
+            let campaign = tx.insert_campaign(&request, &by)?;
+            let answer = Answer::created(location(campaign.id), &View::showing(&campaign, &made))?;
+            Ok(answer.with("ETag", Tag::of(&campaign)))
+        })
+    })
+    .await
+}
+
+#[put("/voice-campaigns/<id>", data = "<data>")]
+async fn update(
+    caller: WriteScope<'_>,
+    id: &str,
+    head: BodyHead,
+    if_match: IfMatch,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    let body = head.json(data, JSON_MAX).await?;
+    let (id, by) = (id.to_owned(), caller.0.name.clone());
+    db.write_and_wait_for_dials(move |tx| {
+        let before = unchanged(tx, &id, &if_match)?;
+        let mut request = campaign::Request::read(body.value, Some(&before.settings))?;
+        let made = make_secrets(&mut request.settings.webhooks);
+        let campaign = tx.update_campaign(&before, &request, &by)??;
+        Ok(Answer::ok(&View::showing(&campaign, &made))?.with("ETag", Tag::of(&campaign)))
+    })
+    .await
+}
+
+#[delete("/voice-campaigns/<id>")]
+async fn remove(caller: WriteScope<'_>, id: &str, if_match: IfMatch, db: &Db) -> Result<Answer, ApiError> {
+    let (id, by) = (id.to_owned(), caller.0.name.clone());
+    db.write_and_wait_for_dials(move |tx| {
+        let campaign = unchanged(tx, &id, &if_match)?;
+        match tx.delete_campaign(campaign.id, &by)? {
+            true => Ok(Answer::no_content()),
+            false => Err(ApiError::NoSuchCampaign),
+        }
+    })
+    .await
+}
+
+#[patch("/voice-campaigns/<id>/status", data = "<data>")]
+async fn set_status(
+    caller: WriteScope<'_>,
+    id: &str,
+    head: BodyHead,
+    if_match: IfMatch,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    let mut body = Fields::of(head.json(data, JSON_MAX).await?.value)?;
+    let status = body.required("status", None, fields::word::<Status>);
+    let status = body.finish(status)?;
+    let (id, by) = (id.to_owned(), caller.0.name.clone());
+    db.write_and_wait_for_dials(move |tx| {
+        let before = unchanged(tx, &id, &if_match)?;
+        let campaign = tx.change_status(&before, status, &by)??;
+        Ok(Answer::ok(&View::of(&campaign))?.with("ETag", Tag::of(&campaign)))
+    })
+    .await
+}
+
+/// The campaign to change, if it is still the one the caller saw.
+fn unchanged(snapshot: &Snapshot, id: &str, if_match: &IfMatch) -> Result<Campaign, ApiError> {
+    let campaign = existing(snapshot, id)?;
+    if if_match.allows(&campaign) { Ok(campaign) } else { Err(ApiError::Stale) }
+}
+
+/// Gives a secret to each webhook that has none; the answer is which ones.
+fn make_secrets(webhooks: &mut [Webhook]) -> Vec<String> {
+    let bare = webhooks.iter_mut().filter(|webhook| webhook.secret.is_none());
+    bare.map(|webhook| {
+        let secret = format!("whsec_{}", STANDARD.encode(rand::random::<[u8; 32]>()));
+        webhook.secret = Some(secret.clone());
+        secret
+    })
+    .collect()
+}
+
+/// A campaign as it is shown; the order of the fields is the documented one.
+#[derive(Serialize)]
+struct View<'a> {
+    id: i64,
+    name: &'a str,
+    description: Option<&'a str>,
+    status: Status,
+    priority: Priority,
+    campaign_type: CampaignType,
+    calls_per_day: i64,
+    total_leads: i64,
+    completed_calls: i64,
+    successful_calls: i64,
+    failed_calls: i64,
+    calling_hours_start: String,
+    calling_hours_end: String,
+    time_zone: &'static str,
+    working_days: Vec<&'static str>,
+    ai_voice_id: Option<&'a str>,
+    ai_voice_language: &'a str,
+    ai_voice_gender: Option<VoiceGender>,
+    system_prompt: &'a str,
+    script_template: &'a str,
+    fallback_script: Option<&'a str>,
+    max_attempts_per_lead: i64,
+    retry_delay_minutes: i64,
+    call_duration_limit: i64,
+    success_criteria: &'a str,
+    cost_per_call: Money,
+    budget: Option<Money>,
+    budget_alert_threshold: i64,
+    max_concurrent_calls: i64,
+    ring_timeout_seconds: i64,
+    caller_id: Option<String>,
+    lead_time_zone_policy: LeadTimeZonePolicy,
+    start_date: Option<String>,
+    end_date: Option<String>,
+    recurrence_rule: Option<&'a str>,
+    expected_completion_date: Option<String>,
+    owner_id: Option<i64>,
+    team_members: &'a [i64],
+    company_id: Option<i64>,
+    tags: &'a [String],
+    notes: Option<&'a str>,
+    webhooks: Vec<WebhookView<'a>>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A webhook as it is shown; the secret only once, in the answer to the request that made it.
+#[derive(Serialize)]
+struct WebhookView<'a> {
+    url: &'a str,
+    events: &'a [EventType],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+    description: Option<&'a str>,
+}
+
+impl<'a> View<'a> {
+    fn of(campaign: &'a Campaign) -> View<'a> {
+        View::showing(campaign, &[])
+    }
+
+    /// With the secrets that have just been made.
+    fn showing(campaign: &'a Campaign, secrets: &[String]) -> View<'a> {
+        let (settings, totals) = (&campaign.settings, &campaign.totals);
+        let webhook = |webhook: &'a Webhook| WebhookView {
+            url: &webhook.url,
+            events: &webhook.events,
+            secret: webhook.secret.as_deref().filter(|secret| secrets.iter().any(|made| made == secret)),
+            description: webhook.description.as_deref(),
+        };
+        View {
+            id: campaign.id,
+            name: &settings.name,
+            description: settings.description.as_deref(),
+            status: campaign.status,
+            priority: settings.priority,
+            campaign_type: settings.campaign_type,
+            calls_per_day: settings.calls_per_day,
+            total_leads: totals.total_leads,
+            completed_calls: totals.completed_calls,
+            successful_calls: totals.successful_calls,
+            failed_calls: totals.failed_calls,
+            calling_hours_start: settings.hours.start.to_string(),
+            calling_hours_end: settings.hours.end.to_string(),
+            time_zone: settings.time_zone.name(),
+            working_days: settings.working_days.names(),
+            ai_voice_id: settings.ai_voice_id.as_deref(),
+            ai_voice_language: &settings.ai_voice_language,
+            ai_voice_gender: settings.ai_voice_gender,
+            system_prompt: &settings.system_prompt,
+            script_template: &settings.script_template,
+            fallback_script: settings.fallback_script.as_deref(),
+            max_attempts_per_lead: settings.max_attempts_per_lead,
+            retry_delay_minutes: settings.retry_delay_minutes,
+            call_duration_limit: settings.call_duration_limit,
+            success_criteria: &settings.success_criteria,
+            cost_per_call: settings.cost_per_call,
+            budget: settings.budget,
+            budget_alert_threshold: settings.budget_alert_threshold,
+            max_concurrent_calls: settings.max_concurrent_calls,
+            ring_timeout_seconds: settings.ring_timeout_seconds,
+            caller_id: settings.caller_id.map(|phone| phone.to_string()),
+            lead_time_zone_policy: settings.lead_time_zone_policy,
+            start_date: settings.start_date.map(format_instant),
+            end_date: settings.end_date.map(format_instant),
+            recurrence_rule: settings.recurrence_rule.as_ref().map(|rule| rule.text()),
+            expected_completion_date: settings.expected_completion_date.map(|date| date.to_string()),
+            owner_id: settings.owner_id,
+            team_members: &settings.team_members,
+            company_id: settings.company_id,
+            tags: &settings.tags,
+            notes: settings.notes.as_deref(),
+            webhooks: settings.webhooks.iter().map(webhook).collect(),
+            created_at: format_instant(campaign.created_at),
+            updated_at: format_instant(campaign.updated_at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_belongs_to_its_order() {
+        let cursor = Cursor { key: "Autumn sale 7 %".into(), id: 12 };
+        let text = write_cursor(&cursor, CampaignSort::Name, Order::Ascending);
+        assert_eq!(read_cursor(&text, CampaignSort::Name, Order::Ascending), Ok(cursor));
+        assert!(read_cursor(&text, CampaignSort::Name, Order::Descending).is_err());
+        assert!(read_cursor(&text, CampaignSort::CreatedAt, Order::Ascending).is_err());
+        assert!(read_cursor("%%%", CampaignSort::Name, Order::Ascending).is_err());
+    }
+
+    #[test]
+    fn only_webhooks_without_a_secret_get_one() {
+        let webhook = |secret: Option<&str>| Webhook {
+            url: "https://example.com".into(),
+            events: vec![],
+            secret: secret.map(str::to_owned),
+            description: None,
+        };
+        let mut webhooks = [webhook(Some("whsec_kept")), webhook(None)];
+        let made = make_secrets(&mut webhooks);
+        assert_eq!(webhooks[0].secret.as_deref(), Some("whsec_kept"));
+        assert_eq!(made, [webhooks[1].secret.clone().unwrap()]);
+        let key = made[0].strip_prefix("whsec_").unwrap();
+        assert_eq!(STANDARD.decode(key).unwrap().len(), 32);
+    }
+}

@@ -1,0 +1,151 @@
+//! `Idempotency-Key`: a request that is sent again, because its answer was lost, is answered again and not
+//! done again. The answer is remembered in the transaction that makes it true.
+
+use super::answer::Answer;
+use super::error::ApiError;
+use crate::store::{RememberedReply, Snapshot, StoreError, Token, Tx};
+use rocket::Request;
+use rocket::http::Status;
+use rocket::request::{FromRequest, Outcome};
+use sha2::{Digest, Sha256};
+use std::convert::Infallible;
+
+/// What the request says about being repeated, before its body is read.
+#[derive(Clone, Debug)]
+pub(super) struct Repeatable {
+    key: Result<Option<String>, &'static str>,
+    target: String,
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Repeatable {
+    type Error = Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Repeatable, Infallible> {
+        Outcome::Success(Repeatable {
+            key: read_key(request.headers().get("Idempotency-Key")),
+            target: format!("{} {}", request.method(), request.uri()),
+        })
+    }
+}
+
+const LENGTH_MAX: usize = 255;
+
+/// The key, bare or as a quoted string (RFC 8941).
+fn read_key<'h>(mut lines: impl Iterator<Item = &'h str>) -> Result<Option<String>, &'static str> {
+    let (first, second) = (lines.next(), lines.next());
+    let Some(line) = first.map(str::trim) else { return Ok(None) };
+    let key = match line.strip_prefix('"') {
+        Some(rest) => unquoted(rest).ok_or("Idempotency-Key is not a proper quoted string")?,
+        None => line.to_owned(),
+    };
+    match key.len() {
+        _ if second.is_some() => Err("Idempotency-Key must be given once"),
+        1..=LENGTH_MAX if key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => Ok(Some(key)),
+        _ => Err("Idempotency-Key must be 1 to 255 printable ASCII characters"),
+    }
+}
+
+fn unquoted(rest: &str) -> Option<String> {
+    let mut key = String::new();
+    let mut chars = rest.chars();
+    loop {
+        match chars.next()? {
+            '"' => return chars.next().is_none().then_some(key),
+            '\\' => key.push(chars.next().filter(|escaped| matches!(escaped, '"' | '\\'))?),
+            other => key.push(other),
+        }
+    }
+}
+
+/// A request that is done at most once.
+#[derive(Clone, Debug)]
+pub(super) struct Once {
+    key: Option<String>,
+    token_id: i64,
+    request_hash: [u8; 32],
+}
+
+impl Repeatable {
+    /// With everything that makes two requests the same: who asks, for what, with which body.
+    pub(super) fn once(self, token: &Token, body_hash: [u8; 32]) -> Result<Once, ApiError> {
+        let key = self.key.map_err(|message| ApiError::Malformed(message.to_owned()))?;
+        let mut hash = Sha256::new();
+        hash.update(self.target.as_bytes());
+        hash.update([0]);
+        hash.update(body_hash);
+        Ok(Once { key, token_id: token.id, request_hash: hash.finalize().into() })
+    }
+}
+
+impl Once {
+    /// The first answer, where this request was done before.
+    pub(super) fn remembered(&self, snapshot: &Snapshot) -> Result<Option<Answer>, ApiError> {
+        let Some(key) = &self.key else { return Ok(None) };
+        match snapshot.remembered_reply(self.token_id, key)? {
+            None => Ok(None),
+            Some(reply) if reply.request_hash == self.request_hash => Ok(Some(replayed(reply))),
+            Some(_) => Err(ApiError::KeyReused),
+        }
+    }
+
+    /// Does it, unless it was done before. What fails is not remembered, so it may be tried again.
+    pub(super) fn run(
+        self,
+        tx: &Tx,
+        make: impl FnOnce(&Tx) -> Result<Answer, ApiError>,
+    ) -> Result<Answer, ApiError> {
+        if let Some(answer) = self.remembered(tx)? {
+            return Ok(answer);
+        }
+        let answer = make(tx)?;
+        self.remember(tx, &answer)?;
+        Ok(answer)
+    }
+
+    /// Remembers the answer.
+    pub(super) fn remember(&self, tx: &Tx, answer: &Answer) -> Result<(), StoreError> {
+        let Some(key) = &self.key else { return Ok(()) };
+        let reply = RememberedReply {
+            request_hash: self.request_hash,
+            status: answer.status().code,
+            location: answer.header("Location").map(str::to_owned),
+            body: answer.body().to_owned(),
+        };
+        tx.remember_reply(self.token_id, key, &reply)
+    }
+}
+
+fn replayed(reply: RememberedReply) -> Answer {
+    let answer = Answer::text(Status::new(reply.status), reply.body).with("Idempotent-Replayed", "true");
+    match reply.location {
+        Some(location) => answer.with("Location", location),
+        None => answer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(line: &str) -> Option<String> {
+        read_key(Some(line).into_iter()).ok().flatten()
+    }
+
+    #[test]
+    fn a_key_comes_bare_or_quoted() {
+        assert_eq!(key("8e03978e-40d5-43dd"), Some("8e03978e-40d5-43dd".into()));
+        assert_eq!(key("\"8e03978e-40d5-43dd\""), Some("8e03978e-40d5-43dd".into()));
+        assert_eq!(key("\"a \\\"b\\\" \\\\\""), Some("a \"b\" \\".into()));
+        assert_eq!(key(&"x".repeat(255)), Some("x".repeat(255)));
+        assert_eq!(read_key(std::iter::empty()), Ok(None));
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_refused_and_not_ignored() {
+        for line in ["", "  ", "\"\"", "\"open", "\"a\"b", "\"a\\n\"", "schlüssel", &"x".repeat(256)] {
+            assert!(read_key(Some(line).into_iter()).is_err(), "{line}");
+        }
+        assert!(read_key(["a", "b"].into_iter()).is_err());
+    }
+}

@@ -1,0 +1,325 @@
+//! The leads of a campaign: added one by one, as an array or as a table, listed, looked at, deleted.
+
+use super::answer::Answer;
+use super::auth::{ReadScope, WriteScope};
+use super::body::{BodyHead, Json, LEADS_JSON_MAX};
+use super::error::ApiError;
+use super::idempotency::{Once, Repeatable};
+use super::query::{self, PAGE_SIZE, Query};
+use super::{Settings, campaigns};
+use crate::domain::campaign::Campaign;
+use crate::domain::fields;
+use crate::domain::gate::{Gate, Hold};
+use crate::domain::invalid::{Invalid, Problem};
+use crate::domain::lead::{Lead, LeadStatus, NewLead};
+use crate::domain::outcome::Outcome;
+use crate::domain::phone::Country;
+use crate::domain::schedule::format_instant;
+use crate::store::import::{self, ImportOptions, ImportReport};
+use crate::store::pool::Db;
+use crate::store::{LeadDeletion, LeadFilter, Snapshot, Tx};
+use rocket::http::Status;
+use rocket::{Data, Route, State, delete, get, post, routes};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// The routes of this resource, below `/api`.
+pub(super) fn routes() -> Vec<Route> {
+    routes![add, list, show, remove]
+}
+
+/// Leads in one array at most.
+const ARRAY_MAX: usize = 10_000;
+/// Refused rows told one by one.
+const REJECTIONS_MAX: usize = 1_000;
+
+#[allow(clippy::too_many_arguments, reason = "each is a guard")]
+#[post("/voice-campaigns/<id>/leads", data = "<data>")]
+async fn add(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    head: BodyHead,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    settings: &State<Settings>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    let options = import_options(&mut query)?;
+    let id = id.to_owned();
+    let campaign = db.read(move |snapshot| campaigns::existing(snapshot, &id)).await?;
+    if head.is_csv() {
+        let spool = head.spool(data, settings.csv_limit_bytes, &settings.spool_dir).await?;
+        let once = repeatable.once(caller.0, spool.hash)?;
+        return add_table(db, campaign.id, &spool.path, options, once).await;
+    }
+    let body = head.json(data, LEADS_JSON_MAX).await?;
+    let once = repeatable.once(caller.0, body.hash)?;
+    let Json { value, .. } = body;
+    db.write(move |tx| {
+        once.run(tx, |tx| match value {
+            Value::Array(items) => add_array(tx, campaign.id, items, &options),
+            one => add_one(tx, campaign.id, one, &options),
+        })
+    })
+    .await
+}
+
+fn import_options(query: &mut Query) -> Result<ImportOptions, Invalid> {
+    let country = query.take("default_country", |text| {
+        Country::parse(text).ok_or_else(|| {
+            format!("must be a two-letter country code such as `US`; it is `{}`", fields::excerpt(text))
+        })
+    });
+    let partial = query.take("partial", query::flag).unwrap_or(false);
+    query.finish()?;
+    Ok(ImportOptions { country, partial })
+}
+
+fn add_one(tx: &Tx, campaign_id: i64, item: Value, options: &ImportOptions) -> Result<Answer, ApiError> {
+    let lead = NewLead::read(item, options.country)?;
+    let campaign = tx.campaign(campaign_id)?.ok_or(ApiError::NoSuchCampaign)?;
+    let phone = lead.phone;
+    match tx.insert_leads(campaign_id, &[lead])?.ids.as_slice() {
+        [id] => {
+            let lead = tx.lead(*id)?.ok_or(ApiError::NoSuchLead)?;
+            let viewer = Viewer::of(tx, &campaign)?;
+            Answer::created(format!("/api/leads/{id}"), &viewer.view(tx, &lead)?)
+        }
+        _ => {
+            let known = tx.lead_with_phone(campaign_id, phone)?.map_or(0, |lead| lead.id);
+            let message = format!("The campaign already has a lead with the number {phone}: lead {known}");
+            Err(ApiError::Conflict { code: "duplicate", message })
+        }
+    }
+}
+
+fn add_array(
+    tx: &Tx,
+    campaign_id: i64,
+    items: Vec<Value>,
+    options: &ImportOptions,
+) -> Result<Answer, ApiError> {
+    if items.len() > ARRAY_MAX {
+        let message =
+            format!("must have at most {ARRAY_MAX} items; it has {}. Send more as text/csv", items.len());
+        return Err(Invalid::one("body", message).into());
+    }
+    let (mut leads, mut problems, mut rejected) = (Vec::with_capacity(items.len()), Vec::new(), Vec::new());
+    for (position, item) in items.into_iter().enumerate() {
+        // The item is kept to show what was wrong only where it is shown.
+        let shown = (options.partial && rejected.len() < REJECTIONS_MAX).then(|| item.clone());
+        match NewLead::read(item, options.country) {
+            Ok(lead) => leads.push(lead),
+            Err(invalid) => {
+                rejected.extend(first_rejection(position, &invalid, shown.as_ref()));
+                problems.extend(invalid.0.into_iter().map(|problem| within(position, problem)));
+            }
+        }
+    }
+    if !problems.is_empty() && !options.partial {
+        return Err(Invalid(problems).into());
+    }
+    tx.campaign(campaign_id)?.ok_or(ApiError::NoSuchCampaign)?;
+    let rejected_count = rejected.len() as i64;
+    rejected.truncate(REJECTIONS_MAX);
+    let inserted = tx.insert_leads(campaign_id, &leads)?;
+    report(&Report { imported: inserted.imported, duplicates: inserted.duplicates, rejected_count, rejected })
+}
+
+fn within(position: usize, problem: Problem) -> Problem {
+    let field = if problem.field == "body" { String::new() } else { format!(".{}", problem.field) };
+    Problem { field: format!("leads[{position}]{field}"), message: problem.message }
+}
+
+fn first_rejection(position: usize, invalid: &Invalid, item: Option<&Value>) -> Option<Rejected> {
+    let problem = invalid.0.first()?;
+    let value = item.and_then(|item| item.get(&problem.field)).map(|value| match value {
+        Value::String(text) => fields::excerpt(text),
+        other => fields::excerpt(&other.to_string()),
+    });
+    Some(Rejected {
+        row: position as u64 + 1,
+        field: problem.field.clone(),
+        value: value.unwrap_or_default(),
+        reason: problem.message.clone(),
+    })
+}
+
+/// A table may be larger than memory and goes into the store in many transactions, so its answer is
+/// remembered after it. Rows that are in the campaign already are skipped, so even a repetition that comes
+/// between the two adds nobody twice.
+async fn add_table(
+    db: &Db,
+    campaign_id: i64,
+    table: &Path,
+    options: ImportOptions,
+    once: Once,
+) -> Result<Answer, ApiError> {
+    let asked = once.clone();
+    if let Some(answer) = db.read(move |snapshot| asked.remembered(snapshot)).await? {
+        return Ok(answer);
+    }
+    let ImportReport { imported, duplicates, rejected, rejections } =
+        import::import(db, campaign_id, table, options).await??;
+    let told = rejections.into_iter().map(|rejection| Rejected {
+        row: rejection.row,
+        field: rejection.field,
+        value: rejection.value,
+        reason: rejection.message,
+    });
+    let report = Report { imported, duplicates, rejected_count: rejected, rejected: told.collect() };
+    db.write(move |tx| once.run(tx, |_| self::report(&report))).await
+}
+
+fn report(report: &Report) -> Result<Answer, ApiError> {
+    let status = if report.imported > 0 { Status::Created } else { Status::Ok };
+    Ok(Answer::text(status, serde_json::to_string(report)?))
+}
+
+/// What became of many leads.
+#[derive(Serialize)]
+struct Report {
+    imported: i64,
+    duplicates: i64,
+    rejected_count: i64,
+    rejected: Vec<Rejected>,
+}
+
+/// A row that was not taken: its number as a spreadsheet counts (in an array from 1), and its first problem.
+#[derive(Serialize)]
+struct Rejected {
+    row: u64,
+    field: String,
+    value: String,
+    reason: String,
+}
+
+#[get("/voice-campaigns/<id>/leads")]
+async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+    let status: Option<LeadStatus> = query.take("status", query::word);
+    let outcome: Option<Outcome> = query.take("outcome", query::word);
+    let search = query.take("search", query::text);
+    let import_id = query.take("import_id", query::id);
+    let limit = query::page_size(&mut query).unwrap_or(PAGE_SIZE);
+    let after = query.take("cursor", query::id);
+    query.finish()?;
+    let id = id.to_owned();
+    db.read(move |snapshot| {
+        let campaign = campaigns::existing(snapshot, &id)?;
+        let campaign_id = campaign.id;
+        let filter = LeadFilter { campaign_id, status, outcome, search, import_id, after, limit: limit + 1 };
+        let (leads, has_more) = query::page(snapshot.leads(&filter)?, limit);
+        let viewer = Viewer::of(snapshot, &campaign)?;
+        let views: Vec<View> =
+            leads.iter().map(|lead| viewer.view(snapshot, lead)).collect::<Result<_, _>>()?;
+        let answer = Answer::ok(&views)?;
+        Ok(match leads.last() {
+            Some(last) if has_more => answer.with("Link", query.next_link(&last.id.to_string())),
+            _ => answer,
+        })
+    })
+    .await
+}
+
+#[get("/leads/<id>")]
+async fn show(_caller: ReadScope, id: &str, db: &Db) -> Result<Answer, ApiError> {
+    let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
+    db.read(move |snapshot| {
+        let lead = snapshot.lead(id)?.ok_or(ApiError::NoSuchLead)?;
+        let campaign = snapshot.campaign(lead.campaign_id)?.ok_or(ApiError::NoSuchLead)?;
+        Answer::ok(&Viewer::of(snapshot, &campaign)?.view(snapshot, &lead)?)
+    })
+    .await
+}
+
+#[delete("/leads/<id>")]
+async fn remove(_caller: WriteScope<'_>, id: &str, db: &Db) -> Result<Answer, ApiError> {
+    let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
+    db.write_and_wait_for_dials(move |tx| match tx.delete_lead(id)? {
+        LeadDeletion::Deleted => Ok(Answer::no_content()),
+        LeadDeletion::NotFound => Err(ApiError::NoSuchLead),
+        LeadDeletion::InProgress => Err(ApiError::Conflict {
+            code: "in_progress",
+            message: "This lead is being called; delete it once the call has ended".into(),
+        }),
+    })
+    .await
+}
+
+/// Shows the leads of one campaign at one moment.
+struct Viewer<'a> {
+    gate: Gate<'a>,
+}
+
+impl<'a> Viewer<'a> {
+    fn of(snapshot: &Snapshot, campaign: &'a Campaign) -> Result<Viewer<'a>, ApiError> {
+        let dials_today = snapshot.dials_today(campaign)?;
+        Ok(Viewer { gate: Gate::new(campaign, dials_today, snapshot.now) })
+    }
+
+    fn view<'l>(&self, snapshot: &Snapshot, lead: &'l Lead) -> Result<View<'l>, ApiError> {
+        let about = &lead.about;
+        Ok(View {
+            id: lead.id,
+            campaign_id: lead.campaign_id,
+            phone: about.phone.to_string(),
+            first_name: about.first_name.as_deref(),
+            last_name: about.last_name.as_deref(),
+            email: about.email.as_deref(),
+            company_name: about.company_name.as_deref(),
+            time_zone: about.time_zone.map(chrono_tz::Tz::name),
+            language: about.language.as_deref(),
+            priority: about.priority,
+            best_time_to_call: about.best_time_to_call.map(|time| time.to_string()),
+            variables: &about.variables,
+            notes: about.notes.as_deref(),
+            tags: &about.tags,
+            status: lead.status,
+            outcome: lead.outcome,
+            attempts: lead.attempts,
+            next_call_at: lead.next_call_at.map(format_instant),
+            hold: self.hold(snapshot, lead)?,
+            import_id: lead.import_id,
+            created_at: format_instant(lead.created_at),
+            updated_at: format_instant(lead.updated_at),
+        })
+    }
+
+    /// Why the lead is not called now; nothing holds one that is finished.
+    fn hold(&self, snapshot: &Snapshot, lead: &Lead) -> Result<Option<Hold>, ApiError> {
+        if !lead.status.is_open() {
+            return Ok(None);
+        }
+        let is_on_list = snapshot.is_on_do_not_call_list(lead.about.phone)?;
+        Ok(self.gate.lead(lead, is_on_list).err())
+    }
+}
+
+/// A lead as it is shown; the order of the fields is the documented one.
+#[derive(Serialize)]
+struct View<'a> {
+    id: i64,
+    campaign_id: i64,
+    phone: String,
+    first_name: Option<&'a str>,
+    last_name: Option<&'a str>,
+    email: Option<&'a str>,
+    company_name: Option<&'a str>,
+    time_zone: Option<&'static str>,
+    language: Option<&'a str>,
+    priority: i64,
+    best_time_to_call: Option<String>,
+    variables: &'a Map<String, Value>,
+    notes: Option<&'a str>,
+    tags: &'a [String],
+    status: LeadStatus,
+    outcome: Option<Outcome>,
+    attempts: i64,
+    next_call_at: Option<String>,
+    hold: Option<Hold>,
+    import_id: Option<i64>,
+    created_at: String,
+    updated_at: String,
+}

@@ -1,0 +1,59 @@
+//! HTTP: thin. A handler parses, makes one store call and renders. There is no SQL here, and nothing is
+//! decided here that the domain could decide.
+
+mod answer;
+mod assets;
+mod auth;
+mod body;
+mod calls;
+mod campaigns;
+mod edge;
+mod error;
+mod etag;
+mod idempotency;
+mod leads;
+mod query;
+mod quota;
+mod stats;
+
+use crate::clock::Clock;
+use answer::Answer;
+use error::ApiError;
+use rocket::{Build, Rocket, get, routes};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What can be set about the HTTP side.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Requests that one token may send in an hour.
+    pub requests_per_hour: u32,
+    /// Requests without a valid token that one address may send in a minute.
+    pub unauthenticated_per_minute: u32,
+    /// The largest table of leads.
+    pub csv_limit_bytes: u64,
+    /// Where tables wait while they are imported.
+    pub spool_dir: PathBuf,
+}
+
+/// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
+pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -> Rocket<Build> {
+    rocket
+        .manage(auth::Gatekeeper::new(&settings, clock))
+        .manage(settings)
+        .attach(edge::Edge)
+        .register("/", edge::catchers())
+        .mount("/", assets::routes())
+        .mount("/", routes![health])
+        .mount("/", edge::fallback())
+        .mount("/api", campaigns::routes())
+        .mount("/api", stats::routes())
+        .mount("/api", leads::routes())
+        .mount("/api", calls::routes())
+}
+
+#[get("/health")]
+fn health() -> Result<Answer, ApiError> {
+    Answer::ok(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+}

@@ -1,0 +1,126 @@
+//! `GET /api/voice-campaigns/{id}/stats`: what a campaign has done, and what it is doing.
+
+use super::answer::Answer;
+use super::auth::ReadScope;
+use super::campaigns;
+use super::error::ApiError;
+use crate::domain::campaign::Campaign;
+use crate::domain::fields::Words;
+use crate::domain::gate::{Dialing, Gate};
+use crate::domain::money::Money;
+use crate::store::Snapshot;
+use crate::store::pool::Db;
+use rocket::{Route, get, routes};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// The routes of this resource, below `/api`.
+pub(super) fn routes() -> Vec<Route> {
+    routes![show]
+}
+
+#[get("/voice-campaigns/<id>/stats")]
+async fn show(_caller: ReadScope, id: &str, db: &Db) -> Result<Answer, ApiError> {
+    let id = id.to_owned();
+    db.read(move |snapshot| {
+        let campaign = campaigns::existing(snapshot, &id)?;
+        Answer::ok(&view(snapshot, &campaign)?)
+    })
+    .await
+}
+
+fn view(snapshot: &Snapshot, campaign: &Campaign) -> Result<View, ApiError> {
+    let (settings, totals) = (&campaign.settings, &campaign.totals);
+    let gate = Gate::new(campaign, snapshot.dials_today(campaign)?, snapshot.now);
+    let dialing = gate.dialing(&snapshot.queue(campaign)?, snapshot.clock_hold());
+    Ok(View {
+        total_leads: totals.total_leads,
+        completed_calls: totals.completed_calls,
+        successful_calls: totals.successful_calls,
+        failed_calls: totals.failed_calls,
+        cost_per_call: settings.cost_per_call,
+        budget: settings.budget,
+        success_rate: percent(totals.successful_calls, totals.completed_calls),
+        total_cost: totals.spent,
+        remaining_budget: settings.budget.map(|budget| budget.minus_or_zero(totals.spent)),
+        attempts: totals.attempts,
+        unanswered_calls: totals.unanswered_calls,
+        error_calls: totals.error_calls,
+        calls_today: gate.dials_today,
+        in_progress_calls: totals.in_progress_calls,
+        average_duration_seconds: rounded(totals.talk_ms, totals.completed_calls * 1000),
+        leads: Counts(snapshot.lead_counts(campaign.id)?),
+        outcomes: Counts(snapshot.outcome_counts(campaign.id)?),
+        dialing,
+    })
+}
+
+/// The first nine fields are the published ones, in their order.
+#[derive(serde::Serialize)]
+struct View {
+    total_leads: i64,
+    completed_calls: i64,
+    successful_calls: i64,
+    failed_calls: i64,
+    cost_per_call: Money,
+    budget: Option<Money>,
+    success_rate: String,
+    total_cost: Money,
+    remaining_budget: Option<Money>,
+    attempts: i64,
+    unanswered_calls: i64,
+    error_calls: i64,
+    calls_today: i64,
+    in_progress_calls: i64,
+    average_duration_seconds: i64,
+    leads: Counts<crate::domain::lead::LeadStatus>,
+    outcomes: Counts<crate::domain::outcome::Outcome>,
+    dialing: Dialing,
+}
+
+/// One number for each word of a closed list, 0 where nothing was counted.
+struct Counts<W>(Vec<(W, i64)>);
+
+impl<W: Words> Serialize for Counts<W> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(W::all().len()))?;
+        for word in W::all() {
+            let count = self.0.iter().find(|(counted, _)| counted == word).map_or(0, |(_, count)| *count);
+            map.serialize_entry(word.word(), &count)?;
+        }
+        map.end()
+    }
+}
+
+/// A share in percent with two decimals, half up; `0.00` of nothing.
+fn percent(part: i64, whole: i64) -> String {
+    let hundredths = rounded(part * 10_000, whole);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+/// A quotient of numbers that are not negative, rounded half up; 0 over nothing.
+fn rounded(part: i64, whole: i64) -> i64 {
+    if whole == 0 { 0 } else { (part * 2 + whole) / (whole * 2) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_success_rate_has_two_decimals_rounded_half_up() {
+        for (part, whole, shown) in [
+            (0, 0, "0.00"),
+            (0, 3, "0.00"),
+            (45, 50, "90.00"),
+            (1, 3, "33.33"),
+            (2, 3, "66.67"),
+            (1, 8, "12.50"),
+            (1, 800, "0.13"),
+            (1, 20_000, "0.01"),
+            (1, 20_001, "0.00"),
+            (7, 7, "100.00"),
+        ] {
+            assert_eq!(percent(part, whole), shown, "{part} of {whole}");
+        }
+    }
+}

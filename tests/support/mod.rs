@@ -1,0 +1,264 @@
+//! What the tests share: a whole server in this process, on a real port, with a clock that only the test moves.
+
+use chrono::{DateTime, Utc};
+use rocket::fairing::AdHoc;
+use rocket::{Build, Rocket};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use voice_campaigns::clock::Manual;
+use voice_campaigns::http::{self, Settings};
+use voice_campaigns::store::pool::Db;
+use voice_campaigns::store::{Scope, Store, StoreError, Tx};
+
+/// When every test begins: a Wednesday, 10:00 UTC.
+pub(crate) const START: &str = "2026-03-04T10:00:00Z";
+
+/// Tokens that every server knows.
+pub(crate) const READER: &str = "vc_reader";
+pub(crate) const WRITER: &str = "vc_writer";
+pub(crate) const ADMIN: &str = "vc_admin";
+
+/// A running server. Everything is gone when it is dropped.
+pub(crate) struct TestServer {
+    pub(crate) store: Store,
+    pub(crate) clock: Manual,
+    pub(crate) folder: tempfile::TempDir,
+    address: SocketAddr,
+    agent: ureq::Agent,
+    runtime: Option<Runtime>,
+    shutdown: rocket::Shutdown,
+}
+
+/// What a server may be started with.
+pub(crate) struct Options {
+    pub(crate) settings: Settings,
+    /// Adds routes and the like.
+    pub(crate) extend: fn(Rocket<Build>) -> Rocket<Build>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            settings: Settings {
+                requests_per_hour: 100_000,
+                unauthenticated_per_minute: 100_000,
+                csv_limit_bytes: 1 << 20,
+                spool_dir: std::env::temp_dir(),
+            },
+            extend: |rocket| rocket,
+        }
+    }
+}
+
+impl TestServer {
+    /// With limits that no test meets by accident.
+    pub(crate) fn start() -> TestServer {
+        TestServer::start_with(Options::default())
+    }
+
+    pub(crate) fn start_with(options: Options) -> TestServer {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Manual::new(START.parse().unwrap());
+        let store = Store::open(folder.path(), Arc::new(clock.clone())).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let tokens = [(READER, Scope::Read), (WRITER, Scope::Write), (ADMIN, Scope::Admin)];
+        let made: Result<(), StoreError> = runtime.block_on(store.write(move |tx| {
+            for (token, scope) in tokens {
+                tx.create_token(token, scope, &Sha256::digest(token).into())?;
+            }
+            Ok(())
+        }));
+        made.unwrap();
+
+        let config = rocket::Config {
+            address: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            log_level: rocket::config::LogLevel::Off,
+            ip_header: None,
+            ident: rocket::config::Ident::none(),
+            shutdown: rocket::config::Shutdown { ctrlc: false, signals: Default::default(), ..Default::default() },
+            ..rocket::Config::release_default()
+        };
+        let (sender, receiver) = mpsc::channel();
+        let rocket = rocket::custom(config).manage(Db::of(store.clone()));
+        let rocket = http::mount(rocket, options.settings, Arc::new(clock.clone()));
+        let rocket = (options.extend)(rocket).attach(AdHoc::on_liftoff("tell the port", |rocket| {
+            Box::pin(async move {
+                let port = rocket.config().port;
+                sender.send((port, rocket.shutdown())).unwrap();
+            })
+        }));
+        runtime.spawn(async move {
+            if let Err(error) = rocket.launch().await {
+                eprintln!("{error}");
+            }
+        });
+        let (port, shutdown) = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .max_redirects(0)
+            .allow_non_standard_methods(true)
+            .build()
+            .into();
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+        TestServer { store, clock, folder, address, agent, runtime: Some(runtime), shutdown }
+    }
+
+    /// Runs a transaction, for what the API cannot do itself.
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Tx) -> Result<T, StoreError> + Send + 'static,
+    ) -> T {
+        self.runtime.as_ref().unwrap().block_on(self.store.write(job)).unwrap()
+    }
+
+    /// A request without a token.
+    pub(crate) fn request(&self, method: &str, path: &str) -> Request<'_> {
+        Request { server: self, method: method.into(), path: path.into(), headers: Vec::new(), body: None }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Request<'_> {
+        self.request("GET", path).token(WRITER)
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Request<'_> {
+        self.request("DELETE", path).token(WRITER)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Request<'_> {
+        self.request("POST", path).token(WRITER).json(body)
+    }
+
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Request<'_> {
+        self.request("PUT", path).token(WRITER).json(body)
+    }
+
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Request<'_> {
+        self.request("PATCH", path).token(WRITER).json(body)
+    }
+
+    /// Sends bytes as they are and reads until the server closes.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// The address as a client sees it.
+    pub(crate) fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        use voice_campaigns::clock::Clock;
+        self.clock.now()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.shutdown.clone().notify();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A request being put together.
+#[derive(Clone)]
+pub(crate) struct Request<'s> {
+    server: &'s TestServer,
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+}
+
+impl Request<'_> {
+    pub(crate) fn token(self, token: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {token}"))
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string().as_bytes())
+    }
+
+    pub(crate) fn body(mut self, content_type: &str, body: &[u8]) -> Self {
+        self.body = Some(body.to_vec());
+        self.header("Content-Type", content_type)
+    }
+
+    pub(crate) fn send(&self) -> Answer {
+        let mut request = ureq::http::Request::builder()
+            .method(self.method.as_str())
+            .uri(format!("http://{}{}", self.server.address, self.path));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let agent = &self.server.agent;
+        let response = match &self.body {
+            Some(body) => agent.run(request.body(body.clone()).unwrap()),
+            None => agent.run(request.body(()).unwrap()),
+        };
+        let mut response = response.unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.path));
+        let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
+            (name.to_string(), value.to_str().unwrap().to_owned())
+        };
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().iter().map(header).collect(),
+            body: response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap(),
+        }
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let first = found.next().map(|(_, value)| value.as_str());
+        assert!(found.next().is_none(), "{name} is there twice");
+        first
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// The body, if the status is the expected one.
+    #[track_caller]
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// The sentence of an error with the expected status.
+    #[track_caller]
+    pub(crate) fn error(&self, status: u16) -> String {
+        let body = self.expect(status);
+        assert_eq!(self.header("Content-Type"), Some("application/json"));
+        body["error"].as_str().unwrap().to_owned()
+    }
+}
