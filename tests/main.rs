@@ -5,4 +5,5 @@ mod carrier;
 mod simulator;
 
 mod api_campaigns;
+mod dialer;
 mod support;

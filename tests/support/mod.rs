@@ -1,5 +1,7 @@
 //! What the tests share: a whole server in this process, on a real port, with a clock that only the test moves.
 
+pub(crate) mod world;
+
 use chrono::{DateTime, Utc};
 use rocket::fairing::AdHoc;
 use rocket::{Build, Rocket};
