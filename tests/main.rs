@@ -1,4 +1,8 @@
 //! The tests, one binary.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod carrier;
+mod simulator;
 
 #![allow(clippy::unwrap_used, reason = "a test ends with a panic where something is not as expected")]
 

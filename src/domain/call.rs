@@ -165,6 +165,14 @@ pub struct Ending {
     pub detail: Option<String>,
 }
 
+impl Ending {
+    /// The end of a call that nobody saw, because the server stopped.
+    pub fn interrupted(answered_at: Option<Instant>, ended_at: Instant) -> Ending {
+        let detail = Some("The server stopped during this call; nobody saw its end".to_owned());
+        Ending { outcome: Outcome::Interrupted, answered_at, ended_at, detail }
+    }
+}
+
 /// A call while it is alive.
 #[derive(Clone, Debug)]
 pub struct LiveCall {
@@ -255,6 +263,16 @@ impl LiveCall {
             | Phase::LastWords
             | Phase::LeavingMessage => self.end(Outcome::Canceled, now),
         }
+    }
+
+    /// When it was picked up.
+    pub fn answered_at(&self) -> Option<Instant> {
+        self.answered_at
+    }
+
+    /// How it ends when the server stops before it does.
+    pub fn interrupted(&self, now: Instant) -> Ending {
+        Ending::interrupted(self.answered_at, now)
     }
 
     /// What was seen so far, as stored in [`Call::timeline`].

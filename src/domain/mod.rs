@@ -1,6 +1,7 @@
 //! The rules, pure: no I/O, no async, no clock, no SQL. Time, randomness and rows come in as arguments,
 //! answers go out as values.
 
+pub mod breaker;
 pub mod budget;
 pub mod call;
 pub mod campaign;

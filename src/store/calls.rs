@@ -273,17 +273,13 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Ends, after a restart, the calls whose end nobody saw. None of them is dialed again under the same
-    /// attempt. The answer is how many there were.
-    pub fn settle_interrupted(&self) -> Result<usize, StoreError> {
-        let open = self.open_calls()?;
+    /// Ends the open calls whose end nobody will see, after a restart or a failed write. None of them is dialed
+    /// again under the same attempt. The answer is how many there were.
+    pub fn settle_interrupted(&self, is_lost: impl Fn(i64) -> bool) -> Result<usize, StoreError> {
+        let mut open = self.open_calls()?;
+        open.retain(|call| is_lost(call.id));
         for call in &open {
-            let ending = Ending {
-                outcome: Outcome::Interrupted,
-                answered_at: call.answered_at,
-                ended_at: self.now.max(call.placed_at),
-                detail: Some("The server stopped during this call; nobody saw its end".into()),
-            };
+            let ending = Ending::interrupted(call.answered_at, self.now.max(call.placed_at));
             self.settle(call.id, ending, None)?;
         }
         Ok(open.len())

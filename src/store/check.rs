@@ -137,6 +137,11 @@ const RULES: [Rule; 16] = [
     },
 ];
 
+/// The version of SQLite in this program.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// Checks every invariant that applies; `ledger` is the simulator's witness, compared with the calls.
 pub async fn run(store: &Store, ledger: Option<&Path>) -> Result<Vec<Finding>, StoreError> {
     let ledger = ledger.map(Path::to_owned);

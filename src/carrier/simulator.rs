@@ -1,1 +1,0 @@
-//! The carrier that rings nobody.

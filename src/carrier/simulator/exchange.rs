@@ -1,0 +1,348 @@
+//! The exchange: plays the stories of all live legs against one queue of what is due when. It is told the time
+//! and never waits, so there is no task per call and a day passes as fast as its events can be counted.
+//!
+//! ```text
+//!   Dialing ─answer─► Talking
+//!      └──────┬──────────┘ ▲ │ speak, end of speech, silence
+//!     hang up │            └─┘
+//!             ▼
+//!         HangingUp ─end─► gone      a muddled leg: ─end─► Over ─its last words─► gone
+//! ```
+//! Every state takes `end`.
+
+use super::stories::{Manner, Person, Story};
+use crate::carrier::LegEvents;
+use crate::domain::Instant;
+use crate::domain::call::{LegCommand, LegEvent};
+use crate::domain::outcome::Cause;
+use chrono::TimeDelta;
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashMap};
+
+/// From the dial to the first ring.
+const SETUP_MS: u64 = 1_000;
+/// From a hang-up of ours to its confirmation.
+const HANGUP_MS: u64 = 20;
+/// From picking up until it is plain that a machine did.
+const DETECT_MS: u64 = 2_000;
+/// What a machine records before it hangs up.
+const RECORDING_MS: u64 = 60_000;
+/// How much a muddled carrier is behind with what it repeats.
+const MUDDLE_MS: u64 = 400;
+/// How late a muddled carrier confirms a hang-up.
+const MUDDLED_HANGUP_MS: u64 = 3_000;
+
+/// All live legs and everything that will happen on them.
+pub(super) struct Exchange {
+    speed: f64,
+    channels: usize,
+    queue: BinaryHeap<Due>,
+    legs: HashMap<u64, Leg>,
+    legs_made: u64,
+    pushed: u64,
+}
+
+/// One leg, while it lives.
+struct Leg {
+    story: Story,
+    state: State,
+    events: LegEvents,
+    /// Raised by each speech: what was due only in silence, or in the speech before, is off.
+    chapter: u32,
+    /// A person presses their key, or asks not to be called again, once.
+    reacted: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Dialing,
+    Talking,
+    HangingUp,
+    Over,
+}
+
+/// Something that will happen on a leg.
+struct Due {
+    at: Instant,
+    /// Breaks ties: what was decided first happens first.
+    sequence: u64,
+    leg: u64,
+    /// It is off when another chapter has begun; none: it happens anyway.
+    chapter: Option<u32>,
+    step: Step,
+}
+
+enum Step {
+    Ring,
+    Answer,
+    DetectMachine,
+    EndSpeech,
+    Press(char),
+    AskNotToBeCalledAgain,
+    End(Cause),
+    /// A muddled carrier tells what happened at that time.
+    Mumble(Box<(Instant, LegEvent)>),
+    /// A muddled carrier has told everything.
+    Forget,
+}
+
+impl Exchange {
+    /// Nobody on the line.
+    pub(super) fn new(speed: f64, channels: usize) -> Exchange {
+        Exchange { speed, channels, queue: BinaryHeap::new(), legs: HashMap::new(), legs_made: 0, pushed: 0 }
+    }
+
+    /// Starts a call and names its leg; none when all channels are busy.
+    pub(super) fn connect(
+        &mut self,
+        story: Story,
+        ring_timeout: TimeDelta,
+        events: LegEvents,
+        now: Instant,
+    ) -> Option<u64> {
+        if self.legs.len() >= self.channels {
+            return None;
+        }
+        let id = self.legs_made;
+        self.legs_made += 1;
+        self.legs.insert(id, Leg { story, state: State::Dialing, events, chapter: 0, reacted: false });
+        let timeout_ms = u64::try_from(ring_timeout.num_milliseconds()).unwrap_or(0);
+        let (rings, after_ms, step) = match story {
+            Story::Fails { rings: true, after_ms, cause } => (true, SETUP_MS + after_ms, Step::End(cause)),
+            Story::Fails { rings: false, after_ms, cause } => (false, after_ms, Step::End(cause)),
+            Story::RingsOut => (true, timeout_ms, Step::End(Cause::NoAnswer)),
+            Story::Person(Person { ring_ms, .. }) | Story::Machine { ring_ms } => {
+                (true, SETUP_MS + ring_ms, Step::Answer)
+            }
+            Story::Muddle(Person { ring_ms, .. }) => (false, SETUP_MS + ring_ms, Step::Answer),
+            Story::Silence => return Some(id),
+        };
+        if rings && SETUP_MS < timeout_ms {
+            self.push(id, self.after(now, SETUP_MS), Step::Ring);
+        }
+        let step = if after_ms < timeout_ms { step } else { Step::End(Cause::NoAnswer) };
+        self.push(id, self.after(now, after_ms.min(timeout_ms)), step);
+        Some(id)
+    }
+
+    /// Does what the dialer tells a leg to do. A leg that is gone, or cannot hear it, ignores it.
+    pub(super) fn command(&mut self, id: u64, command: &LegCommand, now: Instant) {
+        match command {
+            LegCommand::Speak { speech_ms, .. } => self.speak(id, *speech_ms, now),
+            LegCommand::HangUp => self.hang_up(id, now),
+        }
+    }
+
+    /// The dialer has let go of the leg: hangs up, and frees the channel of one that would never end.
+    pub(super) fn let_go(&mut self, id: u64, now: Instant) {
+        if self.legs.get(&id).is_some_and(|leg| leg.story == Story::Silence) {
+            self.legs.remove(&id);
+        }
+        self.hang_up(id, now);
+    }
+
+    /// Reports everything that is due; returns when the next thing is.
+    pub(super) fn turn(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(due) = self.queue.peek() {
+            let happens = self.happens(due);
+            if happens && due.at > now {
+                return Some(due.at);
+            }
+            if let Some(due) = self.queue.pop().filter(|_| happens) {
+                self.perform(due);
+            }
+        }
+        None
+    }
+
+    /// When to look again, at the earliest.
+    pub(super) fn first_due(&self) -> Option<Instant> {
+        self.queue.peek().map(|due| due.at)
+    }
+
+    /// Whether something in the queue still takes place.
+    fn happens(&self, due: &Due) -> bool {
+        let Some(leg) = self.legs.get(&due.leg) else { return false };
+        if due.chapter.is_some_and(|chapter| chapter != leg.chapter) {
+            return false;
+        }
+        let muddled = matches!(leg.story, Story::Muddle(_));
+        match leg.state {
+            State::Dialing | State::Talking => true,
+            State::HangingUp => muddled || matches!(due.step, Step::End(Cause::LocalHangup)),
+            State::Over => matches!(due.step, Step::Mumble(_) | Step::Forget),
+        }
+    }
+
+    fn perform(&mut self, Due { at, leg: id, step, .. }: Due) {
+        match step {
+            Step::Ring => self.report(id, at, LegEvent::Ringing),
+            Step::Answer => self.answer(id, at),
+            Step::DetectMachine => self.report(id, at, LegEvent::MachineDetected),
+            Step::EndSpeech => self.end_speech(id, at),
+            Step::Press(digit) => self.report(id, at, LegEvent::Digit(digit)),
+            Step::AskNotToBeCalledAgain => self.report(id, at, LegEvent::OptOutAsked),
+            Step::End(cause) => self.end(id, at, cause),
+            Step::Mumble(told) => self.report(id, told.0, told.1),
+            Step::Forget => drop(self.legs.remove(&id)),
+        }
+    }
+
+    fn answer(&mut self, id: u64, at: Instant) {
+        self.report(id, at, LegEvent::Answered);
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if leg.state == State::Dialing {
+            leg.state = State::Talking;
+        }
+        let chapter = leg.chapter;
+        match leg.story {
+            Story::Person(Person { patience_ms, manner, .. }) => {
+                if let Manner::HangsUp { after_ms } = manner {
+                    self.push(id, self.after(at, after_ms), Step::End(Cause::RemoteHangup));
+                }
+                self.wait(id, chapter, at, patience_ms);
+            }
+            Story::Machine { .. } => {
+                self.push(id, self.after(at, DETECT_MS), Step::DetectMachine);
+                self.push(id, self.after(at, RECORDING_MS), Step::End(Cause::RemoteHangup));
+            }
+            Story::Muddle(Person { patience_ms, ring_ms, .. }) => {
+                let rang_at = at.checked_sub_signed(self.scaled(ring_ms)).unwrap_or(at);
+                self.mumble(id, at, MUDDLE_MS, (rang_at, LegEvent::Ringing));
+                self.mumble(id, at, 2 * MUDDLE_MS, (at, LegEvent::Answered));
+                self.wait(id, chapter, at, patience_ms);
+            }
+            Story::Fails { .. } | Story::RingsOut | Story::Silence => {}
+        }
+    }
+
+    fn speak(&mut self, id: u64, speech_ms: u64, now: Instant) {
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.state == State::Talking) else { return };
+        leg.chapter += 1;
+        let chapter = leg.chapter;
+        if let Story::Person(Person { manner: Manner::AsksNotToBeCalledAgain { after_ms }, .. }) = leg.story
+            && !std::mem::replace(&mut leg.reacted, true)
+        {
+            self.push(id, self.after(now, after_ms.min(speech_ms / 2)), Step::AskNotToBeCalledAgain);
+        }
+        self.push_within(id, chapter, self.after(now, speech_ms), Step::EndSpeech);
+    }
+
+    fn end_speech(&mut self, id: u64, at: Instant) {
+        self.report(id, at, LegEvent::SpeechEnded);
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let chapter = leg.chapter;
+        match leg.story {
+            Story::Person(Person { patience_ms, manner, .. }) => {
+                let mut quiet_from = at;
+                if let Manner::Presses { digit, after_ms } = manner
+                    && !std::mem::replace(&mut leg.reacted, true)
+                {
+                    quiet_from = self.after(at, after_ms);
+                    self.push(id, quiet_from, Step::Press(digit));
+                }
+                self.wait(id, chapter, quiet_from, patience_ms);
+            }
+            Story::Muddle(Person { patience_ms, .. }) => {
+                self.mumble(id, at, MUDDLE_MS, (at, LegEvent::SpeechEnded));
+                self.wait(id, chapter, at, patience_ms);
+            }
+            Story::Machine { .. } | Story::Fails { .. } | Story::RingsOut | Story::Silence => {}
+        }
+    }
+
+    fn hang_up(&mut self, id: u64, now: Instant) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let confirmed_ms = match leg.story {
+            Story::Silence => return,
+            Story::Muddle(_) => MUDDLED_HANGUP_MS,
+            Story::Fails { .. } | Story::RingsOut | Story::Person(_) | Story::Machine { .. } => HANGUP_MS,
+        };
+        match leg.state {
+            State::Dialing | State::Talking => {
+                leg.state = State::HangingUp;
+                self.push(id, self.after(now, confirmed_ms), Step::End(Cause::LocalHangup));
+            }
+            State::HangingUp | State::Over => {}
+        }
+    }
+
+    fn end(&mut self, id: u64, at: Instant, cause: Cause) {
+        let detail = (cause == Cause::CarrierError).then(|| "the simulated carrier failed".to_owned());
+        let ended = LegEvent::Ended(cause, detail);
+        self.report(id, at, ended.clone());
+        match self.legs.get_mut(&id) {
+            Some(leg) if matches!(leg.story, Story::Muddle(_)) => {
+                leg.state = State::Over;
+                self.mumble(id, at, MUDDLE_MS, (at, ended));
+                self.mumble(id, at, 2 * MUDDLE_MS, (at, LegEvent::Ringing));
+                self.push(id, self.after(at, 2 * MUDDLE_MS), Step::Forget);
+            }
+            _ => drop(self.legs.remove(&id)),
+        }
+    }
+
+    fn report(&self, id: u64, at: Instant, event: LegEvent) {
+        if let Some(leg) = self.legs.get(&id) {
+            leg.events.report(at, event);
+        }
+    }
+
+    fn mumble(&mut self, id: u64, from: Instant, after_ms: u64, told: (Instant, LegEvent)) {
+        self.push(id, self.after(from, after_ms), Step::Mumble(Box::new(told)));
+    }
+
+    /// A person bears the silence for so long. Not shortened by the speed: what they wait for is the dialer,
+    /// whose own patience is not shortened either, so who gives up first is the same at every speed.
+    fn wait(&mut self, id: u64, chapter: u32, quiet_from: Instant, patience_ms: u64) {
+        let patience = TimeDelta::milliseconds(i64::try_from(patience_ms).unwrap_or(0));
+        let at = quiet_from.checked_add_signed(patience).unwrap_or(Instant::MAX_UTC);
+        self.push_within(id, chapter, at, Step::End(Cause::RemoteHangup));
+    }
+
+    /// Puts something in the queue that happens unless the leg ends before.
+    fn push(&mut self, leg: u64, at: Instant, step: Step) {
+        self.enqueue(leg, None, at, step);
+    }
+
+    /// Puts something in the queue that happens unless another chapter begins before.
+    fn push_within(&mut self, leg: u64, chapter: u32, at: Instant, step: Step) {
+        self.enqueue(leg, Some(chapter), at, step);
+    }
+
+    fn enqueue(&mut self, leg: u64, chapter: Option<u32>, at: Instant, step: Step) {
+        self.pushed += 1;
+        self.queue.push(Due { at, sequence: self.pushed, leg, chapter, step });
+    }
+
+    /// The instant that follows after a length in life, at our speed.
+    fn after(&self, from: Instant, ms: u64) -> Instant {
+        from.checked_add_signed(self.scaled(ms)).unwrap_or(Instant::MAX_UTC)
+    }
+
+    /// A length in life as a length at our speed, in whole milliseconds like all instants.
+    fn scaled(&self, ms: u64) -> TimeDelta {
+        TimeDelta::try_milliseconds((ms as f64 / self.speed).round() as i64).unwrap_or(TimeDelta::MAX)
+    }
+}
+
+impl Ord for Due {
+    /// The earliest is the greatest, because the heap gives out the greatest.
+    fn cmp(&self, other: &Due) -> Ordering {
+        (other.at, other.sequence).cmp(&(self.at, self.sequence))
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Due) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Due {}

@@ -1,0 +1,169 @@
+//! The carrier that rings nobody: a town of virtual people, for trying the product, for demonstrations and for
+//! rehearsing a campaign before it is let loose.
+//!
+//! Who picks up and what they do depends on the seed, the number and the attempt, so a rehearsal can be
+//! repeated. The numbers that are kept for fiction (`+1` any area `555 01xx`) tell fixed stories:
+//!
+//! | number | story |
+//! |---|---|
+//! | … 555 0101 | picks up and hears the script out |
+//! | … 555 0102 | picks up and hangs up after 3 s |
+//! | … 555 0103 | an answering machine |
+//! | … 555 0104 | nobody picks up |
+//! | … 555 0105 | busy |
+//! | … 555 0106 | the call is refused while it rings |
+//! | … 555 0107 | no such number |
+//! | … 555 0108 | the carrier fails |
+//! | … 555 0109 | picks up and asks not to be called again |
+//! | … 555 0110 | hears the script out and presses 1 |
+//! | … 555 0111 | busy on the first attempt, hears the script out on later ones |
+//! | … 555 0112 | the carrier takes the call and never says another word about it, not even after a hang-up |
+//! | … 555 0113 | a person who hears the script out, told by events that come late, twice and out of order |
+//!
+//! All other numbers are drawn from the shares in [`Settings`]. Whoever lets go of a [`Leg`] hangs up.
+
+mod exchange;
+mod ledger;
+mod settings;
+mod stories;
+
+pub use settings::{Outcomes, Persons, Seconds, Settings};
+
+use super::{Capacity, Carrier, DialRequest, Leg, LegEvents};
+use crate::clock::Clock;
+use crate::domain::Instant;
+use crate::domain::call::{LegCommand, LegEvent};
+use crate::domain::outcome::Cause;
+use exchange::Exchange;
+use ledger::Ledger;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use stories::Story;
+use tokio::sync::{Notify, watch};
+
+/// The simulated carrier. Clones are the same carrier.
+///
+/// It has to be driven: by [`Simulator::run`] as time passes, or by calling [`Simulator::turn`] on a clock that
+/// is moved by hand.
+#[derive(Clone)]
+pub struct Simulator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    ledger: Option<Ledger>,
+    exchange: Mutex<Exchange>,
+    /// Something is due sooner than was thought.
+    sooner: Notify,
+}
+
+impl Simulator {
+    /// A town where nobody has been called yet. With a `ledger`, every dial is first written to that file.
+    /// Fails when the settings make no sense or the file cannot be opened.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>, ledger: Option<&Path>) -> io::Result<Simulator> {
+        settings.check().map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
+        let exchange = Mutex::new(Exchange::new(settings.speed, settings.channels));
+        let ledger = ledger.map(Ledger::open).transpose()?;
+        Ok(Simulator { inner: Arc::new(Inner { settings, clock, ledger, exchange, sooner: Notify::new() }) })
+    }
+
+    /// Reports everything that is due by now, each as having happened when it was due; returns when the next
+    /// thing is.
+    pub fn turn(&self) -> Option<Instant> {
+        let now = self.inner.clock.now();
+        self.inner.exchange.lock().unwrap_or_else(PoisonError::into_inner).turn(now)
+    }
+
+    /// Takes turns as time passes, until `shutdown` becomes true or nobody is left to say so.
+    pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
+        loop {
+            let due = self.turn();
+            let passed = async {
+                match due {
+                    Some(due) => self.inner.clock.sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = passed => {}
+                () = self.inner.sooner.notified() => {}
+                _ = shutdown.wait_for(|down| *down) => return,
+            }
+        }
+    }
+}
+
+impl Carrier for Simulator {
+    fn name(&self) -> &'static str {
+        "simulator"
+    }
+
+    fn capacity(&self) -> Capacity {
+        let Settings { channels, calls_per_second, .. } = self.inner.settings;
+        Capacity { channels, calls_per_second }
+    }
+
+    fn dial(&self, request: DialRequest, events: LegEvents) -> Leg {
+        let now = self.inner.clock.now();
+        match self.inner.place(&request, &events, now) {
+            Ok(id) => {
+                let line = Line { inner: self.inner.clone(), id };
+                Leg::new(move |command| line.command(&command))
+            }
+            Err(refusal) => {
+                events.report(now, LegEvent::Ended(Cause::CarrierError, Some(refusal)));
+                Leg::new(|_| {})
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Writes the dial down, then starts the call; the error is a sentence.
+    fn place(&self, request: &DialRequest, events: &LegEvents, now: Instant) -> Result<u64, String> {
+        if let Some(ledger) = &self.ledger {
+            ledger
+                .write(request, now)
+                .map_err(|error| format!("the simulator's ledger cannot be written: {error}"))?;
+        }
+        let story = Story::of(&self.settings, request.phone, request.attempt);
+        self.change(|exchange| exchange.connect(story, request.ring_timeout, events.clone(), now))
+            .ok_or_else(|| "all channels busy".to_owned())
+    }
+
+    /// Changes what will happen, and wakes whoever waits if something is due sooner than before.
+    fn change<T>(&self, change: impl FnOnce(&mut Exchange) -> T) -> T {
+        let mut exchange = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = exchange.first_due();
+        let changed = change(&mut exchange);
+        let after = exchange.first_due();
+        drop(exchange);
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+            self.sooner.notify_one();
+        }
+        changed
+    }
+}
+
+/// Our end of a leg.
+struct Line {
+    inner: Arc<Inner>,
+    id: u64,
+}
+
+impl Line {
+    fn command(&self, command: &LegCommand) {
+        let now = self.inner.clock.now();
+        self.inner.change(|exchange| exchange.command(self.id, command, now));
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let now = self.inner.clock.now();
+        self.inner.change(|exchange| exchange.let_go(self.id, now));
+    }
+}

@@ -1,0 +1,452 @@
+//! The command line: what can be asked of the program in a terminal or a script, and what it answers. Answers
+//! go to standard output, everything else to standard error.
+//!
+//! Exit codes: 0 done · 1 failed, or `check` found something · 2 the command line is wrong · 78 the settings or
+//! the data cannot be used, and starting again will not help.
+
+use crate::clock::{Clock, System};
+use crate::config::{Config, ConfigError, Flags, InForce, Loaded, Sources};
+use crate::demo;
+use crate::domain::Instant;
+use crate::domain::fields::Words;
+use crate::domain::phone::Country;
+use crate::domain::schedule::format_instant;
+use crate::server::{Server, StartError};
+use crate::store::check::{self, Finding, sqlite_version};
+use crate::store::import::{ImportOptions, ImportReport, Rejection, import};
+use crate::store::{self, OpenError, Scope, Store, StoreError};
+use crate::token;
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Args, Parser, Subcommand};
+use serde_json::json;
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// A self-hosted server that creates, schedules, runs and watches automated calling campaigns.
+#[derive(Parser)]
+#[command(name = "voice-campaigns", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(flatten)]
+    serve: Listen,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (this is the default)
+    Serve(Listen),
+    /// Run a server with a throw-away data folder and three campaigns that call simulated people
+    Demo {
+        /// Port to listen on; 0 picks a free one [default: 8000]
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Show the settings in force and check the data; exit 1 if something is wrong with it
+    Check {
+        #[command(flatten)]
+        data: Data,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make, list and revoke API tokens, also while the server runs
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Import leads from a CSV file with a header row
+    Import {
+        /// The campaign they belong to
+        campaign_id: i64,
+        /// The file; a `phone` column is needed, columns nobody knows become script variables
+        file: PathBuf,
+        /// Country of numbers without a country code, such as US or DE
+        #[arg(long, value_parser = country)]
+        country: Option<Country>,
+        /// Import nothing if any row is bad
+        #[arg(long)]
+        all_or_nothing: bool,
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it; it is not shown again
+    Create {
+        /// What it is for
+        #[arg(long, value_parser = token_name)]
+        name: String,
+        /// What it may do: read (look), write (also change), admin (also manage tokens)
+        #[arg(long, default_value = "write", value_parser = scope)]
+        scope: Scope,
+        #[command(flatten)]
+        data: Data,
+    },
+    /// List all tokens, without the tokens themselves
+    List {
+        #[command(flatten)]
+        data: Data,
+    },
+    /// End a token, at once
+    Revoke {
+        /// Its id, or its name
+        token: String,
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+#[derive(Args)]
+struct Data {
+    /// Data folder [default: data]
+    #[arg(long = "data", value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Listen {
+    #[command(flatten)]
+    data: Data,
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long)]
+    address: Option<IpAddr>,
+    /// Port to listen on; 0 picks a free one [default: 8000]
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+impl From<Data> for Flags {
+    fn from(data: Data) -> Flags {
+        Flags { data: data.folder, ..Flags::default() }
+    }
+}
+
+impl From<Listen> for Flags {
+    fn from(listen: Listen) -> Flags {
+        Flags { address: listen.address, port: listen.port, ..listen.data.into() }
+    }
+}
+
+fn country(text: &str) -> Result<Country, String> {
+    Country::parse(text).ok_or_else(|| "must be a country of two letters, such as US or DE".to_owned())
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::from_word(text).ok_or_else(|| "must be read, write or admin".to_owned())
+}
+
+fn token_name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("must not be blank".into()),
+        name if name.chars().count() > 200 || name.chars().any(char::is_control) => {
+            Err("must be one line of at most 200 characters".into())
+        }
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// Does what the arguments of this process ask for.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => serve(cli.serve.into()),
+        Some(Command::Serve(listen)) => serve(listen.into()),
+        Some(Command::Demo { port }) => demo(port),
+        Some(Command::Check { data, json }) => check(data.into(), json),
+        Some(Command::Token { command }) => tokens(command),
+        Some(Command::Import { campaign_id, file, country, all_or_nothing, data }) => {
+            let options = ImportOptions { country, partial: !all_or_nothing };
+            import_file(data.into(), campaign_id, &file, options)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        for line in format!("{error:#}").lines() {
+            let _ = writeln!(io::stderr(), "voice-campaigns: {line}");
+        }
+        ExitCode::from(if is_final(&error) { CANNOT_BE_USED } else { 1 })
+    })
+}
+
+/// `EX_CONFIG` of sysexits.h: a supervisor need not try again.
+const CANNOT_BE_USED: u8 = 78;
+
+fn is_final(error: &anyhow::Error) -> bool {
+    error.is::<ConfigError>()
+        || error.is::<OpenError>()
+        || matches!(error.downcast_ref(), Some(StartError::Refused(_)))
+}
+
+fn serve(flags: Flags) -> Result<ExitCode> {
+    let config = Config::load(flags)?;
+    log_to_stderr(&config);
+    runtime()?.block_on(async {
+        let server = Server::start(&config, Arc::new(System::new())).await?;
+        let link = first_token(&server, &config.data).await?;
+        say(&format!("listening on {}", server.url()));
+        if let Some(link) = link {
+            say(&format!("first start; sign in with this link, it is not shown again:\n{link}"));
+        }
+        server.run_until_signal().await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn demo(port: Option<u16>) -> Result<ExitCode> {
+    let data = demo::folder()?;
+    let flags = Flags { data: Some(data.path().to_owned()), port, ..Flags::default() };
+    let config = Loaded::new(Sources::of_this_process(demo::defaults(), flags))?.config;
+    log_to_stderr(&config);
+    runtime()?.block_on(demo::run(&config, Arc::new(System::new())))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a line for whoever watches; nobody watching any more is no reason to stop a server.
+fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Where the first token goes when nobody sits at a terminal.
+const FIRST_TOKEN: &str = "first-token";
+
+/// There is no default credential: the first start makes a token. The answer is a link for the terminal; without
+/// one the token goes to a file that only this user can read.
+async fn first_token(server: &Server, folder: &Path) -> Result<Option<String>> {
+    let known = server.store().read(|snapshot| snapshot.tokens()).await?;
+    if !known.is_empty() {
+        return Ok(None);
+    }
+    let (token, hash) = token::generate().context("the system gives no random numbers")?;
+    let link = io::stdout().is_terminal().then(|| format!("{}/#token={token}", server.url()));
+    if link.is_none() {
+        // Written before the token is in force: a crash in between leaves a useless file, not a lost token.
+        let path = folder.join(FIRST_TOKEN);
+        write_secret(&path, &token).with_context(|| format!("cannot write {}", path.display()))?;
+        let _ = writeln!(io::stderr(), "first start; the admin token is in {}", path.display());
+    }
+    server.store().write(move |tx| tx.create_token("first token", Scope::Admin, &hash)).await?;
+    Ok(link)
+}
+
+fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{secret}")?;
+    file.sync_all()
+}
+
+fn tokens(command: TokenCommand) -> Result<ExitCode> {
+    match command {
+        TokenCommand::Create { name, scope, data } => {
+            let config = Config::load(data.into())?;
+            let (token, hash) = token::generate().context("the system gives no random numbers")?;
+            with_store(&config, async |store| {
+                store.write(move |tx| tx.create_token(&name, scope, &hash)).await
+            })?;
+            writeln!(io::stdout(), "{token}")
+                .context("the token was made, but nobody could read it; make another")?;
+        }
+        TokenCommand::List { data } => {
+            let config = Config::load(data.into())?;
+            must_exist(&config)?;
+            let rows = with_store(&config, async |store| store.read(|snapshot| snapshot.tokens()).await)?;
+            let mut out = io::stdout().lock();
+            writeln!(
+                out,
+                "{:>4}  {:<5}  {:<20}  {:<20}  {:<20}  NAME",
+                "ID", "SCOPE", "CREATED", "LAST USED", "REVOKED"
+            )?;
+            for row in rows {
+                writeln!(
+                    out,
+                    "{:>4}  {:<5}  {:<20}  {:<20}  {:<20}  {}",
+                    row.id,
+                    row.scope.word(),
+                    format_instant(row.created_at),
+                    shown(row.last_used_at),
+                    shown(row.revoked_at),
+                    row.name
+                )?;
+            }
+        }
+        TokenCommand::Revoke { token, data } => {
+            let config = Config::load(data.into())?;
+            must_exist(&config)?;
+            let revoked =
+                with_store(&config, async |store| store.write(move |tx| revoke(tx, &token)).await)??;
+            let _ = writeln!(io::stderr(), "revoked token {revoked}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown(at: Option<Instant>) -> String {
+    at.map_or_else(|| "-".into(), format_instant)
+}
+
+/// Revokes the token with this id, or the only one with this name.
+fn revoke(tx: &store::Tx, wanted: &str) -> Result<Result<i64>, StoreError> {
+    let live: Vec<_> = tx.tokens()?.into_iter().filter(|row| row.revoked_at.is_none()).collect();
+    let by_id = live.iter().find(|row| row.id.to_string() == wanted).map(|row| row.id);
+    let by_name: Vec<i64> = live.iter().filter(|row| row.name == wanted).map(|row| row.id).collect();
+    let id = match (by_id, by_name.as_slice()) {
+        (Some(id), _) => id,
+        (None, [id]) => *id,
+        (None, []) => return Ok(Err(anyhow!("there is no token in force with the id or name `{wanted}`"))),
+        (None, several) => {
+            let ids: Vec<String> = several.iter().map(i64::to_string).collect();
+            return Ok(Err(anyhow!(
+                "several tokens are called `{wanted}`; say which id: {}",
+                ids.join(", ")
+            )));
+        }
+    };
+    tx.revoke_token(id)?;
+    Ok(Ok(id))
+}
+
+fn check(flags: Flags, as_json: bool) -> Result<ExitCode> {
+    let Loaded { config, in_force } = Loaded::new(Sources::of_this_process(Config::default(), flags))?;
+    must_exist(&config)?;
+    let ledger = Some(config.data.join(LEDGER)).filter(|ledger| ledger.exists());
+    let findings = with_store(&config, async |store| check::run(&store, ledger.as_deref()).await)?;
+    let is_fine = findings.iter().all(|finding| finding.ok);
+    let mut out = io::stdout().lock();
+    match as_json {
+        true => writeln!(out, "{:#}", report(is_fine, &config, &in_force, &findings))?,
+        false => write_report(&mut out, is_fine, &config, &in_force, &findings)?,
+    }
+    Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where the simulator writes down what it was asked to dial.
+const LEDGER: &str = "simulator-ledger.jsonl";
+
+fn report(is_fine: bool, config: &Config, in_force: &[InForce], findings: &[Finding]) -> serde_json::Value {
+    let finding = |finding: &Finding| json!({"invariant": finding.invariant, "ok": finding.ok, "message": finding.message});
+    json!({
+        "ok": is_fine,
+        "version": env!("CARGO_PKG_VERSION"),
+        "sqlite": sqlite_version(),
+        "data": absolute(&config.data),
+        "config": in_force,
+        "invariants": findings.iter().map(finding).collect::<Vec<_>>(),
+    })
+}
+
+fn write_report(
+    out: &mut impl Write,
+    is_fine: bool,
+    config: &Config,
+    in_force: &[InForce],
+    findings: &[Finding],
+) -> io::Result<()> {
+    let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or_default();
+    writeln!(out, "voice-campaigns {}, SQLite {}", env!("CARGO_PKG_VERSION"), sqlite_version())?;
+    writeln!(out, "data folder {}\n\nSettings in force", absolute(&config.data).display())?;
+    let key_width = width(&mut in_force.iter().map(|one| one.key.len()));
+    let values: Vec<String> = in_force.iter().map(|one| one.value.to_string()).collect();
+    let value_width = width(&mut values.iter().map(|value| value.chars().count()));
+    for (one, value) in in_force.iter().zip(values) {
+        writeln!(out, "  {:<key_width$}  {value:<value_width$}  {}", one.key, one.source)?;
+    }
+    writeln!(out, "\nInvariants")?;
+    let name_width = width(&mut findings.iter().map(|finding| finding.invariant.len()));
+    for Finding { invariant, ok, message } in findings {
+        writeln!(out, "  {}  {invariant:<name_width$}  {message}", if *ok { "ok    " } else { "BROKEN" })?;
+    }
+    let broken = findings.iter().filter(|finding| !finding.ok).count();
+    match is_fine {
+        true => writeln!(out, "\nEverything is in order."),
+        false => writeln!(out, "\n{broken} of {} invariants are broken.", findings.len()),
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+fn import_file(flags: Flags, campaign_id: i64, file: &Path, options: ImportOptions) -> Result<ExitCode> {
+    let config = Config::load(flags)?;
+    must_exist(&config)?;
+    let report = with_store(&config, async |store| {
+        let campaign = store.read(move |snapshot| snapshot.campaign(campaign_id)).await?;
+        campaign.with_context(|| format!("there is no campaign {campaign_id}"))?;
+        anyhow::Ok(import(&store, campaign_id, file, options).await??)
+    })?;
+    let mut complaints = io::stderr().lock();
+    for Rejection { row, field, value, message } in &report.rejections {
+        writeln!(complaints, "row {row}, {field} `{value}`: {message}")?;
+    }
+    let untold = report.rejected - report.rejections.len() as i64;
+    if untold > 0 {
+        writeln!(complaints, "and {untold} more")?;
+    }
+    let ImportReport { imported, duplicates, rejected, .. } = report;
+    writeln!(io::stdout(), "{imported} imported, {duplicates} duplicates, {rejected} rejected")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A folder with a typing mistake must not become a new, empty installation.
+fn must_exist(config: &Config) -> Result<()> {
+    if !store::data_file(&config.data).exists() {
+        bail!(
+            "there is no database in {}; start the server first or choose another --data",
+            config.data.display()
+        );
+    }
+    Ok(())
+}
+
+/// Opens the data beside a server that may be running, does one thing, and closes it.
+fn with_store<T, E: Into<anyhow::Error>>(
+    config: &Config,
+    job: impl AsyncFnOnce(Store) -> Result<T, E>,
+) -> Result<T> {
+    log_to_stderr(config);
+    let clock: Arc<dyn Clock> = Arc::new(System::new());
+    runtime()?.block_on(async {
+        let store = Store::open_beside(&config.data, clock)?;
+        let done = job(store.clone()).await;
+        store.close().await;
+        done.map_err(E::into)
+    })
+}
+
+fn log_to_stderr(config: &Config) {
+    let filter = tracing_subscriber::EnvFilter::new(&config.log.filter);
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
+}
+
+/// Threads for short blocking work such as writing an upload to disk. Few, because idle ones cost memory; the
+/// database has threads of its own.
+const BLOCKING_THREADS_MAX: usize = 8;
+const WORKERS_MAX: usize = 8;
+
+fn runtime() -> Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.clamp(2, WORKERS_MAX))
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_keep_alive(Duration::from_secs(10))
+        .enable_all()
+        .build()
+        .context("cannot start the worker threads")
+}

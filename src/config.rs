@@ -1,0 +1,519 @@
+//! The settings: where they come from, what they are called, and which values make sense. Read once, at the
+//! start; afterwards a [`Config`] is a plain value that can be trusted.
+//!
+//! In the usual order, the later wins: defaults → `voice-campaigns.toml` in the working directory →
+//! environment (`VC_` and the key in capitals, dots as underscores) → flags of the command line.
+//! A key that nobody knows is an error, not a silence: a setting with a typing mistake is a setting that is
+//! not in force.
+
+use crate::carrier::simulator;
+use crate::domain::fields;
+use figment::providers::{Format, Serialized, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The file that is read from the working directory.
+pub const FILE: &str = "voice-campaigns.toml";
+const ENVIRONMENT_PREFIX: &str = "VC_";
+const DEFAULT: &str = "default";
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Address to listen on.
+    pub address: IpAddr,
+    /// Port to listen on; 0 lets the system pick one.
+    pub port: u16,
+    /// How long live calls may go on after the signal to stop.
+    pub shutdown_grace_seconds: u64,
+    /// How long deleted campaigns and their records are kept.
+    pub retention_days: u32,
+    /// How often one may ask.
+    pub quota: Quota,
+    /// How much one may send.
+    pub limits: Limits,
+    /// What is logged.
+    pub log: Log,
+    /// The carrier that rings nobody.
+    pub simulator: simulator::Settings,
+}
+
+/// How often one may ask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Requests of one token in an hour.
+    pub requests_per_hour: u32,
+    /// Requests without a valid token, of one address in a minute.
+    pub unauthenticated_per_minute: u32,
+}
+
+/// How much one may send.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Size of one CSV upload.
+    pub csv_megabytes: u32,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// A level (`error`, `warn`, `info`, `debug`, `trace`), or directives such as
+    /// `info,voice_campaigns::dialer=debug`.
+    pub filter: String,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            data: PathBuf::from("data"),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 8000,
+            shutdown_grace_seconds: 30,
+            retention_days: 30,
+            quota: Quota { requests_per_hour: 1_000, unauthenticated_per_minute: 60 },
+            limits: Limits { csv_megabytes: 256 },
+            log: Log { filter: "info".into() },
+            simulator: simulator::Settings::default(),
+        }
+    }
+}
+
+/// What the command line says; each wins over every other source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--data`
+    pub data: Option<PathBuf>,
+    /// `--address`
+    pub address: Option<IpAddr>,
+    /// `--port`
+    pub port: Option<u16>,
+}
+
+/// Why the settings cannot be used: every reason found, one sentence each.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+/// One setting as it is in force.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InForce {
+    /// Name, with dots.
+    pub key: String,
+    /// Value; that of a secret is masked.
+    pub value: serde_json::Value,
+    /// `default`, the file, the variable or the flag that it comes from.
+    pub source: String,
+}
+
+/// One setting that exists.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    /// Name, with dots.
+    pub name: String,
+    /// Name in the environment.
+    pub variable: String,
+    /// Value when nothing else is said.
+    pub default: serde_json::Value,
+}
+
+/// The places that settings come from.
+pub struct Sources<'a> {
+    /// Values for what nobody else sets.
+    pub defaults: Config,
+    /// The folder in which [`FILE`] may lie.
+    pub folder: &'a Path,
+    /// All variables of the environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The command line.
+    pub flags: Flags,
+}
+
+impl Config {
+    /// Reads the settings of this process.
+    pub fn load(flags: Flags) -> Result<Config, ConfigError> {
+        Loaded::new(Sources::of_this_process(Config::default(), flags)).map(|loaded| loaded.config)
+    }
+
+    /// Every setting that exists, in the order of the documentation.
+    pub fn keys() -> Vec<Key> {
+        let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
+        let mut keys = Vec::new();
+        collect_keys("", defaults, &mut keys);
+        keys
+    }
+}
+
+impl Sources<'_> {
+    /// The working directory and the environment of this process.
+    pub fn of_this_process(defaults: Config, flags: Flags) -> Sources<'static> {
+        Sources { defaults, folder: Path::new(""), environment: std::env::vars_os().collect(), flags }
+    }
+}
+
+/// The settings, and where each of them comes from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Every one of them with its source.
+    pub in_force: Vec<InForce>,
+}
+
+impl Loaded {
+    /// Reads and checks the settings. Wrong names and senseless values come all at once.
+    pub fn new(sources: Sources<'_>) -> Result<Loaded, ConfigError> {
+        let keys = Config::keys();
+        let mut problems = Vec::new();
+        let mut figment = Figment::from(Serialized::defaults(sources.defaults));
+        let file = sources.folder.join(FILE);
+        if file.symlink_metadata().is_ok() {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        for setting in from_environment(sources.environment, &keys, &mut problems) {
+            figment = figment.merge(setting);
+        }
+        for setting in from_flags(sources.flags, &mut problems) {
+            figment = figment.merge(setting);
+        }
+        let merged = figment
+            .data()
+            .map_err(|error| ConfigError(vec![format!("{FILE}: {}", error.to_string().trim_end())]))?;
+        let merged = merged.get(&Profile::Default).cloned().unwrap_or_default();
+        find_unknown("", &merged, &figment, &keys, &mut problems);
+        if !problems.is_empty() {
+            return Err(ConfigError(problems));
+        }
+        let config: Config = figment
+            .extract()
+            .map_err(|error| ConfigError(error.into_iter().map(|e| sentence(&e)).collect()))?;
+        check(&config)?;
+        let in_force = in_force(&config, &keys, &figment);
+        Ok(Loaded { config, in_force })
+    }
+}
+
+/// One setting from a named place.
+struct Setting {
+    source: String,
+    key: String,
+    value: Value,
+}
+
+impl Provider for Setting {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.source.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let (last, sections) = match self.key.rsplit_once('.') {
+            Some((sections, last)) => (last, sections.split('.').rev().collect()),
+            None => (self.key.as_str(), Vec::new()),
+        };
+        let leaf = Dict::from([(last.to_owned(), self.value.clone())]);
+        let dict = sections
+            .into_iter()
+            .fold(leaf, |inner, section| Dict::from([(section.to_owned(), inner.into())]));
+        Ok(Profile::Default.collect(dict))
+    }
+}
+
+/// The settings among the variables. Only complete names count, so `VC_LOG_FILTER` cannot be read two ways.
+fn from_environment(
+    variables: Vec<(OsString, OsString)>,
+    keys: &[Key],
+    problems: &mut Vec<String>,
+) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for (variable, value) in variables {
+        let variable = variable.to_string_lossy().into_owned();
+        if !variable.starts_with(ENVIRONMENT_PREFIX) {
+            continue;
+        }
+        let Some(key) = keys.iter().find(|key| key.variable == variable) else {
+            let known: Vec<&str> = keys.iter().map(|key| key.variable.as_str()).collect();
+            problems.push(unknown(&variable, "environment", nearest_variable(&variable, &known)));
+            continue;
+        };
+        let Some(text) = value.to_str() else {
+            problems.push(format!("environment: `{variable}` is not UTF-8"));
+            continue;
+        };
+        let value = match key.default {
+            serde_json::Value::String(_) => Value::from(text),
+            _ => text.parse().unwrap_or_else(|never: std::convert::Infallible| match never {}),
+        };
+        settings.push(Setting { source: variable, key: key.name.clone(), value });
+    }
+    settings
+}
+
+fn from_flags(flags: Flags, problems: &mut Vec<String>) -> Vec<Setting> {
+    let setting = |name: &str, value: Value| Setting { source: format!("--{name}"), key: name.into(), value };
+    if flags.data.as_ref().is_some_and(|data| data.to_str().is_none()) {
+        problems.push("--data: the name of the folder is not UTF-8".into());
+    }
+    [
+        flags.data.and_then(|data| Some(setting("data", Value::from(data.to_str()?)))),
+        flags.address.map(|address| setting("address", Value::from(address.to_string()))),
+        flags.port.map(|port| setting("port", Value::from(port))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn collect_keys(prefix: &str, value: serde_json::Value, keys: &mut Vec<Key>) {
+    match value {
+        serde_json::Value::Object(section) => {
+            for (name, value) in section {
+                collect_keys(&path(prefix, &name), value, keys);
+            }
+        }
+        default => {
+            let variable = format!("{ENVIRONMENT_PREFIX}{}", prefix.replace('.', "_").to_uppercase());
+            keys.push(Key { name: prefix.to_owned(), variable, default });
+        }
+    }
+}
+
+fn path(section: &str, name: &str) -> String {
+    if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
+}
+
+fn find_unknown(section: &str, values: &Dict, figment: &Figment, keys: &[Key], problems: &mut Vec<String>) {
+    for (name, value) in values {
+        let name = path(section, name);
+        let is_section = keys.iter().any(|key| key.name.starts_with(&format!("{name}.")));
+        match value {
+            Value::Dict(_, inner) if is_section => find_unknown(&name, inner, figment, keys, problems),
+            _ if is_section || keys.iter().any(|key| key.name == name) => {}
+            unknown_value => {
+                let source = source(
+                    figment.get_metadata(unknown_value.tag()).or_else(|| figment.find_metadata(&name)),
+                );
+                let known: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+                problems.push(unknown(&name, &source, nearest_key(&name, &known)));
+            }
+        }
+    }
+}
+
+/// The nearest known key: by its whole name, else by its last part alone, as for a key in the wrong section.
+fn nearest_key<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let elsewhere = || {
+        let lasts: Vec<String> = known.iter().map(|key| last(key)).collect();
+        let lasts: Vec<&str> = lasts.iter().map(String::as_str).collect();
+        let near = fields::nearest(&last(name), &lasts)?;
+        known.iter().copied().find(|key| last(key) == near)
+    };
+    fields::nearest(name, known).or_else(elsewhere)
+}
+
+fn nearest_variable<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let bare: Vec<String> =
+        known.iter().map(|name| name[ENVIRONMENT_PREFIX.len()..].to_lowercase()).collect();
+    let bare: Vec<&str> = bare.iter().map(String::as_str).collect();
+    let near = fields::nearest(&name[ENVIRONMENT_PREFIX.len()..], &bare)?;
+    known.iter().zip(bare).find(|(_, bare)| *bare == near).map(|(name, _)| *name)
+}
+
+fn unknown(name: &str, source: &str, near: Option<&str>) -> String {
+    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    format!("{source}: unknown setting `{name}`{hint}")
+}
+
+/// A place as the person who has to change something there calls it.
+fn source(metadata: Option<&Metadata>) -> String {
+    match metadata {
+        None => DEFAULT.into(),
+        Some(metadata) => match metadata.source.as_ref().and_then(|source| source.file_path()) {
+            Some(_) => FILE.into(),
+            None if metadata.source.is_some() => DEFAULT.into(),
+            None => metadata.name.clone().into_owned(),
+        },
+    }
+}
+
+fn sentence(error: &figment::Error) -> String {
+    let source = source(error.metadata.as_ref());
+    match error.path.as_slice() {
+        [] => format!("{source}: {}", error.kind),
+        path => format!("{source}: `{}` is wrong: {}", path.join("."), error.kind),
+    }
+}
+
+/// The rules that a type alone does not keep.
+fn check(config: &Config) -> Result<(), ConfigError> {
+    let mut problems = Vec::new();
+    let mut between = |key: &str, value: u64, min: u64, max: u64| {
+        if !(min..=max).contains(&value) {
+            problems.push(format!("`{key}` must be between {min} and {max}; it is {value}"));
+        }
+    };
+    between("shutdown_grace_seconds", config.shutdown_grace_seconds, 0, 3_600);
+    between("retention_days", config.retention_days.into(), 1, 3_650);
+    between("quota.requests_per_hour", config.quota.requests_per_hour.into(), 1, 1_000_000_000);
+    between("quota.unauthenticated_per_minute", config.quota.unauthenticated_per_minute.into(), 1, 1_000_000);
+    between("limits.csv_megabytes", config.limits.csv_megabytes.into(), 1, 16_384);
+    if config.data.as_os_str().is_empty() {
+        problems.push("`data` must name a folder; it is empty".into());
+    }
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
+        problems.push(format!("`log.filter` is wrong: {error}"));
+    }
+    if let Err(problem) = config.simulator.check() {
+        problems.push(format!("`simulator` is wrong: {problem}"));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ConfigError(problems)) }
+}
+
+fn in_force(config: &Config, keys: &[Key], figment: &Figment) -> Vec<InForce> {
+    let values = serde_json::to_value(config).unwrap_or_default();
+    let one = |key: &Key| {
+        let value = key.name.split('.').try_fold(&values, |value, name| value.get(name)).cloned();
+        let is_set = value.as_ref().is_some_and(|value| !value.is_null());
+        InForce {
+            key: key.name.clone(),
+            value: if is_set && is_secret(&key.name) { "********".into() } else { value.unwrap_or_default() },
+            source: source(figment.find_metadata(&key.name)),
+        }
+    };
+    keys.iter().map(one).collect()
+}
+
+/// Whether a setting's value is nobody's business, going by its name.
+fn is_secret(key: &str) -> bool {
+    ["secret", "password", "token", "api_key", "secret_key"].iter().any(|word| key.ends_with(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// The settings that result from a file, variables and flags.
+    fn load(file: &str, environment: &[(&str, &str)], flags: Flags) -> Result<Loaded, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        if !file.is_empty() {
+            std::fs::write(folder.path().join(FILE), file).unwrap();
+        }
+        let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Loaded::new(Sources { defaults: Config::default(), folder: folder.path(), environment, flags })
+    }
+
+    fn problems(file: &str, environment: &[(&str, &str)]) -> Vec<String> {
+        load(file, environment, Flags::default()).unwrap_err().0
+    }
+
+    fn in_force(loaded: &Loaded, key: &str) -> (serde_json::Value, String) {
+        let found = loaded.in_force.iter().find(|one| one.key == key).unwrap();
+        (found.value.clone(), found.source.clone())
+    }
+
+    #[test]
+    fn without_any_source_the_documented_defaults_are_in_force() {
+        let loaded = load("", &[("HOME", "/root"), ("VCX", "1")], Flags::default()).unwrap();
+        assert_eq!(loaded.config, Config::default());
+        assert!(loaded.in_force.iter().all(|one| one.source == "default"), "{:?}", loaded.in_force);
+        assert_eq!(in_force(&loaded, "quota.requests_per_hour").0, json!(1000));
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_which_wins_over_the_file() {
+        let file = "port = 1\naddress = \"::1\"\ndata = \"file\"\nretention_days = 7\n[quota]\nrequests_per_hour = 5\n";
+        let environment =
+            [("VC_PORT", "2"), ("VC_DATA", "2024"), ("VC_QUOTA_UNAUTHENTICATED_PER_MINUTE", "9")];
+        let flags = Flags { port: Some(3), ..Flags::default() };
+        let loaded = load(file, &environment, flags).unwrap();
+        let config = &loaded.config;
+        assert_eq!((config.port, config.data.as_path(), config.retention_days), (3, Path::new("2024"), 7));
+        assert_eq!(config.quota, Quota { requests_per_hour: 5, unauthenticated_per_minute: 9 });
+        assert_eq!(in_force(&loaded, "port"), (json!(3), "--port".into()));
+        assert_eq!(in_force(&loaded, "data"), (json!("2024"), "VC_DATA".into()));
+        assert_eq!(in_force(&loaded, "address"), (json!("::1"), FILE.into()));
+        assert_eq!(in_force(&loaded, "quota.requests_per_hour"), (json!(5), FILE.into()));
+        assert_eq!(in_force(&loaded, "limits.csv_megabytes"), (json!(256), "default".into()));
+    }
+
+    #[test]
+    fn every_setting_has_a_variable_of_its_own() {
+        let mut variables: Vec<String> = Config::keys().into_iter().map(|key| key.variable).collect();
+        let expected =
+            ["VC_DATA", "VC_ADDRESS", "VC_PORT", "VC_SIMULATOR_SPEED", "VC_SIMULATOR_SEED", "VC_LOG_FILTER"];
+        for variable in expected {
+            assert!(variables.iter().any(|known| known == variable), "{variable}");
+        }
+        let all = variables.len();
+        variables.sort();
+        variables.dedup();
+        assert_eq!(variables.len(), all);
+    }
+
+    #[test]
+    fn unknown_names_are_refused_all_at_once_with_the_place_and_the_nearest_known_one() {
+        assert_eq!(
+            problems("prot = 1\nxyz = 2\n[quota]\nrequest_per_hour = 5\n[nothing]\nspeed = 2\n", &[]),
+            [
+                "voice-campaigns.toml: unknown setting `nothing`",
+                "voice-campaigns.toml: unknown setting `prot`; did you mean `port`?",
+                "voice-campaigns.toml: unknown setting `quota.request_per_hour`; did you mean `quota.requests_per_hour`?",
+                "voice-campaigns.toml: unknown setting `xyz`",
+            ]
+        );
+        assert_eq!(
+            problems("speed = 2", &[("VC_SIMULATR_SPEED", "2"), ("VC_QQQ", "1")]),
+            [
+                "environment: unknown setting `VC_SIMULATR_SPEED`; did you mean `VC_SIMULATOR_SPEED`?",
+                "environment: unknown setting `VC_QQQ`",
+                "voice-campaigns.toml: unknown setting `speed`; did you mean `simulator.speed`?",
+            ]
+        );
+    }
+
+    #[test]
+    fn values_of_the_wrong_kind_are_refused_with_the_place_they_come_from() {
+        for (file, environment, start) in [
+            ("", vec![("VC_PORT", "http")], "VC_PORT: `port` is wrong: "),
+            ("", vec![("VC_PORT", "65536")], "VC_PORT: `port` is wrong: "),
+            ("", vec![("VC_ADDRESS", "everywhere")], "VC_ADDRESS: `address` is wrong: "),
+            ("port = \"x\"", vec![], "voice-campaigns.toml: `port` is wrong: "),
+            ("quota = 5", vec![], "voice-campaigns.toml: `quota` is wrong: "),
+            (
+                "[quota]\nrequests_per_hour = -1",
+                vec![],
+                "voice-campaigns.toml: `quota.requests_per_hour` is wrong: ",
+            ),
+            ("port = = 1", vec![], "voice-campaigns.toml: "),
+        ] {
+            let found = problems(file, &environment);
+            assert!(found.len() == 1 && found[0].starts_with(start), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused_all_at_once() {
+        let file =
+            "retention_days = 0\nshutdown_grace_seconds = 86400\ndata = \"\"\n[log]\nfilter = \"a=b=c\"\n";
+        let found = problems(file, &[("VC_QUOTA_REQUESTS_PER_HOUR", "0")]);
+        assert_eq!(found.len(), 5, "{found:?}");
+        assert_eq!(found[0], "`shutdown_grace_seconds` must be between 0 and 3600; it is 86400");
+    }
+
+    #[test]
+    fn a_secret_is_known_by_its_name() {
+        assert!(is_secret("sip.password") && is_secret("agent.api_key") && is_secret("webhook_secret"));
+        assert!(!Config::keys().iter().any(|key| is_secret(&key.name)));
+    }
+}

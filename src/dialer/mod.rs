@@ -1,0 +1,63 @@
+//! The engine: the only place where time, the store and the carrier meet. It turns due leads into calls and
+//! ended calls into facts, and is told of both by waking up: it is called by nobody.
+
+mod engine;
+mod plan;
+
+pub use engine::{Dialer, Turn};
+
+use crate::carrier::Carrier;
+use crate::domain::event::Event;
+use crate::store::{Store, StoreError};
+use chrono::TimeDelta;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Runs the dialer until `stop` says so, and then until no call is alive or `grace` is over. A panic is
+/// reported to every active campaign, and the dialer starts again as after a crash.
+pub async fn run(store: Store, carrier: Arc<dyn Carrier>, grace: TimeDelta, stop: watch::Receiver<bool>) {
+    loop {
+        let one_life = live(store.clone(), carrier.clone(), grace, stop.clone());
+        match tokio::spawn(one_life).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => tracing::error!(%error, "the dialer stopped; it starts again"),
+            Err(panic) => {
+                tracing::error!(%panic, "the dialer panicked; it starts again");
+                report(&store, "The dialer failed and was restarted; calls that were alive were ended as interrupted")
+                    .await;
+            }
+        }
+        if *stop.borrow() {
+            return;
+        }
+        tokio::time::sleep(RESTART_AFTER).await;
+    }
+}
+
+/// A dialer that fails at once must not fill the log.
+const RESTART_AFTER: std::time::Duration = std::time::Duration::from_millis(500);
+
+async fn live(
+    store: Store,
+    carrier: Arc<dyn Carrier>,
+    grace: TimeDelta,
+    stop: watch::Receiver<bool>,
+) -> Result<(), StoreError> {
+    Dialer::start(store, carrier).await?.run(grace, stop).await;
+    Ok(())
+}
+
+/// Tells every active campaign that something needs a person.
+async fn report(store: &Store, message: &'static str) {
+    let told = store.write(move |tx| {
+        let action = "Look at the server's log; nothing else is needed if calls go on";
+        let key = tx.now.timestamp_millis().to_string();
+        for campaign in tx.active_campaigns()? {
+            tx.emit(campaign.id, &Event::error(&campaign, "dialer_restarted", message, action, &key))?;
+        }
+        Ok::<(), StoreError>(())
+    });
+    if let Err(error) = told.await {
+        tracing::error!(%error, "the restart of the dialer could not be written down");
+    }
+}

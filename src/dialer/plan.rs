@@ -1,0 +1,224 @@
+//! Which leads are dialed now? Asks the gate about each in turn, inside one transaction, and claims those that
+//! nothing objects to. Decides nothing itself and never talks to a carrier.
+
+use crate::domain::Instant;
+use crate::domain::call::Plan;
+use crate::domain::campaign::{Campaign, LeadTimeZonePolicy, Status};
+use crate::domain::gate::{Gate, Hold, HoldReason};
+use crate::domain::lead::Lead;
+use crate::domain::pacing::Shares;
+use crate::domain::phone::Phone;
+use crate::store::{Claim, StoreError, Tx};
+use std::collections::VecDeque;
+
+/// A claimed call and all that is needed to place it.
+pub(super) struct Dial {
+    pub(super) claim: Claim,
+    pub(super) campaign_id: i64,
+    pub(super) lead_id: i64,
+    pub(super) phone: Phone,
+    pub(super) caller_id: Option<Phone>,
+    pub(super) plan: Plan,
+}
+
+/// What a look at all campaigns gave.
+pub(super) struct Planned {
+    pub(super) dials: Vec<Dial>,
+    /// When something may be due that is not due now; none when only a change makes it so.
+    pub(super) next_due: Option<Instant>,
+    /// Somebody still wanted to dial when the capacity was used up.
+    pub(super) is_starved: bool,
+    pub(super) shares: Shares,
+}
+
+/// Leads looked at in one transaction, so that nobody else waits long for the database.
+const LOOKS_MAX: usize = 1_000;
+/// Leads fetched at a time per campaign and zone.
+const FETCH: usize = 32;
+
+/// One campaign that may dial now, with the next leads of its queue.
+struct Candidate {
+    campaign: Campaign,
+    dials_today: i64,
+    leads: VecDeque<Lead>,
+    is_exhausted: bool,
+}
+
+struct Planner<'t, 'c> {
+    tx: &'t Tx<'c>,
+    carrier: &'static str,
+    looks: usize,
+    next_due: Option<Instant>,
+}
+
+/// Claims up to `capacity` calls, shared among the campaigns by their priority.
+pub(super) fn plan(
+    tx: &Tx,
+    mut shares: Shares,
+    capacity: usize,
+    carrier: &'static str,
+) -> Result<Planned, StoreError> {
+    let mut planner = Planner { tx, carrier, looks: 0, next_due: None };
+    let mut candidates = Vec::new();
+    for campaign in tx.active_campaigns()? {
+        candidates.extend(planner.candidate(campaign)?);
+    }
+    shares.keep(|id| candidates.iter().any(|candidate: &Candidate| candidate.campaign.id == id));
+    let mut dials = Vec::new();
+    while dials.len() < capacity && planner.looks < LOOKS_MAX {
+        let wanting = candidates
+            .iter()
+            .filter(|candidate| !candidate.is_exhausted)
+            .map(|candidate| (candidate.campaign.id, candidate.campaign.settings.priority.weight()));
+        let Some(chosen) = shares.next(wanting) else { break };
+        let candidate = candidates.iter_mut().find(|candidate| candidate.campaign.id == chosen);
+        if let Some(candidate) = candidate {
+            dials.extend(planner.next_dial(candidate)?);
+        }
+    }
+    let is_starved = candidates.iter().any(|candidate| !candidate.is_exhausted);
+    if planner.looks >= LOOKS_MAX {
+        planner.due(tx.now);
+    }
+    Ok(Planned { dials, next_due: planner.next_due, is_starved, shares })
+}
+
+impl Planner<'_, '_> {
+    fn due(&mut self, at: Instant) {
+        self.next_due = Some(self.next_due.map_or(at, |due| due.min(at)));
+    }
+
+    /// Looks at a campaign as a whole: completes it at its end date, releases what an edit set free, and asks
+    /// whether it may dial at all.
+    fn candidate(&mut self, campaign: Campaign) -> Result<Option<Candidate>, StoreError> {
+        match campaign.settings.end_date {
+            Some(end) if self.tx.now >= end => {
+                self.tx.change_status_because(&campaign, Status::Completed, "end_date")?;
+                return Ok(None);
+            }
+            Some(end) => self.due(end),
+            None => {}
+        }
+        if self.tx.release_held_leads(campaign.id, LOOKS_MAX)? {
+            self.due(self.tx.now);
+        }
+        let dials_today = self.tx.dials_today(&campaign)?;
+        if let Err(hold) = Gate::new(&campaign, dials_today, self.tx.now).campaign() {
+            self.wait(&hold);
+            return Ok(None);
+        }
+        let mut candidate = Candidate { campaign, dials_today, leads: VecDeque::new(), is_exhausted: false };
+        self.fetch(&mut candidate)?;
+        Ok(Some(candidate))
+    }
+
+    fn wait(&mut self, hold: &Hold) {
+        if let Some(until) = hold.until {
+            self.due(until);
+        }
+    }
+
+    /// Fetches the next due leads of every zone whose hours are open.
+    fn fetch(&mut self, candidate: &mut Candidate) -> Result<(), StoreError> {
+        let Candidate { campaign, dials_today, .. } = &*candidate;
+        let gate = Gate::new(campaign, *dials_today, self.tx.now);
+        let mut due = Vec::new();
+        for name in self.tx.zones_waiting(campaign.id)? {
+            let hours = gate.zone_of(name.parse().ok()).and_then(|zone| gate.hours(zone));
+            match hours {
+                // A lead of an unknown zone is fetched too, so that it is put aside with that reason.
+                Ok(()) => due.extend(self.tx.due_leads(campaign.id, &name, FETCH)?),
+                Err(hold) if hold.reason == HoldReason::TimeZoneUnknown => {
+                    due.extend(self.tx.due_leads(campaign.id, &name, FETCH)?);
+                }
+                Err(hold) => self.wait(&hold),
+            }
+            if campaign.settings.lead_time_zone_policy == LeadTimeZonePolicy::Campaign && due.len() >= FETCH * 8 {
+                break;
+            }
+        }
+        if due.is_empty() {
+            candidate.is_exhausted = true;
+            if let Some(at) = self.tx.first_due_at(candidate.campaign.id)?
+                && at > self.tx.now
+            {
+                self.due(at);
+            }
+            return Ok(());
+        }
+        due.sort_by_key(|lead| (-lead.about.priority, lead.next_call_at, lead.id));
+        candidate.leads = due.into();
+        Ok(())
+    }
+
+    /// Takes leads from the candidate's queue until one may be dialed; puts aside those that may not.
+    fn next_dial(&mut self, candidate: &mut Candidate) -> Result<Option<Dial>, StoreError> {
+        while self.looks < LOOKS_MAX {
+            let Some(lead) = candidate.leads.pop_front() else {
+                self.fetch(candidate)?;
+                if candidate.is_exhausted {
+                    return Ok(None);
+                }
+                continue;
+            };
+            self.looks += 1;
+            let gate = Gate::new(&candidate.campaign, candidate.dials_today, self.tx.now);
+            let is_suppressed = self.tx.is_on_do_not_call_list(lead.about.phone)?;
+            match gate.lead(&lead, is_suppressed) {
+                Ok(plan) => return self.claim(candidate, lead, plan).map(Some),
+                Err(hold) => self.put_aside(candidate, &lead, hold)?,
+            }
+            if candidate.is_exhausted {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    fn claim(&self, candidate: &mut Candidate, lead: Lead, plan: Plan) -> Result<Dial, StoreError> {
+        let campaign = &mut candidate.campaign;
+        let own_zone = campaign.settings.time_zone;
+        let zone = match campaign.settings.lead_time_zone_policy {
+            LeadTimeZonePolicy::Campaign => own_zone,
+            LeadTimeZonePolicy::Lead => lead.about.time_zone.unwrap_or(own_zone),
+        };
+        let claim = self.tx.claim(campaign, &lead, zone, self.carrier)?;
+        candidate.dials_today += 1;
+        Ok(Dial {
+            claim,
+            campaign_id: campaign.id,
+            lead_id: lead.id,
+            phone: lead.about.phone,
+            caller_id: campaign.settings.caller_id,
+            plan,
+        })
+    }
+
+    /// What a hold means for the queue: the lead goes, or the whole campaign waits.
+    fn put_aside(&mut self, candidate: &mut Candidate, lead: &Lead, hold: Hold) -> Result<(), StoreError> {
+        match hold.reason {
+            HoldReason::DoNotCall => self.tx.suppress_lead(lead),
+            HoldReason::MissingVariable | HoldReason::TimeZoneUnknown => self.tx.hold_lead(lead, &hold),
+            HoldReason::Draft
+            | HoldReason::Paused
+            | HoldReason::CarrierDown
+            | HoldReason::Completed
+            | HoldReason::Inbound
+            | HoldReason::ClockJumped
+            | HoldReason::NoLeads
+            | HoldReason::Finished
+            | HoldReason::InProgress
+            | HoldReason::NotStarted
+            | HoldReason::ScheduleEnded
+            | HoldReason::OutsideCallingHours
+            | HoldReason::DailyLimit
+            | HoldReason::RetryLater
+            | HoldReason::Budget
+            | HoldReason::AllLinesBusy => {
+                candidate.is_exhausted = true;
+                self.wait(&hold);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What must go in time: old idempotent replies, and deleted campaigns after the retention time. Small
+//! transactions, so that nobody waits for them.
+
+use crate::store::{Store, StoreError};
+use chrono::TimeDelta;
+use tokio::sync::watch;
+
+/// How often to look.
+const EVERY: TimeDelta = TimeDelta::minutes(10);
+
+/// Cleans up until `stop` says so.
+pub(crate) async fn run(store: Store, retention: TimeDelta, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow_and_update() {
+        if let Err(error) = turn(&store, retention).await {
+            tracing::warn!(%error, "cleaning up failed; it is tried again later");
+        }
+        let clock = store.clock();
+        tokio::select! {
+            () = clock.sleep_until(clock.now() + EVERY) => {}
+            changed = stop.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Removes what is due, piece by piece.
+async fn turn(store: &Store, retention: TimeDelta) -> Result<(), StoreError> {
+    store.write(|tx| tx.forget_old_replies()).await?;
+    while store.write(move |tx| tx.purge_deleted(retention)).await? {}
+    Ok(())
+}

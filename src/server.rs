@@ -1,0 +1,180 @@
+//! The composition root: opens the store, builds the carrier, starts HTTP, the dialer and the housekeeping, and
+//! stops them in an order that loses nothing. Everything else is told what it works with.
+
+use crate::carrier::simulator::Simulator;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::pool::Db;
+use crate::store::Store;
+use crate::{dialer, housekeeping, http};
+use anyhow::Context;
+use chrono::TimeDelta;
+use rocket::fairing::AdHoc;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::Mutex;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used; one line for the operator. Exit code 78.
+    #[error("{0}")]
+    Refused(String),
+    /// Anything else, such as a port that is taken.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// A server that listens and dials.
+pub struct Server {
+    url: String,
+    store: Store,
+    stop: watch::Sender<bool>,
+    http_shutdown: rocket::Shutdown,
+    http: JoinHandle<Result<(), String>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// The simulator's witness in a data folder.
+pub fn ledger_file(folder: &Path) -> PathBuf {
+    folder.join("simulator-ledger.jsonl")
+}
+
+/// How long requests that are being answered may take after a stop.
+const HTTP_GRACE_SECONDS: u32 = 3;
+
+impl Server {
+    /// Opens the data folder and starts everything; it listens when the answer comes.
+    pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Server, StartError> {
+        let (folder, opening_clock) = (config.data.clone(), clock.clone());
+        let opened = tokio::task::spawn_blocking(move || Store::open(&folder, opening_clock)).await;
+        let store = opened.context("opening the store")?.map_err(|error| StartError::Refused(error.to_string()))?;
+        let ledger = ledger_file(&config.data);
+        let simulator = Simulator::new(config.simulator.clone(), clock.clone(), Some(&ledger))
+            .with_context(|| format!("cannot write {}", ledger.display()))?;
+
+        let listening = start_http(config, store.clone(), clock).await;
+        let (http, http_shutdown, port) = match listening {
+            Ok(listening) => listening,
+            Err(error) => {
+                store.close().await;
+                return Err(error.into());
+            }
+        };
+        let stop = watch::Sender::new(false);
+        let (stop_simulator, simulator_stopped) = watch::channel(false);
+        let grace = TimeDelta::seconds(i64::try_from(config.shutdown_grace_seconds).unwrap_or(i64::MAX / 1_000));
+        let retention = TimeDelta::days(config.retention_days.into());
+        let dialing = dialer::run(store.clone(), Arc::new(simulator.clone()), grace, stop.subscribe());
+        let workers = vec![
+            tokio::spawn(async move {
+                dialing.await;
+                // The carrier outlives the dialer, whose last calls it still has to end.
+                stop_simulator.send_replace(true);
+            }),
+            tokio::spawn(simulator.run(simulator_stopped)),
+            tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
+        ];
+        let url = format!("http://{}", std::net::SocketAddr::new(config.address, port));
+        Ok(Server { url, store, stop, http_shutdown, http, workers })
+    }
+
+    /// Where it listens, with the real port.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// The store it works on.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Serves until SIGINT or SIGTERM, then stops gracefully; a second signal stops without waiting for calls.
+    pub async fn run_until_signal(self) -> anyhow::Result<()> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping: no new calls; those alive may end");
+        tokio::select! {
+            stopped = self.stop() => stopped,
+            _ = interrupt.recv() => anyhow::bail!("stopped without waiting for the calls alive"),
+            _ = terminate.recv() => anyhow::bail!("stopped without waiting for the calls alive"),
+        }
+    }
+
+    /// Stops dialing at once, waits for live calls up to the grace time, ends HTTP and closes the store.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        self.http_shutdown.notify();
+        for worker in self.workers {
+            worker.await.context("a worker panicked while stopping")?;
+        }
+        let http = self.http.await.context("the HTTP server panicked while stopping")?;
+        self.store.close().await;
+        http.map_err(anyhow::Error::msg)
+    }
+}
+
+type Http = (JoinHandle<Result<(), String>>, rocket::Shutdown, u16);
+
+/// Starts HTTP and answers when it listens, or with one line about why it does not.
+async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> anyhow::Result<Http> {
+    let settings = http::Settings {
+        requests_per_hour: config.quota.requests_per_hour,
+        unauthenticated_per_minute: config.quota.unauthenticated_per_minute,
+        csv_limit_bytes: u64::from(config.limits.csv_megabytes) * 1024 * 1024,
+        spool_dir: config.data.clone(),
+    };
+    let (listening, is_listening) = oneshot::channel();
+    let listening = Mutex::new(Some(listening));
+    let on_liftoff = AdHoc::on_liftoff("listening", move |rocket| {
+        let (shutdown, port) = (rocket.shutdown(), rocket.config().port);
+        let listening = listening.lock().ok().and_then(|mut sender| sender.take());
+        Box::pin(async move {
+            if let Some(listening) = listening {
+                let _ = listening.send((shutdown, port));
+            }
+        })
+    });
+    let rocket = rocket::custom(rocket_config(config)).manage(Db::of(store)).attach(on_liftoff);
+    let rocket = http::mount(rocket, settings, clock);
+    let address = std::net::SocketAddr::new(config.address, config.port);
+    let mut http = tokio::spawn(async move {
+        // The error's Debug form would print the whole configuration.
+        rocket.launch().await.map(|_| ()).map_err(|error| error.kind().to_string())
+    });
+    tokio::select! {
+        Ok((shutdown, port)) = is_listening => Ok((http, shutdown, port)),
+        ended = &mut http => {
+            let cause = ended.context("the HTTP server panicked")?.err().unwrap_or_else(|| "it ended".into());
+            anyhow::bail!("cannot listen on {address}: {cause}")
+        }
+    }
+}
+
+fn rocket_config(config: &Config) -> rocket::Config {
+    rocket::Config {
+        address: config.address,
+        port: config.port,
+        // Any client could forge the header; the socket tells the truth.
+        ip_header: None,
+        log_level: rocket::log::LogLevel::Off,
+        cli_colors: false,
+        keep_alive: 30,
+        shutdown: rocket::config::Shutdown {
+            // Signals are ours: the dialer has to hear of them as well.
+            ctrlc: false,
+            signals: std::collections::HashSet::new(),
+            grace: HTTP_GRACE_SECONDS,
+            mercy: 1,
+            ..rocket::config::Shutdown::default()
+        },
+        ..rocket::Config::release_default()
+    }
+}

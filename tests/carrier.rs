@@ -1,0 +1,253 @@
+//! What every carrier must do, whichever driver it is: the same stories, told with the same events. A driver
+//! shows how its side is made to play a story, then calls [`keeps_the_port`].
+
+use chrono::TimeDelta;
+use tokio::sync::mpsc;
+use voice_campaigns::carrier::{Carrier, DialRequest, LegEvents};
+use voice_campaigns::domain::Instant;
+use voice_campaigns::domain::call::{LegCommand, LegEvent};
+use voice_campaigns::domain::outcome::Cause;
+use voice_campaigns::domain::phone::Phone;
+
+/// What the other side does. Persons let it ring for at least three seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Story {
+    /// Picks up, listens, and hangs up after some seconds of silence.
+    HearsOut,
+    /// Picks up and hangs up after three seconds.
+    HangsUp,
+    /// A machine that takes a message.
+    Machine,
+    /// Rings for ever.
+    NoAnswer,
+    /// Busy.
+    Busy,
+    /// Refuses the call.
+    Rejects,
+    /// No such number.
+    InvalidNumber,
+    /// The carrier cannot.
+    CarrierError,
+    /// Picks up and asks, while we speak, not to be called again.
+    AsksNotToBeCalledAgain,
+    /// Listens, then presses 1.
+    PressesOne,
+}
+
+const STORIES: [Story; 10] = [
+    Story::HearsOut,
+    Story::HangsUp,
+    Story::Machine,
+    Story::NoAnswer,
+    Story::Busy,
+    Story::Rejects,
+    Story::InvalidNumber,
+    Story::CarrierError,
+    Story::AsksNotToBeCalledAgain,
+    Story::PressesOne,
+];
+
+/// A driver with a peer that plays stories, on virtual time that runs at life's speed.
+pub(crate) trait CarrierUnderTest {
+    /// The driver.
+    fn carrier(&self) -> &dyn Carrier;
+    /// A number at which the peer plays this story.
+    fn number_that(&self, story: Story) -> Phone;
+    /// Virtual time.
+    fn now(&self) -> Instant;
+    /// Lets time pass until the driver may have reported something; false when nothing is left to come.
+    fn advance(&self) -> bool;
+}
+
+/// How a dialer answers a report. The number counts the reports of the call, from 0.
+type Dialer = fn(u32, &LegEvent) -> Option<LegCommand>;
+
+/// How long the script of [`talks`] is.
+const SPEECH_MS: u64 = 10_000;
+
+/// Speaks when somebody or something picks up, hangs up when it has its answer.
+fn talks(_: u32, event: &LegEvent) -> Option<LegCommand> {
+    match event {
+        LegEvent::Answered | LegEvent::MachineDetected => {
+            Some(LegCommand::Speak { text: "Hello.".into(), speech_ms: SPEECH_MS })
+        }
+        LegEvent::Digit(_) | LegEvent::OptOutAsked => Some(LegCommand::HangUp),
+        LegEvent::Ringing | LegEvent::SpeechEnded | LegEvent::Ended(..) => None,
+    }
+}
+
+/// Dials, lets the dialer answer every report, and returns all reports once nothing more comes.
+fn play(tested: &dyn CarrierUnderTest, request: DialRequest, dialer: Dialer) -> Vec<(Instant, LegEvent)> {
+    let (inbox, mut reports) = mpsc::unbounded_channel();
+    let call_id = request.call_id;
+    let mut leg = tested.carrier().dial(request, LegEvents::new(call_id, inbox));
+    let mut heard = Vec::new();
+    loop {
+        let more = tested.advance();
+        let before = heard.len();
+        while let Ok(report) = reports.try_recv() {
+            assert_eq!(report.call_id, call_id);
+            if let Some(command) = dialer(heard.len() as u32, &report.event) {
+                leg.command(command);
+            }
+            heard.push((report.at, report.event));
+        }
+        if !more && heard.len() == before {
+            return heard;
+        }
+    }
+}
+
+fn request(tested: &dyn CarrierUnderTest, story: Story) -> DialRequest {
+    DialRequest {
+        call_id: 1000 + story as i64,
+        lead_id: 7,
+        attempt: 1,
+        phone: tested.number_that(story),
+        caller_id: None,
+        ring_timeout: TimeDelta::seconds(30),
+    }
+}
+
+/// The events without what drivers may differ in: not every carrier tells that it rings, and each has its own
+/// words for a failure.
+fn normalised(heard: &[(Instant, LegEvent)]) -> Vec<LegEvent> {
+    let events = heard.iter().map(|(_, event)| match event {
+        LegEvent::Ended(cause, _) => LegEvent::Ended(*cause, None),
+        other => other.clone(),
+    });
+    events.filter(|event| *event != LegEvent::Ringing).collect()
+}
+
+/// Runs the whole suite; `fresh` makes a driver on which nothing was dialed yet.
+pub(crate) fn keeps_the_port<T: CarrierUnderTest>(fresh: impl Fn() -> T) {
+    for story in STORIES {
+        a_story_is_told_with_its_events(&fresh(), story);
+        the_end_is_the_last_thing_reported_and_time_never_goes_back(&fresh(), story);
+        a_hang_up_ends_the_leg_whenever_it_comes(&fresh(), story);
+    }
+    the_ring_timeout_is_kept(&fresh());
+    only_the_last_speech_is_reported_as_heard(&fresh());
+    legs_do_not_disturb_each_other(&fresh());
+}
+
+/// Each story has one sequence of events.
+pub(crate) fn a_story_is_told_with_its_events(tested: &dyn CarrierUnderTest, story: Story) {
+    use LegEvent::{Answered, Digit, Ended, MachineDetected, OptOutAsked, SpeechEnded};
+    let remote = Ended(Cause::RemoteHangup, None);
+    let local = Ended(Cause::LocalHangup, None);
+    let expected = match story {
+        Story::HearsOut => vec![Answered, SpeechEnded, remote],
+        Story::HangsUp => vec![Answered, remote],
+        Story::Machine => vec![Answered, MachineDetected, SpeechEnded, remote],
+        Story::NoAnswer => vec![Ended(Cause::NoAnswer, None)],
+        Story::Busy => vec![Ended(Cause::Busy, None)],
+        Story::Rejects => vec![Ended(Cause::Rejected, None)],
+        Story::InvalidNumber => vec![Ended(Cause::InvalidNumber, None)],
+        Story::CarrierError => vec![Ended(Cause::CarrierError, None)],
+        Story::AsksNotToBeCalledAgain => vec![Answered, OptOutAsked, local],
+        Story::PressesOne => vec![Answered, SpeechEnded, Digit('1'), local],
+    };
+    let heard = play(tested, request(tested, story), talks);
+    assert_eq!(normalised(&heard), expected, "{story:?}: {heard:?}");
+}
+
+/// Nothing follows the end, even if the leg is still told to do things; a phone rings before it is answered.
+pub(crate) fn the_end_is_the_last_thing_reported_and_time_never_goes_back(
+    tested: &dyn CarrierUnderTest,
+    story: Story,
+) {
+    let dialed_at = tested.now();
+    let heard = play(tested, request(tested, story), |count, event| match event {
+        LegEvent::Ended(..) if count % 2 == 0 => {
+            Some(LegCommand::Speak { text: "Wait!".into(), speech_ms: 1 })
+        }
+        LegEvent::Ended(..) => Some(LegCommand::HangUp),
+        other => talks(count, other),
+    });
+    let ends = heard.iter().filter(|(_, event)| matches!(event, LegEvent::Ended(..))).count();
+    assert_eq!(ends, 1, "{story:?}: {heard:?}");
+    assert!(matches!(heard.last(), Some((_, LegEvent::Ended(..)))), "{story:?}: {heard:?}");
+    assert!(heard.is_sorted_by_key(|(at, _)| *at) && heard[0].0 >= dialed_at, "{story:?}: {heard:?}");
+    let rang = heard.iter().rposition(|(_, event)| *event == LegEvent::Ringing);
+    let answered = heard.iter().position(|(_, event)| *event == LegEvent::Answered);
+    assert!(answered.is_none_or(|answered| rang.is_none_or(|rang| rang < answered)), "{story:?}: {heard:?}");
+}
+
+/// After a hang-up in answer to any report, the end comes within seconds. A hang-up that crosses the other
+/// side's end changes nothing.
+pub(crate) fn a_hang_up_ends_the_leg_whenever_it_comes(tested: &dyn CarrierUnderTest, story: Story) {
+    const HANG_UP_AT: [Dialer; 4] = [
+        |count, event| if count == 0 { Some(LegCommand::HangUp) } else { talks(count, event) },
+        |count, event| if count == 1 { Some(LegCommand::HangUp) } else { talks(count, event) },
+        |count, event| if count == 2 { Some(LegCommand::HangUp) } else { talks(count, event) },
+        |count, event| if count == 3 { Some(LegCommand::HangUp) } else { talks(count, event) },
+    ];
+    for (count, dialer) in HANG_UP_AT.into_iter().enumerate() {
+        let heard = play(tested, request(tested, story), dialer);
+        let Some((hung_up_at, event)) = heard.get(count) else { continue };
+        let (ended_at, end) = heard.last().unwrap();
+        if !matches!(event, LegEvent::Ended(..)) {
+            assert_eq!(*end, LegEvent::Ended(Cause::LocalHangup, None), "{story:?} {count}: {heard:?}");
+            assert!(*ended_at - hung_up_at <= TimeDelta::seconds(5), "{story:?} {count}: {heard:?}");
+        }
+        assert!(matches!(end, LegEvent::Ended(..)), "{story:?} {count}: {heard:?}");
+    }
+}
+
+/// It rings no longer than asked, and somebody who would have picked up later did not.
+pub(crate) fn the_ring_timeout_is_kept(tested: &dyn CarrierUnderTest) {
+    for (story, seconds) in [(Story::NoAnswer, 15), (Story::NoAnswer, 45), (Story::HearsOut, 2)] {
+        let ring_timeout = TimeDelta::seconds(seconds);
+        let dialed_at = tested.now();
+        let heard = play(tested, DialRequest { ring_timeout, ..request(tested, story) }, talks);
+        assert_eq!(normalised(&heard), [LegEvent::Ended(Cause::NoAnswer, None)], "{story:?}: {heard:?}");
+        let rang = heard[heard.len() - 1].0 - dialed_at;
+        assert!(rang >= ring_timeout && rang <= ring_timeout + TimeDelta::seconds(5), "{story:?}: {rang}");
+    }
+}
+
+/// A speech that takes the place of another is heard out once, at its own end.
+pub(crate) fn only_the_last_speech_is_reported_as_heard(tested: &dyn CarrierUnderTest) {
+    let heard = play(tested, request(tested, Story::Machine), talks);
+    let at_of = |wanted: LegEvent| {
+        let mut found = heard.iter().filter(|(_, event)| *event == wanted).map(|(at, _)| *at);
+        let at = found.next();
+        assert_eq!(found.next(), None, "{wanted:?} twice: {heard:?}");
+        at.unwrap_or_else(|| panic!("no {wanted:?}: {heard:?}"))
+    };
+    let spoken = at_of(LegEvent::SpeechEnded) - at_of(LegEvent::MachineDetected);
+    assert!((spoken - TimeDelta::milliseconds(SPEECH_MS as i64)).abs() <= TimeDelta::seconds(1), "{heard:?}");
+}
+
+/// All stories at once, on one carrier and into one inbox, come out as they do one by one.
+pub(crate) fn legs_do_not_disturb_each_other(tested: &dyn CarrierUnderTest) {
+    let (inbox, mut reports) = mpsc::unbounded_channel();
+    let mut legs: Vec<_> = STORIES
+        .into_iter()
+        .map(|story| {
+            let request = request(tested, story);
+            let call_id = request.call_id;
+            (tested.carrier().dial(request, LegEvents::new(call_id, inbox.clone())), Vec::new())
+        })
+        .collect();
+    loop {
+        let more = tested.advance();
+        let mut quiet = true;
+        while let Ok(report) = reports.try_recv() {
+            quiet = false;
+            let (leg, heard) = &mut legs[(report.call_id - 1000) as usize];
+            if let Some(command) = talks(heard.len() as u32, &report.event) {
+                leg.command(command);
+            }
+            heard.push((report.at, report.event));
+        }
+        if !more && quiet {
+            break;
+        }
+    }
+    for (story, (_, together)) in STORIES.into_iter().zip(legs) {
+        let alone = play(tested, request(tested, story), talks);
+        assert_eq!(normalised(&together), normalised(&alone), "{story:?}");
+    }
+}

@@ -1,0 +1,333 @@
+//! The command line and the process: what scripts and service managers rely on, tried on the real program.
+
+use crate::support::peers::peer;
+use crate::support::program::{PATIENCE, Place, Running, mode};
+use rusqlite::Connection;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+const CAMPAIGNS: &str = "/api/voice-campaigns";
+/// `EX_CONFIG`: starting again will not help.
+const CANNOT_BE_USED: Option<i32> = Some(78);
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Every file of a folder with its content, hashed; the lock says nothing about the data.
+fn contents(folder: &Path) -> BTreeMap<String, String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let files = entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    files
+        .filter(|(name, _)| name != "lock")
+        .map(|(name, path)| (name, format!("{:x?}", Sha256::digest(fs::read(path).unwrap()))))
+        .collect()
+}
+
+#[test]
+fn a_server_says_where_it_listens_and_answers_there() {
+    let place = Place::new();
+    let server = place.serve();
+    assert!(server.url.starts_with("http://127.0.0.1:"), "{}", server.url);
+    assert_eq!(server.get("/health", ""), 200);
+    assert_eq!(server.get(CAMPAIGNS, "vc_nobody"), 401);
+}
+
+#[test]
+fn the_data_are_for_nobody_else_to_read() {
+    let place = Place::new();
+    let _server = place.serve();
+    assert_eq!(mode(&place.path("data")), 0o700);
+    for entry in fs::read_dir(place.path("data")).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_second_server_on_the_same_folder_refuses_to_start_and_the_first_goes_on() {
+    let place = Place::new();
+    let server = place.serve();
+    let second = place.run(&["serve", "--port", "0"]);
+    assert_eq!(second.status.code(), CANNOT_BE_USED);
+    assert!(second.stdout.is_empty());
+    let complaint = complaint(&second);
+    assert!(complaint.lines().count() == 1 && complaint.contains("data"), "{complaint}");
+    assert_eq!(server.get("/health", ""), 200);
+}
+
+#[test]
+fn without_a_terminal_the_first_token_goes_to_a_file_and_nowhere_else() {
+    let place = Place::new();
+    let mut server = place.serve();
+    let file = place.path("data/first-token");
+    let token = fs::read_to_string(&file).unwrap().trim().to_owned();
+    assert_eq!(mode(&file), 0o600);
+    assert_eq!(server.get(CAMPAIGNS, &token), 200);
+    assert!(place.answer(&["token", "list"]).contains("admin"));
+
+    assert_eq!(server.end_by("TERM"), Some(0));
+    assert!(server.complaints().contains("first-token"), "{}", server.complaints());
+    assert!(!server.complaints().contains("vc_") && server.more_lines().iter().all(|line| !line.contains("vc_")));
+
+    fs::remove_file(&file).unwrap();
+    let _again = place.serve();
+    assert!(!file.exists(), "only the first start makes a token");
+}
+
+#[test]
+#[cfg_attr(not(has_script), ignore = "script is not installed")]
+fn on_a_terminal_the_first_start_shows_a_link_with_the_token_and_writes_no_file() {
+    let place = Place::new();
+    let program = place.program(&[]);
+    let mut command = Command::new(peer("script"));
+    let line = format!("{} --port 0", program.get_program().to_str().unwrap());
+    command.args(["-qefc", &line, "/dev/null"]).current_dir(place.path(""));
+    let mut server = Running::start(command);
+    server.url = server.url.trim().to_owned();
+    let link = (0..5).map(|_| server.line()).find(|line| line.contains("#token=")).unwrap();
+    let (url, token) = link.trim().split_once("/#token=").unwrap();
+    assert_eq!(url, server.url);
+    assert_eq!(server.get(CAMPAIGNS, token), 200);
+    assert!(!place.path("data/first-token").exists());
+    server.end_by("TERM");
+}
+
+#[test]
+fn a_token_made_while_the_server_runs_works_at_once_and_is_gone_at_once_when_revoked() {
+    let place = Place::new();
+    let server = place.serve();
+    let printed = place.answer(&["token", "create", "--name", "nightly sync", "--scope", "read"]);
+    assert_eq!(printed.lines().count(), 1);
+    let token = printed.trim_end();
+    assert!(token.starts_with("vc_") && token.len() == 52, "{token}");
+    assert_eq!(server.get(CAMPAIGNS, token), 200);
+
+    let list = place.answer(&["token", "list"]);
+    assert!(list.contains("nightly sync") && !list.contains(token), "{list}");
+    place.answer(&["token", "revoke", "nightly sync"]);
+    assert_eq!(server.get(CAMPAIGNS, token), 401);
+    assert_eq!(place.run(&["token", "revoke", "nightly sync"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_token_can_be_made_before_the_first_start_which_then_makes_none() {
+    let place = Place::new();
+    let token = place.token("admin");
+    assert_eq!(mode(&place.path("data")), 0o700);
+    let server = place.serve();
+    assert!(!place.path("data/first-token").exists());
+    assert_eq!(server.get(CAMPAIGNS, &token), 200);
+}
+
+#[test]
+fn check_tells_the_settings_in_force_and_where_they_come_from() {
+    let place = Place::new();
+    fs::write(place.path("voice-campaigns.toml"), "port = 8111\n[quota]\nrequests_per_hour = 7\n").unwrap();
+    place.token("read");
+    let output = place.program(&["check", "--json"]).env("VC_PORT", "8222").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let setting = |key: &str| {
+        let found = report["config"].as_array().unwrap().iter().find(|one| one["key"] == key).unwrap();
+        (found["value"].clone(), found["source"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(setting("port"), (8222.into(), "VC_PORT".into()));
+    assert_eq!(setting("quota.requests_per_hour"), (7.into(), "voice-campaigns.toml".into()));
+    assert_eq!(setting("address"), ("127.0.0.1".into(), "default".into()));
+    assert_eq!(report["ok"], true);
+    assert!(report["sqlite"].as_str().unwrap().starts_with("3."));
+    assert!(report["invariants"].as_array().unwrap().iter().all(|finding| finding["ok"] == true));
+    assert!(place.answer(&["check"]).contains("Everything is in order"));
+}
+
+#[test]
+fn check_finds_data_that_contradict_each_other() {
+    let place = Place::new();
+    let (mut server, token) = (place.serve(), place.token("write"));
+    create_campaign(&server, &token);
+    assert_eq!(server.end_by("TERM"), Some(0));
+    let database = Connection::open(place.path("data/voice-campaigns.db")).unwrap();
+    database.execute("UPDATE campaign_totals SET total_leads = 5, leads_pending = 5", []).unwrap();
+    drop(database);
+    let output = place.run(&["check", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["ok"], false);
+    assert_eq!(place.run(&["check"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_folder_with_a_typing_mistake_does_not_become_an_installation() {
+    let place = Place::new();
+    for command in [&["check"][..], &["token", "list"], &["token", "revoke", "1"], &["import", "1", "leads.csv"]] {
+        let output = place.run(&[command, &["--data", "dta"]].concat());
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+        assert!(complaint(&output).contains("dta"), "{}", complaint(&output));
+        assert!(!place.path("dta").exists());
+    }
+}
+
+#[test]
+fn data_of_another_program_or_of_a_newer_version_are_refused_untouched() {
+    let garbage = |path: &Path| fs::write(path, "Dear diary, this is no database.\n".repeat(200)).unwrap();
+    let foreign = |path: &Path| {
+        let database = Connection::open(path).unwrap();
+        database.execute_batch("CREATE TABLE diary (day TEXT); INSERT INTO diary VALUES ('today')").unwrap();
+    };
+    let newer = |path: &Path| {
+        let data = path.parent().unwrap().to_str().unwrap();
+        Place::new().answer(&["token", "create", "--name", "x", "--data", data]);
+        let database = Connection::open(path).unwrap();
+        database.pragma_update(None, "user_version", 9_999).unwrap();
+        database.pragma_update(None, "journal_mode", "DELETE").unwrap();
+    };
+    let cases: [(&str, &dyn Fn(&Path)); 3] = [("garbage", &garbage), ("foreign", &foreign), ("newer", &newer)];
+    for (name, make) in cases {
+        let place = Place::new();
+        let data = place.path("data");
+        fs::create_dir(&data).unwrap();
+        make(&data.join("voice-campaigns.db"));
+        let before = contents(&data);
+        for command in [&["serve", "--port", "0"][..], &["check"], &["token", "create", "--name", "y"]] {
+            let output = place.run(command);
+            assert_eq!(output.status.code(), CANNOT_BE_USED, "{name}, {command:?}: {output:?}");
+            let complaint = complaint(&output);
+            assert!(complaint.lines().count() == 1 && complaint.contains("untouched"), "{complaint}");
+            assert_eq!(contents(&data), before, "{name}, {command:?}");
+        }
+    }
+}
+
+#[test]
+fn leads_are_imported_from_a_file_beside_the_running_server() {
+    let place = Place::new();
+    let (server, token) = (place.serve(), place.token("write"));
+    let id = create_campaign(&server, &token).to_string();
+    let rows = "phone,first_name,plan\n+12025550101,Ada,Basic\n(202) 555-0110,Alan,Plus\n+12025550101,Ada,Basic\n12,X,Y\n";
+    fs::write(place.path("leads.csv"), rows).unwrap();
+
+    let output = place.run(&["import", &id, "leads.csv", "--country", "US"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "2 imported, 1 duplicates, 1 rejected\n");
+    assert!(complaint(&output).starts_with("row 5, phone `12`: "), "{}", complaint(&output));
+
+    let strict = place.run(&["import", &id, "leads.csv", "--country", "US", "--all-or-nothing"]);
+    assert_eq!((strict.status.code(), strict.stdout.len()), (Some(1), 0));
+    assert_eq!(place.run(&["import", "999", "leads.csv"]).status.code(), Some(1));
+    assert_eq!(place.run(&["import", &id, "missing.csv"]).status.code(), Some(1));
+    assert_eq!(place.run(&["import", &id, "leads.csv", "--country", "Atlantis"]).status.code(), Some(2));
+    assert_eq!(place.run(&["check"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_signal_to_stop_ends_the_server_in_order_and_its_data_are_there_again() {
+    for signal in ["TERM", "INT"] {
+        let place = Place::new();
+        let (mut server, token) = (place.serve(), place.token("write"));
+        let id = create_campaign(&server, &token);
+        assert_eq!(server.end_by(signal), Some(0), "SIG{signal}");
+        let log = place.path("data/voice-campaigns.db-wal");
+        assert_eq!(log.metadata().map_or(0, |log| log.len()), 0, "everything is in the file");
+        assert_eq!(place.serve().get(&format!("{CAMPAIGNS}/{id}"), &token), 200);
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_refused_with_every_reason() {
+    let place = Place::new();
+    fs::write(place.path("voice-campaigns.toml"), "prot = 80\nretention = 5\n").unwrap();
+    let output = place.program(&[]).env("VC_SIMULATOR_SPED", "200").output().unwrap();
+    assert_eq!(output.status.code(), CANNOT_BE_USED);
+    let complaint = complaint(&output);
+    for expected in ["`prot`; did you mean `port`?", "`retention`", "`VC_SIMULATOR_SPED`"] {
+        assert!(complaint.contains(expected), "{complaint}");
+    }
+    assert!(!place.path("data").exists());
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_in_one_line() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = place.run(&["--port", &port]);
+    assert_eq!(output.status.code(), Some(1));
+    let complaint = complaint(&output);
+    let last = complaint.lines().last().unwrap_or_default();
+    assert!(last.contains(&port), "{complaint}");
+}
+
+#[test]
+fn the_demo_moves_within_seconds_and_leaves_nothing_behind() {
+    let place = Place::new();
+    fs::create_dir(place.path("tmp")).unwrap();
+    let mut command = place.program(&["demo", "--port", "0"]);
+    command.env("TMPDIR", place.path("tmp"));
+    let mut demo = Running::spawn(command);
+    let link = demo.line();
+    let (url, token) = link.split_once("/#token=").unwrap();
+    demo.url = url.to_owned();
+    assert_eq!(demo.get(CAMPAIGNS, token), 200);
+
+    let names = ["Customer survey", "Plan renewal", "Visit reminder"];
+    let mut moved = [false; 3];
+    while moved.contains(&false) {
+        let line = demo.line();
+        for (name, moved) in names.iter().zip(&mut moved) {
+            *moved |= line.starts_with(name) && !line.contains("  0/160 leads");
+        }
+    }
+    assert_eq!(demo.end_by("INT"), Some(0));
+    assert_eq!(fs::read_dir(place.path("tmp")).unwrap().count(), 0);
+    assert!(!place.path("data").exists());
+}
+
+/// The example of the README works as it is written.
+#[test]
+#[cfg_attr(not(all(has_bash, has_curl)), ignore = "bash or curl is not installed")]
+fn the_walk_in_the_readme_ends_with_a_call() {
+    peer("curl");
+    let readme = include_str!("../README.md");
+    let (_, walk) = readme.split_once("<!-- walk -->\n```sh\n").unwrap();
+    let (walk, _) = walk.split_once("```").unwrap();
+    let port = {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.local_addr().unwrap().port().to_string()
+    };
+    let place = Place::new();
+    let program = place.program(&[]);
+    let folder = Path::new(program.get_program()).parent().unwrap().to_str().unwrap();
+    let mut command = Command::new(peer("bash"));
+    command
+        .args(["-euo", "pipefail", "-c", &format!("trap 'kill $(jobs -p)' EXIT\n{}", walk.replace("8000", &port))])
+        .current_dir(place.path(""))
+        .env("PATH", format!("{folder}:{}", std::env::var("PATH").unwrap()))
+        .env("VC_PORT", &port);
+    let mut walk = Running::spawn(command);
+    let code = walk.end();
+    std::thread::sleep(Duration::from_millis(200));
+    let said = walk.more_lines().join("\n");
+    assert_eq!(code, Some(0), "{said}\n{}", walk.complaints());
+    assert!(said.contains("\"outcome\":\"success\""), "{said}\n{}", walk.complaints());
+}
+
+/// A draft campaign; its id.
+fn create_campaign(server: &Running, token: &str) -> i64 {
+    let body = serde_json::json!({
+        "name": "Survey", "status": "draft", "calls_per_day": 100,
+        "calling_hours_start": "09:00:00", "calling_hours_end": "17:00:00",
+        "system_prompt": "Be kind.", "script_template": "Hello {first_name|there}."
+    });
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
+    let request = agent.post(format!("{}{CAMPAIGNS}", server.url)).header("Authorization", format!("Bearer {token}"));
+    let mut answer =
+        request.header("Content-Type", "application/json").send(body.to_string()).unwrap();
+    let campaign: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+    campaign["id"].as_i64().unwrap()
+}
