@@ -1,10 +1,13 @@
 //! What the tests share: a whole server in this process, on a real port, with a clock that only the test moves.
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+
+pub(crate) mod peers;
+pub(crate) mod program;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rocket::fairing::AdHoc;
 use rocket::{Build, Rocket};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
@@ -16,6 +19,7 @@ use voice_campaigns::domain::outcome::Outcome;
 use voice_campaigns::http::{self, Settings};
 use voice_campaigns::store::pool::Db;
 use voice_campaigns::store::{Scope, Store, StoreError, Tx};
+use voice_campaigns::token;
 
 /// When every test begins: a Wednesday, 10:00 UTC.
 pub(crate) const START: &str = "2026-03-04T10:00:00Z";
@@ -72,7 +76,7 @@ impl TestServer {
         let tokens = [(READER, Scope::Read), (WRITER, Scope::Write), (ADMIN, Scope::Admin)];
         let made: Result<(), StoreError> = runtime.block_on(store.write(move |tx| {
             for (token, scope) in tokens {
-                tx.create_token(token, scope, &Sha256::digest(token).into())?;
+                tx.create_token(token, scope, &token::hash(token))?;
             }
             Ok(())
         }));
