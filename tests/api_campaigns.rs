@@ -3,6 +3,7 @@
 use crate::support::{READER, TestServer};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use std::sync::Mutex;
 use voice_campaigns::domain::campaign::Request;
 use voice_campaigns::domain::outcome::Outcome;
 
@@ -212,6 +213,27 @@ fn a_reader_is_not_sent_what_it_has_and_an_editor_cannot_overwrite_what_it_did_n
     );
     assert_eq!(server.delete(path).header("If-Match", "\"1-0\"").send().status, 412);
     assert_eq!(server.delete(path).header("If-Match", "\"2-0\"").send().status, 204);
+}
+
+#[test]
+fn of_many_editors_who_saw_the_same_campaign_one_wins_and_the_others_are_told() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    let statuses = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for editor in 1..=32 {
+            let (server, statuses) = (&server, &statuses);
+            scope.spawn(move || {
+                let change = json!({"calls_per_day": 100 + editor});
+                let answer =
+                    server.put("/api/voice-campaigns/1", &change).header("If-Match", "\"1-0\"").send();
+                statuses.lock().unwrap().push(answer.status);
+            });
+        }
+    });
+    let mut statuses = statuses.into_inner().unwrap();
+    statuses.sort_unstable();
+    assert_eq!((statuses[0], &statuses[1..]), (200, &[412; 31][..]));
 }
 
 #[test]

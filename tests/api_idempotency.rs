@@ -40,7 +40,8 @@ fn another_request_under_the_same_key_is_refused_and_another_token_has_keys_of_i
     });
     assert_eq!(other.expect(422), expected);
     let path = "/api/voice-campaigns/1/leads";
-    let elsewhere = server.post(path, &json!({"phone": "+12025550101"})).header("Idempotency-Key", "k").send();
+    let elsewhere =
+        server.post(path, &json!({"phone": "+12025550101"})).header("Idempotency-Key", "k").send();
     assert_eq!(elsewhere.status, 422);
     let somebody_else = server
         .request("POST", "/api/voice-campaigns")

@@ -103,6 +103,15 @@ fn ten_thousand_leads_fit_into_one_array_and_one_more_does_not() {
 }
 
 #[test]
+fn an_array_over_its_limit_is_refused() {
+    let server = TestServer::start();
+    campaign(&server);
+    let refused =
+        server.post(LEADS, &json!([{"phone": "+12025550101", "notes": "x".repeat(16 << 20)}])).send();
+    assert_eq!(refused.error(413), "The body is larger than 16777216 bytes");
+}
+
+#[test]
 fn numbers_without_a_country_are_read_in_the_default_one() {
     let server = TestServer::start();
     campaign(&server);
