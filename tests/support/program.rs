@@ -83,7 +83,9 @@ impl Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = mpsc::channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        std::thread::spawn(move || {
+            stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
         let complaints = Arc::new(Mutex::new(String::new()));
         let (heard, stderr) = (complaints.clone(), BufReader::new(child.stderr.take().unwrap()));
         std::thread::spawn(move || {
@@ -94,7 +96,9 @@ impl Running {
 
     /// The next line of its standard output.
     pub fn line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line; it said: {}", self.complaints()))
+        self.lines
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| panic!("no line; it said: {}", self.complaints()))
     }
 
     /// The lines of its standard output that have come and were not asked for yet.
@@ -135,7 +139,8 @@ impl Running {
     pub fn get(&self, path: &str, token: &str) -> u16 {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
         let agent: ureq::Agent = config.build().into();
-        let request = agent.get(format!("{}{path}", self.url)).header("Authorization", format!("Bearer {token}"));
+        let request =
+            agent.get(format!("{}{path}", self.url)).header("Authorization", format!("Bearer {token}"));
         request.call().unwrap().status().as_u16()
     }
 }
