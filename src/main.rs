@@ -1,3 +1,5 @@
-//! The program: hands its arguments to the command line and its exit code to the system.
+//! The program: hands over to the command line, and its exit code to the system.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    voice_campaigns::cli::run()
+}

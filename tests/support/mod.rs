@@ -1,5 +1,8 @@
 //! What the tests share: a whole server in this process, on a real port, with a clock that only the test moves.
 
+pub(crate) mod peers;
+pub(crate) mod program;
+
 use chrono::{DateTime, Utc};
 use rocket::fairing::AdHoc;
 use rocket::{Build, Rocket};
