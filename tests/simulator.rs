@@ -206,6 +206,20 @@ fn a_muddled_carrier_tells_too_much_in_the_wrong_order() {
 }
 
 #[test]
+fn nothing_but_the_end_follows_a_hang_up() {
+    let mut town = Town::new(Settings::default());
+    town.dial(1, fictional(101));
+    town.clock.advance(TimeDelta::seconds(4));
+    town.simulator.turn();
+    let leg = town.legs.get_mut(&1).unwrap();
+    leg.command(LegCommand::Speak { text: "Hello.".into(), speech_ms: 10 });
+    leg.command(LegCommand::HangUp);
+    town.clock.advance(TimeDelta::seconds(60));
+    let told: Vec<LegEvent> = town.play(0).remove(&1).unwrap().into_iter().map(|(_, event)| event).collect();
+    assert_eq!(told, [LegEvent::Ringing, LegEvent::Answered, ended(Cause::LocalHangup)]);
+}
+
+#[test]
 fn letting_go_of_a_leg_hangs_up() {
     let mut town = Town::new(Settings::default());
     town.dial(1, fictional(101));
