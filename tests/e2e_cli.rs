@@ -73,7 +73,9 @@ fn without_a_terminal_the_first_token_goes_to_a_file_and_nowhere_else() {
 
     assert_eq!(server.end_by("TERM"), Some(0));
     assert!(server.complaints().contains("first-token"), "{}", server.complaints());
-    assert!(!server.complaints().contains("vc_") && server.more_lines().iter().all(|line| !line.contains("vc_")));
+    assert!(
+        !server.complaints().contains("vc_") && server.more_lines().iter().all(|line| !line.contains("vc_"))
+    );
 
     fs::remove_file(&file).unwrap();
     let _again = place.serve();
@@ -165,7 +167,9 @@ fn check_finds_data_that_contradict_each_other() {
 #[test]
 fn a_folder_with_a_typing_mistake_does_not_become_an_installation() {
     let place = Place::new();
-    for command in [&["check"][..], &["token", "list"], &["token", "revoke", "1"], &["import", "1", "leads.csv"]] {
+    for command in
+        [&["check"][..], &["token", "list"], &["token", "revoke", "1"], &["import", "1", "leads.csv"]]
+    {
         let output = place.run(&[command, &["--data", "dta"]].concat());
         assert_eq!(output.status.code(), Some(1), "{command:?}");
         assert!(complaint(&output).contains("dta"), "{}", complaint(&output));
@@ -187,8 +191,8 @@ fn data_of_another_program_or_of_a_newer_version_are_refused_untouched() {
         database.pragma_update(None, "user_version", 9_999).unwrap();
         database.pragma_update(None, "journal_mode", "DELETE").unwrap();
     };
-    let cases: [(&str, &dyn Fn(&Path)); 3] = [("garbage", &garbage), ("foreign", &foreign), ("newer", &newer)];
-    for (name, make) in cases {
+    let makers: [&dyn Fn(&Path); 3] = [&garbage, &foreign, &newer];
+    for (name, make) in ["garbage", "foreign", "newer"].into_iter().zip(makers) {
         let place = Place::new();
         let data = place.path("data");
         fs::create_dir(&data).unwrap();
@@ -305,7 +309,12 @@ fn the_walk_in_the_readme_ends_with_a_call() {
     let folder = Path::new(program.get_program()).parent().unwrap().to_str().unwrap();
     let mut command = Command::new(peer("bash"));
     command
-        .args(["-euo", "pipefail", "-c", &format!("trap 'kill $(jobs -p)' EXIT\n{}", walk.replace("8000", &port))])
+        .args([
+            "-euo",
+            "pipefail",
+            "-c",
+            &format!("trap 'kill $(jobs -p)' EXIT\n{}", walk.replace("8000", &port)),
+        ])
         .current_dir(place.path(""))
         .env("PATH", format!("{folder}:{}", std::env::var("PATH").unwrap()))
         .env("VC_PORT", &port);
@@ -325,9 +334,9 @@ fn create_campaign(server: &Running, token: &str) -> i64 {
         "system_prompt": "Be kind.", "script_template": "Hello {first_name|there}."
     });
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
-    let request = agent.post(format!("{}{CAMPAIGNS}", server.url)).header("Authorization", format!("Bearer {token}"));
-    let mut answer =
-        request.header("Content-Type", "application/json").send(body.to_string()).unwrap();
+    let request =
+        agent.post(format!("{}{CAMPAIGNS}", server.url)).header("Authorization", format!("Bearer {token}"));
+    let mut answer = request.header("Content-Type", "application/json").send(body.to_string()).unwrap();
     let campaign: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
     campaign["id"].as_i64().unwrap()
 }

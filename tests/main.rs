@@ -3,13 +3,13 @@
 
 mod api_calls;
 mod api_campaigns;
-mod dialer;
 mod api_errors;
 mod api_idempotency;
 mod api_leads;
 mod api_limits;
 mod api_page;
 mod carrier;
+mod dialer;
 mod e2e_cli;
 mod simulator;
 mod support;

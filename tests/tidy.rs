@@ -141,10 +141,14 @@ fn a_crate_with_a_job_is_named_only_where_that_job_is_done() {
     let mut problems = Vec::new();
     for source in sources() {
         for (library, places) in ONLY_IN {
-            let names = |line: &str| line.contains(&format!("{library}::")) || line.contains(&format!("use {library};"));
+            let names = |line: &str| {
+                line.contains(&format!("{library}::")) || line.contains(&format!("use {library};"))
+            };
             let is_allowed = places.iter().any(|place| source.name.starts_with(place));
             let found = source.code().find(|(_, line)| names(line)).filter(|_| !is_allowed);
-            problems.extend(found.map(|(line, _)| format!("src/{}:{line} must not use `{library}`", source.name)));
+            problems.extend(
+                found.map(|(line, _)| format!("src/{}:{line} must not use `{library}`", source.name)),
+            );
         }
     }
     none(problems);
@@ -164,7 +168,9 @@ fn the_systems_clock_is_read_in_one_place() {
 #[test]
 fn every_file_begins_with_what_it_is_for() {
     let mut problems = Vec::new();
-    for folder in ["src", "tests", "benches"].map(|folder| root().join(folder)).iter().filter(|folder| folder.exists()) {
+    for folder in
+        ["src", "tests", "benches"].map(|folder| root().join(folder)).iter().filter(|folder| folder.exists())
+    {
         for path in files_below(folder) {
             let opening = match path.extension().and_then(|extension| extension.to_str()) {
                 Some("rs") => "//! ",
@@ -209,12 +215,15 @@ fn the_readme_lists_every_route_there_is() {
     for source in sources().iter().filter(|source| source.module() == "http") {
         for method in ["get", "post", "put", "patch", "delete"] {
             let attribute = format!("#[{method}(\"");
-            let paths = source.text.split(&attribute).skip(1).filter_map(|rest| rest.split(['"', '?']).next());
+            let paths =
+                source.text.split(&attribute).skip(1).filter_map(|rest| rest.split(['"', '?']).next());
             let prefix = if source.name == "http/mod.rs" { "" } else { "/api" };
             mounted.extend(paths.map(|path| format!("`{} {prefix}{path}`", method.to_uppercase())));
         }
     }
-    let is_route = |cell: &String| ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().any(|m| cell.starts_with(&format!("`{m} /")));
+    let is_route = |cell: &String| {
+        ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().any(|m| cell.starts_with(&format!("`{m} /")))
+    };
     let listed: BTreeSet<String> =
         readme_rows().into_iter().filter_map(|row| row.into_iter().next()).filter(is_route).collect();
     assert_eq!(listed, mounted);

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 /// Where a program is. Fails the test where it is missing.
-pub fn peer(program: &str) -> PathBuf {
+pub(crate) fn peer(program: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))

@@ -8,36 +8,36 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Nothing that these tests wait for takes longer, even on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An empty folder to work in. Everything in it is gone when it is dropped.
-pub struct Place {
+pub(crate) struct Place {
     folder: TempDir,
 }
 
 /// A server process. Killed when it is dropped.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: mpsc::Receiver<String>,
     complaints: Arc<Mutex<String>>,
     /// Where it listens.
-    pub url: String,
+    pub(crate) url: String,
 }
 
 impl Place {
     /// A new one.
-    pub fn new() -> Place {
+    pub(crate) fn new() -> Place {
         Place { folder: tempfile::tempdir().unwrap() }
     }
 
     /// A file or folder in it.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The program with some arguments, not yet started, with this place as working directory and without any
     /// setting from the environment of the tests.
-    pub fn program(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_voice-campaigns"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VC_")) {
@@ -47,31 +47,31 @@ impl Place {
     }
 
     /// Runs the program to its end.
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.program(arguments).output().unwrap()
     }
 
     /// What the program answers; it must succeed.
-    pub fn answer(&self, arguments: &[&str]) -> String {
+    pub(crate) fn answer(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// Starts a server on a free port and waits until it listens.
-    pub fn serve(&self) -> Running {
+    pub(crate) fn serve(&self) -> Running {
         Running::start(self.program(&["--port", "0"]))
     }
 
     /// Makes a token.
-    pub fn token(&self, scope: &str) -> String {
+    pub(crate) fn token(&self, scope: &str) -> String {
         self.answer(&["token", "create", "--name", scope, "--scope", scope]).trim().to_owned()
     }
 }
 
 impl Running {
     /// Starts a server and waits until it listens.
-    pub fn start(command: Command) -> Running {
+    pub(crate) fn start(command: Command) -> Running {
         let mut running = Running::spawn(command);
         let first = running.line();
         running.url = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("`{first}`")).to_owned();
@@ -79,7 +79,7 @@ impl Running {
     }
 
     /// Starts a process.
-    pub fn spawn(mut command: Command) -> Running {
+    pub(crate) fn spawn(mut command: Command) -> Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = mpsc::channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -95,36 +95,31 @@ impl Running {
     }
 
     /// The next line of its standard output.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         self.lines
             .recv_timeout(PATIENCE)
             .unwrap_or_else(|_| panic!("no line; it said: {}", self.complaints()))
     }
 
     /// The lines of its standard output that have come and were not asked for yet.
-    pub fn more_lines(&self) -> Vec<String> {
+    pub(crate) fn more_lines(&self) -> Vec<String> {
         self.lines.try_iter().collect()
     }
 
     /// What it has said on standard error.
-    pub fn complaints(&self) -> String {
+    pub(crate) fn complaints(&self) -> String {
         self.complaints.lock().unwrap().clone()
     }
 
-    /// Its number in the system.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends a signal, waits for the end and answers with the exit code; none if the signal itself ended it.
-    pub fn end_by(&mut self, signal: &str) -> Option<i32> {
+    pub(crate) fn end_by(&mut self, signal: &str) -> Option<i32> {
         let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.child.id())]).status();
         assert!(sent.unwrap().success());
         self.end()
     }
 
     /// Waits for the end and answers with the exit code.
-    pub fn end(&mut self) -> Option<i32> {
+    pub(crate) fn end(&mut self) -> Option<i32> {
         const LOOK_EVERY: Duration = Duration::from_millis(10);
         for _ in 0..PATIENCE.as_millis() / LOOK_EVERY.as_millis() {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -136,7 +131,7 @@ impl Running {
     }
 
     /// The status code of a GET with a token.
-    pub fn get(&self, path: &str, token: &str) -> u16 {
+    pub(crate) fn get(&self, path: &str, token: &str) -> u16 {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
         let agent: ureq::Agent = config.build().into();
         let request =
@@ -153,7 +148,7 @@ impl Drop for Running {
 }
 
 /// The permission bits of a file or folder.
-pub fn mode(path: &Path) -> u32 {
+pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().unwrap().permissions().mode() & 0o777
 }

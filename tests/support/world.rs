@@ -78,13 +78,8 @@ impl World {
         // What dies with the process: the dialer, the legs, everybody the simulator was talking to.
         std::mem::forget(self.dialer.take());
         self.store.close().await;
-        self.store = loop {
-            // The lock goes with the last reference to the old store, which its threads may still hold.
-            match Store::open_beside(self.folder.path(), Arc::new(self.clock.clone())) {
-                Ok(store) => break store,
-                Err(error) => panic!("{error}"),
-            }
-        };
+        // Beside, because the lock goes only with the last reference to the old store.
+        self.store = Store::open_beside(self.folder.path(), Arc::new(self.clock.clone())).unwrap();
         self.simulator = World::simulator(&self.folder, &self.clock, &self.settings);
         self.carrier = Arc::new(self.simulator.clone());
         self.dialer = Some(Dialer::start(self.store.clone(), self.carrier.clone()).await.unwrap());
