@@ -197,6 +197,7 @@ impl Planner<'_, '_> {
     fn put_aside(&mut self, candidate: &mut Candidate, lead: &Lead, hold: Hold) -> Result<(), StoreError> {
         match hold.reason {
             HoldReason::DoNotCall => self.tx.suppress_lead(lead),
+            HoldReason::Finished => self.tx.give_up_lead(lead),
             HoldReason::MissingVariable | HoldReason::TimeZoneUnknown => self.tx.hold_lead(lead, &hold),
             HoldReason::Draft
             | HoldReason::Paused
@@ -205,7 +206,6 @@ impl Planner<'_, '_> {
             | HoldReason::Inbound
             | HoldReason::ClockJumped
             | HoldReason::NoLeads
-            | HoldReason::Finished
             | HoldReason::InProgress
             | HoldReason::NotStarted
             | HoldReason::ScheduleEnded

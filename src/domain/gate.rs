@@ -217,6 +217,10 @@ impl<'a> Gate<'a> {
             }
             LeadStatus::Pending | LeadStatus::Scheduled => {}
         }
+        // An edit may allow fewer attempts than were made already.
+        if lead.attempts >= self.campaign.settings.max_attempts_per_lead {
+            return Err(Hold::standing(HoldReason::Finished));
+        }
         if is_on_do_not_call_list {
             return Err(Hold::standing(HoldReason::DoNotCall));
         }

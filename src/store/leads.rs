@@ -340,6 +340,12 @@ impl Tx<'_> {
         self.complete_if_finished(lead.campaign_id)
     }
 
+    /// Ends a lead that has no attempts left, as after an edit that allows fewer.
+    pub fn give_up_lead(&self, lead: &Lead) -> Result<(), StoreError> {
+        self.move_lead(lead, LeadStatus::Failed, None)?;
+        self.complete_if_finished(lead.campaign_id)
+    }
+
     /// Keeps every campaign from dialing this number.
     pub fn add_to_do_not_call_list(
         &self,
