@@ -4,7 +4,7 @@
 use super::{Store, StoreError};
 use rusqlite::Connection;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -232,34 +232,56 @@ fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreErro
     Ok(outside)
 }
 
+/// What the carrier was asked for: lead, attempt and number.
+#[derive(PartialEq, Eq, serde::Deserialize)]
+struct Asked {
+    call_id: i64,
+    lead_id: i64,
+    attempt: i64,
+    phone: String,
+}
+
 /// Compares the simulator's ledger with the calls. A call that was interrupted may be missing there: the server
-/// stopped between writing it down and asking.
+/// stopped between writing it down and asking. A call may be missing here only when its lead is as well: both go
+/// at the end of the retention time.
 fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, StoreError> {
     let unreadable =
         |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", ledger.display()));
-    let mut asked: HashMap<i64, u32> = HashMap::new();
+    let mut asked: HashMap<i64, Asked> = HashMap::new();
+    let mut attempts: HashSet<(i64, i64)> = HashSet::new();
     let mut found = Vec::new();
     for line in BufReader::new(std::fs::File::open(ledger).map_err(unreadable)?).lines() {
         let line = line.map_err(unreadable)?;
         // A line torn by a crash belongs to a dial that never started.
-        if let Ok(entry) = serde_json::from_str::<serde_json::Value>(&line)
-            && let Some(call_id) = entry["call_id"].as_i64()
-        {
-            *asked.entry(call_id).or_default() += 1;
+        let Ok(entry) = serde_json::from_str::<Asked>(&line) else { continue };
+        let (call_id, lead_id, attempt) = (entry.call_id, entry.lead_id, entry.attempt);
+        if !attempts.insert((lead_id, attempt)) {
+            found.push(format!("attempt {attempt} of lead {lead_id} was asked for again"));
+        }
+        if asked.insert(call_id, entry).is_some() {
+            found.push(format!("call {call_id} was asked for again"));
         }
     }
-    let mut statement =
-        connection.prepare("SELECT id, coalesce(outcome, '') FROM calls WHERE carrier = 'simulator'")?;
+    let mut statement = connection.prepare(
+        "SELECT id, lead_id, attempt, phone, coalesce(outcome, '') FROM calls WHERE carrier = 'simulator'",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (id, outcome): (i64, String) = (row.get(0)?, row.get(1)?);
+        let call =
+            Asked { call_id: row.get(0)?, lead_id: row.get(1)?, attempt: row.get(2)?, phone: row.get(3)? };
+        let (id, outcome): (i64, String) = (call.call_id, row.get(4)?);
         match asked.remove(&id) {
-            Some(1) => {}
-            Some(times) => found.push(format!("call {id} was asked for {times} times")),
+            Some(entry) if entry == call => {}
+            Some(_) => found.push(format!("call {id} was asked for with another lead, attempt or number")),
             None if outcome == "interrupted" || outcome.is_empty() => {}
             None => found.push(format!("call {id} was never asked for")),
         }
     }
-    found.extend(asked.keys().map(|id| format!("call {id} was asked for and is not written down")));
+    let mut lead = connection.prepare("SELECT 1 FROM leads WHERE id = ?1")?;
+    for entry in asked.values() {
+        if lead.exists([entry.lead_id])? {
+            found.push(format!("call {} was asked for and is not written down", entry.call_id));
+        }
+    }
     Ok(found)
 }
