@@ -197,8 +197,10 @@ impl Dialer {
             self.plan_at = Some(now);
         }
         if self.plan_at.is_some_and(|at| at <= now) {
-            let may_dial = distrust.is_none() && !self.is_stopping;
-            did += self.write_and_dial(now, may_dial).await?;
+            did += self.write_and_dial(now, distrust.is_none()).await?;
+        }
+        if let Some(until) = distrust {
+            self.plan_at = Some(self.plan_at.map_or(until, |at| at.max(until)));
         }
         let deadline = self.deadlines.first().map(|(at, _)| *at);
         let steady = |at: Option<Instant>| at.map(|at| at - self.shift());
@@ -290,7 +292,6 @@ impl Dialer {
                     tracing::error!(%until, "the clock jumped; nothing is dialed until it can be trusted");
                     self.store.write(move |tx| report_jump(tx, until)).await?;
                 }
-                self.plan_at = Some(self.plan_at.map_or(until, |at| at.max(until)));
                 Ok(Some(until))
             }
         }
@@ -298,7 +299,8 @@ impl Dialer {
 
     /// One transaction writes the facts and claims what is due; then the carrier is asked. The gate is held all
     /// the while, so that whoever forbids dialing can wait for dials on their way.
-    async fn write_and_dial(&mut self, now: Instant, may_dial: bool) -> Result<usize, StoreError> {
+    async fn write_and_dial(&mut self, now: Instant, is_trusted: bool) -> Result<usize, StoreError> {
+        let may_dial = is_trusted && !self.is_stopping;
         let capacity = self.carrier.capacity();
         let free = capacity.channels.saturating_sub(self.live.len());
         let allowed = if may_dial { self.spacing.allowed(now, free) } else { 0 };
@@ -322,7 +324,7 @@ impl Dialer {
                 };
                 let did =
                     !facts.is_empty() || planned.as_ref().is_some_and(|planned| !planned.dials.is_empty());
-                if did {
+                if did && is_trusted {
                     tx.saw_time()?;
                 }
                 Ok::<_, StoreError>((planned, to_cancel))
@@ -400,7 +402,7 @@ fn carrier_down(tx: &Tx, campaign_id: i64) -> Result<(), StoreError> {
         "Check the carrier, then set the campaign to active again",
         &tx.now.timestamp_millis().to_string(),
     );
-    tx.emit(campaign_id, &event)?;
+    tx.emit_once(campaign_id, &event)?;
     tx.change_status_because(&campaign, Status::Paused, "carrier_down")
 }
 
@@ -409,7 +411,7 @@ fn report_jump(tx: &Tx, until: Instant) -> Result<(), StoreError> {
     let action = "Check the time of the machine; dialing goes on by itself";
     let key = until.timestamp_millis().to_string();
     for campaign in tx.active_campaigns()? {
-        tx.emit(campaign.id, &Event::error(&campaign, "clock_jumped", message, action, &key))?;
+        tx.emit_once(campaign.id, &Event::error(&campaign, "clock_jumped", message, action, &key))?;
     }
     Ok(())
 }

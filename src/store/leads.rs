@@ -346,7 +346,8 @@ impl Tx<'_> {
         self.complete_if_finished(lead.campaign_id)
     }
 
-    /// Keeps every campaign from dialing this number.
+    /// Keeps every campaign from dialing this number. Dated no earlier than the calls that were placed before,
+    /// even if the clock was set back since.
     pub fn add_to_do_not_call_list(
         &self,
         phone: Phone,
@@ -355,7 +356,8 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO do_not_call (phone, reason, source, created_at) VALUES (?1, ?2, ?3, ?4)
                    ON CONFLICT (phone) DO NOTHING";
-        self.execute(sql, params![phone.to_string(), reason, source, ms(self.now)])?;
+        let at = self.now.max(self.last_seen_at()?);
+        self.execute(sql, params![phone.to_string(), reason, source, ms(at)])?;
         Ok(())
     }
 
