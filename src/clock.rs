@@ -1,4 +1,7 @@
 //! The port to time: what time is it, and wait until then. The only place that reads the system's clocks.
+//!
+//! Two times: *wall* time is what calendars and laws speak of, and may be set back or forward; *steady* time
+//! starts level with it and then only passes. Hours and dates are asked of the wall, timers of the steady clock.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use std::future::Future;
@@ -16,25 +19,25 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> DateTime<Utc>;
     /// Time since the clock was made; never goes back.
     fn monotonic(&self) -> Duration;
-    /// Ends once the wall time is `at` or later.
+    /// Steady time: that of the wall when the clock was made, plus what has passed since.
+    fn steady(&self) -> DateTime<Utc>;
+    /// Ends once the steady time is `at` or later.
     fn sleep_until(&self, at: DateTime<Utc>) -> Sleep;
 }
 
 /// The machine's own clocks.
 pub struct System {
     started: std::time::Instant,
+    origin: DateTime<Utc>,
 }
 
 impl System {
     /// Starts counting.
     #[allow(clippy::disallowed_methods, clippy::new_without_default, reason = "the one reader of the clock")]
     pub fn new() -> System {
-        System { started: std::time::Instant::now() }
+        System { started: std::time::Instant::now(), origin: Utc::now() }
     }
 }
-
-/// A wait is cut into pieces this long, so that a wall clock that jumps is noticed.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Clock for System {
     #[allow(clippy::disallowed_methods, reason = "the one reader of the clock")]
@@ -46,19 +49,20 @@ impl Clock for System {
         self.started.elapsed()
     }
 
-    #[allow(clippy::disallowed_methods, reason = "the one reader of the clock")]
+    fn steady(&self) -> DateTime<Utc> {
+        whole_milliseconds(self.origin + TimeDelta::from_std(self.monotonic()).unwrap_or_default())
+    }
+
     fn sleep_until(&self, at: DateTime<Utc>) -> Sleep {
-        Box::pin(async move {
-            while let Ok(left) = (at - Utc::now()).to_std() {
-                tokio::time::sleep(left.min(LOOK_EVERY)).await;
-            }
-        })
+        let left = at - (self.origin + TimeDelta::from_std(self.monotonic()).unwrap_or_default());
+        Box::pin(tokio::time::sleep(left.to_std().unwrap_or_default()))
     }
 }
 
 /// A clock that stands still until it is moved; for tests and rehearsals.
 #[derive(Clone)]
 pub struct Manual {
+    origin: DateTime<Utc>,
     state: Arc<Mutex<(DateTime<Utc>, Duration)>>,
     moved: Arc<watch::Sender<()>>,
 }
@@ -67,20 +71,21 @@ impl Manual {
     /// A clock that stands at `start`.
     pub fn new(start: DateTime<Utc>) -> Manual {
         Manual {
+            origin: whole_milliseconds(start),
             state: Arc::new(Mutex::new((whole_milliseconds(start), Duration::ZERO))),
             moved: Arc::new(watch::Sender::new(())),
         }
     }
 
-    /// Lets time pass up to `at`; does nothing if that is not later.
+    /// Lets time pass up to the steady time `at`; does nothing if that is not later.
     pub fn advance_to(&self, at: DateTime<Utc>) {
-        let passed = (at - self.now()).to_std().unwrap_or_default();
+        let passed = (at - self.steady()).to_std().unwrap_or_default();
         self.set(|(wall, monotonic)| (wall + TimeDelta::from_std(passed).unwrap_or_default(), monotonic + passed));
     }
 
     /// Lets so much time pass.
     pub fn advance(&self, by: TimeDelta) {
-        self.advance_to(self.now() + by);
+        self.advance_to(self.steady() + by);
     }
 
     /// Sets the wall clock, forward or back, without time passing.
@@ -109,11 +114,15 @@ impl Clock for Manual {
         self.state().1
     }
 
+    fn steady(&self) -> DateTime<Utc> {
+        self.origin + TimeDelta::from_std(self.state().1).unwrap_or_default()
+    }
+
     fn sleep_until(&self, at: DateTime<Utc>) -> Sleep {
         let clock = self.clone();
         Box::pin(async move {
             let mut moved = clock.moved.subscribe();
-            while clock.now() < at {
+            while clock.steady() < at {
                 if moved.changed().await.is_err() {
                     return;
                 }
@@ -149,5 +158,6 @@ mod tests {
         clock.jump(TimeDelta::hours(-1));
         assert_eq!(clock.monotonic(), Duration::from_secs(5));
         assert_eq!(clock.now(), DateTime::UNIX_EPOCH + TimeDelta::seconds(5 - 3600));
+        assert_eq!(clock.steady(), DateTime::UNIX_EPOCH + TimeDelta::seconds(5));
     }
 }

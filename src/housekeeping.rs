@@ -16,7 +16,7 @@ pub(crate) async fn run(store: Store, retention: TimeDelta, mut stop: watch::Rec
         }
         let clock = store.clock();
         tokio::select! {
-            () = clock.sleep_until(clock.now() + EVERY) => {}
+            () = clock.sleep_until(clock.steady() + EVERY) => {}
             changed = stop.changed() => if changed.is_err() { return },
         }
     }

@@ -3,6 +3,9 @@
 use crate::support::{READER, TestServer};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use std::sync::Mutex;
+use voice_campaigns::domain::campaign::Request;
+use voice_campaigns::domain::outcome::Outcome;
 
 /// The customer's example of a new campaign.
 pub(crate) fn example() -> Value {
@@ -69,4 +72,401 @@ fn the_published_example_makes_a_campaign_with_every_field_in_the_documented_ord
 
     let answer = server.get("/api/voice-campaigns/1").send();
     assert_eq!((answer.status, answer.body), (200, SHOWN.replace('\n', "")));
+}
+
+#[test]
+fn the_list_is_a_plain_array_of_whole_campaigns_newest_first() {
+    let server = TestServer::start();
+    assert_eq!(server.get("/api/voice-campaigns").send().expect(200), json!([]));
+    server.campaign(json!({"name": "first"}));
+    server.campaign(json!({"name": "second"}));
+    server.clock.advance(TimeDelta::seconds(1));
+    server.campaign(json!({"name": "third"}));
+    let answer = server.get("/api/voice-campaigns").send();
+    let list = answer.expect(200);
+    assert_eq!(names(&list), ["third", "second", "first"]);
+    assert_eq!(list[2], shown_with(json!({"name": "first"})));
+    assert_eq!((answer.header("Link"), answer.header("X-Total-Count")), (None, None));
+    assert_eq!(server.get("/api/voice-campaigns/").send().body, answer.body);
+}
+
+#[test]
+fn every_field_that_can_be_set_comes_back_as_it_was_set() {
+    let server = TestServer::start();
+    let set = json!({
+        "description": "d", "priority": "low", "campaign_type": "inbound", "calls_per_day": 1_000_000,
+        "calling_hours_start": "22:00:00", "calling_hours_end": "06:30:00", "time_zone": "Europe/Berlin",
+        "working_days": ["Sunday"], "ai_voice_id": "voice-123", "ai_voice_language": "de-DE",
+        "ai_voice_gender": "female", "fallback_script": "Bye", "max_attempts_per_lead": 20,
+        "retry_delay_minutes": 43_200, "call_duration_limit": 10, "success_criteria": "sale_made",
+        "cost_per_call": 0.5, "budget": 1000, "budget_alert_threshold": 1, "max_concurrent_calls": 1_000,
+        "ring_timeout_seconds": 120, "caller_id": "+12025550123", "lead_time_zone_policy": "lead",
+    });
+    let more = json!({
+        "start_date": "2026-03-01T08:00:00Z", "end_date": "2026-04-01T00:00:00Z",
+        "recurrence_rule": "FREQ=WEEKLY;BYDAY=MO", "expected_completion_date": "2026-03-31", "owner_id": 7,
+        "team_members": [1, 2], "company_id": 3, "tags": ["a", "b"], "notes": "n",
+        "webhooks": [{"url": "https://example.com/hook", "events": ["call.completed"], "description": "mine"}],
+    });
+    let mut body = example_with(set);
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let created = server.post("/api/voice-campaigns", &body).send().expect(201);
+    let shown = server.get("/api/voice-campaigns/1").send().expect(200);
+    for (field, value) in body.as_object().unwrap() {
+        assert_eq!(&shown[field], value, "{field}");
+    }
+    assert!(created["webhooks"][0]["secret"].as_str().unwrap().starts_with("whsec_"));
+}
+
+#[test]
+fn times_and_amounts_come_out_in_one_form_whatever_form_they_came_in() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({
+        "name": "  trimmed ", "calling_hours_start": "09:00", "calling_hours_end": "17:00", "time_zone": "America/New_York",
+        "working_days": ["friday", "MONDAY"], "start_date": "2026-03-01 09:00:00", "cost_per_call": "0.5000",
+        "budget": 1e3, "expected_completion_date": null
+    }));
+    let shown = server.get(&format!("/api/voice-campaigns/{id}")).send().expect(200);
+    assert_eq!(shown["name"], "trimmed");
+    assert_eq!(
+        (&shown["calling_hours_start"], &shown["calling_hours_end"]),
+        (&json!("09:00:00"), &json!("17:00:00"))
+    );
+    assert_eq!(shown["working_days"], json!(["Monday", "Friday"]));
+    assert_eq!(shown["start_date"], "2026-03-01T14:00:00Z");
+    assert_eq!((&shown["cost_per_call"], &shown["budget"]), (&json!(0.5), &json!(1000)));
+}
+
+#[test]
+fn a_change_touches_only_the_fields_that_were_sent() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    server.clock.advance(TimeDelta::seconds(90));
+    let answer =
+        server.put("/api/voice-campaigns/1", &json!({"calls_per_day": 60, "description": null})).send();
+    let expected =
+        shown_with(json!({"calls_per_day": 60, "description": null, "updated_at": "2026-03-04T10:01:30Z"}));
+    assert_eq!(answer.expect(200), expected);
+    assert_eq!(answer.header("ETag"), Some("\"2-0\""));
+    assert_eq!(server.get("/api/voice-campaigns/1").send().expect(200), expected);
+}
+
+#[test]
+fn a_campaign_that_is_fetched_and_sent_back_whole_does_not_change() {
+    let server = TestServer::start();
+    server.campaign(json!({"budget": 0.3, "webhooks": [{"url": "https://example.com/hook"}]}));
+    let before = server.get("/api/voice-campaigns/1").send();
+    server.clock.advance(TimeDelta::hours(1));
+    let after = server.put("/api/voice-campaigns/1", &before.json()).send();
+    assert_eq!((after.status, &after.body), (200, &before.body));
+    assert_eq!(after.header("ETag"), before.header("ETag"));
+}
+
+#[test]
+fn a_webhook_secret_is_shown_once_and_kept() {
+    let server = TestServer::start();
+    let hook = |url: &str| json!({"url": url});
+    let mine = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
+    let secrets = |body: Value| -> Vec<bool> {
+        body["webhooks"].as_array().unwrap().iter().map(|hook| hook.get("secret").is_some()).collect()
+    };
+    let own = json!({"url": "https://example.com/b", "secret": mine});
+    let body = example_with_webhooks(json!([hook("https://example.com/a"), own]));
+    assert_eq!(secrets(server.post("/api/voice-campaigns", &body).send().expect(201)), [true, false]);
+    assert_eq!(secrets(server.get("/api/voice-campaigns/1").send().expect(200)), [false, false]);
+    assert!(!server.get("/api/voice-campaigns").send().body.contains("whsec_"));
+
+    let kept = server.write(|tx| Ok(tx.campaign(1)?.unwrap().settings.webhooks));
+    assert_eq!(kept[1].secret.as_deref(), Some(mine));
+    let change = json!({"webhooks": [hook("https://example.com/a"), hook("https://example.com/c")]});
+    assert_eq!(secrets(server.put("/api/voice-campaigns/1", &change).send().expect(200)), [false, true]);
+    let after = server.write(|tx| Ok(tx.campaign(1)?.unwrap().settings.webhooks));
+    assert_eq!(after[0].secret, kept[0].secret);
+}
+
+fn example_with_webhooks(webhooks: Value) -> Value {
+    example_with(json!({"webhooks": webhooks}))
+}
+
+#[test]
+fn a_reader_is_not_sent_what_it_has_and_an_editor_cannot_overwrite_what_it_did_not_see() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    let path = "/api/voice-campaigns/1";
+    let unchanged = server.get(path).header("If-None-Match", "\"1-0\"").send();
+    assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""));
+    assert_eq!(unchanged.header("ETag"), Some("\"1-0\""));
+    assert_eq!(unchanged.header("X-RateLimit-Limit"), Some("100000"));
+    assert_eq!(server.get(path).header("If-None-Match", "\"9-0\"").send().status, 200);
+
+    let change = json!({"calls_per_day": 60});
+    let edit = |tag: &str| server.put(path, &change).header("If-Match", tag).send();
+    assert_eq!(edit("\"1-0\"").status, 200);
+    let stale = edit("\"1-0\"");
+    assert_eq!(stale.error(412), "The campaign has changed since; fetch it again and repeat the change");
+    assert_eq!(edit("W/\"1-0\", \"2-77\"").status, 200);
+    assert_eq!(edit("*").status, 200);
+    let status = json!({"status": "active"});
+    assert_eq!(
+        server.patch(&format!("{path}/status"), &status).header("If-Match", "\"1-0\"").send().status,
+        412
+    );
+    assert_eq!(server.delete(path).header("If-Match", "\"1-0\"").send().status, 412);
+    assert_eq!(server.delete(path).header("If-Match", "\"2-0\"").send().status, 204);
+}
+
+#[test]
+fn of_many_editors_who_saw_the_same_campaign_one_wins_and_the_others_are_told() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    let statuses = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for editor in 1..=32 {
+            let (server, statuses) = (&server, &statuses);
+            scope.spawn(move || {
+                let change = json!({"calls_per_day": 100 + editor});
+                let answer =
+                    server.put("/api/voice-campaigns/1", &change).header("If-Match", "\"1-0\"").send();
+                statuses.lock().unwrap().push(answer.status);
+            });
+        }
+    });
+    let mut statuses = statuses.into_inner().unwrap();
+    statuses.sort_unstable();
+    assert_eq!((statuses[0], &statuses[1..]), (200, &[412; 31][..]));
+}
+
+#[test]
+fn a_call_changes_what_a_reader_sees_but_does_not_hold_back_an_editor() {
+    let server = TestServer::start();
+    server.campaign(json!({"status": "active"}));
+    let lead = server.lead(1, "+12025550101");
+    let before = server.get("/api/voice-campaigns/1").send();
+    let tag = before.header("ETag").unwrap();
+    server.end_call(server.place_call(lead), Outcome::Success, Some(5));
+    let after = server.get("/api/voice-campaigns/1").header("If-None-Match", tag).send();
+    assert_eq!(after.expect(200)["completed_calls"], 1);
+    let change = json!({"calls_per_day": 60});
+    assert_eq!(server.put("/api/voice-campaigns/1", &change).header("If-Match", tag).send().status, 412);
+    let change = json!({"calls_per_day": 70});
+    let tag = after.header("ETag").unwrap();
+    assert_eq!(server.put("/api/voice-campaigns/1", &change).header("If-Match", tag).send().status, 200);
+}
+
+#[test]
+fn a_deleted_campaign_is_gone_for_everybody() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    let lead = server.lead(1, "+12025550101");
+    let answer = server.delete("/api/voice-campaigns/1").send();
+    assert_eq!((answer.status, answer.body.as_str(), answer.header("Content-Length")), (204, "", None));
+    for path in ["", "/stats", "/leads", "/calls"] {
+        let answer = server.get(&format!("/api/voice-campaigns/1{path}")).send();
+        assert_eq!(answer.error(404), "Voice campaign not found");
+    }
+    assert_eq!(server.delete("/api/voice-campaigns/1").send().error(404), "Voice campaign not found");
+    assert_eq!(server.put("/api/voice-campaigns/1", &json!({})).send().status, 404);
+    assert_eq!(
+        server.patch("/api/voice-campaigns/1/status", &json!({"status": "active"})).send().status,
+        404
+    );
+    assert_eq!(
+        server.post("/api/voice-campaigns/1/leads", &json!({"phone": "+12025550102"})).send().status,
+        404
+    );
+    assert_eq!(server.get(&format!("/api/leads/{lead}")).send().error(404), "Lead not found");
+    assert_eq!(server.get("/api/voice-campaigns").send().expect(200), json!([]));
+    server.campaign(json!({}));
+    assert_eq!(server.get("/api/voice-campaigns/2").send().status, 200, "ids are not used again");
+}
+
+#[test]
+fn the_status_follows_its_rules_in_every_call_that_can_change_it() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    let patch =
+        |status: &str| server.patch("/api/voice-campaigns/1/status", &json!({"status": status})).send();
+    assert_eq!(
+        patch("paused").error(409),
+        "A campaign that is `draft` cannot become `paused`; it can become `active` or `completed`"
+    );
+    server.clock.advance(TimeDelta::seconds(1));
+    let active = patch("active");
+    assert_eq!(
+        active.expect(200),
+        shown_with(json!({"status": "active", "updated_at": "2026-03-04T10:00:01Z"}))
+    );
+    assert!(active.header("ETag").unwrap().starts_with("\"2-"));
+    server.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(patch("active").body, active.body, "to the present status nothing changes");
+    assert_eq!(patch("draft").status, 409);
+    for status in ["paused", "active", "completed", "active"] {
+        assert_eq!(patch(status).expect(200)["status"], status);
+    }
+    let put =
+        |status: &str| server.put("/api/voice-campaigns/1", &json!({"status": status, "notes": "x"})).send();
+    assert_eq!(put("draft").status, 409);
+    assert_eq!(server.get("/api/voice-campaigns/1").send().json()["notes"], Value::Null);
+    assert_eq!(put("paused").expect(200)["status"], "paused");
+    for status in ["draft", "active", "paused", "completed"] {
+        let body = example_with(json!({"status": status}));
+        assert_eq!(server.post("/api/voice-campaigns", &body).send().expect(201)["status"], status);
+    }
+}
+
+#[test]
+fn a_status_request_says_exactly_one_status() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    for (body, message) in [
+        (json!({}), "status: is required"),
+        (json!({"status": null}), "status: is required and must not be null"),
+        (
+            json!({"status": "running"}),
+            "status: must be one of `draft`, `active`, `paused`, `completed`; it is `running`",
+        ),
+        (json!({"status": "active", "name": "x"}), "name: unknown field"),
+        (json!(["active"]), "body: must be a JSON object, not an array"),
+    ] {
+        assert_eq!(server.patch("/api/voice-campaigns/1/status", &body).send().error(400), message);
+    }
+}
+
+#[test]
+fn the_statistics_are_the_published_ones_and_then_our_own() {
+    let server = TestServer::start();
+    server.campaign(json!({"status": "active", "cost_per_call": 0.5, "budget": 1000}));
+    let expected = r#"{"total_leads":0,"completed_calls":0,"successful_calls":0,"failed_calls":0,
+"cost_per_call":0.5,"budget":1000,"success_rate":"0.00","total_cost":0,"remaining_budget":1000,"attempts":0,
+"unanswered_calls":0,"error_calls":0,"calls_today":0,"in_progress_calls":0,"average_duration_seconds":0,
+"leads":{"pending":0,"in_progress":0,"scheduled":0,"completed":0,"failed":0,"canceled":0,"do_not_call":0},
+"outcomes":{"success":0,"declined":0,"callback":0,"opted_out":0,"voicemail":0,"message_left":0,"hung_up":0,
+"no_input":0,"transferred":0,"no_answer":0,"busy":0,"rejected":0,"invalid_number":0,"carrier_error":0,
+"interrupted":0,"canceled":0},"dialing":{"state":"waiting","reason":"no_leads","until":null}}"#;
+    assert_eq!(server.get("/api/voice-campaigns/1/stats").send().body, expected.replace('\n', ""));
+
+    let leads: Vec<i64> = (101..=105).map(|n| server.lead(1, &format!("+12025550{n}"))).collect();
+    server.end_call(server.place_call(leads[0]), Outcome::Success, Some(10));
+    server.end_call(server.place_call(leads[1]), Outcome::Success, Some(20));
+    server.end_call(server.place_call(leads[2]), Outcome::HungUp, Some(3));
+    server.end_call(server.place_call(leads[3]), Outcome::NoAnswer, None);
+    server.place_call(leads[4]);
+    let stats = server.get("/api/voice-campaigns/1/stats").send().expect(200);
+    let nine = json!({"total_leads": 5, "completed_calls": 3, "successful_calls": 2, "failed_calls": 1,
+        "cost_per_call": 0.5, "budget": 1000, "success_rate": "66.67", "total_cost": 1.5,
+        "remaining_budget": 998.5});
+    for (field, value) in nine.as_object().unwrap() {
+        assert_eq!(&stats[field], value, "{field}");
+    }
+    assert_eq!((&stats["attempts"], &stats["calls_today"]), (&json!(5), &json!(5)));
+    assert_eq!((&stats["unanswered_calls"], &stats["in_progress_calls"]), (&json!(1), &json!(1)));
+    assert_eq!(stats["average_duration_seconds"], 11);
+    assert_eq!(stats["outcomes"]["success"], 2);
+    assert_eq!(stats["leads"]["in_progress"], 1);
+    assert_eq!(stats["dialing"], json!({"state": "calling", "reason": null, "until": null}));
+}
+
+#[test]
+fn without_a_budget_nothing_remains_of_it_and_a_lowered_one_is_never_below_zero() {
+    let server = TestServer::start();
+    server.campaign(json!({"status": "active", "cost_per_call": 5}));
+    let stats = || server.get("/api/voice-campaigns/1/stats").send().expect(200);
+    assert_eq!((&stats()["budget"], &stats()["remaining_budget"]), (&Value::Null, &Value::Null));
+    let lead = server.lead(1, "+12025550101");
+    server.end_call(server.place_call(lead), Outcome::Success, Some(10));
+    server.put("/api/voice-campaigns/1", &json!({"budget": 1})).send().expect(200);
+    assert_eq!((&stats()["total_cost"], &stats()["remaining_budget"]), (&json!(5), &json!(0)));
+}
+
+#[test]
+fn a_list_can_be_filtered_sorted_and_paged() {
+    let server = TestServer::start();
+    for (name, status, priority, tag) in [
+        ("Autumn sale", "active", "low", "shop"),
+        ("Bike survey", "draft", "high", "survey"),
+        ("Car survey", "active", "medium", "survey"),
+        ("Dog survey", "completed", "high", "survey"),
+    ] {
+        server.campaign(json!({"name": name, "status": status, "priority": priority, "tags": [tag]}));
+        server.clock.advance(TimeDelta::seconds(1));
+    }
+    let list = |query: &str| server.get(&format!("/api/voice-campaigns?{query}")).send();
+    for (query, expected) in [
+        ("status=active", &["Car survey", "Autumn sale"][..]),
+        ("priority=high", &["Dog survey", "Bike survey"]),
+        ("campaign_type=inbound", &[]),
+        ("tag=survey&status=draft", &["Bike survey"]),
+        ("search=BIKE", &["Bike survey"]),
+        ("search=100%25", &[]),
+        ("sort=name&order=asc", &["Autumn sale", "Bike survey", "Car survey", "Dog survey"]),
+        ("sort=priority&status=", &["Dog survey", "Bike survey", "Car survey", "Autumn sale"]),
+    ] {
+        assert_eq!(names(&list(query).expect(200)), expected, "{query}");
+    }
+
+    for sort in ["created_at", "updated_at", "name", "priority"] {
+        for order in ["asc", "desc"] {
+            let all = list(&format!("sort={sort}&order={order}")).expect(200);
+            let mut seen = Vec::new();
+            let mut next = Some(format!("/api/voice-campaigns?sort={sort}&order={order}&limit=1"));
+            while let Some(path) = next {
+                let page = server.get(&path).send();
+                assert_eq!(page.header("X-Total-Count"), Some("4"));
+                seen.extend(page.expect(200).as_array().unwrap().clone());
+                let link = page.header("Link").map(str::to_owned);
+                next = link.map(|link| {
+                    link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned()
+                });
+            }
+            assert_eq!(Value::Array(seen), all, "{sort} {order}");
+        }
+    }
+}
+
+#[test]
+fn a_parameter_nobody_knows_is_refused_with_the_nearest_known_one() {
+    let server = TestServer::start();
+    let answer = server.get("/api/voice-campaigns?stauts=active&limit=0&cursor=x").send();
+    assert_eq!(
+        answer.expect(400),
+        json!({
+            "error": "limit: must be an integer between 1 and 1000; it is `0`; \
+                      cursor: must be one of the `Link` header, used with the same `sort` and `order`; \
+                      stauts: unknown parameter; did you mean `status`?",
+            "code": "invalid",
+            "details": [
+                {"field": "limit", "message": "must be an integer between 1 and 1000; it is `0`"},
+                {"field": "cursor",
+                 "message": "must be one of the `Link` header, used with the same `sort` and `order`"},
+                {"field": "stauts", "message": "unknown parameter; did you mean `status`?"}
+            ]
+        })
+    );
+}
+
+#[test]
+fn ten_thousand_campaigns_come_in_one_list() {
+    let server = TestServer::start();
+    server.write(|tx| {
+        let request = Request::read(example(), None).unwrap();
+        for _ in 0..10_000 {
+            tx.insert_campaign(&request, "test")?;
+        }
+        Ok(())
+    });
+    let list = server.get("/api/voice-campaigns").send().expect(200);
+    let ids: Vec<i64> = list.as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap()).collect();
+    assert_eq!(ids, (1..=10_000).rev().collect::<Vec<i64>>());
+}
+
+#[test]
+fn a_head_request_answers_like_a_get_without_the_body() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    for path in ["/api/voice-campaigns", "/api/voice-campaigns/1", "/api/voice-campaigns/7", "/health"] {
+        let (get, head) = (server.get(path).send(), server.request("HEAD", path).token(READER).send());
+        assert_eq!((head.status, head.body.as_str()), (get.status, ""), "{path}");
+        assert_eq!(head.header("Content-Length"), get.header("Content-Length"), "{path}");
+        assert_eq!(head.header("ETag"), get.header("ETag"), "{path}");
+    }
 }

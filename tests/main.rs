@@ -1,8 +1,15 @@
 //! The tests, one binary.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod api_calls;
 mod api_campaigns;
+mod api_errors;
+mod api_idempotency;
+mod api_leads;
+mod api_limits;
+mod api_page;
 mod carrier;
+mod dialer;
 mod e2e_cli;
 mod simulator;
 mod support;

@@ -645,7 +645,7 @@ fn the_muddled_story_is_understood() {
             }
         }
         let outcomes: Vec<Outcome> = endings.iter().map(|ending| ending.outcome).collect();
-        assert_eq!(outcomes, [expected], "{:?}", live.timeline());
+        assert_eq!(outcomes, [expected], "{:?}", live.timeline(TimeDelta::zero()));
     }
 }
 

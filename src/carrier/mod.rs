@@ -47,7 +47,7 @@ pub trait Carrier: Send + Sync + 'static {
     fn dial(&self, request: DialRequest, events: LegEvents) -> Leg;
 }
 
-/// The live thing that a carrier gives us.
+/// The live thing that a carrier gives us. Dropping it hangs up.
 pub struct Leg {
     command: Box<dyn FnMut(LegCommand) + Send>,
 }
@@ -69,7 +69,7 @@ impl Leg {
 pub struct Report {
     /// The call it belongs to.
     pub call_id: i64,
-    /// When it happened.
+    /// When it happened, in steady time.
     pub at: Instant,
     /// What happened.
     pub event: LegEvent,
@@ -93,7 +93,7 @@ impl LegEvents {
         LegEvents { call_id, inbox, sent: Arc::default() }
     }
 
-    /// Reports what happened. Nobody listening any more is no error.
+    /// Reports what happened at this steady time. Nobody listening any more is no error.
     pub fn report(&self, at: Instant, event: LegEvent) {
         let sent = self.sent.fetch_add(1, Ordering::Relaxed);
         if sent < REPORTS_MAX || matches!(event, LegEvent::Ended(..)) {

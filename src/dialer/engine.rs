@@ -44,7 +44,7 @@ enum Fact {
 pub struct Turn {
     /// Reports taken in plus calls placed.
     pub did: usize,
-    /// When time alone will make something due; none when only a report or a change will.
+    /// The steady time at which something will be due by itself; none when only a report or a change brings it.
     pub next_due: Option<Instant>,
 }
 
@@ -57,13 +57,14 @@ pub struct Dialer {
     report_to: mpsc::UnboundedSender<Report>,
     changes: watch::Receiver<u64>,
     live: HashMap<i64, Live>,
+    /// Steady time.
     deadlines: BTreeSet<(Instant, i64)>,
     facts: Vec<Fact>,
     breakers: HashMap<i64, Breaker>,
     shares: Shares,
     spacing: Spacing,
     guard: ClockGuard,
-    /// When the campaigns must be looked at again; none when nothing is due by time alone.
+    /// The wall time at which the campaigns must be looked at again; none when nothing is due by time alone.
     plan_at: Option<Instant>,
     is_stopping: bool,
     /// A write failed, so it is not known whether its claims were kept.
@@ -122,12 +123,12 @@ impl Dialer {
     }
 
     async fn turn_or_retry(&mut self) -> Instant {
-        let latest = self.clock.now() + LOOK_EVERY;
+        let latest = self.clock.steady() + LOOK_EVERY;
         match self.turn().await {
             Ok(turn) => turn.next_due.map_or(latest, |due| due.min(latest)),
             Err(error) => {
                 tracing::error!(%error, "nothing is dialed while the database does not take facts");
-                self.clock.now() + RETRY_AFTER
+                self.clock.steady() + RETRY_AFTER
             }
         }
     }
@@ -149,22 +150,23 @@ impl Dialer {
     /// No new dials; live calls get `grace` to end, then are hung up.
     async fn drain(&mut self, grace: TimeDelta) {
         self.is_stopping = true;
-        let end = self.clock.now() + grace;
+        let end = self.clock.steady() + grace;
         self.drain_until(end).await;
         for call_id in self.live.keys().copied().collect::<Vec<_>>() {
             self.apply(call_id, |call, now| call.cancel(now));
         }
-        self.drain_until(self.clock.now() + LAST_WAIT).await;
+        self.drain_until(self.clock.steady() + LAST_WAIT).await;
+        let (steady, shift) = (self.clock.steady(), self.shift());
         for (call_id, live) in std::mem::take(&mut self.live) {
-            let ending = live.call.interrupted(self.clock.now());
-            self.facts.push(Fact::Ended { call_id, ending, timeline: live.call.timeline() });
+            let ending = live.call.interrupted(steady).shifted(shift);
+            self.facts.push(Fact::Ended { call_id, ending, timeline: live.call.timeline(shift) });
         }
         self.deadlines.clear();
         self.turn_or_retry().await;
     }
 
     async fn drain_until(&mut self, end: Instant) {
-        while !self.live.is_empty() && self.clock.now() < end {
+        while !self.live.is_empty() && self.clock.steady() < end {
             let next_due = self.turn_or_retry().await.min(end);
             tokio::select! {
                 () = self.clock.sleep_until(next_due) => {}
@@ -181,8 +183,8 @@ impl Dialer {
             self.take_in(report);
             did += 1;
         }
+        did += self.let_time_pass();
         let now = self.clock.now();
-        did += self.let_time_pass(now);
         if self.changes.has_changed().unwrap_or(false) {
             self.changes.mark_unchanged();
             self.plan_at = Some(now);
@@ -196,7 +198,8 @@ impl Dialer {
             did += self.write_and_dial(now, may_dial).await?;
         }
         let deadline = self.deadlines.first().map(|(at, _)| *at);
-        Ok(Turn { did, next_due: [deadline, self.plan_at, distrust].into_iter().flatten().min() })
+        let steady = |at: Option<Instant>| at.map(|at| at - self.shift());
+        Ok(Turn { did, next_due: [deadline, steady(self.plan_at), steady(distrust)].into_iter().flatten().min() })
     }
 
     /// How many calls are alive.
@@ -214,7 +217,13 @@ impl Dialer {
         }
     }
 
-    fn let_time_pass(&mut self, now: Instant) -> usize {
+    /// What leads from steady to wall time at this moment.
+    fn shift(&self) -> TimeDelta {
+        self.clock.now() - self.clock.steady()
+    }
+
+    fn let_time_pass(&mut self) -> usize {
+        let now = self.clock.steady();
         let mut count = 0;
         while let Some((at, call_id)) = self.deadlines.first().copied()
             && at <= now
@@ -227,7 +236,7 @@ impl Dialer {
 
     /// Lets a live call decide, and does what it says.
     fn apply(&mut self, call_id: i64, decide: impl FnOnce(&mut LiveCall, Instant) -> Vec<Effect>) {
-        let now = self.clock.now();
+        let (now, shift) = (self.clock.steady(), self.shift());
         let Some(live) = self.live.get_mut(&call_id) else { return };
         let effects = decide(&mut live.call, now);
         self.deadlines.remove(&(live.deadline, call_id));
@@ -240,8 +249,8 @@ impl Dialer {
                 Effect::Progress(state) => self.facts.push(Fact::Progress {
                     call_id,
                     state,
-                    at: live.call.answered_at().unwrap_or(now),
-                    timeline: live.call.timeline(),
+                    at: live.call.answered_at().unwrap_or(now) + shift,
+                    timeline: live.call.timeline(shift),
                 }),
                 Effect::Ended(ending) => ended = Some(ending),
             }
@@ -252,7 +261,8 @@ impl Dialer {
             self.deadlines.remove(&(live.deadline, call_id));
             let breaker = self.breakers.entry(live.campaign_id).or_default();
             let is_down = breaker.trips(ending.outcome, ending.ended_at);
-            self.facts.push(Fact::Ended { call_id, ending, timeline: live.call.timeline() });
+            let (ending, timeline) = (ending.shifted(shift), live.call.timeline(shift));
+            self.facts.push(Fact::Ended { call_id, ending, timeline });
             if is_down {
                 self.facts.push(Fact::CarrierDown { campaign_id: live.campaign_id });
             }
@@ -344,7 +354,7 @@ impl Dialer {
             caller_id,
             ring_timeout: plan.ring_timeout,
         };
-        let call = LiveCall::new(plan, claim.placed_at);
+        let call = LiveCall::new(plan, self.clock.steady());
         let deadline = call.deadline();
         let leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
         self.live.insert(claim.call_id, Live { campaign_id, call, leg, deadline });

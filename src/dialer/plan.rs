@@ -33,8 +33,8 @@ pub(super) struct Planned {
 
 /// Leads looked at in one transaction, so that nobody else waits long for the database.
 const LOOKS_MAX: usize = 1_000;
-/// Leads fetched at a time per campaign and zone.
-const FETCH: usize = 32;
+/// Leads fetched at a time per campaign and zone, at most.
+const FETCH_MAX: usize = 32;
 
 /// One campaign that may dial now, with the next leads of its queue.
 struct Candidate {
@@ -48,6 +48,8 @@ struct Planner<'t, 'c> {
     tx: &'t Tx<'c>,
     carrier: &'static str,
     looks: usize,
+    /// Calls that may still be claimed.
+    left: usize,
     next_due: Option<Instant>,
 }
 
@@ -58,22 +60,23 @@ pub(super) fn plan(
     capacity: usize,
     carrier: &'static str,
 ) -> Result<Planned, StoreError> {
-    let mut planner = Planner { tx, carrier, looks: 0, next_due: None };
+    let mut planner = Planner { tx, carrier, looks: 0, left: capacity, next_due: None };
     let mut candidates = Vec::new();
     for campaign in tx.active_campaigns()? {
         candidates.extend(planner.candidate(campaign)?);
     }
     shares.keep(|id| candidates.iter().any(|candidate: &Candidate| candidate.campaign.id == id));
     let mut dials = Vec::new();
-    while dials.len() < capacity && planner.looks < LOOKS_MAX {
-        let wanting = candidates
-            .iter()
-            .filter(|candidate| !candidate.is_exhausted)
-            .map(|candidate| (candidate.campaign.id, candidate.campaign.settings.priority.weight()));
-        let Some(chosen) = shares.next(wanting) else { break };
+    while planner.left > 0 && planner.looks < LOOKS_MAX {
+        let wanting = candidates.iter().filter(|candidate| !candidate.is_exhausted);
+        let Some(chosen) = shares.next(wanting.map(|candidate| candidate.campaign.id)) else { break };
         let candidate = candidates.iter_mut().find(|candidate| candidate.campaign.id == chosen);
-        if let Some(candidate) = candidate {
-            dials.extend(planner.next_dial(candidate)?);
+        if let Some(candidate) = candidate
+            && let Some(dial) = planner.next_dial(candidate)?
+        {
+            shares.granted(chosen, candidate.campaign.settings.priority.weight());
+            planner.left -= 1;
+            dials.push(dial);
         }
     }
     let is_starved = candidates.iter().any(|candidate| !candidate.is_exhausted);
@@ -107,9 +110,7 @@ impl Planner<'_, '_> {
             self.wait(&hold);
             return Ok(None);
         }
-        let mut candidate = Candidate { campaign, dials_today, leads: VecDeque::new(), is_exhausted: false };
-        self.fetch(&mut candidate)?;
-        Ok(Some(candidate))
+        Ok(Some(Candidate { campaign, dials_today, leads: VecDeque::new(), is_exhausted: false }))
     }
 
     fn wait(&mut self, hold: &Hold) {
@@ -122,19 +123,17 @@ impl Planner<'_, '_> {
     fn fetch(&mut self, candidate: &mut Candidate) -> Result<(), StoreError> {
         let Candidate { campaign, dials_today, .. } = &*candidate;
         let gate = Gate::new(campaign, *dials_today, self.tx.now);
+        let wanted = self.left.clamp(1, FETCH_MAX);
         let mut due = Vec::new();
         for name in self.tx.zones_waiting(campaign.id)? {
             let hours = gate.zone_of(name.parse().ok()).and_then(|zone| gate.hours(zone));
             match hours {
                 // A lead of an unknown zone is fetched too, so that it is put aside with that reason.
-                Ok(()) => due.extend(self.tx.due_leads(campaign.id, &name, FETCH)?),
+                Ok(()) => due.extend(self.tx.due_leads(campaign.id, &name, wanted)?),
                 Err(hold) if hold.reason == HoldReason::TimeZoneUnknown => {
-                    due.extend(self.tx.due_leads(campaign.id, &name, FETCH)?);
+                    due.extend(self.tx.due_leads(campaign.id, &name, wanted)?);
                 }
                 Err(hold) => self.wait(&hold),
-            }
-            if campaign.settings.lead_time_zone_policy == LeadTimeZonePolicy::Campaign && due.len() >= FETCH * 8 {
-                break;
             }
         }
         if due.is_empty() {

@@ -171,9 +171,16 @@ impl Ending {
         let detail = Some("The server stopped during this call; nobody saw its end".to_owned());
         Ending { outcome: Outcome::Interrupted, answered_at, ended_at, detail }
     }
+
+    /// The same end with its instants moved, from steady to wall time.
+    pub fn shifted(self, shift: TimeDelta) -> Ending {
+        let answered_at = self.answered_at.map(|at| at + shift);
+        Ending { answered_at, ended_at: self.ended_at + shift, ..self }
+    }
 }
 
-/// A call while it is alive.
+/// A call while it is alive. All its instants are steady time, so that a wall clock that is set lengthens no
+/// call and shortens none.
 #[derive(Clone, Debug)]
 pub struct LiveCall {
     plan: Plan,
@@ -181,7 +188,6 @@ pub struct LiveCall {
     placed_at: Instant,
     answered_at: Option<Instant>,
     machine: bool,
-    script_heard: bool,
     /// What was seen, for the timeline.
     timeline: Vec<(Instant, String)>,
 }
@@ -204,7 +210,6 @@ impl LiveCall {
             placed_at,
             answered_at: None,
             machine: false,
-            script_heard: false,
             timeline: vec![(placed_at, "placed".into())],
         }
     }
@@ -230,9 +235,9 @@ impl LiveCall {
             LegEvent::Ringing => self.ringing(),
             LegEvent::Answered => self.answered(at),
             LegEvent::MachineDetected => self.machine_detected(at),
-            LegEvent::SpeechEnded => self.speech_ended(at),
-            LegEvent::Digit(digit) => self.digit(digit, at),
-            LegEvent::OptOutAsked => self.end(Outcome::OptedOut, at),
+            LegEvent::SpeechEnded => self.heard(at, |call| call.speech_ended(at)),
+            LegEvent::Digit(digit) => self.heard(at, |call| call.digit(digit, at)),
+            LegEvent::OptOutAsked => self.heard(at, |call| call.end(Outcome::OptedOut, at)),
             LegEvent::Ended(cause, detail) => self.ended(cause, detail, at),
         }
     }
@@ -275,10 +280,10 @@ impl LiveCall {
         Ending::interrupted(self.answered_at, now)
     }
 
-    /// What was seen so far, as stored in [`Call::timeline`].
-    pub fn timeline(&self) -> serde_json::Value {
+    /// What was seen so far, as stored in [`Call::timeline`]; `shift` leads from steady to wall time.
+    pub fn timeline(&self, shift: TimeDelta) -> serde_json::Value {
         let entry = |(at, event): &(Instant, String)| {
-            serde_json::json!({"at": super::schedule::format_instant(*at), "event": event})
+            serde_json::json!({"at": super::schedule::format_instant(*at + shift), "event": event})
         };
         self.timeline.iter().map(entry).collect()
     }
@@ -297,9 +302,20 @@ impl LiveCall {
             LegEvent::OptOutAsked => "asked not to be called again".to_owned(),
             LegEvent::Ended(cause, _) => format!("ended: {cause}"),
         };
-        if self.timeline.len() < TIMELINE_MAX {
+        if self.timeline.len() < TIMELINE_MAX || matches!(event, LegEvent::Ended(..)) {
             self.timeline.push((at, text));
         }
+    }
+
+    /// What can only come from an answered call tells of the answer, should its own report be late or lost.
+    fn heard(&mut self, at: Instant, then: impl FnOnce(&mut LiveCall) -> Vec<Effect>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.answered_at.is_none() {
+            self.answered_at = Some(at);
+            effects.push(Effect::Progress(CallState::Answered));
+        }
+        effects.extend(then(self));
+        effects
     }
 
     fn ringing(&mut self) -> Vec<Effect> {
@@ -328,12 +344,16 @@ impl LiveCall {
     }
 
     fn machine_detected(&mut self, at: Instant) -> Vec<Effect> {
-        let first = !std::mem::replace(&mut self.machine, true);
+        let is_new = !std::mem::replace(&mut self.machine, true);
         match self.phase {
-            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords if first => self.talk_to_machine(at),
-            Phase::Dialing
-            | Phase::Ringing
-            | Phase::Speaking
+            Phase::Dialing | Phase::Ringing => self.answered(at),
+            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords if is_new => self.talk_to_machine(at),
+            // The script was shorter than the detection: it was heard out, but by nobody.
+            Phase::Ending { outcome: Outcome::Success, until } => {
+                self.phase = Phase::Ending { outcome: Outcome::MessageLeft, until };
+                Vec::new()
+            }
+            Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
@@ -356,7 +376,6 @@ impl LiveCall {
     fn speech_ended(&mut self, at: Instant) -> Vec<Effect> {
         match self.phase {
             Phase::Speaking if self.plan.criteria == Criteria::Verdict => {
-                self.script_heard = true;
                 self.phase = Phase::Listening { until: at + KEY_WAIT };
                 Vec::new()
             }
@@ -421,6 +440,7 @@ impl LiveCall {
             _ if self.answered_at.is_some() => match cause {
                 Cause::CarrierError => Outcome::CarrierError,
                 _ if self.machine => Outcome::Voicemail,
+                _ if matches!(self.phase, Phase::Listening { .. } | Phase::LastWords) => Outcome::NoInput,
                 Cause::NoAnswer
                 | Cause::Busy
                 | Cause::Rejected
@@ -452,10 +472,15 @@ impl LiveCall {
 
     fn over(&mut self, outcome: Outcome, detail: Option<String>, at: Instant) -> Vec<Effect> {
         self.phase = Phase::Ended;
-        // A person or a machine is on the line in every outcome that counts as picked up.
-        let picked_up = outcome.category(false) == Category::Completed;
-        let answered_at = self.answered_at.or(picked_up.then_some(at));
-        vec![Effect::Ended(Ending { outcome, answered_at, ended_at: at, detail })]
+        let ended_at = at.max(self.answered_at.unwrap_or(self.placed_at));
+        let answered_at = match outcome.category(self.answered_at.is_some()) {
+            // Somebody or something is on the line in every outcome that counts as picked up.
+            Category::Completed => self.answered_at.or(Some(ended_at)),
+            // An answer that crossed our hang-up reached nobody.
+            Category::Unanswered => None,
+            Category::Error => self.answered_at,
+        };
+        vec![Effect::Ended(Ending { outcome, answered_at, ended_at, detail })]
     }
 }
 
@@ -490,7 +515,8 @@ pub fn settle(campaign: &Campaign, call: &Call, attempts: i64, ending: Ending) -
     let cost = if category == Category::Completed { call.price } else { Money::ZERO };
     let max_attempts = settings.max_attempts_per_lead;
     let delay = TimeDelta::minutes(settings.retry_delay_minutes).max(call.retry_delay);
-    let lead = retry::after(ending.outcome, attempts, max_attempts, ending.ended_at, delay);
+    let was_answered = ending.answered_at.is_some();
+    let lead = retry::after(ending.outcome, was_answered, attempts, max_attempts, ending.ended_at + delay);
 
     let mut totals = campaign.totals.clone();
     totals.in_progress_calls -= 1;

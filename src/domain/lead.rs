@@ -281,6 +281,16 @@ enum Column {
     Unnamed,
 }
 
+impl Column {
+    fn normal_name(&self) -> String {
+        match self {
+            Column::Known(position) => COLUMNS[*position].to_owned(),
+            Column::Variable(name) => script::normal_name(name),
+            Column::Unnamed => String::new(),
+        }
+    }
+}
+
 impl Columns {
     /// Reads a header row. Without a `phone` column there is nothing to import.
     pub fn of<'h>(header: impl Iterator<Item = &'h str>) -> Result<Columns, Invalid> {
@@ -294,10 +304,9 @@ impl Columns {
                 }
             })
             .collect();
-        let repeated = columns.iter().enumerate().find(|(at, column)| {
-            **column != Column::Unnamed && columns[..*at].contains(column)
-        });
-        if let Some((at, _)) = repeated {
+        let names: Vec<String> = columns.iter().map(Column::normal_name).collect();
+        let repeated = (0..names.len()).find(|at| !names[*at].is_empty() && names[..*at].contains(&names[*at]));
+        if let Some(at) = repeated {
             return Err(Invalid::one("header", format!("column {} has the same name as one before it", at + 1)));
         }
         if columns.len() > VARIABLES_MAX {

@@ -19,7 +19,7 @@ words! {
         MessageLeft = "message_left",
         /// The person hung up before the end.
         HungUp = "hung_up",
-        /// The person heard it out and neither spoke nor pressed a key.
+        /// A person answered and the call came to no conclusion: no key, no word, or the time was up.
         NoInput = "no_input",
         /// The person was put through to somebody.
         Transferred = "transferred",

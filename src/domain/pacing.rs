@@ -17,15 +17,20 @@ pub struct Shares {
 const STRIDE: u64 = 1 << 20;
 
 impl Shares {
-    /// Picks who of the campaigns that want a call now gets the next one.
-    pub fn next(&mut self, wanting: impl Iterator<Item = (i64, u64)>) -> Option<i64> {
-        // A campaign that did not want anything for a while starts level with the others, not ahead of them.
-        let floor = self.now;
-        let pass = |id: i64| self.passes.get(&id).copied().unwrap_or(floor).max(floor);
-        let (pass, id, weight) = wanting.map(|(id, weight)| (pass(id), id, weight)).min()?;
-        self.now = pass;
-        self.passes.insert(id, pass + STRIDE / weight.max(1));
-        Some(id)
+    /// Who of the campaigns that want a call now is next.
+    pub fn next(&self, wanting: impl Iterator<Item = i64>) -> Option<i64> {
+        wanting.map(|id| (self.pass(id), id)).min().map(|(_, id)| id)
+    }
+
+    /// Takes note that this campaign got a call.
+    pub fn granted(&mut self, id: i64, weight: u64) {
+        self.now = self.pass(id);
+        self.passes.insert(id, self.now + STRIDE / weight.max(1));
+    }
+
+    /// A campaign that did not want anything for a while starts level with the others, not ahead of them.
+    fn pass(&self, id: i64) -> u64 {
+        self.passes.get(&id).copied().unwrap_or(self.now).max(self.now)
     }
 
     /// Forgets campaigns that no longer dial.
@@ -77,7 +82,8 @@ mod tests {
         let mut shares = Shares::default();
         let mut counts = HashMap::new();
         for _ in 0..rounds {
-            let id = shares.next(campaigns.iter().copied()).unwrap();
+            let id = shares.next(campaigns.iter().map(|(id, _)| *id)).unwrap();
+            shares.granted(id, campaigns.iter().find(|(other, _)| *other == id).unwrap().1);
             *counts.entry(id).or_default() += 1;
         }
         counts
@@ -100,10 +106,15 @@ mod tests {
     fn a_campaign_that_waited_does_not_get_a_burst_when_it_returns() {
         let mut shares = Shares::default();
         for _ in 0..100 {
-            shares.next([(1, 1)].into_iter());
+            shares.granted(1, 1);
         }
-        let next: Vec<i64> = (0..6).filter_map(|_| shares.next([(1, 1), (2, 1)].into_iter())).collect();
-        assert_eq!(next.iter().filter(|id| **id == 2).count(), 3);
+        let mut grants = [0, 0];
+        for _ in 0..6 {
+            let id = shares.next([1, 2].into_iter()).unwrap();
+            shares.granted(id, 1);
+            grants[id as usize - 1] += 1;
+        }
+        assert_eq!(grants, [3, 3]);
     }
 
     #[test]

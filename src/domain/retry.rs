@@ -3,7 +3,6 @@
 use super::Instant;
 use super::lead::LeadStatus;
 use super::outcome::Outcome;
-use chrono::TimeDelta;
 
 /// What becomes of the lead after a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,16 +13,12 @@ pub struct After {
     pub next_call_at: Option<Instant>,
 }
 
-/// Whether a call that ended so reached nobody, so that another try makes sense.
-fn worth_another_try(outcome: Outcome) -> bool {
+/// Whether a call that ended so reached nobody, so that another try makes sense. Where an answered call broke
+/// off it is not known who was reached; when in doubt, nobody is called again.
+fn worth_another_try(outcome: Outcome, was_answered: bool) -> bool {
     match outcome {
-        Outcome::Voicemail
-        | Outcome::NoAnswer
-        | Outcome::Busy
-        | Outcome::Rejected
-        | Outcome::CarrierError
-        | Outcome::Interrupted
-        | Outcome::Canceled => true,
+        Outcome::Voicemail | Outcome::NoAnswer | Outcome::Busy | Outcome::Rejected => true,
+        Outcome::CarrierError | Outcome::Interrupted | Outcome::Canceled => !was_answered,
         Outcome::Success
         | Outcome::Declined
         | Outcome::Callback
@@ -37,9 +32,8 @@ fn worth_another_try(outcome: Outcome) -> bool {
 }
 
 /// Decides the lead's future: a person who was reached is not called again, a number that does not exist has
-/// failed, and one that nobody picked up is tried again until `attempts` reaches `attempts_max`. The delay
-/// counts from the end of the call.
-pub fn after(outcome: Outcome, attempts: i64, attempts_max: i64, ended_at: Instant, delay: TimeDelta) -> After {
+/// failed, and one that nobody picked up is tried again at `again_at`, until `attempts` reaches `attempts_max`.
+pub fn after(outcome: Outcome, was_answered: bool, attempts: i64, attempts_max: i64, again_at: Instant) -> After {
     let finished = |status| After { status, next_call_at: None };
     if outcome == Outcome::OptedOut {
         return finished(LeadStatus::DoNotCall);
@@ -47,9 +41,9 @@ pub fn after(outcome: Outcome, attempts: i64, attempts_max: i64, ended_at: Insta
     if outcome == Outcome::InvalidNumber {
         return finished(LeadStatus::Failed);
     }
-    match (worth_another_try(outcome), attempts < attempts_max) {
+    match (worth_another_try(outcome, was_answered), attempts < attempts_max) {
         (false, _) => finished(LeadStatus::Completed),
-        (true, true) => After { status: LeadStatus::Scheduled, next_call_at: Some(ended_at + delay) },
+        (true, true) => After { status: LeadStatus::Scheduled, next_call_at: Some(again_at) },
         (true, false) => finished(LeadStatus::Failed),
     }
 }
@@ -59,22 +53,31 @@ mod tests {
     use super::*;
     use crate::domain::fields::Words;
 
-    const ENDED_AT: Instant = Instant::UNIX_EPOCH;
+    const AGAIN_AT: Instant = Instant::UNIX_EPOCH;
 
     fn after_one_of(attempts_max: i64, outcome: Outcome) -> After {
-        after(outcome, 1, attempts_max, ENDED_AT, TimeDelta::minutes(60))
+        after(outcome, false, 1, attempts_max, AGAIN_AT)
     }
 
     #[test]
-    fn only_calls_that_reached_nobody_are_tried_again_and_only_after_the_delay() {
+    fn only_calls_that_reached_nobody_are_tried_again() {
         let again: Vec<&str> = Outcome::all()
             .iter()
-            .filter(|outcome| after_one_of(3, **outcome).next_call_at == Some(ENDED_AT + TimeDelta::hours(1)))
+            .filter(|outcome| after_one_of(3, **outcome).next_call_at == Some(AGAIN_AT))
             .map(|outcome| outcome.word())
             .collect();
         let expected =
             ["voicemail", "no_answer", "busy", "rejected", "carrier_error", "interrupted", "canceled"];
         assert_eq!(again, expected);
+    }
+
+    #[test]
+    fn a_call_that_broke_off_after_the_answer_is_not_repeated() {
+        for outcome in [Outcome::CarrierError, Outcome::Interrupted, Outcome::Canceled] {
+            let left = after(outcome, true, 1, 3, AGAIN_AT);
+            assert_eq!(left, After { status: LeadStatus::Completed, next_call_at: None }, "{outcome}");
+        }
+        assert_eq!(after(Outcome::Voicemail, true, 1, 3, AGAIN_AT).status, LeadStatus::Scheduled);
     }
 
     #[test]

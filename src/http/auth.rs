@@ -7,11 +7,11 @@ use super::{Settings, edge};
 use crate::clock::Clock;
 use crate::store::pool::Db;
 use crate::store::{Scope, Token};
+use crate::token;
 use rocket::Request;
 use rocket::http::{Method, Status};
 use rocket::request::{FromRequest, Outcome};
 use rocket_db_pools::Database;
-use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -90,8 +90,7 @@ impl Gatekeeper {
 fn known_token(request: &Request<'_>) -> Result<Option<Token>, String> {
     let Some(text) = bearer(request) else { return Ok(None) };
     let Some(db) = Db::fetch(request.rocket()) else { return Err("no database is attached".into()) };
-    let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-    let token = db.token_by_hash(&hash).map_err(|error| error.to_string())?;
+    let token = db.token_by_hash(&token::hash(text)).map_err(|error| error.to_string())?;
     if let Some(token) = &token {
         db.touch_token(token);
     }

@@ -25,7 +25,7 @@ pub(super) const LEADS_JSON_MAX: u64 = 16 << 20;
 
 /// Without a byte for so long, the client is gone.
 const STALL_MAX: Duration = Duration::from_secs(30);
-/// A client that writes before it reads would never see the refusal; so much of its body is thrown away first.
+/// So much of a body that nobody wants is read all the same.
 const DRAINED_MAX: u64 = 16 << 20;
 const CHUNK: usize = 64 << 10;
 
@@ -35,7 +35,6 @@ pub(super) struct BodyHead {
     content_type: Option<ContentType>,
     length: Option<u64>,
     is_encoded: bool,
-    waits_for_continue: bool,
 }
 
 #[rocket::async_trait]
@@ -49,7 +48,6 @@ impl<'r> FromRequest<'r> for BodyHead {
             length: header("Content-Length").and_then(|length| length.parse().ok()),
             is_encoded: header("Content-Encoding")
                 .is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")),
-            waits_for_continue: header("Expect").is_some(),
         })
     }
 }
@@ -61,6 +59,12 @@ pub(super) struct Json {
     pub(super) value: Value,
     /// SHA-256 of its bytes.
     pub(super) hash: [u8; 32],
+}
+
+impl Json {
+    fn read(bytes: &[u8]) -> Result<Json, ApiError> {
+        Ok(Json { value: parse(bytes)?, hash: Sha256::digest(bytes).into() })
+    }
 }
 
 /// A body on its way into the store, in a file that goes with this value.
@@ -84,9 +88,8 @@ impl BodyHead {
 
     /// Reads the body as JSON.
     pub(super) async fn json(&self, data: Data<'_>, bytes_max: u64) -> Result<Json, ApiError> {
-        self.expect("application/json", self.is_json())?;
+        let mut stream = self.open(data, bytes_max, "application/json", self.is_json()).await?;
         let mut bytes = Vec::new();
-        let mut stream = self.open(data, bytes_max).await?;
         let mut chunk = Vec::with_capacity(CHUNK);
         while next(&mut stream, &mut chunk).await? {
             bytes.extend_from_slice(&chunk);
@@ -94,7 +97,10 @@ impl BodyHead {
                 return Err(too_large(stream, bytes_max).await);
             }
         }
-        Ok(Json { value: parse(&bytes)?, hash: Sha256::digest(&bytes).into() })
+        match bytes.len() {
+            ..=CHUNK => Json::read(&bytes),
+            _ => aside(move || Json::read(&bytes)).await,
+        }
     }
 
     /// Puts the body into a temporary file of `folder`.
@@ -104,8 +110,7 @@ impl BodyHead {
         bytes_max: u64,
         folder: &Path,
     ) -> Result<Spool, ApiError> {
-        self.expect("text/csv", self.is_csv())?;
-        let mut stream = self.open(data, bytes_max).await?;
+        let mut stream = self.open(data, bytes_max, "text/csv", self.is_csv()).await?;
         let (file, path) = tempfile::Builder::new().prefix("import-").tempfile_in(folder)?.into_parts();
         let mut file = File::from_std(file);
         let mut hash = Sha256::new();
@@ -126,29 +131,44 @@ impl BodyHead {
         Ok(Spool { path, hash: hash.finalize().into() })
     }
 
-    fn expect(&self, expected: &str, is_it: bool) -> Result<(), ApiError> {
+    fn check_type(&self, expected: &str, is_expected: bool) -> Result<(), ApiError> {
         let charset = self.content_type.as_ref().and_then(|kind| kind.param("charset"));
         let is_utf8 = charset.is_none_or(|charset| {
             ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
         });
         match () {
-            () if !is_it => Err(unsupported(format!("Send the body with Content-Type: {expected}"))),
+            () if !is_expected => Err(unsupported(format!("Send the body with Content-Type: {expected}"))),
             () if !is_utf8 => Err(unsupported("Send the body in UTF-8".into())),
             () if self.is_encoded => Err(unsupported("Send the body without Content-Encoding".into())),
             () => Ok(()),
         }
     }
 
-    async fn open<'d>(&self, data: Data<'d>, bytes_max: u64) -> Result<DataStream<'d>, ApiError> {
+    async fn open<'d>(
+        &self,
+        data: Data<'d>,
+        bytes_max: u64,
+        expected: &str,
+        is_expected: bool,
+    ) -> Result<DataStream<'d>, ApiError> {
+        if let Err(error) = self.check_type(expected, is_expected) {
+            discard(data).await;
+            return Err(error);
+        }
         let stream = data.open(ByteUnit::Byte(bytes_max + DRAINED_MAX));
         match self.length {
-            Some(length) if length > bytes_max && self.waits_for_continue => {
-                Err(ApiError::TooLarge { bytes: bytes_max })
-            }
             Some(length) if length > bytes_max => Err(too_large(stream, bytes_max).await),
             _ => Ok(stream),
         }
     }
+}
+
+/// Does what takes milliseconds where no other request waits for it.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = rocket::tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|panic| Err(ApiError::Internal { cause: panic.to_string() }))
 }
 
 /// Reads on; false at the end.
@@ -161,11 +181,20 @@ async fn next(stream: &mut DataStream<'_>, chunk: &mut Vec<u8>) -> Result<bool, 
     }
 }
 
-async fn too_large(mut stream: DataStream<'_>, bytes_max: u64) -> ApiError {
-    let mut chunk = Vec::with_capacity(CHUNK);
-    let drain = async { while next(&mut stream, &mut chunk).await.is_ok_and(|goes_on| goes_on) {} };
-    let _ = timeout(STALL_MAX, drain).await;
+async fn too_large(stream: DataStream<'_>, bytes_max: u64) -> ApiError {
+    drain(stream).await;
     ApiError::TooLarge { bytes: bytes_max }
+}
+
+/// Throws a body away, because a client that writes before it reads would not see why it was refused.
+pub(super) async fn discard(data: Data<'_>) {
+    drain(data.open(ByteUnit::Byte(DRAINED_MAX))).await;
+}
+
+async fn drain(mut stream: DataStream<'_>) {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let read = async { while next(&mut stream, &mut chunk).await.is_ok_and(|goes_on| goes_on) {} };
+    let _ = timeout(STALL_MAX, read).await;
 }
 
 fn unsupported(message: String) -> ApiError {

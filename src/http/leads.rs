@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{BodyHead, Json, LEADS_JSON_MAX};
+use super::body::{self, BodyHead, LEADS_JSON_MAX};
 use super::error::ApiError;
 use super::idempotency::{Once, Repeatable};
 use super::query::{self, PAGE_SIZE, Query};
@@ -17,7 +17,7 @@ use crate::domain::phone::Country;
 use crate::domain::schedule::format_instant;
 use crate::store::import::{self, ImportOptions, ImportReport};
 use crate::store::pool::Db;
-use crate::store::{LeadDeletion, LeadFilter, Snapshot, Tx};
+use crate::store::{Inserted, LeadDeletion, LeadFilter, Snapshot, Tx};
 use rocket::http::Status;
 use rocket::{Data, Route, State, delete, get, post, routes};
 use serde::Serialize;
@@ -46,9 +46,13 @@ async fn add(
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let options = import_options(&mut query)?;
-    let id = id.to_owned();
-    let campaign = db.read(move |snapshot| campaigns::existing(snapshot, &id)).await?;
+    let (options, campaign) = match target(db, id.to_owned(), &mut query).await {
+        Ok(found) => found,
+        Err(error) => {
+            body::discard(data).await;
+            return Err(error);
+        }
+    };
     if head.is_csv() {
         let spool = head.spool(data, settings.csv_limit_bytes, &settings.spool_dir).await?;
         let once = repeatable.once(caller.0, spool.hash)?;
@@ -56,14 +60,27 @@ async fn add(
     }
     let body = head.json(data, LEADS_JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
-    let Json { value, .. } = body;
+    let batch = body::aside(move || Batch::read(body.value, options)).await?;
     db.write(move |tx| {
-        once.run(tx, |tx| match value {
-            Value::Array(items) => add_array(tx, campaign.id, items, &options),
-            one => add_one(tx, campaign.id, one, &options),
+        once.run(tx, |tx| {
+            let campaign = tx.campaign(campaign.id)?.ok_or(ApiError::NoSuchCampaign)?;
+            match batch {
+                Batch::One(lead) => add_one(tx, &campaign, &lead),
+                Batch::Many { leads, rejected_count, rejected } => {
+                    let Inserted { imported, duplicates, .. } = tx.insert_leads(campaign.id, &leads)?;
+                    report(&Report { imported, duplicates, rejected_count, rejected })
+                }
+            }
         })
     })
     .await
+}
+
+/// Everything that can be refused before the body is read.
+async fn target(db: &Db, id: String, query: &mut Query) -> Result<(ImportOptions, Campaign), ApiError> {
+    let options = import_options(query)?;
+    let campaign = db.read(move |snapshot| campaigns::existing(snapshot, &id)).await?;
+    Ok((options, campaign))
 }
 
 fn import_options(query: &mut Query) -> Result<ImportOptions, Invalid> {
@@ -77,55 +94,62 @@ fn import_options(query: &mut Query) -> Result<ImportOptions, Invalid> {
     Ok(ImportOptions { country, partial })
 }
 
-fn add_one(tx: &Tx, campaign_id: i64, item: Value, options: &ImportOptions) -> Result<Answer, ApiError> {
-    let lead = NewLead::read(item, options.country)?;
-    let campaign = tx.campaign(campaign_id)?.ok_or(ApiError::NoSuchCampaign)?;
-    let phone = lead.phone;
-    match tx.insert_leads(campaign_id, &[lead])?.ids.as_slice() {
-        [id] => {
-            let lead = tx.lead(*id)?.ok_or(ApiError::NoSuchLead)?;
-            let viewer = Viewer::of(tx, &campaign)?;
-            Answer::created(format!("/api/leads/{id}"), &viewer.view(tx, &lead)?)
+/// The leads of a JSON body.
+enum Batch {
+    One(Box<NewLead>),
+    Many { leads: Vec<NewLead>, rejected_count: i64, rejected: Vec<Rejected> },
+}
+
+impl Batch {
+    fn read(body: Value, options: ImportOptions) -> Result<Batch, ApiError> {
+        match body {
+            Value::Array(items) => Ok(Batch::read_array(items, options)?),
+            one => Ok(Batch::One(Box::new(NewLead::read(one, options.country)?))),
         }
-        _ => {
-            let known = tx.lead_with_phone(campaign_id, phone)?.map_or(0, |lead| lead.id);
-            let message = format!("The campaign already has a lead with the number {phone}: lead {known}");
-            Err(ApiError::Conflict { code: "duplicate", message })
+    }
+
+    fn read_array(items: Vec<Value>, options: ImportOptions) -> Result<Batch, Invalid> {
+        if items.len() > ARRAY_MAX {
+            let found = items.len();
+            let message =
+                format!("must have at most {ARRAY_MAX} items; it has {found}. Send more as text/csv");
+            return Err(Invalid::one("body", message));
         }
+        let mut leads = Vec::with_capacity(items.len());
+        let (mut problems, mut rejected, mut rejected_count) = (Vec::new(), Vec::new(), 0);
+        for (position, item) in items.into_iter().enumerate() {
+            let is_told = options.partial && rejected.len() < REJECTIONS_MAX;
+            let sent = is_told.then(|| item.clone());
+            match NewLead::read(item, options.country) {
+                Ok(lead) => leads.push(lead),
+                Err(invalid) => {
+                    rejected_count += 1;
+                    rejected.extend(sent.and_then(|item| first_rejection(position, &invalid, &item)));
+                    problems.extend(invalid.0.into_iter().map(|problem| within(position, problem)));
+                }
+            }
+        }
+        if !problems.is_empty() && !options.partial {
+            return Err(Invalid(problems));
+        }
+        Ok(Batch::Many { leads, rejected_count, rejected })
     }
 }
 
-fn add_array(
-    tx: &Tx,
-    campaign_id: i64,
-    items: Vec<Value>,
-    options: &ImportOptions,
-) -> Result<Answer, ApiError> {
-    if items.len() > ARRAY_MAX {
-        let message =
-            format!("must have at most {ARRAY_MAX} items; it has {}. Send more as text/csv", items.len());
-        return Err(Invalid::one("body", message).into());
-    }
-    let (mut leads, mut problems, mut rejected) = (Vec::with_capacity(items.len()), Vec::new(), Vec::new());
-    for (position, item) in items.into_iter().enumerate() {
-        // The item is kept to show what was wrong only where it is shown.
-        let shown = (options.partial && rejected.len() < REJECTIONS_MAX).then(|| item.clone());
-        match NewLead::read(item, options.country) {
-            Ok(lead) => leads.push(lead),
-            Err(invalid) => {
-                rejected.extend(first_rejection(position, &invalid, shown.as_ref()));
-                problems.extend(invalid.0.into_iter().map(|problem| within(position, problem)));
-            }
+fn add_one(tx: &Tx, campaign: &Campaign, lead: &NewLead) -> Result<Answer, ApiError> {
+    match tx.insert_leads(campaign.id, std::slice::from_ref(lead))?.ids.as_slice() {
+        [id] => {
+            let lead = tx.lead(*id)?.ok_or(ApiError::NoSuchLead)?;
+            let view = Viewer::of(tx, campaign)?;
+            Answer::created(format!("/api/leads/{id}"), &view.view(tx, &lead)?)
+        }
+        _ => {
+            let known = tx.lead_with_phone(campaign.id, lead.phone)?.map_or(0, |lead| lead.id);
+            let number = lead.phone;
+            let message = format!("The campaign already has a lead with the number {number}: lead {known}");
+            Err(ApiError::Conflict { code: "duplicate", message })
         }
     }
-    if !problems.is_empty() && !options.partial {
-        return Err(Invalid(problems).into());
-    }
-    tx.campaign(campaign_id)?.ok_or(ApiError::NoSuchCampaign)?;
-    let rejected_count = rejected.len() as i64;
-    rejected.truncate(REJECTIONS_MAX);
-    let inserted = tx.insert_leads(campaign_id, &leads)?;
-    report(&Report { imported: inserted.imported, duplicates: inserted.duplicates, rejected_count, rejected })
 }
 
 fn within(position: usize, problem: Problem) -> Problem {
@@ -133,9 +157,9 @@ fn within(position: usize, problem: Problem) -> Problem {
     Problem { field: format!("leads[{position}]{field}"), message: problem.message }
 }
 
-fn first_rejection(position: usize, invalid: &Invalid, item: Option<&Value>) -> Option<Rejected> {
+fn first_rejection(position: usize, invalid: &Invalid, item: &Value) -> Option<Rejected> {
     let problem = invalid.0.first()?;
-    let value = item.and_then(|item| item.get(&problem.field)).map(|value| match value {
+    let value = item.get(&problem.field).map(|value| match value {
         Value::String(text) => fields::excerpt(text),
         other => fields::excerpt(&other.to_string()),
     });

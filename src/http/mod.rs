@@ -19,6 +19,7 @@ mod stats;
 use crate::clock::Clock;
 use answer::Answer;
 use error::ApiError;
+use rocket::shield::Shield;
 use rocket::{Build, Rocket, get, routes};
 use serde_json::json;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
     rocket
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
+        .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
         .mount("/", assets::routes())

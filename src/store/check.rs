@@ -44,7 +44,7 @@ const RULES: [Rule; 16] = [
     Rule {
         invariant: "completed calls are those picked up, and successful + failed",
         violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t LEFT JOIN
-             (SELECT campaign_id, sum(answered_at IS NOT NULL AND outcome NOT IN ('no_answer')) AS completed
+             (SELECT campaign_id, sum(answered_at IS NOT NULL) AS completed
               FROM calls WHERE state = 'ended' GROUP BY campaign_id) k ON k.campaign_id = t.campaign_id
              WHERE t.completed_calls <> coalesce(k.completed, 0)
                 OR t.completed_calls <> t.successful_calls + t.failed_calls",

@@ -1,22 +1,26 @@
 //! What the tests share: a whole server in this process, on a real port, with a clock that only the test moves.
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
 pub(crate) mod peers;
 pub(crate) mod program;
+pub(crate) mod world;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rocket::fairing::AdHoc;
 use rocket::{Build, Rocket};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use voice_campaigns::clock::Manual;
+use voice_campaigns::clock::{Clock, Manual};
+use voice_campaigns::domain::call::Ending;
+use voice_campaigns::domain::outcome::Outcome;
 use voice_campaigns::http::{self, Settings};
 use voice_campaigns::store::pool::Db;
 use voice_campaigns::store::{Scope, Store, StoreError, Tx};
+use voice_campaigns::token;
 
 /// When every test begins: a Wednesday, 10:00 UTC.
 pub(crate) const START: &str = "2026-03-04T10:00:00Z";
@@ -68,11 +72,12 @@ impl TestServer {
         let folder = tempfile::tempdir().unwrap();
         let clock = Manual::new(START.parse().unwrap());
         let store = Store::open(folder.path(), Arc::new(clock.clone())).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let tokens = [(READER, Scope::Read), (WRITER, Scope::Write), (ADMIN, Scope::Admin)];
         let made: Result<(), StoreError> = runtime.block_on(store.write(move |tx| {
             for (token, scope) in tokens {
-                tx.create_token(token, scope, &Sha256::digest(token).into())?;
+                tx.create_token(token, scope, &token::hash(token))?;
             }
             Ok(())
         }));
@@ -81,10 +86,14 @@ impl TestServer {
         let config = rocket::Config {
             address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
-            log_level: rocket::config::LogLevel::Off,
+            log_level: rocket::config::LogLevel::Critical,
             ip_header: None,
             ident: rocket::config::Ident::none(),
-            shutdown: rocket::config::Shutdown { ctrlc: false, signals: Default::default(), ..Default::default() },
+            shutdown: rocket::config::Shutdown {
+                ctrlc: false,
+                signals: Default::default(),
+                ..Default::default()
+            },
             ..rocket::Config::release_default()
         };
         let (sender, receiver) = mpsc::channel();
@@ -121,6 +130,29 @@ impl TestServer {
         self.runtime.as_ref().unwrap().block_on(self.store.write(job)).unwrap()
     }
 
+    /// As at a shutdown, while the last requests are still coming.
+    pub(crate) fn close_store(&self) {
+        self.runtime.as_ref().unwrap().block_on(self.store.close());
+    }
+
+    /// A call of a lead that the carrier has been asked for; the answer is its id.
+    pub(crate) fn place_call(&self, lead_id: i64) -> i64 {
+        self.write(move |tx| {
+            let lead = tx.lead(lead_id)?.unwrap();
+            let mut campaign = tx.campaign(lead.campaign_id)?.unwrap();
+            let zone = campaign.settings.time_zone;
+            Ok(tx.claim(&mut campaign, &lead, zone, "simulator")?.call_id)
+        })
+    }
+
+    /// Ends a call now; one that somebody picked up has lasted `talk_seconds`.
+    pub(crate) fn end_call(&self, call_id: i64, outcome: Outcome, talk_seconds: Option<i64>) {
+        let ended_at = self.now();
+        let answered_at = talk_seconds.map(|seconds| ended_at - TimeDelta::seconds(seconds));
+        let ending = Ending { outcome, answered_at, ended_at, detail: None };
+        self.write(move |tx| tx.settle(call_id, ending, None));
+    }
+
     /// A request without a token.
     pub(crate) fn request(&self, method: &str, path: &str) -> Request<'_> {
         Request { server: self, method: method.into(), path: path.into(), headers: Vec::new(), body: None }
@@ -146,6 +178,19 @@ impl TestServer {
         self.request("PATCH", path).token(WRITER).json(body)
     }
 
+    /// A campaign like the example, with other values for some fields; the answer is its id.
+    pub(crate) fn campaign(&self, changes: Value) -> i64 {
+        let body = crate::api_campaigns::example_with(changes);
+        self.post("/api/voice-campaigns", &body).send().expect(201)["id"].as_i64().unwrap()
+    }
+
+    /// A lead with this number; the answer is its id.
+    pub(crate) fn lead(&self, campaign_id: i64, phone: &str) -> i64 {
+        let path = format!("/api/voice-campaigns/{campaign_id}/leads");
+        let body = json!({"phone": phone, "first_name": "Ada"});
+        self.post(&path, &body).send().expect(201)["id"].as_i64().unwrap()
+    }
+
     /// Sends bytes as they are and reads until the server closes.
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
@@ -156,13 +201,7 @@ impl TestServer {
         String::from_utf8(answer).unwrap()
     }
 
-    /// The address as a client sees it.
-    pub(crate) fn base(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        use voice_campaigns::clock::Clock;
         self.clock.now()
     }
 }

@@ -73,7 +73,7 @@ impl Simulator {
     /// Reports everything that is due by now, each as having happened when it was due; returns when the next
     /// thing is.
     pub fn turn(&self) -> Option<Instant> {
-        let now = self.inner.clock.now();
+        let now = self.inner.clock.steady();
         self.inner.exchange.lock().unwrap_or_else(PoisonError::into_inner).turn(now)
     }
 
@@ -107,7 +107,7 @@ impl Carrier for Simulator {
     }
 
     fn dial(&self, request: DialRequest, events: LegEvents) -> Leg {
-        let now = self.inner.clock.now();
+        let now = self.inner.clock.steady();
         match self.inner.place(&request, &events, now) {
             Ok(id) => {
                 let line = Line { inner: self.inner.clone(), id };
@@ -126,7 +126,7 @@ impl Inner {
     fn place(&self, request: &DialRequest, events: &LegEvents, now: Instant) -> Result<u64, String> {
         if let Some(ledger) = &self.ledger {
             ledger
-                .write(request, now)
+                .write(request, self.clock.now())
                 .map_err(|error| format!("the simulator's ledger cannot be written: {error}"))?;
         }
         let story = Story::of(&self.settings, request.phone, request.attempt);
@@ -156,14 +156,14 @@ struct Line {
 
 impl Line {
     fn command(&self, command: &LegCommand) {
-        let now = self.inner.clock.now();
+        let now = self.inner.clock.steady();
         self.inner.change(|exchange| exchange.command(self.id, command, now));
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let now = self.inner.clock.now();
+        let now = self.inner.clock.steady();
         self.inner.change(|exchange| exchange.let_go(self.id, now));
     }
 }

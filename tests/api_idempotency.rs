@@ -1,0 +1,106 @@
+//! A request that is sent again is answered again and not done again.
+
+use crate::api_campaigns::{example, example_with};
+use crate::support::{ADMIN, Answer, TestServer, WRITER};
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+fn create(server: &TestServer, key: &str, body: &Value) -> Answer {
+    server.post("/api/voice-campaigns", body).header("Idempotency-Key", key).send()
+}
+
+fn count(server: &TestServer) -> usize {
+    server.get("/api/voice-campaigns").send().expect(200).as_array().unwrap().len()
+}
+
+#[test]
+fn the_same_request_gets_the_first_answer_again_for_a_day() {
+    let server = TestServer::start();
+    let first = create(&server, "key-1", &example());
+    assert_eq!((first.status, first.header("Idempotent-Replayed")), (201, None));
+    server.clock.advance(TimeDelta::hours(23));
+    for key in ["key-1", "\"key-1\""] {
+        let again = create(&server, key, &example());
+        assert_eq!((again.status, &again.body), (201, &first.body));
+        assert_eq!(again.header("Location"), first.header("Location"));
+        assert_eq!(again.header("Idempotent-Replayed"), Some("true"));
+    }
+    assert_eq!(count(&server), 1);
+    server.clock.advance(TimeDelta::hours(1));
+    assert_eq!(create(&server, "key-1", &example()).header("Location"), Some("/api/voice-campaigns/2"));
+}
+
+#[test]
+fn another_request_under_the_same_key_is_refused_and_another_token_has_keys_of_its_own() {
+    let server = TestServer::start();
+    assert_eq!(create(&server, "k", &example()).status, 201);
+    let other = create(&server, "k", &example_with(json!({"name": "other"})));
+    let expected = json!({
+        "error": "This Idempotency-Key was used for a different request", "code": "idempotency_mismatch"
+    });
+    assert_eq!(other.expect(422), expected);
+    let path = "/api/voice-campaigns/1/leads";
+    let elsewhere =
+        server.post(path, &json!({"phone": "+12025550101"})).header("Idempotency-Key", "k").send();
+    assert_eq!(elsewhere.status, 422);
+    let somebody_else = server
+        .request("POST", "/api/voice-campaigns")
+        .token(ADMIN)
+        .json(&example())
+        .header("Idempotency-Key", "k");
+    assert_eq!(somebody_else.send().header("Location"), Some("/api/voice-campaigns/2"));
+}
+
+#[test]
+fn what_failed_is_not_remembered() {
+    let server = TestServer::start();
+    assert_eq!(create(&server, "k", &json!({})).status, 400);
+    assert_eq!(create(&server, "k", &example()).status, 201);
+}
+
+#[test]
+fn a_key_that_is_none_is_refused() {
+    let server = TestServer::start();
+    for key in ["\"open", "\"\"", &"x".repeat(256)] {
+        assert_eq!(create(&server, key, &example()).status, 400, "{key}");
+    }
+    assert_eq!(count(&server), 0);
+}
+
+#[test]
+fn leads_in_every_form_can_be_sent_again() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    let path = "/api/voice-campaigns/1/leads";
+    for (key, kind, body) in [
+        ("one", "application/json", "{\"phone\": \"+12025550101\"}"),
+        ("many", "application/json", "[{\"phone\": \"+12025550102\"}]"),
+        ("table", "text/csv", "phone\n+12025550103\n"),
+    ] {
+        let send = || {
+            let request = server.request("POST", path).token(WRITER).header("Idempotency-Key", key);
+            request.body(kind, body.as_bytes()).send()
+        };
+        let (first, again) = (send(), send());
+        assert_eq!((first.status, again.status), (201, 201), "{}", again.body);
+        assert_eq!((&first.body, first.header("Location")), (&again.body, again.header("Location")));
+        assert_eq!(again.header("Idempotent-Replayed"), Some("true"));
+    }
+    assert_eq!(server.get("/api/voice-campaigns/1").send().json()["total_leads"], 3);
+}
+
+#[test]
+fn of_many_equal_requests_at_once_only_one_is_done() {
+    let server = TestServer::start();
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                assert_eq!(
+                    create(&server, "k", &example()).header("Location"),
+                    Some("/api/voice-campaigns/1")
+                )
+            });
+        }
+    });
+    assert_eq!(count(&server), 1);
+}

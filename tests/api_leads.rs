@@ -1,0 +1,255 @@
+//! Leads: one, many, a table; listed, looked at, deleted.
+
+use crate::support::{Options, TestServer};
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use voice_campaigns::domain::outcome::Outcome;
+
+const LEADS: &str = "/api/voice-campaigns/1/leads";
+
+fn campaign(server: &TestServer) {
+    assert_eq!(server.campaign(json!({"status": "active"})), 1);
+}
+
+#[test]
+fn a_lead_comes_back_with_every_field_in_the_documented_order() {
+    let server = TestServer::start();
+    campaign(&server);
+    let body = json!({
+        "phone": "+1 (202) 555-0101", "first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com",
+        "company_name": "Engines", "time_zone": "Europe/London", "language": "en-GB", "priority": 5,
+        "best_time_to_call": "10:30", "variables": {"order": 7}, "notes": "kind", "tags": ["vip"]
+    });
+    let answer = server.post(LEADS, &body).send();
+    assert_eq!((answer.status, answer.header("Location")), (201, Some("/api/leads/1")));
+    let shown = r#"{"id":1,"campaign_id":1,"phone":"+12025550101","first_name":"Ada","last_name":"Lovelace",
+"email":"ada@example.com","company_name":"Engines","time_zone":"Europe/London","language":"en-GB","priority":5,
+"best_time_to_call":"10:30:00","variables":{"order":7},"notes":"kind","tags":["vip"],"status":"pending",
+"outcome":null,"attempts":0,"next_call_at":"2026-03-04T10:00:00Z","hold":null,"import_id":null,
+"created_at":"2026-03-04T10:00:00Z","updated_at":"2026-03-04T10:00:00Z"}"#
+        .replace('\n', "");
+    assert_eq!(answer.body, shown);
+    assert_eq!(server.get("/api/leads/1").send().body, shown);
+    assert_eq!(server.get(LEADS).send().body, format!("[{shown}]"));
+    assert_eq!(server.get("/api/voice-campaigns/1").send().json()["total_leads"], 1);
+}
+
+#[test]
+fn a_number_that_is_there_already_is_a_conflict_that_names_the_lead() {
+    let server = TestServer::start();
+    campaign(&server);
+    let id = server.lead(1, "+12025550101");
+    let answer = server.post(LEADS, &json!({"phone": "+1 202 555 0101"})).send();
+    let expected = json!({
+        "error": format!("The campaign already has a lead with the number +12025550101: lead {id}"),
+        "code": "duplicate"
+    });
+    assert_eq!(answer.expect(409), expected);
+}
+
+#[test]
+fn a_lead_is_refused_with_every_problem() {
+    let server = TestServer::start();
+    campaign(&server);
+    let answer =
+        server.post(LEADS, &json!({"phone": "12", "priority": 9, "firstname": "Ada"})).send().expect(400);
+    let fields: Vec<&str> =
+        answer["details"].as_array().unwrap().iter().map(|d| d["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["phone", "priority", "firstname"]);
+}
+
+#[test]
+fn an_array_goes_in_as_a_whole_or_not_at_all() {
+    let server = TestServer::start();
+    campaign(&server);
+    server.lead(1, "+12025550101");
+    let good = json!([{"phone": "+12025550101"}, {"phone": "+12025550102"}, {"phone": "+12025550102"}]);
+    let answer = server.post(LEADS, &good).send();
+    let expected = json!({"imported": 1, "duplicates": 2, "rejected_count": 0, "rejected": []});
+    assert_eq!(answer.expect(201), expected);
+    let expected = json!({"imported": 0, "duplicates": 3, "rejected_count": 0, "rejected": []});
+    assert_eq!(server.post(LEADS, &good).send().expect(200), expected);
+    assert_eq!(server.post(LEADS, &json!([])).send().expect(200)["imported"], 0);
+
+    let mixed = json!([{"phone": "+12025550103"}, {"phone": "12", "priority": 0}, "x"]);
+    let refused = server.post(LEADS, &mixed).send().expect(400);
+    let fields: Vec<&str> =
+        refused["details"].as_array().unwrap().iter().map(|d| d["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["leads[1].phone", "leads[1].priority", "leads[2]"]);
+    assert_eq!(server.get("/api/voice-campaigns/1").send().json()["total_leads"], 2);
+
+    let report = server.post(&format!("{LEADS}?partial=true"), &mixed).send().expect(201);
+    assert_eq!((&report["imported"], &report["rejected_count"]), (&json!(1), &json!(2)));
+    let rejected = &report["rejected"];
+    assert_eq!((&rejected[0]["row"], &rejected[0]["field"]), (&json!(2), &json!("phone")));
+    assert_eq!(rejected[0]["value"], "12");
+    assert!(!rejected[0]["reason"].as_str().unwrap().is_empty());
+    assert_eq!((&rejected[1]["row"], &rejected[1]["field"]), (&json!(3), &json!("body")));
+}
+
+#[test]
+fn ten_thousand_leads_fit_into_one_array_and_one_more_does_not() {
+    let server = TestServer::start();
+    campaign(&server);
+    let leads = |count: usize| -> Value {
+        (0..count).map(|n| json!({"phone": format!("+1202{:07}", 2_000_000 + n)})).collect()
+    };
+    assert_eq!(server.post(LEADS, &leads(10_000)).send().expect(201)["imported"], 10_000);
+    let refused = server.post(LEADS, &leads(10_001)).send();
+    assert_eq!(
+        refused.error(400),
+        "body: must have at most 10000 items; it has 10001. Send more as text/csv"
+    );
+}
+
+#[test]
+fn an_array_over_its_limit_is_refused() {
+    let server = TestServer::start();
+    campaign(&server);
+    let refused =
+        server.post(LEADS, &json!([{"phone": "+12025550101", "notes": "x".repeat(16 << 20)}])).send();
+    assert_eq!(refused.error(413), "The body is larger than 16777216 bytes");
+}
+
+#[test]
+fn numbers_without_a_country_are_read_in_the_default_one() {
+    let server = TestServer::start();
+    campaign(&server);
+    assert_eq!(server.post(LEADS, &json!({"phone": "030 901820"})).send().status, 400);
+    let lead = server.post(&format!("{LEADS}?default_country=DE"), &json!({"phone": "030 901820"})).send();
+    assert_eq!(lead.expect(201)["phone"], "+4930901820");
+    let refused =
+        server.post(&format!("{LEADS}?default_country=Mars"), &json!({"phone": "030 901820"})).send();
+    assert_eq!(
+        refused.error(400),
+        "default_country: must be a two-letter country code such as `US`; it is `Mars`"
+    );
+    assert_eq!(
+        server.post(&format!("{LEADS}?default_contry=DE"), &json!({"phone": "1"})).send().error(400),
+        "default_contry: unknown parameter; did you mean `default_country`?"
+    );
+}
+
+fn send_table(server: &TestServer, query: &str, table: &str) -> crate::support::Answer {
+    server
+        .request("POST", &format!("{LEADS}{query}"))
+        .token(crate::support::WRITER)
+        .body("text/csv; charset=utf-8", table.as_bytes())
+        .send()
+}
+
+#[test]
+fn a_table_is_imported_and_its_bad_rows_are_reported() {
+    let server = TestServer::start();
+    campaign(&server);
+    let table =
+        "phone,first_name,Plan\n+12025550101,Ada,gold\n+12025550102,Bob,\"a, b\"\n+12025550101,Ada,x\n";
+    let report = send_table(&server, "", table).expect(201);
+    assert_eq!(report, json!({"imported": 2, "duplicates": 1, "rejected_count": 0, "rejected": []}));
+    assert_eq!(server.get("/api/leads/2").send().json()["variables"], json!({"Plan": "a, b"}));
+
+    let table = "phone,priority\n+12025550103,1\n+12025550104,high\nx,1\n";
+    assert_eq!(send_table(&server, "", table).status, 400);
+    assert_eq!(server.get("/api/voice-campaigns/1").send().json()["total_leads"], 2);
+    let report = send_table(&server, "?partial=true", table).expect(201);
+    assert_eq!((&report["imported"], &report["rejected_count"]), (&json!(1), &json!(2)));
+    assert_eq!(
+        (&report["rejected"][0]["row"], &report["rejected"][0]["field"]),
+        (&json!(3), &json!("priority"))
+    );
+    assert_eq!(report["rejected"][0]["value"], "high");
+    assert_eq!(
+        (&report["rejected"][1]["row"], &report["rejected"][1]["field"]),
+        (&json!(4), &json!("phone"))
+    );
+
+    assert_eq!(send_table(&server, "", "name\nAda\n").status, 400);
+    assert_eq!(send_table(&server, "", "").error(400), "The body is empty");
+    assert_eq!(send_table(&server, "/x", "phone\n").status, 404);
+}
+
+#[test]
+fn a_table_over_the_limit_is_refused_and_nothing_of_it_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    options.settings.spool_dir = folder.path().to_owned();
+    options.settings.csv_limit_bytes = 1_000;
+    let server = TestServer::start_with(options);
+    campaign(&server);
+    let rows: String = (0..100).map(|n| format!("+1202555{n:04}\n")).collect();
+    let refused = send_table(&server, "", &format!("phone\n{rows}"));
+    assert_eq!(refused.error(413), "The body is larger than 1000 bytes");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(send_table(&server, "", "phone\n+12025550101\n").status, 201);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_list_of_leads_is_filtered_and_paged_by_cursor() {
+    let server = TestServer::start();
+    campaign(&server);
+    for n in 101..=105 {
+        server.lead(1, &format!("+12025550{n}"));
+    }
+    server.end_call(server.place_call(2), Outcome::Success, Some(5));
+    server.end_call(server.place_call(3), Outcome::NoAnswer, None);
+    let ids = |query: &str| -> Vec<i64> {
+        let list = server.get(&format!("{LEADS}{query}")).send().expect(200);
+        list.as_array().unwrap().iter().map(|lead| lead["id"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(ids(""), [1, 2, 3, 4, 5]);
+    assert_eq!(ids("?status=completed"), [2]);
+    assert_eq!(ids("?outcome=no_answer"), [3]);
+    assert_eq!(ids("?search=0104"), [4]);
+    assert_eq!(ids("?search=ada&limit=2"), [1, 2]);
+    let page = server.get(&format!("{LEADS}?limit=2")).send();
+    assert_eq!(page.header("Link"), Some("</api/voice-campaigns/1/leads?limit=2&cursor=2>; rel=\"next\""));
+    assert_eq!(ids("?limit=2&cursor=2"), [3, 4]);
+    let last = server.get(&format!("{LEADS}?limit=2&cursor=4")).send();
+    assert_eq!((last.json().as_array().unwrap().len(), last.header("Link")), (1, None));
+    assert_eq!(server.get(&format!("{LEADS}?limit=1001")).send().status, 400);
+    assert_eq!(server.get(&format!("{LEADS}?status=lost")).send().status, 400);
+}
+
+#[test]
+fn a_lead_says_why_it_is_not_called_now() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    let lead = server.lead(1, "+12025550101");
+    let hold = || server.get(&format!("/api/leads/{lead}")).send().expect(200)["hold"].clone();
+    let put = |change: Value| server.put("/api/voice-campaigns/1", &change).send().expect(200);
+    assert_eq!(hold(), json!({"reason": "draft", "until": null}));
+    put(json!({"status": "active"}));
+    assert_eq!(hold(), Value::Null);
+    put(json!({"script_template": "Hello {colour}"}));
+    assert_eq!(hold(), json!({"reason": "missing_variable", "until": null, "detail": "colour"}));
+    put(json!({"script_template": "Hello", "calling_hours_start": "12:00"}));
+    assert_eq!(hold(), json!({"reason": "outside_calling_hours", "until": "2026-03-04T12:00:00Z"}));
+    put(json!({"calling_hours_start": "09:00"}));
+    let call = server.place_call(lead);
+    assert_eq!(hold(), json!({"reason": "in_progress", "until": null}));
+    server.end_call(call, Outcome::NoAnswer, None);
+    assert_eq!(hold(), json!({"reason": "retry_later", "until": "2026-03-04T11:00:00Z"}));
+    server.clock.advance(TimeDelta::hours(1));
+    server.end_call(server.place_call(lead), Outcome::Success, Some(9));
+    let shown = server.get(&format!("/api/leads/{lead}")).send().expect(200);
+    assert_eq!((&shown["hold"], &shown["next_call_at"]), (&Value::Null, &Value::Null));
+    assert_eq!((&shown["status"], &shown["outcome"]), (&json!("completed"), &json!("success")));
+}
+
+#[test]
+fn a_lead_is_deleted_unless_it_is_being_called() {
+    let server = TestServer::start();
+    campaign(&server);
+    let lead = server.lead(1, "+12025550101");
+    let path = format!("/api/leads/{lead}");
+    let call = server.place_call(lead);
+    let busy = server.delete(&path).send();
+    let expected = json!({"error": "This lead is being called; delete it once the call has ended", "code": "in_progress"});
+    assert_eq!(busy.expect(409), expected);
+    server.end_call(call, Outcome::Busy, None);
+    assert_eq!(server.delete(&path).send().status, 204);
+    assert_eq!(server.delete(&path).send().error(404), "Lead not found");
+    assert_eq!(server.get(&path).send().error(404), "Lead not found");
+    assert_eq!(server.post(LEADS, &json!({"phone": "+12025550101"})).send().status, 201);
+}

@@ -1,0 +1,217 @@
+//! Who may ask, and how often.
+
+use crate::api_campaigns::example;
+use crate::support::{ADMIN, Answer, Options, READER, TestServer, WRITER};
+use chrono::TimeDelta;
+use serde_json::json;
+use std::sync::Mutex;
+
+/// Every route under `/api`, and whether it changes something.
+const ROUTES: [(&str, &str, bool); 14] = [
+    ("GET", "/api/voice-campaigns", false),
+    ("POST", "/api/voice-campaigns", true),
+    ("GET", "/api/voice-campaigns/1", false),
+    ("PUT", "/api/voice-campaigns/1", true),
+    ("DELETE", "/api/voice-campaigns/1", true),
+    ("PATCH", "/api/voice-campaigns/1/status", true),
+    ("GET", "/api/voice-campaigns/1/stats", false),
+    ("GET", "/api/voice-campaigns/1/leads", false),
+    ("POST", "/api/voice-campaigns/1/leads", true),
+    ("GET", "/api/leads/1", false),
+    ("DELETE", "/api/leads/1", true),
+    ("GET", "/api/voice-campaigns/1/calls", false),
+    ("GET", "/api/calls", false),
+    ("GET", "/api/calls/1", false),
+];
+
+fn limited(requests_per_hour: u32, unauthenticated_per_minute: u32) -> TestServer {
+    let mut options = Options::default();
+    options.settings.requests_per_hour = requests_per_hour;
+    options.settings.unauthenticated_per_minute = unauthenticated_per_minute;
+    TestServer::start_with(options)
+}
+
+fn quota(answer: &Answer) -> [&str; 5] {
+    ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Policy", "RateLimit"]
+        .map(|name| answer.header(name).unwrap())
+}
+
+#[test]
+fn every_route_is_in_the_table_below() {
+    let server = TestServer::start_with(Options {
+        extend: |rocket| {
+            let mut mounted: Vec<String> = rocket
+                .routes()
+                .filter(|route| route.rank < 1000 && route.uri.path().starts_with("/api"))
+                .map(|route| format!("{} {}", route.method, route.uri.path().replace("<id>", "1")))
+                .collect();
+            let mut known: Vec<String> =
+                ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+            mounted.sort();
+            known.sort();
+            assert_eq!(mounted, known);
+            rocket
+        },
+        ..Options::default()
+    });
+    drop(server);
+}
+
+#[test]
+fn every_route_asks_for_a_token_of_the_right_scope() {
+    let server = TestServer::start();
+    let mut bodies = Vec::new();
+    for (method, path, changes) in ROUTES {
+        let request = || server.request(method, path);
+        for refused in [
+            request(),
+            request().token("vc_wrong"),
+            request().header("Authorization", WRITER),
+            request().header("Authorization", "Bearer "),
+            request().header("Authorization", &format!("Basic {WRITER}")),
+            request().token(WRITER).token(READER),
+            request().token(&"x".repeat(5_000)),
+        ] {
+            let answer = refused.send();
+            assert_eq!(answer.status, 401, "{method} {path}");
+            assert_eq!(answer.header("WWW-Authenticate"), Some("Bearer"));
+            bodies.push(answer.body);
+        }
+        let forbidden = request().token(READER).send().status == 403;
+        assert_eq!(forbidden, changes, "{method} {path}");
+        for token in [WRITER, ADMIN] {
+            let status = request().token(token).send().status;
+            assert!(![401, 403].contains(&status), "{method} {path}: {status}");
+        }
+        let answer = request().header("authorization", &format!("bearer  {WRITER}")).send();
+        assert_ne!(answer.status, 401, "the scheme is written in any case");
+    }
+    bodies.dedup();
+    assert_eq!(
+        bodies,
+        [json!({"error": "A valid API token is required, as `Authorization: Bearer <token>`", "code": "unauthorized"})
+            .to_string()]
+    );
+    let answer = server.request("POST", "/api/voice-campaigns").token(READER).send();
+    assert_eq!(
+        answer.expect(403),
+        json!({"error": "This token lacks the scope `write`", "code": "forbidden"})
+    );
+}
+
+#[test]
+fn without_a_token_nothing_is_told_about_what_exists() {
+    let server = TestServer::start();
+    for (method, path) in [
+        ("GET", "/api"),
+        ("GET", "/api/"),
+        ("GET", "/api/nothing"),
+        ("PATCH", "/api/voice-campaigns"),
+        ("OPTIONS", "/api/voice-campaigns"),
+        ("GET", "//api//voice-campaigns"),
+        ("GET", "/%61pi/voice-campaigns"),
+        ("GET", "/api/voice-campaigns?nonsense=1"),
+        ("HEAD", "/api/voice-campaigns"),
+    ] {
+        assert_eq!(server.request(method, path).send().status, 401, "{method} {path}");
+    }
+    let head =
+        "POST /api/voice-campaigns HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n0123456789abcdef";
+    assert!(server.raw(head.as_bytes()).starts_with("HTTP/1.1 401 "), "and nobody waits for the body");
+}
+
+#[test]
+fn a_revoked_token_ends_with_the_next_request() {
+    let server = TestServer::start();
+    assert_eq!(server.get("/api/calls").send().status, 200);
+    server.write(|tx| {
+        let writer = tx.tokens()?.into_iter().find(|token| token.name == WRITER).unwrap();
+        tx.revoke_token(writer.id)
+    });
+    assert_eq!(server.get("/api/calls").send().status, 401);
+}
+
+#[test]
+fn the_use_of_a_token_is_noted() {
+    let server = TestServer::start();
+    server.get("/api/calls").send().expect(200);
+    let noted = server.write(|tx| Ok(tx.tokens()?.into_iter().find(|token| token.name == WRITER).unwrap()));
+    assert_eq!(noted.last_used_at, Some(server.now()));
+}
+
+#[test]
+fn of_sixty_four_clients_with_one_token_exactly_a_thousand_requests_pass() {
+    let server = limited(1000, 60);
+    let (told, refused) = (Mutex::new(Vec::new()), Mutex::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                for _ in 0..17 {
+                    let answer = server.get("/api/voice-campaigns").send();
+                    let remaining: i64 = answer.header("X-RateLimit-Remaining").unwrap().parse().unwrap();
+                    match answer.status {
+                        200 => told.lock().unwrap().push(remaining),
+                        429 => *refused.lock().unwrap() += i64::from(remaining == 0),
+                        other => panic!("{other}"),
+                    }
+                }
+            });
+        }
+    });
+    let mut told = told.into_inner().unwrap();
+    told.sort_unstable();
+    assert_eq!(told, (0..1000).collect::<Vec<i64>>());
+    assert_eq!(refused.into_inner().unwrap(), 64 * 17 - 1000);
+}
+
+#[test]
+fn every_answer_with_a_token_tells_what_is_left_and_over_the_limit_when_to_come_back() {
+    let server = limited(4, 60);
+    let reset = (server.now() + TimeDelta::hours(1)).timestamp().to_string();
+    let first = server.get("/api/voice-campaigns").send();
+    assert_eq!(quota(&first), ["4", "3", &reset, "\"default\";q=4;w=3600", "\"default\";r=3;t=3600"]);
+    server.clock.advance(TimeDelta::milliseconds(1_500));
+    let missing = server.get("/api/voice-campaigns/9").send();
+    assert_eq!(missing.status, 404);
+    assert_eq!(quota(&missing), ["4", "2", &reset, "\"default\";q=4;w=3600", "\"default\";r=2;t=3599"]);
+    let wrong = server.request("PATCH", "/api/voice-campaigns").token(WRITER).send();
+    assert_eq!((wrong.status, quota(&wrong)[1]), (405, "1"));
+    let head = server.request("HEAD", "/api/voice-campaigns").token(WRITER).send();
+    assert_eq!((head.status, quota(&head)[1]), (200, "0"));
+
+    for _ in 0..3 {
+        let over = server.post("/api/voice-campaigns", &example()).send();
+        assert_eq!(over.expect(429), json!({"error": "Rate limit exceeded", "code": "rate_limited"}));
+        assert_eq!(quota(&over), ["4", "0", &reset, "\"default\";q=4;w=3600", "\"default\";r=0;t=3599"]);
+        assert_eq!(over.header("Retry-After"), Some("3599"));
+    }
+    let other = server.request("GET", "/api/voice-campaigns").token(READER).send();
+    assert_eq!((other.status, quota(&other)[1]), (200, "3"), "another token has a window of its own");
+
+    server.clock.advance(TimeDelta::milliseconds(3_600_000 - 1_501));
+    assert_eq!(server.get("/api/voice-campaigns").send().header("Retry-After"), Some("1"));
+    server.clock.advance(TimeDelta::milliseconds(1));
+    let anew = server.get("/api/voice-campaigns").send();
+    assert_eq!((anew.status, quota(&anew)[1]), (200, "3"));
+    assert_eq!(server.request("GET", "/health").send().header("X-RateLimit-Limit"), None);
+}
+
+#[test]
+fn guessing_tokens_is_slowed_down_and_keeps_nobody_out() {
+    let server = limited(1000, 3);
+    let guess = || server.request("GET", "/api/calls").token("vc_guess").header("X-Real-IP", "6.6.6.6");
+    for left in ["2", "1", "0"] {
+        let answer = guess().send();
+        assert_eq!((answer.status, quota(&answer)[1], quota(&answer)[3]), (401, left, "\"ip\";q=3;w=60"));
+    }
+    for forwarded in ["6.6.6.6", "7.7.7.7"] {
+        let over = server.request("GET", "/api/calls").header("X-Real-IP", forwarded).send();
+        assert_eq!(over.expect(429), json!({"error": "Rate limit exceeded", "code": "rate_limited"}));
+        assert_eq!(over.header("Retry-After"), Some("60"));
+        assert_eq!(quota(&over)[4], "\"ip\";r=0;t=60");
+    }
+    let valid = server.get("/api/calls").send();
+    assert_eq!((valid.status, quota(&valid)[1]), (200, "999"));
+    server.clock.advance(TimeDelta::seconds(60));
+    assert_eq!(guess().send().status, 401);
+}
