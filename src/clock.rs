@@ -80,7 +80,9 @@ impl Manual {
     /// Lets time pass up to the steady time `at`; does nothing if that is not later.
     pub fn advance_to(&self, at: DateTime<Utc>) {
         let passed = (at - self.steady()).to_std().unwrap_or_default();
-        self.set(|(wall, monotonic)| (wall + TimeDelta::from_std(passed).unwrap_or_default(), monotonic + passed));
+        self.set(|(wall, monotonic)| {
+            (wall + TimeDelta::from_std(passed).unwrap_or_default(), monotonic + passed)
+        });
     }
 
     /// Lets so much time pass.

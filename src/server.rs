@@ -4,8 +4,8 @@
 use crate::carrier::simulator::Simulator;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::pool::Db;
 use crate::store::Store;
+use crate::store::pool::Db;
 use crate::{dialer, housekeeping, http};
 use anyhow::Context;
 use chrono::TimeDelta;
@@ -51,7 +51,8 @@ impl Server {
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Server, StartError> {
         let (folder, opening_clock) = (config.data.clone(), clock.clone());
         let opened = tokio::task::spawn_blocking(move || Store::open(&folder, opening_clock)).await;
-        let store = opened.context("opening the store")?.map_err(|error| StartError::Refused(error.to_string()))?;
+        let store =
+            opened.context("opening the store")?.map_err(|error| StartError::Refused(error.to_string()))?;
         let ledger = ledger_file(&config.data);
         let simulator = Simulator::new(config.simulator.clone(), clock.clone(), Some(&ledger))
             .with_context(|| format!("cannot write {}", ledger.display()))?;
@@ -66,7 +67,8 @@ impl Server {
         };
         let stop = watch::Sender::new(false);
         let (stop_simulator, simulator_stopped) = watch::channel(false);
-        let grace = TimeDelta::seconds(i64::try_from(config.shutdown_grace_seconds).unwrap_or(i64::MAX / 1_000));
+        let grace =
+            TimeDelta::seconds(i64::try_from(config.shutdown_grace_seconds).unwrap_or(i64::MAX / 1_000));
         let retention = TimeDelta::days(config.retention_days.into());
         let dialing = dialer::run(store.clone(), Arc::new(simulator.clone()), grace, stop.subscribe());
         let workers = vec![

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use voice_campaigns::carrier::simulator::Settings;
 use voice_campaigns::carrier::{Capacity, Carrier, DialRequest, Leg, LegEvents};
-use voice_campaigns::clock::Clock;
 use voice_campaigns::domain::call::LegEvent;
 use voice_campaigns::domain::campaign::{Campaign, Status};
 use voice_campaigns::domain::gate::{DialingState, Gate, HoldReason};
@@ -96,7 +95,10 @@ async fn where_a_verdict_is_asked_the_key_for_yes_is_the_success() {
     let campaign = world.campaign(json!({"success_criteria": "positive_response"})).await;
     world.leads(&campaign, [101, 110].map(|code| story(code, 0))).await;
     world.run_for(TimeDelta::minutes(10)).await;
-    assert_eq!(world.outcomes(&campaign).await, BTreeMap::from([("no_input".into(), 1), ("success".into(), 1)]));
+    assert_eq!(
+        world.outcomes(&campaign).await,
+        BTreeMap::from([("no_input".into(), 1), ("success".into(), 1)])
+    );
     world.check().await;
 }
 
@@ -174,7 +176,9 @@ async fn two_weeks_of_office_hours_over_a_clock_change_never_leave_the_hours() {
     assert!(days.keys().all(|day| !day.starts_with('S')), "{days:?}");
     assert_eq!(days.len(), 10, "{days:?}");
     assert!(days.values().all(|dials| *dials <= 30), "{days:?}");
-    let first_of = |day: &str| calls.iter().find(|call| call.placed_at.format("%d").to_string() == day).unwrap().placed_at;
+    let first_of = |day: &str| {
+        calls.iter().find(|call| call.placed_at.format("%d").to_string() == day).unwrap().placed_at
+    };
     assert_eq!(first_of("06"), at("2026-03-06T14:30:00Z"));
     assert_eq!(first_of("09"), at("2026-03-09T13:30:00Z"));
     world.check().await;
@@ -312,8 +316,11 @@ async fn a_carrier_that_fails_pauses_the_campaign_with_an_error_and_spares_the_o
     assert!(paused.totals.attempts <= 24, "{}", paused.totals.attempts);
     assert_eq!(dialing(&world, &failing).await.1, Some(HoldReason::CarrierDown));
     let errors = events(&world).await;
-    let codes: Vec<_> =
-        errors.iter().filter(|(kind, _)| kind == "campaign.error").map(|(_, data)| data["code"].clone()).collect();
+    let codes: Vec<_> = errors
+        .iter()
+        .filter(|(kind, _)| kind == "campaign.error")
+        .map(|(_, data)| data["code"].clone())
+        .collect();
     assert_eq!(codes, [json!("carrier_down")]);
     assert_eq!(world.now(&sound).await.status, Status::Completed);
     world.check().await;
@@ -328,7 +335,8 @@ async fn whoever_asks_not_to_be_called_again_is_called_by_no_campaign_any_more()
     let second = world.campaign(json!({"name": "Another"})).await;
     world.leads(&second, [story(109, 0), story(101, 0)]).await;
     world.run_for(TimeDelta::minutes(10)).await;
-    let called: Vec<i64> = world.calls(&second).await.iter().map(|call| call.phone.digits() as i64 % 1_000).collect();
+    let called: Vec<i64> =
+        world.calls(&second).await.iter().map(|call| call.phone.digits() as i64 % 1_000).collect();
     assert_eq!(called, [101]);
     let status = world.all_leads(&second).await[0].status;
     assert_eq!((status, world.now(&second).await.status), (LeadStatus::DoNotCall, Status::Completed));
@@ -370,7 +378,10 @@ async fn a_lead_without_a_value_the_script_needs_waits_until_the_script_is_chang
     let [ada, bob] = <[_; 2]>::try_from(world.all_leads(&campaign).await).unwrap();
     assert_eq!((ada.status, bob.status), (LeadStatus::Completed, LeadStatus::Pending));
     assert_eq!(bob.held.as_deref(), Some("missing_variable:plan"));
-    assert_eq!(dialing(&world, &campaign).await, (DialingState::Waiting, Some(HoldReason::MissingVariable), None));
+    assert_eq!(
+        dialing(&world, &campaign).await,
+        (DialingState::Waiting, Some(HoldReason::MissingVariable), None)
+    );
     world.edit(&campaign, json!({"script_template": "Hello {name}, your plan is {plan|silver}."})).await;
     world.run_for(TimeDelta::hours(1)).await;
     assert_eq!(world.now(&campaign).await.status, Status::Completed);
@@ -406,7 +417,9 @@ async fn calls_per_second_of_the_carrier_are_kept() {
     world.run_for(TimeDelta::seconds(10)).await;
     let calls = world.calls(&campaign).await;
     assert_eq!(calls.len(), 21);
-    assert!(calls.windows(2).all(|pair| pair[1].placed_at - pair[0].placed_at >= TimeDelta::milliseconds(500)));
+    assert!(
+        calls.windows(2).all(|pair| pair[1].placed_at - pair[0].placed_at >= TimeDelta::milliseconds(500))
+    );
     world.check().await;
 }
 
@@ -487,12 +500,8 @@ async fn leads_are_called_in_their_own_hours_where_the_campaign_says_so() {
     leads.push(json!({"phone": story(101, 9)}));
     world.add(&campaign, leads).await;
     world.run_for(TimeDelta::days(2)).await;
-    let placed: Vec<String> = world
-        .calls(&campaign)
-        .await
-        .iter()
-        .map(|call| call.placed_at.format("%H:%M").to_string())
-        .collect();
+    let placed: Vec<String> =
+        world.calls(&campaign).await.iter().map(|call| call.placed_at.format("%H:%M").to_string()).collect();
     assert_eq!(placed, ["02:00", "08:00", "17:00"]);
     let unknown = world.all_leads(&campaign).await.pop().unwrap();
     assert_eq!(unknown.held.as_deref(), Some("time_zone_unknown"));
@@ -504,7 +513,8 @@ async fn leads_of_higher_priority_are_dialed_first() {
     let mut world = World::new(MONDAY_NOON).await;
     let campaign = world.campaign(json!({"max_concurrent_calls": 1})).await;
     let leads = [1, 5, 3, 2, 4].into_iter().enumerate();
-    let leads = leads.map(|(nth, priority)| json!({"phone": story(101, nth), "priority": priority})).collect();
+    let leads =
+        leads.map(|(nth, priority)| json!({"phone": story(101, nth), "priority": priority})).collect();
     world.add(&campaign, leads).await;
     world.run_for(TimeDelta::hours(1)).await;
     let order: Vec<i64> = world.calls(&campaign).await.iter().map(|call| call.lead_id).collect();
@@ -541,8 +551,12 @@ async fn a_dialer_that_panics_is_reported_and_goes_on_without_repeating_the_dial
     world.leads(&campaign, numbers(3)).await;
     let carrier = Arc::new(Panicking { dials: AtomicUsize::new(0) });
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let dialer =
-        tokio::spawn(voice_campaigns::dialer::run(world.store.clone(), carrier.clone(), TimeDelta::zero(), stopped));
+    let dialer = tokio::spawn(voice_campaigns::dialer::run(
+        world.store.clone(),
+        carrier.clone(),
+        TimeDelta::zero(),
+        stopped,
+    ));
     while world.now(&campaign).await.status != Status::Completed {
         tokio::task::yield_now().await;
     }

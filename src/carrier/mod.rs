@@ -7,8 +7,8 @@ use crate::domain::Instant;
 use crate::domain::call::{LegCommand, LegEvent};
 use crate::domain::phone::Phone;
 use chrono::TimeDelta;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::mpsc;
 
 /// What a carrier needs to know to place one call.

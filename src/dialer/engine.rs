@@ -86,7 +86,10 @@ impl Dialer {
         let last_seen_at = store.read(|snapshot| snapshot.last_seen_at()).await?;
         let interrupted = store.write(|tx| tx.settle_interrupted(|_| true)).await?;
         if interrupted > 0 {
-            tracing::warn!(calls = interrupted, "calls that were alive when the server stopped are settled as interrupted");
+            tracing::warn!(
+                calls = interrupted,
+                "calls that were alive when the server stopped are settled as interrupted"
+            );
         }
         let (report_to, reports) = mpsc::unbounded_channel();
         let now = clock.now();
@@ -199,7 +202,10 @@ impl Dialer {
         }
         let deadline = self.deadlines.first().map(|(at, _)| *at);
         let steady = |at: Option<Instant>| at.map(|at| at - self.shift());
-        Ok(Turn { did, next_due: [deadline, steady(self.plan_at), steady(distrust)].into_iter().flatten().min() })
+        Ok(Turn {
+            did,
+            next_due: [deadline, steady(self.plan_at), steady(distrust)].into_iter().flatten().min(),
+        })
     }
 
     /// How many calls are alive.
@@ -314,7 +320,8 @@ impl Dialer {
                     true => Some(plan::plan(tx, shares, allowed, carrier)?),
                     false => None,
                 };
-                let did = !facts.is_empty() || planned.as_ref().is_some_and(|planned| !planned.dials.is_empty());
+                let did =
+                    !facts.is_empty() || planned.as_ref().is_some_and(|planned| !planned.dials.is_empty());
                 if did {
                     tx.saw_time()?;
                 }
@@ -382,7 +389,8 @@ fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
 
 /// Pauses a campaign whose carrier fails, and says so.
 fn carrier_down(tx: &Tx, campaign_id: i64) -> Result<(), StoreError> {
-    let Some(campaign) = tx.campaign(campaign_id)?.filter(|campaign| campaign.status == Status::Active) else {
+    let Some(campaign) = tx.campaign(campaign_id)?.filter(|campaign| campaign.status == Status::Active)
+    else {
         return Ok(());
     };
     let event = Event::error(

@@ -23,8 +23,11 @@ pub async fn run(store: Store, carrier: Arc<dyn Carrier>, grace: TimeDelta, stop
             Ok(Err(error)) => tracing::error!(%error, "the dialer stopped; it starts again"),
             Err(panic) => {
                 tracing::error!(%panic, "the dialer panicked; it starts again");
-                report(&store, "The dialer failed and was restarted; calls that were alive were ended as interrupted")
-                    .await;
+                report(
+                    &store,
+                    "The dialer failed and was restarted; calls that were alive were ended as interrupted",
+                )
+                .await;
             }
         }
         if *stop.borrow() {

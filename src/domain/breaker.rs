@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn people_who_do_not_answer_never_trip_it() {
-        let outcomes = [Outcome::NoAnswer, Outcome::Busy, Outcome::CarrierError].into_iter().cycle().take(300);
+        let outcomes =
+            [Outcome::NoAnswer, Outcome::Busy, Outcome::CarrierError].into_iter().cycle().take(300);
         assert_eq!(tripped_after(outcomes, TimeDelta::seconds(1)), None);
     }
 }

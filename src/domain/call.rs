@@ -282,9 +282,7 @@ impl LiveCall {
 
     /// What was seen so far, as stored in [`Call::timeline`]; `shift` leads from steady to wall time.
     pub fn timeline(&self, shift: TimeDelta) -> serde_json::Value {
-        let entry = |(at, event): &(Instant, String)| {
-            serde_json::json!({"at": super::schedule::format_instant(*at + shift), "event": event})
-        };
+        let entry = |(at, event): &(Instant, String)| serde_json::json!({"at": super::schedule::format_instant(*at + shift), "event": event});
         self.timeline.iter().map(entry).collect()
     }
 
@@ -347,7 +345,9 @@ impl LiveCall {
         let is_new = !std::mem::replace(&mut self.machine, true);
         match self.phase {
             Phase::Dialing | Phase::Ringing => self.answered(at),
-            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords if is_new => self.talk_to_machine(at),
+            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords if is_new => {
+                self.talk_to_machine(at)
+            }
             // The script was shorter than the detection: it was heard out, but by nobody.
             Phase::Ending { outcome: Outcome::Success, until } => {
                 self.phase = Phase::Ending { outcome: Outcome::MessageLeft, until };
@@ -382,9 +382,11 @@ impl LiveCall {
             Phase::Speaking => self.end(Outcome::Success, at),
             Phase::LastWords => self.end(Outcome::NoInput, at),
             Phase::LeavingMessage => self.end(Outcome::MessageLeft, at),
-            Phase::Dialing | Phase::Ringing | Phase::Listening { .. } | Phase::Ending { .. } | Phase::Ended => {
-                Vec::new()
-            }
+            Phase::Dialing
+            | Phase::Ringing
+            | Phase::Listening { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended => Vec::new(),
         }
     }
 

@@ -318,8 +318,7 @@ impl Request {
 
         let time_zone = f.optional("time_zone", b.time_zone, d.time_zone, zone);
         let instant = |date_only| some(move |value: &Value| instant(value, time_zone, date_only));
-        let start_date =
-            f.optional("start_date", b.start_date, d.start_date, instant(DateOnly::StartOfDay));
+        let start_date = f.optional("start_date", b.start_date, d.start_date, instant(DateOnly::StartOfDay));
         let end_date = f.optional("end_date", b.end_date, d.end_date, instant(DateOnly::EndOfDay));
         if let (Some(start), Some(end)) = (start_date, end_date)
             && start >= end
@@ -329,7 +328,12 @@ impl Request {
         let webhooks_before = b.webhooks.clone();
         let settings = Settings {
             name: name.unwrap_or(d.name),
-            description: f.optional("description", b.description, d.description, fields::optional_text(5_000)),
+            description: f.optional(
+                "description",
+                b.description,
+                d.description,
+                fields::optional_text(5_000),
+            ),
             priority: f.optional("priority", b.priority, d.priority, fields::word),
             campaign_type: f.optional("campaign_type", b.campaign_type, d.campaign_type, fields::word),
             calls_per_day: calls_per_day.unwrap_or(d.calls_per_day),
@@ -505,7 +509,10 @@ pub fn zone(value: &Value) -> Parsed<Tz> {
         let known = chrono_tz::TZ_VARIANTS.map(Tz::name);
         match fields::nearest(name, &known) {
             Some(near) => format!("unknown time zone `{}`; did you mean `{near}`?", fields::excerpt(name)),
-            None => format!("unknown time zone `{}`; use an IANA name such as `Europe/Berlin`", fields::excerpt(name)),
+            None => format!(
+                "unknown time zone `{}`; use an IANA name such as `Europe/Berlin`",
+                fields::excerpt(name)
+            ),
         }
     })
 }
@@ -522,7 +529,8 @@ fn working_days(value: &Value) -> Parsed<WorkingDays> {
 /// A BCP 47 language tag by its shape (RFC 5646 section 2.1), such as `en-US`.
 pub fn language(value: &Value) -> Parsed<String> {
     let tag = fields::string(value)?.trim();
-    let subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let subtag =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
     let primary = tag.split('-').next().unwrap_or_default();
     let sound = (2..=8).contains(&primary.len()) && primary.bytes().all(|b| b.is_ascii_alphabetic());
     if sound && tag.len() <= 35 && tag.split('-').all(subtag) {
@@ -534,8 +542,9 @@ pub fn language(value: &Value) -> Parsed<String> {
 
 fn caller_id(value: &Value) -> Parsed<Phone> {
     let text = fields::string(value)?.trim();
-    Phone::from_e164(text)
-        .ok_or_else(|| format!("must be an E.164 number such as `+12025550123`; it is `{}`", fields::excerpt(text)))
+    Phone::from_e164(text).ok_or_else(|| {
+        format!("must be an E.164 number such as `+12025550123`; it is `{}`", fields::excerpt(text))
+    })
 }
 
 fn recurrence(value: &Value) -> Parsed<Option<Recurrence>> {
@@ -568,7 +577,8 @@ fn webhook(value: &Value, before: &[Webhook]) -> Parsed<Webhook> {
     let kept = || before.iter().find(|old| Some(&old.url) == url.as_ref())?.secret.clone();
     let secret = f.optional("secret", kept(), kept(), some(webhook_secret));
     let description = f.optional("description", None, None, fields::optional_text(500));
-    f.finish(url.map(|url| Webhook { url, events, secret, description })).map_err(|invalid| invalid.to_string())
+    f.finish(url.map(|url| Webhook { url, events, secret, description }))
+        .map_err(|invalid| invalid.to_string())
 }
 
 fn webhook_url(value: &Value) -> Parsed<String> {
@@ -793,7 +803,8 @@ mod tests {
         ];
         for from in Status::all() {
             for to in Status::all() {
-                let expected = if from == to { Some(false) } else { allowed.contains(&(*from, *to)).then_some(true) };
+                let expected =
+                    if from == to { Some(false) } else { allowed.contains(&(*from, *to)).then_some(true) };
                 assert_eq!(from.change_to(*to).ok(), expected, "{from} to {to}");
             }
         }

@@ -45,7 +45,8 @@ impl ClockGuard {
     pub fn look(&mut self, wall: Instant, monotonic: Duration) -> Trust {
         let was_trusted = self.distrusted_until.is_none();
         if let Some((wall_before, monotonic_before)) = self.last_look.replace((wall, monotonic)) {
-            let passed = TimeDelta::from_std(monotonic.saturating_sub(monotonic_before)).unwrap_or(TimeDelta::MAX);
+            let passed =
+                TimeDelta::from_std(monotonic.saturating_sub(monotonic_before)).unwrap_or(TimeDelta::MAX);
             if ((wall - wall_before) - passed).abs() > DISAGREEMENT_MAX {
                 self.distrusted_until = Some(monotonic + SETTLING);
             }
@@ -96,7 +97,10 @@ mod tests {
         let mut guard = ClockGuard::new(START);
         guard.look(at(7_200), after(0));
         assert_eq!(guard.look(at(3_601), after(1)), Trust::Distrusted { until: at(7_200), is_new: true });
-        assert_eq!(guard.look(at(7_199), after(3_599)), Trust::Distrusted { until: at(7_200), is_new: false });
+        assert_eq!(
+            guard.look(at(7_199), after(3_599)),
+            Trust::Distrusted { until: at(7_200), is_new: false }
+        );
         assert_eq!(guard.look(at(7_200), after(3_600)), Trust::Trusted);
     }
 

@@ -54,7 +54,13 @@ impl Event {
     }
 
     /// The status changed; `by` is a token's name or `server`.
-    pub fn status_changed(campaign: &Campaign, from: Status, to: Status, by: &str, reason: Option<&str>) -> Event {
+    pub fn status_changed(
+        campaign: &Campaign,
+        from: Status,
+        to: Status,
+        by: &str,
+        reason: Option<&str>,
+    ) -> Event {
         Event {
             event_type: EventType::StatusChanged,
             key: format!("status:{}:{}", campaign.id, campaign.version),

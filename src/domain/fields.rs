@@ -278,7 +278,9 @@ mod tests {
         let mut fields = Fields::of(json!({"nmae": "x", "limit": "ten"})).unwrap();
         let name = fields.required("name", None, text(200));
         let limit = fields.optional("limit", 1, 1, integer(1, 10));
-        let Err(Invalid(problems)) = fields.finish(name.map(|name| (name, limit))) else { panic!("accepted") };
+        let Err(Invalid(problems)) = fields.finish(name.map(|name| (name, limit))) else {
+            panic!("accepted")
+        };
         let told: Vec<(&str, &str)> =
             problems.iter().map(|problem| (problem.field.as_str(), problem.message.as_str())).collect();
         assert_eq!(

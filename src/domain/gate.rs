@@ -6,8 +6,8 @@
 
 use super::Instant;
 use super::budget;
-use super::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
 use super::call::Plan;
+use super::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
 use super::lead::{Lead, LeadStatus};
 use super::outcome::Criteria;
 use super::schedule::{self, ClosedReason, Opening, Schedule};
@@ -253,7 +253,8 @@ impl<'a> Gate<'a> {
             Some(template) => render(template).map_err(|problem| missing(problem.names))?,
             None => return Err(missing(Vec::new())),
         };
-        let fallback = self.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
+        let fallback =
+            self.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
         Ok(Plan {
             script,
             fallback,

@@ -46,7 +46,9 @@ impl LeadStatus {
     pub fn is_open(self) -> bool {
         match self {
             LeadStatus::Pending | LeadStatus::InProgress | LeadStatus::Scheduled => true,
-            LeadStatus::Completed | LeadStatus::Failed | LeadStatus::Canceled | LeadStatus::DoNotCall => false,
+            LeadStatus::Completed | LeadStatus::Failed | LeadStatus::Canceled | LeadStatus::DoNotCall => {
+                false
+            }
         }
     }
 }
@@ -214,7 +216,8 @@ impl NewLead {
 
     /// First and last name, as far as they are known.
     pub fn full_name(&self) -> Option<String> {
-        let known: Vec<&str> = [&self.first_name, &self.last_name].into_iter().flatten().map(|n| n.trim()).collect();
+        let known: Vec<&str> =
+            [&self.first_name, &self.last_name].into_iter().flatten().map(|n| n.trim()).collect();
         if known.is_empty() { None } else { Some(known.join(" ")) }
     }
 }
@@ -248,7 +251,8 @@ fn time_of_day(value: &Value) -> Parsed<TimeOfDay> {
 }
 
 fn variables(value: &Value) -> Parsed<Map<String, Value>> {
-    let object = value.as_object().ok_or_else(|| format!("must be an object, not {}", fields::kind(value)))?;
+    let object =
+        value.as_object().ok_or_else(|| format!("must be an object, not {}", fields::kind(value)))?;
     if object.len() > VARIABLES_MAX {
         return Err(format!("must have at most {VARIABLES_MAX} names; it has {}", object.len()));
     }
@@ -305,15 +309,22 @@ impl Columns {
             })
             .collect();
         let names: Vec<String> = columns.iter().map(Column::normal_name).collect();
-        let repeated = (0..names.len()).find(|at| !names[*at].is_empty() && names[..*at].contains(&names[*at]));
+        let repeated =
+            (0..names.len()).find(|at| !names[*at].is_empty() && names[..*at].contains(&names[*at]));
         if let Some(at) = repeated {
-            return Err(Invalid::one("header", format!("column {} has the same name as one before it", at + 1)));
+            return Err(Invalid::one(
+                "header",
+                format!("column {} has the same name as one before it", at + 1),
+            ));
         }
         if columns.len() > VARIABLES_MAX {
             return Err(Invalid::one("header", format!("must have at most {VARIABLES_MAX} columns")));
         }
         if !columns.contains(&Column::Known(0)) {
-            return Err(Invalid::one("header", "the first row must name the columns, and one of them must be `phone`"));
+            return Err(Invalid::one(
+                "header",
+                "the first row must name the columns, and one of them must be `phone`",
+            ));
         }
         Ok(Columns(columns))
     }

@@ -145,7 +145,10 @@ mod tests {
             (json!(999999999.9999), "999999999.9999"),
         ] {
             let money = Money::parse(&sent).unwrap();
-            assert_eq!((money.to_string().as_str(), serde_json::to_string(&money).unwrap().as_str()), (shown, shown));
+            assert_eq!(
+                (money.to_string().as_str(), serde_json::to_string(&money).unwrap().as_str()),
+                (shown, shown)
+            );
         }
     }
 

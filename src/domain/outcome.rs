@@ -85,7 +85,9 @@ impl Outcome {
             | Outcome::HungUp
             | Outcome::NoInput
             | Outcome::Transferred => Category::Completed,
-            Outcome::NoAnswer | Outcome::Busy | Outcome::Rejected | Outcome::InvalidNumber => Category::Unanswered,
+            Outcome::NoAnswer | Outcome::Busy | Outcome::Rejected | Outcome::InvalidNumber => {
+                Category::Unanswered
+            }
             Outcome::CarrierError | Outcome::Interrupted if was_answered => Category::Completed,
             Outcome::CarrierError | Outcome::Interrupted => Category::Error,
             Outcome::Canceled if was_answered => Category::Completed,

@@ -33,7 +33,13 @@ fn worth_another_try(outcome: Outcome, was_answered: bool) -> bool {
 
 /// Decides the lead's future: a person who was reached is not called again, a number that does not exist has
 /// failed, and one that nobody picked up is tried again at `again_at`, until `attempts` reaches `attempts_max`.
-pub fn after(outcome: Outcome, was_answered: bool, attempts: i64, attempts_max: i64, again_at: Instant) -> After {
+pub fn after(
+    outcome: Outcome,
+    was_answered: bool,
+    attempts: i64,
+    attempts_max: i64,
+    again_at: Instant,
+) -> After {
     let finished = |status| After { status, next_call_at: None };
     if outcome == Outcome::OptedOut {
         return finished(LeadStatus::DoNotCall);

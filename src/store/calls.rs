@@ -79,7 +79,9 @@ impl Snapshot<'_> {
     /// A call of a campaign that was not deleted.
     pub fn call(&self, id: i64) -> Result<Option<Call>, StoreError> {
         let sql = concat!(
-            "SELECT ", columns!(), " JOIN campaigns c ON c.id = k.campaign_id WHERE k.id = ?1 AND c.deleted_at IS NULL"
+            "SELECT ",
+            columns!(),
+            " JOIN campaigns c ON c.id = k.campaign_id WHERE k.id = ?1 AND c.deleted_at IS NULL"
         );
         Ok(self.connection.prepare_cached(sql)?.query_row([id], read).optional()?)
     }
@@ -198,7 +200,13 @@ impl Tx<'_> {
     }
 
     /// Writes down how far a call has come; never goes back.
-    pub fn progress(&self, call_id: i64, state: CallState, at: Instant, timeline: &Value) -> Result<(), StoreError> {
+    pub fn progress(
+        &self,
+        call_id: i64,
+        state: CallState,
+        at: Instant,
+        timeline: &Value,
+    ) -> Result<(), StoreError> {
         let sql = "UPDATE calls SET state = ?2, timeline = ?3,
                      answered_at = CASE WHEN ?2 = 'answered' THEN coalesce(answered_at, ?4) ELSE answered_at END
                    WHERE id = ?1 AND state <> 'ended' AND NOT (state = 'answered' AND ?2 = 'ringing')";
@@ -225,7 +233,10 @@ impl Tx<'_> {
         self.emit(campaign.id, &Event::call_completed(&campaign, &lead, &call, &settled))?;
         for percent in &settled.budget_levels {
             let cause = format!("call-{}", call.id);
-            self.emit(campaign.id, &Event::budget_reached(&campaign, *percent, settled.totals.spent, &cause))?;
+            self.emit(
+                campaign.id,
+                &Event::budget_reached(&campaign, *percent, settled.totals.spent, &cause),
+            )?;
         }
         if settled.ending.outcome == Outcome::OptedOut {
             self.opt_out(&call)?;
@@ -248,7 +259,8 @@ impl Tx<'_> {
 
     fn write_ended(&self, call: &Call, settled: &Settlement, timeline: &Value) -> Result<(), StoreError> {
         let Settlement { ending, successful, cost, .. } = settled;
-        let sql = "UPDATE calls SET state = 'ended', outcome = ?2, successful = ?3, detail = ?4, answered_at = ?5,
+        let sql =
+            "UPDATE calls SET state = 'ended', outcome = ?2, successful = ?3, detail = ?4, answered_at = ?5,
                      ended_at = ?6, cost = ?7, timeline = ?8 WHERE id = ?1";
         self.execute(
             sql,

@@ -118,9 +118,23 @@ macro_rules! filtered {
 macro_rules! list {
     ($key:literal, $cast:literal, $after:literal, $direction:literal) => {
         concat!(
-            "SELECT ", columns!(), filtered!(),
-            " AND (?8 IS NULL OR (", $key, ", c.id) ", $after, " (CAST(?7 AS ", $cast, "), ?8))",
-            " ORDER BY ", $key, " ", $direction, ", c.id ", $direction, " LIMIT ?6"
+            "SELECT ",
+            columns!(),
+            filtered!(),
+            " AND (?8 IS NULL OR (",
+            $key,
+            ", c.id) ",
+            $after,
+            " (CAST(?7 AS ",
+            $cast,
+            "), ?8))",
+            " ORDER BY ",
+            $key,
+            " ",
+            $direction,
+            ", c.id ",
+            $direction,
+            " LIMIT ?6"
         )
     };
 }
@@ -137,10 +151,20 @@ impl CampaignFilter {
             (Name, Descending) => list!("lower(c.name)", "TEXT", "<", "DESC"),
             (Name, Ascending) => list!("lower(c.name)", "TEXT", ">", "ASC"),
             (Priority, Descending) => {
-                list!("CASE c.priority WHEN 'high' THEN 4 WHEN 'medium' THEN 2 ELSE 1 END", "INTEGER", "<", "DESC")
+                list!(
+                    "CASE c.priority WHEN 'high' THEN 4 WHEN 'medium' THEN 2 ELSE 1 END",
+                    "INTEGER",
+                    "<",
+                    "DESC"
+                )
             }
             (Priority, Ascending) => {
-                list!("CASE c.priority WHEN 'high' THEN 4 WHEN 'medium' THEN 2 ELSE 1 END", "INTEGER", ">", "ASC")
+                list!(
+                    "CASE c.priority WHEN 'high' THEN 4 WHEN 'medium' THEN 2 ELSE 1 END",
+                    "INTEGER",
+                    ">",
+                    "ASC"
+                )
             }
         }
     }
@@ -228,7 +252,8 @@ fn read_webhooks(text: &str) -> Option<Vec<Webhook>> {
     let read = |webhook: &serde_json::Value| {
         let text = |name: &str| webhook.get(name)?.as_str().map(str::to_owned);
         let events = webhook.get("events")?.as_array()?;
-        let events = events.iter().map(|event| EventType::from_word(event.as_str()?)).collect::<Option<_>>()?;
+        let events =
+            events.iter().map(|event| EventType::from_word(event.as_str()?)).collect::<Option<_>>()?;
         Some(Webhook { url: text("url")?, events, secret: text("secret"), description: text("description") })
     };
     stored.iter().map(read).collect()
@@ -286,7 +311,8 @@ impl Snapshot<'_> {
 
     /// A campaign, deleted or not; the dialer settles the calls of both.
     pub fn campaign_even_deleted(&self, id: i64) -> Result<Option<Campaign>, StoreError> {
-        let mut statement = self.connection.prepare_cached(concat!("SELECT ", columns!(), " WHERE c.id = ?1"))?;
+        let mut statement =
+            self.connection.prepare_cached(concat!("SELECT ", columns!(), " WHERE c.id = ?1"))?;
         Ok(statement.query_row([id], read).optional()?)
     }
 
@@ -316,13 +342,18 @@ impl Snapshot<'_> {
         let mut statement =
             self.connection.prepare_cached(concat!("SELECT count(*) FROM campaigns c", filtered!()))?;
         let words = (filter.status.map(Words::word), filter.priority.map(Words::word));
-        let params = params![words.0, words.1, filter.campaign_type.map(Words::word), filter.tag, filter.search];
+        let params =
+            params![words.0, words.1, filter.campaign_type.map(Words::word), filter.tag, filter.search];
         Ok(statement.query_row(params, |row| row.get(0))?)
     }
 
     /// The campaigns that may want to dial, and those with calls alive.
     pub fn active_campaigns(&self) -> Result<Vec<Campaign>, StoreError> {
-        let sql = concat!("SELECT ", columns!(), " WHERE c.status = 'active' AND c.deleted_at IS NULL ORDER BY c.id");
+        let sql = concat!(
+            "SELECT ",
+            columns!(),
+            " WHERE c.status = 'active' AND c.deleted_at IS NULL ORDER BY c.id"
+        );
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -333,7 +364,8 @@ impl Snapshot<'_> {
         let date = schedule::local_date(self.now, campaign.settings.time_zone);
         let sql = "SELECT dials FROM dialed_days WHERE campaign_id = ?1 AND local_date = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let dials = statement.query_row(params![campaign.id, date.to_string()], |row| row.get(0)).optional()?;
+        let dials =
+            statement.query_row(params![campaign.id, date.to_string()], |row| row.get(0)).optional()?;
         Ok(dials.unwrap_or(0))
     }
 
@@ -342,7 +374,11 @@ impl Snapshot<'_> {
         let sql = "SELECT leads_pending, leads_in_progress, leads_scheduled, leads_completed, leads_failed,
                           leads_canceled, leads_do_not_call FROM campaign_totals WHERE campaign_id = ?1";
         let counts = self.connection.prepare_cached(sql)?.query_row([campaign_id], |row| {
-            LeadStatus::all().iter().enumerate().map(|(index, status)| Ok((*status, row.get(index)?))).collect()
+            LeadStatus::all()
+                .iter()
+                .enumerate()
+                .map(|(index, status)| Ok((*status, row.get(index)?)))
+                .collect()
         });
         Ok(counts?)
     }
@@ -458,7 +494,8 @@ impl Tx<'_> {
     /// An edit of the budget may cross an alert level by itself, or take a crossing back.
     fn tell_budget(&self, before: &Campaign, after: &Settings) -> Result<(), StoreError> {
         let (threshold, spent) = (after.budget_alert_threshold, before.totals.spent);
-        let unchanged = (before.settings.budget, before.settings.budget_alert_threshold) == (after.budget, threshold);
+        let unchanged =
+            (before.settings.budget, before.settings.budget_alert_threshold) == (after.budget, threshold);
         if unchanged {
             return Ok(());
         }
@@ -466,9 +503,13 @@ impl Tx<'_> {
         let told = before.totals.alerted_percent.min(reached);
         let campaign = self.existing(before.id)?;
         for percent in budget::levels_crossed(told, reached, threshold) {
-            self.emit(before.id, &Event::budget_reached(&campaign, percent, spent, &format!("edit-{}", campaign.version)))?;
+            self.emit(
+                before.id,
+                &Event::budget_reached(&campaign, percent, spent, &format!("edit-{}", campaign.version)),
+            )?;
         }
-        let sql = "UPDATE campaign_totals SET alerted_percent = ?2, revision = revision + 1 WHERE campaign_id = ?1";
+        let sql =
+            "UPDATE campaign_totals SET alerted_percent = ?2, revision = revision + 1 WHERE campaign_id = ?1";
         self.execute(sql, params![before.id, reached])?;
         Ok(())
     }
@@ -488,7 +529,12 @@ impl Tx<'_> {
     }
 
     /// The server itself changes the status; the reason is kept and shown.
-    pub fn change_status_because(&self, campaign: &Campaign, to: Status, reason: &str) -> Result<(), StoreError> {
+    pub fn change_status_because(
+        &self,
+        campaign: &Campaign,
+        to: Status,
+        reason: &str,
+    ) -> Result<(), StoreError> {
         if campaign.status.change_to(to) == Ok(true) {
             self.put_status(campaign, to, "server", Some(reason))?;
         }
@@ -502,7 +548,8 @@ impl Tx<'_> {
         by: &str,
         reason: Option<&str>,
     ) -> Result<Campaign, StoreError> {
-        let sql = "UPDATE campaigns SET status = ?2, status_reason = ?3, version = version + 1, updated_at = ?4
+        let sql =
+            "UPDATE campaigns SET status = ?2, status_reason = ?3, version = version + 1, updated_at = ?4
                    WHERE id = ?1";
         self.execute(sql, params![campaign.id, to.word(), reason, ms(self.now)])?;
         let changed = self.existing(campaign.id)?;
@@ -563,9 +610,7 @@ impl Tx<'_> {
              leads_scheduled = leads_scheduled + ?5, leads_completed = leads_completed + ?6,
              leads_failed = leads_failed + ?7, leads_canceled = leads_canceled + ?8,
              leads_do_not_call = leads_do_not_call + ?9 WHERE campaign_id = ?1";
-        let change = |status| {
-            count * (i64::from(to == Some(status)) - i64::from(from == Some(status)))
-        };
+        let change = |status| count * (i64::from(to == Some(status)) - i64::from(from == Some(status)));
         let total = count * (i64::from(to.is_some()) - i64::from(from.is_some()));
         let [pending, in_progress, scheduled, completed, failed, canceled, do_not_call] = [
             LeadStatus::Pending,
@@ -580,7 +625,15 @@ impl Tx<'_> {
         self.execute(
             sql,
             params![
-                campaign_id, total, pending, in_progress, scheduled, completed, failed, canceled, do_not_call
+                campaign_id,
+                total,
+                pending,
+                in_progress,
+                scheduled,
+                completed,
+                failed,
+                canceled,
+                do_not_call
             ],
         )?;
         Ok(())
@@ -591,7 +644,8 @@ impl Tx<'_> {
         let counts = self.lead_counts(campaign_id)?;
         let is_finished = counts.iter().all(|(status, count)| *count == 0 || !status.is_open());
         let has_leads = counts.iter().any(|(_, count)| *count > 0);
-        if is_finished && has_leads
+        if is_finished
+            && has_leads
             && let Some(campaign) = self.campaign(campaign_id)?
             && campaign.status == Status::Active
         {

@@ -162,9 +162,13 @@ fn check(connection: &Connection, ledger: Option<&Path>) -> Result<Vec<Finding>,
         let found = texts(connection, rule.violations)?;
         findings.push(finding(rule.invariant, found));
     }
-    findings.push(finding("every call was placed inside its calling hours", calls_outside_hours(connection)?));
+    findings
+        .push(finding("every call was placed inside its calling hours", calls_outside_hours(connection)?));
     if let Some(ledger) = ledger {
-        findings.push(finding("the carrier was asked once for every call, and for nothing else", differences(connection, ledger)?));
+        findings.push(finding(
+            "the carrier was asked once for every call, and for nothing else",
+            differences(connection, ledger)?,
+        ));
     }
     Ok(findings)
 }
@@ -231,7 +235,8 @@ fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreErro
 /// Compares the simulator's ledger with the calls. A call that was interrupted may be missing there: the server
 /// stopped between writing it down and asking.
 fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, StoreError> {
-    let unreadable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", ledger.display()));
+    let unreadable =
+        |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", ledger.display()));
     let mut asked: HashMap<i64, u32> = HashMap::new();
     let mut found = Vec::new();
     for line in BufReader::new(std::fs::File::open(ledger).map_err(unreadable)?).lines() {
@@ -243,7 +248,8 @@ fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, St
             *asked.entry(call_id).or_default() += 1;
         }
     }
-    let mut statement = connection.prepare("SELECT id, coalesce(outcome, '') FROM calls WHERE carrier = 'simulator'")?;
+    let mut statement =
+        connection.prepare("SELECT id, coalesce(outcome, '') FROM calls WHERE carrier = 'simulator'")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (id, outcome): (i64, String) = (row.get(0)?, row.get(1)?);

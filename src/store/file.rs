@@ -35,13 +35,17 @@ pub enum OpenError {
         cause: String,
     },
     /// Another server has it.
-    #[error("another voice-campaigns server is using the data folder {0}; stop it first or choose another --data")]
+    #[error(
+        "another voice-campaigns server is using the data folder {0}; stop it first or choose another --data"
+    )]
     InUse(PathBuf),
     /// The file belongs to another program, or is damaged.
     #[error("{0} is not a voice-campaigns database; it was left untouched")]
     Foreign(PathBuf),
     /// The file was written by a newer version of this program.
-    #[error("{file} has schema version {found}, this program knows {known}; use a newer voice-campaigns (the file was left untouched)")]
+    #[error(
+        "{file} has schema version {found}, this program knows {known}; use a newer voice-campaigns (the file was left untouched)"
+    )]
     Newer {
         /// Which file.
         file: PathBuf,
@@ -90,7 +94,8 @@ pub(super) fn open(folder: &Path, now: Instant) -> Result<Connection, OpenError>
     let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
     made.map_err(unusable(folder))?;
     refuse_what_is_not_ours(&path)?;
-    let failed = |error: rusqlite::Error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() };
+    let failed =
+        |error: rusqlite::Error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() };
     let mut connection = Connection::open(&path).map_err(failed)?;
     prepare_writer(&connection).map_err(failed)?;
     migrate(&mut connection, now).map_err(failed)?;
@@ -140,7 +145,9 @@ fn migrate(connection: &mut Connection, now: Instant) -> rusqlite::Result<()> {
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
             let instance_id = format!("{:032x}", rand::random::<u128>());
             let created_at = now.timestamp_millis().to_string();
-            for (name, value) in [("instance_id", &instance_id), ("created_at", &created_at), ("last_seen_at", &created_at)] {
+            for (name, value) in
+                [("instance_id", &instance_id), ("created_at", &created_at), ("last_seen_at", &created_at)]
+            {
                 tx.execute("INSERT INTO facts (name, value) VALUES (?1, ?2)", [name, value])?;
             }
         }
@@ -173,7 +180,8 @@ fn prepare_reader(connection: &mut Connection) -> rusqlite::Result<()> {
 
 /// A single read-only connection.
 pub(super) fn open_reader(folder: &Path) -> Result<Connection, OpenError> {
-    let failed = |error: rusqlite::Error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() };
+    let failed =
+        |error: rusqlite::Error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() };
     let mut connection = Connection::open_with_flags(data_file(folder), reader_flags()).map_err(failed)?;
     prepare_reader(&mut connection).map_err(failed)?;
     Ok(connection)
@@ -222,6 +230,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let connection = open(folder.path(), Instant::UNIX_EPOCH).unwrap();
         let setting = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
-        assert_eq!(["synchronous", "foreign_keys", "cell_size_check", "user_version"].map(setting), [2, 1, 1, VERSION]);
+        assert_eq!(
+            ["synchronous", "foreign_keys", "cell_size_check", "user_version"].map(setting),
+            [2, 1, 1, VERSION]
+        );
     }
 }

@@ -103,8 +103,10 @@ fn run(
     }
     if !options.partial {
         if places.len() > ALL_OR_NOTHING_MAX {
-            let message =
-                format!("has {} rows; all-or-nothing imports take at most {ALL_OR_NOTHING_MAX}, so send `partial=true`", places.len());
+            let message = format!(
+                "has {} rows; all-or-nothing imports take at most {ALL_OR_NOTHING_MAX}, so send `partial=true`",
+                places.len()
+            );
             return Ok(Err(Invalid::one("body", message)));
         }
         let inserted = handle.block_on(store.write(move |tx| table.write_all(tx, campaign_id, &places)))?;
@@ -117,9 +119,7 @@ fn run(
     for chunk in places.chunks(CHUNK) {
         let leads = table.read(chunk).map_err(unreadable)?;
         let store = store.clone();
-        let next = handle.spawn(async move {
-            store.write(move |tx| insert(tx, campaign_id, &leads)).await
-        });
+        let next = handle.spawn(async move { store.write(move |tx| insert(tx, campaign_id, &leads)).await });
         if let Some(before) = writing.replace(next) {
             count(&mut report, handle.block_on(before))?;
         }
@@ -214,7 +214,8 @@ impl Table {
         if record.iter().any(|cell| std::str::from_utf8(cell).is_err()) {
             return Err(Problem { field: "row".into(), message: "must be UTF-8 text".into() });
         }
-        self.columns.read(record.iter().map(|cell| std::str::from_utf8(cell).unwrap_or_default()), self.country)
+        self.columns
+            .read(record.iter().map(|cell| std::str::from_utf8(cell).unwrap_or_default()), self.country)
     }
 
     fn rejection(&self, row: u32, record: &csv::ByteRecord, problem: Problem) -> Rejection {

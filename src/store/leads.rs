@@ -115,7 +115,9 @@ impl Snapshot<'_> {
     /// A lead that was not deleted, of a campaign that was not.
     pub fn lead(&self, id: i64) -> Result<Option<Lead>, StoreError> {
         let sql = concat!(
-            "SELECT ", columns!(), " FROM leads l JOIN campaigns c ON c.id = l.campaign_id
+            "SELECT ",
+            columns!(),
+            " FROM leads l JOIN campaigns c ON c.id = l.campaign_id
              WHERE l.id = ?1 AND l.deleted_at IS NULL AND c.deleted_at IS NULL"
         );
         Ok(self.connection.prepare_cached(sql)?.query_row([id], read).optional()?)
@@ -130,19 +132,37 @@ impl Snapshot<'_> {
     /// The lead of a campaign with this number.
     pub fn lead_with_phone(&self, campaign_id: i64, phone: Phone) -> Result<Option<Lead>, StoreError> {
         let sql = concat!(
-            "SELECT ", columns!(), " FROM leads l WHERE l.campaign_id = ?1 AND l.phone = ?2 AND l.deleted_at IS NULL"
+            "SELECT ",
+            columns!(),
+            " FROM leads l WHERE l.campaign_id = ?1 AND l.phone = ?2 AND l.deleted_at IS NULL"
         );
-        Ok(self.connection.prepare_cached(sql)?.query_row(params![campaign_id, phone.to_string()], read).optional()?)
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params![campaign_id, phone.to_string()], read)
+            .optional()?)
     }
 
     /// A page of a campaign's leads, by id.
     pub fn leads(&self, filter: &LeadFilter) -> Result<Vec<Lead>, StoreError> {
         let sql = concat!(
-            "SELECT ", columns!(), " FROM leads l WHERE l.id IN (",
-            page_of_ids!("pending"), " UNION ALL ", page_of_ids!("in_progress"), " UNION ALL ",
-            page_of_ids!("scheduled"), " UNION ALL ", page_of_ids!("completed"), " UNION ALL ",
-            page_of_ids!("failed"), " UNION ALL ", page_of_ids!("canceled"), " UNION ALL ",
-            page_of_ids!("do_not_call"), ") ORDER BY l.id LIMIT ?7"
+            "SELECT ",
+            columns!(),
+            " FROM leads l WHERE l.id IN (",
+            page_of_ids!("pending"),
+            " UNION ALL ",
+            page_of_ids!("in_progress"),
+            " UNION ALL ",
+            page_of_ids!("scheduled"),
+            " UNION ALL ",
+            page_of_ids!("completed"),
+            " UNION ALL ",
+            page_of_ids!("failed"),
+            " UNION ALL ",
+            page_of_ids!("canceled"),
+            " UNION ALL ",
+            page_of_ids!("do_not_call"),
+            ") ORDER BY l.id LIMIT ?7"
         );
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map(
@@ -186,7 +206,9 @@ impl Snapshot<'_> {
     /// The next leads of one zone that are due: highest priority first, then the longest waiting.
     pub fn due_leads(&self, campaign_id: i64, zone: &str, limit: usize) -> Result<Vec<Lead>, StoreError> {
         let sql = concat!(
-            "SELECT ", columns!(), " FROM leads l WHERE l.campaign_id = ?1 AND l.time_zone = ?2 AND l.priority = ?3
+            "SELECT ",
+            columns!(),
+            " FROM leads l WHERE l.campaign_id = ?1 AND l.time_zone = ?2 AND l.priority = ?3
              AND l.next_call_at <= ?4 ORDER BY l.next_call_at, l.id LIMIT ?5"
         );
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -212,7 +234,8 @@ impl Snapshot<'_> {
         let mut first: Option<i64> = None;
         for zone in self.zones_waiting(campaign_id)? {
             for priority in 1..=5 {
-                let due: Option<i64> = statement.query_row(params![campaign_id, zone, priority], |row| row.get(0))?;
+                let due: Option<i64> =
+                    statement.query_row(params![campaign_id, zone, priority], |row| row.get(0))?;
                 first = [first, due].into_iter().flatten().min();
             }
         }
@@ -222,12 +245,9 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     /// Adds leads to a campaign; numbers that are in it already are skipped. All are due at once.
-    pub fn insert_leads(
-        &self,
-        campaign_id: i64,
-        leads: &[NewLead],
-    ) -> Result<Inserted, StoreError> {
-        let sql = "INSERT INTO leads (campaign_id, phone, first_name, last_name, email, company_name, time_zone,
+    pub fn insert_leads(&self, campaign_id: i64, leads: &[NewLead]) -> Result<Inserted, StoreError> {
+        let sql =
+            "INSERT INTO leads (campaign_id, phone, first_name, last_name, email, company_name, time_zone,
                      language, priority, best_time_to_call, variables, notes, tags, next_call_at, created_at,
                      updated_at)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?14)
@@ -294,7 +314,8 @@ impl Tx<'_> {
         to: LeadStatus,
         next_call_at: Option<Instant>,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE leads SET status = ?2, next_call_at = ?3, held = NULL, updated_at = ?4 WHERE id = ?1";
+        let sql =
+            "UPDATE leads SET status = ?2, next_call_at = ?3, held = NULL, updated_at = ?4 WHERE id = ?1";
         self.execute(sql, params![lead.id, to.word(), next_call_at.map(ms), ms(self.now)])?;
         if to != lead.status {
             self.count_leads(lead.campaign_id, Some(lead.status), Some(to), 1)?;
@@ -320,7 +341,12 @@ impl Tx<'_> {
     }
 
     /// Keeps every campaign from dialing this number.
-    pub fn add_to_do_not_call_list(&self, phone: Phone, reason: &str, source: &str) -> Result<(), StoreError> {
+    pub fn add_to_do_not_call_list(
+        &self,
+        phone: Phone,
+        reason: &str,
+        source: &str,
+    ) -> Result<(), StoreError> {
         let sql = "INSERT INTO do_not_call (phone, reason, source, created_at) VALUES (?1, ?2, ?3, ?4)
                    ON CONFLICT (phone) DO NOTHING";
         self.execute(sql, params![phone.to_string(), reason, source, ms(self.now)])?;
@@ -331,7 +357,8 @@ impl Tx<'_> {
     /// true when there may be more.
     pub fn release_held_leads(&self, campaign_id: i64, limit: usize) -> Result<bool, StoreError> {
         let stale = "SELECT holds_stale FROM campaigns WHERE id = ?1";
-        let is_stale: bool = self.connection.prepare_cached(stale)?.query_row([campaign_id], |row| row.get(0))?;
+        let is_stale: bool =
+            self.connection.prepare_cached(stale)?.query_row([campaign_id], |row| row.get(0))?;
         if !is_stale {
             return Ok(false);
         }

@@ -163,7 +163,10 @@ impl Store {
     }
 
     /// Reads from one consistent snapshot.
-    pub async fn read<T, E>(&self, job: impl FnOnce(&Snapshot) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn read<T, E>(
+        &self,
+        job: impl FnOnce(&Snapshot) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,

@@ -35,10 +35,9 @@ impl Readers {
         let queue = Arc::new(Mutex::new(queue));
         for index in 0..THREADS {
             let queue = queue.clone();
-            let connection = pool.get().map_err(|error| OpenError::Folder {
-                folder: "reader".into(),
-                cause: error.to_string(),
-            })?;
+            let connection = pool
+                .get()
+                .map_err(|error| OpenError::Folder { folder: "reader".into(), cause: error.to_string() })?;
             thread::Builder::new()
                 .name(format!("store-reader-{index}"))
                 .spawn(move || run(&connection, &queue))

@@ -42,8 +42,14 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     /// Remembers an answer, in the transaction that made it true.
-    pub fn remember_reply(&self, token_id: i64, key: &str, reply: &RememberedReply) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO replies (token_id, key, request_hash, status, location, body, created_at)
+    pub fn remember_reply(
+        &self,
+        token_id: i64,
+        key: &str,
+        reply: &RememberedReply,
+    ) -> Result<(), StoreError> {
+        let sql =
+            "INSERT OR REPLACE INTO replies (token_id, key, request_hash, status, location, body, created_at)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let RememberedReply { request_hash, status, location, body } = reply;
         self.execute(sql, params![token_id, key, request_hash, status, location, body, ms(self.now)])?;

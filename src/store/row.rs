@@ -29,7 +29,8 @@ impl<'r> Cells<'r> {
     /// The next cell, turned into something else; a value that cannot be turned is a damaged row.
     pub(super) fn parse<T: FromSql, U>(&mut self, parse: impl FnOnce(T) -> Option<U>) -> rusqlite::Result<U> {
         let value = self.get()?;
-        parse(value).ok_or_else(|| rusqlite::Error::InvalidColumnType(self.next - 1, "value".into(), Type::Text))
+        parse(value)
+            .ok_or_else(|| rusqlite::Error::InvalidColumnType(self.next - 1, "value".into(), Type::Text))
     }
 
     /// Like [`Self::parse`] where NULL means none.

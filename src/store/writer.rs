@@ -2,8 +2,8 @@
 //! disk makes many answers durable; each runs in a savepoint of its own, so one that fails takes no other
 //! with it. The answer is sent after the commit.
 
-use super::tx::Tx;
 use super::StoreError;
+use super::tx::Tx;
 use crate::clock::Clock;
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -61,7 +61,10 @@ impl Writer {
     }
 
     /// Runs a job and answers after its commit. A full queue makes the caller wait.
-    pub(super) async fn write<T, E>(&self, job: impl FnOnce(&Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub(super) async fn write<T, E>(
+        &self,
+        job: impl FnOnce(&Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
