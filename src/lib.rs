@@ -1,4 +1,58 @@
-//! Voice Campaigns.
+//! Voice Campaigns: creates, schedules, runs and watches automated calling campaigns. One binary, one SQLite file.
+//!
+//! *HTTP writes facts into the store, the dialer turns due facts into calls and calls into facts; the domain
+//! decides, the store remembers, the ports act.* HTTP and the dialer never call each other: the store is the only
+//! meeting place, and a commit wakes whoever waits.
+//!
+//! ```text
+//!             cli ── demo
+//!              │
+//!           server ───────────── composition root: builds everything, stops it in order
+//!      ┌───────┼───────────────┐
+//!    http    dialer ── carrier   housekeeping
+//!      │       │         └ simulator
+//!      └── store ──┘ (all SQL)
+//!              │
+//!            domain ── pure rules          clock ── the only reader of time
+//! ```
+//!
+//! # Code map
+//! | module | what it is for | what it must not know |
+//! | --- | --- | --- |
+//! | [`domain`] | rules: what a campaign, lead and call are, hours, scripts, retries, money, the gate | I/O, async, SQL, the clock |
+//! | [`store`] | the database: one writer with group commit, readers on snapshots, import, invariants | HTTP, carriers |
+//! | [`carrier`] | the port to whoever places calls, and the simulator | campaigns, the database |
+//! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
+//! | [`http`] | the JSON API and the page: parse, one store call, render | SQL, the dialer |
+//! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
+//! | [`config`] | settings, validated once | what they are used for |
+//! | [`server`] | the composition root | how any part works |
+//! | [`cli`], `demo` | commands | how any part works |
+//! | [`token`] | what an API token looks like | who has one |
+//!
+//! `tests/tidy.rs` keeps these rules true.
+//!
+//! # What always holds
+//! - A call row is committed before the carrier hears of the dial, and no dial is repeated: at most once per
+//!   attempt, also across crashes. `dialer/engine.rs` is the only caller of [`carrier::Carrier::dial`].
+//! - Once a transaction that forbids dialing (a pause, a deletion, a lowered limit) has answered, nothing it forbids
+//!   is on its way: [`store::Store::write_and_wait_for_dials`].
+//! - All that follows from the end of a call is decided as one value, [`domain::call::settle`], and written in one
+//!   transaction with its events.
+//! - Sums equal a recount: [`store::check`].
+//! - Nothing sleeps or reads the time except through [`clock::Clock`]; every worker is a `turn` that tests take by
+//!   hand on a manual clock.
+//!
+//! # Two walks
+//! **`POST /api/voice-campaigns`.** The request fairing in `http/edge.rs` finds the token and counts it against its
+//! quota → the handler in `http/campaigns.rs` reads the body as [`domain::campaign::Request`], all problems at once →
+//! one [`store::Store::write`]: was this idempotency key seen? else insert → the commit wakes the dialer if the
+//! campaign is active → 201, `Location`, view.
+//!
+//! **A lead is dialed.** The dialer wakes (a due time, a change, a report) → in one transaction `dialer/plan.rs` asks
+//! [`domain::gate::Gate`] about each campaign and each lead, in a fixed order, and claims those nothing objects to;
+//! the rest say why and until when → after the commit the carrier is asked → its reports go through
+//! [`domain::call::LiveCall`] → an ending is settled: call, lead, sums, money, events.
 
 pub mod carrier;
 pub mod cli;

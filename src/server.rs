@@ -13,7 +13,7 @@ use rocket::fairing::AdHoc;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -33,6 +33,7 @@ pub struct Server {
     url: String,
     store: Store,
     stop: watch::Sender<bool>,
+    signals: Signals,
     http_shutdown: rocket::Shutdown,
     http: JoinHandle<Result<(), String>>,
     workers: Vec<JoinHandle<()>>,
@@ -57,6 +58,8 @@ impl Server {
         let simulator = Simulator::new(config.simulator.clone(), clock.clone(), Some(&ledger))
             .with_context(|| format!("cannot write {}", ledger.display()))?;
 
+        // Before anybody is told that it listens, so that no signal finds it unprepared.
+        let signals = Signals::listen().context("cannot listen for signals")?;
         let listening = start_http(config, store.clone(), clock).await;
         let (http, http_shutdown, port) = match listening {
             Ok(listening) => listening,
@@ -81,7 +84,7 @@ impl Server {
             tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
         ];
         let url = format!("http://{}", std::net::SocketAddr::new(config.address, port));
-        Ok(Server { url, store, stop, http_shutdown, http, workers })
+        Ok(Server { url, store, stop, signals, http_shutdown, http, workers })
     }
 
     /// Where it listens, with the real port.
@@ -95,18 +98,13 @@ impl Server {
     }
 
     /// Serves until SIGINT or SIGTERM, then stops gracefully; a second signal stops without waiting for calls.
-    pub async fn run_until_signal(self) -> anyhow::Result<()> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+    pub async fn run_until_signal(mut self) -> anyhow::Result<()> {
+        self.signals.next().await;
         tracing::info!("stopping: no new calls; those alive may end");
+        let mut signals = Signals::listen()?;
         tokio::select! {
             stopped = self.stop() => stopped,
-            _ = interrupt.recv() => anyhow::bail!("stopped without waiting for the calls alive"),
-            _ = terminate.recv() => anyhow::bail!("stopped without waiting for the calls alive"),
+            () = signals.next() => anyhow::bail!("stopped without waiting for the calls alive"),
         }
     }
 
@@ -120,6 +118,28 @@ impl Server {
         let http = self.http.await.context("the HTTP server panicked while stopping")?;
         self.store.close().await;
         http.map_err(anyhow::Error::msg)
+    }
+}
+
+/// The two signals that ask for a stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
@@ -166,6 +186,7 @@ fn rocket_config(config: &Config) -> rocket::Config {
         port: config.port,
         // Any client could forge the header; the socket tells the truth.
         ip_header: None,
+        ident: rocket::config::Ident::none(),
         log_level: rocket::log::LogLevel::Off,
         cli_colors: false,
         keep_alive: 30,

@@ -149,9 +149,9 @@ fn a_table_is_imported_and_its_bad_rows_are_reported() {
     assert_eq!(server.get("/api/leads/2").send().json()["variables"], json!({"Plan": "a, b"}));
 
     let table = "phone,priority\n+12025550103,1\n+12025550104,high\nx,1\n";
-    assert_eq!(send_table(&server, "", table).status, 400);
+    assert_eq!(send_table(&server, "?partial=false", table).status, 400);
     assert_eq!(server.get("/api/voice-campaigns/1").send().json()["total_leads"], 2);
-    let report = send_table(&server, "?partial=true", table).expect(201);
+    let report = send_table(&server, "", table).expect(201);
     assert_eq!((&report["imported"], &report["rejected_count"]), (&json!(1), &json!(2)));
     assert_eq!(
         (&report["rejected"][0]["row"], &report["rejected"][0]["field"]),

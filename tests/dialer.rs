@@ -13,10 +13,10 @@ use voice_campaigns::carrier::{Capacity, Carrier, DialRequest, Leg, LegEvents};
 use voice_campaigns::domain::call::LegEvent;
 use voice_campaigns::domain::campaign::{Campaign, Status};
 use voice_campaigns::domain::gate::{DialingState, Gate, HoldReason};
-use voice_campaigns::domain::lead::LeadStatus;
+use voice_campaigns::domain::lead::{LeadStatus, NewLead};
 use voice_campaigns::domain::outcome::Cause;
 use voice_campaigns::domain::schedule::local_date;
-use voice_campaigns::store::StoreError;
+use voice_campaigns::store::{Store, StoreError};
 
 /// What a campaign says it is doing.
 async fn dialing(world: &World, campaign: &Campaign) -> (DialingState, Option<HoldReason>, Option<String>) {
@@ -390,22 +390,25 @@ async fn a_lead_without_a_value_the_script_needs_waits_until_the_script_is_chang
 
 #[tokio::test]
 async fn high_medium_and_low_campaigns_share_a_scarce_carrier_four_to_two_to_one() {
-    let settings = Settings { channels: 7, ..Settings::default() };
-    let mut world = World::with(MONDAY_NOON, settings).await;
-    let mut campaigns = Vec::new();
-    for priority in ["low", "medium", "high"] {
-        let campaign = world.campaign(json!({"name": priority, "priority": priority})).await;
-        world.leads(&campaign, numbers(3_000)).await;
-        campaigns.push(campaign);
+    for own_lines in [50, 5] {
+        let settings = Settings { channels: 7, ..Settings::default() };
+        let mut world = World::with(MONDAY_NOON, settings).await;
+        let mut campaigns = Vec::new();
+        for priority in ["low", "medium", "high"] {
+            let changes = json!({"name": priority, "priority": priority, "max_concurrent_calls": own_lines});
+            let campaign = world.campaign(changes).await;
+            world.leads(&campaign, numbers(3_000)).await;
+            campaigns.push(campaign);
+        }
+        world.run_for(TimeDelta::hours(1)).await;
+        let mut dials = Vec::new();
+        for campaign in &campaigns {
+            dials.push(world.now(campaign).await.totals.attempts as f64);
+        }
+        let (medium, high) = (dials[1] / dials[0], dials[2] / dials[0]);
+        assert!((1.8..2.2).contains(&medium) && (3.7..4.3).contains(&high), "{dials:?}");
+        world.check().await;
     }
-    world.run_for(TimeDelta::hours(1)).await;
-    let mut dials = Vec::new();
-    for campaign in &campaigns {
-        dials.push(world.now(campaign).await.totals.attempts as f64);
-    }
-    let (medium, high) = (dials[1] / dials[0], dials[2] / dials[0]);
-    assert!((1.8..2.2).contains(&medium) && (3.7..4.3).contains(&high), "{dials:?}");
-    world.check().await;
 }
 
 #[tokio::test]
@@ -521,6 +524,19 @@ async fn leads_of_higher_priority_are_dialed_first() {
     let first = order.iter().min().unwrap();
     assert_eq!(order.iter().map(|id| id - first).collect::<Vec<_>>(), [1, 4, 2, 3, 0]);
     world.check().await;
+}
+
+#[tokio::test]
+async fn leads_that_another_process_brings_are_called_within_a_second() {
+    let mut world = World::new(MONDAY_NOON).await;
+    let campaign = world.campaign(json!({})).await;
+    world.run_for(TimeDelta::seconds(10)).await;
+    let beside = Store::open_beside(world.folder.path(), Arc::new(world.clock.clone())).unwrap();
+    let (id, leads) = (campaign.id, vec![NewLead::read(json!({"phone": story(101, 0)}), None).unwrap()]);
+    beside.write(move |tx| tx.insert_leads(id, &leads)).await.map_err(|error: StoreError| error).unwrap();
+    world.clock.advance(TimeDelta::seconds(1));
+    world.settle_down().await;
+    assert_eq!(world.now(&campaign).await.totals.attempts, 1);
 }
 
 /// Fails in the way that no carrier may: panics at its first dial.

@@ -66,6 +66,9 @@ pub struct Dialer {
     guard: ClockGuard,
     /// The wall time at which the campaigns must be looked at again; none when nothing is due by time alone.
     plan_at: Option<Instant>,
+    /// When to look for commits of other processes, in steady time, and what was seen last.
+    look_beside_at: Instant,
+    seen_version: Option<i64>,
     is_stopping: bool,
     /// A write failed, so it is not known whether its claims were kept.
     is_unsure: bool,
@@ -108,6 +111,8 @@ impl Dialer {
             shares: Shares::default(),
             guard: ClockGuard::new(last_seen_at),
             plan_at: Some(now),
+            look_beside_at: Instant::MIN_UTC,
+            seen_version: None,
             is_stopping: false,
             is_unsure: false,
         })
@@ -192,6 +197,7 @@ impl Dialer {
             self.changes.mark_unchanged();
             self.plan_at = Some(now);
         }
+        self.look_beside(now)?;
         let distrust = self.look_at_clocks().await?;
         if !self.facts.is_empty() {
             self.plan_at = Some(now);
@@ -275,6 +281,20 @@ impl Dialer {
                 self.facts.push(Fact::CarrierDown { campaign_id: live.campaign_id });
             }
         }
+    }
+
+    /// Another process, such as an import from the command line, wakes nobody here, so its commits are looked for.
+    fn look_beside(&mut self, now: Instant) -> Result<(), StoreError> {
+        let steady = self.clock.steady();
+        if steady < self.look_beside_at {
+            return Ok(());
+        }
+        self.look_beside_at = steady + LOOK_EVERY;
+        let version = self.store.data_version()?;
+        if self.seen_version.replace(version) != Some(version) {
+            self.plan_at = Some(now);
+        }
+        Ok(())
     }
 
     /// Compares the clocks. While they disagree nothing is dialed; the answer is when to look again.

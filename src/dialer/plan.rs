@@ -9,7 +9,7 @@ use crate::domain::lead::Lead;
 use crate::domain::pacing::Shares;
 use crate::domain::phone::Phone;
 use crate::store::{Claim, StoreError, Tx};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 /// A claimed call and all that is needed to place it.
 pub(super) struct Dial {
@@ -62,10 +62,12 @@ pub(super) fn plan(
 ) -> Result<Planned, StoreError> {
     let mut planner = Planner { tx, carrier, looks: 0, left: capacity, next_due: None };
     let mut candidates = Vec::new();
+    let mut active = HashSet::new();
     for campaign in tx.active_campaigns()? {
+        active.insert(campaign.id);
         candidates.extend(planner.candidate(campaign)?);
     }
-    shares.keep(|id| candidates.iter().any(|candidate: &Candidate| candidate.campaign.id == id));
+    shares.keep(|id| active.contains(&id));
     let mut dials = Vec::new();
     while planner.left > 0 && planner.looks < LOOKS_MAX {
         let wanting = candidates.iter().filter(|candidate| !candidate.is_exhausted);

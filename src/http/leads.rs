@@ -46,7 +46,7 @@ async fn add(
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let (options, campaign) = match target(db, id.to_owned(), &mut query).await {
+    let (options, campaign) = match target(db, id.to_owned(), &mut query, head.is_csv()).await {
         Ok(found) => found,
         Err(error) => {
             body::discard(data).await;
@@ -77,19 +77,26 @@ async fn add(
 }
 
 /// Everything that can be refused before the body is read.
-async fn target(db: &Db, id: String, query: &mut Query) -> Result<(ImportOptions, Campaign), ApiError> {
-    let options = import_options(query)?;
+async fn target(
+    db: &Db,
+    id: String,
+    query: &mut Query,
+    is_table: bool,
+) -> Result<(ImportOptions, Campaign), ApiError> {
+    let options = import_options(query, is_table)?;
     let campaign = db.read(move |snapshot| campaigns::existing(snapshot, &id)).await?;
     Ok((options, campaign))
 }
 
-fn import_options(query: &mut Query) -> Result<ImportOptions, Invalid> {
+/// Of a table the good rows are taken and the bad ones reported, of an array all or nothing, unless `partial` says
+/// otherwise.
+fn import_options(query: &mut Query, is_table: bool) -> Result<ImportOptions, Invalid> {
     let country = query.take("default_country", |text| {
         Country::parse(text).ok_or_else(|| {
             format!("must be a two-letter country code such as `US`; it is `{}`", fields::excerpt(text))
         })
     });
-    let partial = query.take("partial", query::flag).unwrap_or(false);
+    let partial = query.take("partial", query::flag).unwrap_or(is_table);
     query.finish()?;
     Ok(ImportOptions { country, partial })
 }

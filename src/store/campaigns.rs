@@ -320,7 +320,8 @@ impl Snapshot<'_> {
     pub fn campaigns(&self, filter: &CampaignFilter) -> Result<Vec<Campaign>, StoreError> {
         let mut statement = self.connection.prepare_cached(filter.statement())?;
         let limit = filter.limit.map_or(-1, |limit| limit as i64);
-        let (key, id) = filter.after.as_ref().map(|cursor| (cursor.key.to_lowercase(), cursor.id)).unzip();
+        let (key, id) =
+            filter.after.as_ref().map(|cursor| (cursor.key.to_ascii_lowercase(), cursor.id)).unzip();
         let rows = statement.query_map(
             params![
                 filter.status.map(Words::word),

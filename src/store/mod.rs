@@ -195,7 +195,13 @@ impl Store {
         }
     }
 
-    /// Tells of commits that may give the dialer something to do.
+    /// A number that changes with every commit, also of other processes such as a command beside the server.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        let connection = self.0.inline.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+    }
+
+    /// Tells of commits of this process that may give the dialer something to do.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
     }
