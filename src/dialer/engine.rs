@@ -331,11 +331,12 @@ impl Dialer {
         self.is_unsure = true;
         let (planned, to_cancel) = store
             .write(move |tx| {
-                if let Some(alive) = alive {
-                    tx.settle_interrupted(|call_id| !alive.contains(&call_id))?;
-                }
                 for fact in &facts {
                     write_fact(tx, fact)?;
+                }
+                // Only now, so that a call that ended meanwhile gets the end it had.
+                if let Some(alive) = alive {
+                    tx.settle_interrupted(|call_id| !alive.contains(&call_id))?;
                 }
                 let to_cancel = tx.calls_to_cancel()?;
                 let planned = match may_dial {
