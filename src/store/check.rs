@@ -19,7 +19,8 @@ pub struct Finding {
     pub message: String,
 }
 
-/// A statement that finds the rows breaking an invariant, as one text column each.
+/// A statement that finds the rows breaking an invariant, as one text column each. A campaign without a row in
+/// `campaign_totals` is being removed for good and no longer adds up.
 struct Rule {
     invariant: &'static str,
     violations: &'static str,
@@ -54,7 +55,9 @@ const RULES: [Rule; 16] = [
         violations: "SELECT 'campaign ' || campaign_id || ' ' || outcome FROM
              (SELECT campaign_id, outcome, calls FROM outcome_totals
               UNION ALL SELECT campaign_id, outcome, -count(*) FROM calls WHERE state = 'ended'
-              GROUP BY campaign_id, outcome) GROUP BY campaign_id, outcome HAVING sum(calls) <> 0",
+              GROUP BY campaign_id, outcome)
+             WHERE campaign_id IN (SELECT campaign_id FROM campaign_totals)
+             GROUP BY campaign_id, outcome HAVING sum(calls) <> 0",
     },
     Rule {
         invariant: "leads of a campaign are counted exactly, by status",
@@ -82,6 +85,7 @@ const RULES: [Rule; 16] = [
         violations: "SELECT 'campaign ' || campaign_id || ' on ' || local_date FROM
              (SELECT campaign_id, local_date, dials FROM dialed_days
               UNION ALL SELECT campaign_id, local_date, -count(*) FROM calls GROUP BY campaign_id, local_date)
+             WHERE campaign_id IN (SELECT campaign_id FROM campaign_totals)
              GROUP BY campaign_id, local_date HAVING sum(dials) <> 0",
     },
     Rule {
@@ -121,16 +125,19 @@ const RULES: [Rule; 16] = [
     Rule {
         invariant: "no number was dialed after it was put on the do-not-call list",
         violations: "SELECT 'call ' || k.id FROM calls k JOIN do_not_call d ON d.phone = k.phone
-             WHERE k.placed_at > d.created_at",
+             WHERE k.id > d.last_call_id",
     },
     Rule {
         invariant: "every ended call has exactly one event",
-        violations: "SELECT 'call ' || k.id FROM calls k LEFT JOIN events e ON e.key = 'call:' || k.id
+        violations: "SELECT 'call ' || k.id FROM calls k
+             JOIN campaign_totals t ON t.campaign_id = k.campaign_id
+             LEFT JOIN events e ON e.key = 'call:' || k.id
              WHERE (k.state = 'ended') <> (e.id IS NOT NULL)",
     },
     Rule {
         invariant: "events are numbered from 1 without gaps",
-        violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t LEFT JOIN
+        violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t
+             LEFT JOIN
              (SELECT campaign_id, count(*) AS events, max(sequence) AS last FROM events GROUP BY campaign_id) e
              ON e.campaign_id = t.campaign_id
              WHERE t.sequence <> coalesce(e.events, 0) OR t.sequence <> coalesce(e.last, 0)",
@@ -202,14 +209,17 @@ fn file_is_sound(connection: &Connection) -> Result<Finding, StoreError> {
 fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreError> {
     use crate::domain::schedule::{TimeOfDay, WorkingDays};
     use chrono::{Datelike, Timelike};
-    let mut statement = connection.prepare("SELECT id, evidence FROM calls")?;
+    let mut statement = connection.prepare("SELECT id, placed_at, evidence FROM calls")?;
     let mut rows = statement.query([])?;
     let mut outside = Vec::new();
     while let Some(row) = rows.next()? {
-        let (id, evidence): (i64, String) = (row.get(0)?, row.get(1)?);
+        let (id, placed_at, evidence): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let is_inside = || {
             let evidence: serde_json::Value = serde_json::from_str(&evidence).ok()?;
-            let local = chrono::DateTime::parse_from_rfc3339(evidence["local_time"].as_str()?).ok()?;
+            let zone: chrono_tz::Tz = evidence["time_zone"].as_str()?.parse().ok()?;
+            let local = chrono::DateTime::from_timestamp_millis(placed_at)?.with_timezone(&zone);
+            let is_early = evidence["start_date"].as_i64().is_some_and(|start| placed_at < start);
+            let is_late = evidence["end_date"].as_i64().is_some_and(|end| placed_at >= end);
             let hour = |index: usize| TimeOfDay::parse(evidence["calling_hours"][index].as_str()?).ok();
             let (start, end) = (hour(0)?.seconds(), hour(1)?.seconds());
             let end = if end == 86_399 { 86_400 } else { end };
@@ -223,7 +233,7 @@ fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreErro
             } else {
                 (now < end).then_some(today.pred())
             };
-            Some(belongs_to.is_some_and(|day| days.contains(day)))
+            Some(!is_early && !is_late && belongs_to.is_some_and(|day| days.contains(day)))
         };
         if is_inside() != Some(true) {
             outside.push(format!("call {id}"));
@@ -237,15 +247,15 @@ fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreErro
 fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, StoreError> {
     let unreadable =
         |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", ledger.display()));
-    let mut asked: HashMap<i64, u32> = HashMap::new();
+    let mut asked: HashMap<i64, (i64, u32)> = HashMap::new();
     let mut found = Vec::new();
     for line in BufReader::new(std::fs::File::open(ledger).map_err(unreadable)?).lines() {
         let line = line.map_err(unreadable)?;
         // A line torn by a crash belongs to a dial that never started.
         if let Ok(entry) = serde_json::from_str::<serde_json::Value>(&line)
-            && let Some(call_id) = entry["call_id"].as_i64()
+            && let (Some(call_id), Some(lead_id)) = (entry["call_id"].as_i64(), entry["lead_id"].as_i64())
         {
-            *asked.entry(call_id).or_default() += 1;
+            asked.entry(call_id).or_insert((lead_id, 0)).1 += 1;
         }
     }
     let mut statement =
@@ -254,12 +264,20 @@ fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, St
     while let Some(row) = rows.next()? {
         let (id, outcome): (i64, String) = (row.get(0)?, row.get(1)?);
         match asked.remove(&id) {
-            Some(1) => {}
-            Some(times) => found.push(format!("call {id} was asked for {times} times")),
+            Some((_, 1)) => {}
+            Some((_, times)) => found.push(format!("call {id} was asked for {times} times")),
             None if outcome == "interrupted" || outcome.is_empty() => {}
             None => found.push(format!("call {id} was never asked for")),
         }
     }
-    found.extend(asked.keys().map(|id| format!("call {id} was asked for and is not written down")));
+    // The ledger outlives the calls of campaigns that were removed for good.
+    let mut is_kept = connection.prepare(
+        "SELECT 1 FROM leads l JOIN campaign_totals t ON t.campaign_id = l.campaign_id WHERE l.id = ?1",
+    )?;
+    for (call_id, (lead_id, _)) in asked {
+        if is_kept.exists([lead_id])? {
+            found.push(format!("call {call_id} was asked for and is not written down"));
+        }
+    }
     Ok(found)
 }

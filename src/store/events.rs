@@ -1,9 +1,16 @@
 //! The outbox: facts for other systems, numbered without gaps per campaign.
 
 use super::row::{json_text, ms};
-use super::{StoreError, Tx};
+use super::{Snapshot, StoreError, Tx};
 use crate::domain::event::Event;
 use rusqlite::params;
+
+impl Snapshot<'_> {
+    /// Whether this fact was told already.
+    pub fn is_told(&self, event: &Event) -> Result<bool, StoreError> {
+        Ok(self.connection.prepare_cached("SELECT 1 FROM events WHERE key = ?1")?.exists([&event.key])?)
+    }
+}
 
 impl Tx<'_> {
     /// Writes an event in the transaction that makes it true, with the campaign's next sequence number.
