@@ -475,7 +475,7 @@ fn carrier_down(tx: &Tx, campaign_id: i64) -> Result<(), StoreError> {
         "Check the carrier, then set the campaign to active again",
         &tx.now.timestamp_millis().to_string(),
     );
-    tx.emit(campaign_id, &event)?;
+    tx.emit_once(campaign_id, &event)?;
     tx.change_status_because(&campaign, Status::Paused, "carrier_down")
 }
 
@@ -484,7 +484,7 @@ fn report_jump(tx: &Tx, until: Instant) -> Result<(), StoreError> {
     let action = "Check the time of the machine; dialing goes on by itself";
     let key = until.timestamp_millis().to_string();
     for campaign in tx.active_campaigns()? {
-        tx.emit(campaign.id, &Event::error(&campaign, "clock_jumped", message, action, &key))?;
+        tx.emit_once(campaign.id, &Event::error(&campaign, "clock_jumped", message, action, &key))?;
     }
     Ok(())
 }

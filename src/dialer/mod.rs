@@ -63,7 +63,7 @@ async fn report(store: &Store, message: &'static str) {
         let action = "Look at the server's log; nothing else is needed if calls go on";
         let key = tx.now.timestamp_millis().to_string();
         for campaign in tx.active_campaigns()? {
-            tx.emit(campaign.id, &Event::error(&campaign, "dialer_restarted", message, action, &key))?;
+            tx.emit_once(campaign.id, &Event::error(&campaign, "dialer_restarted", message, action, &key))?;
         }
         Ok::<(), StoreError>(())
     });

@@ -150,9 +150,7 @@ impl Planner<'_, '_> {
             "Look at the server's log, and report the fault",
             &schedule::local_date(self.tx.now, campaign.settings.time_zone).to_string(),
         );
-        if !self.tx.is_told(&event)? {
-            self.tx.emit(campaign.id, &event)?;
-        }
+        self.tx.emit_once(campaign.id, &event)?;
         self.due(self.tx.now + TimeDelta::minutes(1));
         Ok(())
     }

@@ -4,7 +4,7 @@
 use super::{Store, StoreError};
 use rusqlite::Connection;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -65,13 +65,14 @@ const RULES: [Rule; 16] = [
              (SELECT campaign_id, count(*) AS total, sum(status = 'pending') AS pending,
                      sum(status = 'in_progress') AS in_progress, sum(status = 'scheduled') AS scheduled,
                      sum(status = 'completed') AS completed, sum(status = 'failed') AS failed,
-                     sum(status = 'canceled') AS canceled
+                     sum(status = 'canceled') AS canceled, sum(status = 'do_not_call') AS do_not_call
               FROM leads WHERE deleted_at IS NULL GROUP BY campaign_id) l ON l.campaign_id = t.campaign_id
              WHERE t.total_leads <> coalesce(l.total, 0) OR t.leads_pending <> coalesce(l.pending, 0)
                 OR t.leads_in_progress <> coalesce(l.in_progress, 0)
                 OR t.leads_scheduled <> coalesce(l.scheduled, 0)
                 OR t.leads_completed <> coalesce(l.completed, 0) OR t.leads_failed <> coalesce(l.failed, 0)
-                OR t.leads_canceled <> coalesce(l.canceled, 0)",
+                OR t.leads_canceled <> coalesce(l.canceled, 0)
+                OR t.leads_do_not_call <> coalesce(l.do_not_call, 0)",
     },
     Rule {
         invariant: "no budget is overrun by calls that were placed under it",
@@ -242,30 +243,47 @@ fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreErro
     Ok(outside)
 }
 
+/// What the carrier was asked for: lead, attempt and number.
+#[derive(PartialEq, Eq, serde::Deserialize)]
+struct Asked {
+    call_id: i64,
+    lead_id: i64,
+    attempt: i64,
+    phone: String,
+}
+
 /// Compares the simulator's ledger with the calls. A call that was interrupted may be missing there: the server
-/// stopped between writing it down and asking.
+/// stopped between writing it down and asking. A call may be missing here only when its lead is as well: both go
+/// at the end of the retention time.
 fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, StoreError> {
     let unreadable =
         |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", ledger.display()));
-    let mut asked: HashMap<i64, (i64, u32)> = HashMap::new();
+    let mut asked: HashMap<i64, Asked> = HashMap::new();
+    let mut attempts: HashSet<(i64, i64)> = HashSet::new();
     let mut found = Vec::new();
     for line in BufReader::new(std::fs::File::open(ledger).map_err(unreadable)?).lines() {
         let line = line.map_err(unreadable)?;
         // A line torn by a crash belongs to a dial that never started.
-        if let Ok(entry) = serde_json::from_str::<serde_json::Value>(&line)
-            && let (Some(call_id), Some(lead_id)) = (entry["call_id"].as_i64(), entry["lead_id"].as_i64())
-        {
-            asked.entry(call_id).or_insert((lead_id, 0)).1 += 1;
+        let Ok(entry) = serde_json::from_str::<Asked>(&line) else { continue };
+        let (call_id, lead_id, attempt) = (entry.call_id, entry.lead_id, entry.attempt);
+        if !attempts.insert((lead_id, attempt)) {
+            found.push(format!("attempt {attempt} of lead {lead_id} was asked for again"));
+        }
+        if asked.insert(call_id, entry).is_some() {
+            found.push(format!("call {call_id} was asked for again"));
         }
     }
-    let mut statement =
-        connection.prepare("SELECT id, coalesce(outcome, '') FROM calls WHERE carrier = 'simulator'")?;
+    let mut statement = connection.prepare(
+        "SELECT id, lead_id, attempt, phone, coalesce(outcome, '') FROM calls WHERE carrier = 'simulator'",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (id, outcome): (i64, String) = (row.get(0)?, row.get(1)?);
+        let call =
+            Asked { call_id: row.get(0)?, lead_id: row.get(1)?, attempt: row.get(2)?, phone: row.get(3)? };
+        let (id, outcome): (i64, String) = (call.call_id, row.get(4)?);
         match asked.remove(&id) {
-            Some((_, 1)) => {}
-            Some((_, times)) => found.push(format!("call {id} was asked for {times} times")),
+            Some(entry) if entry == call => {}
+            Some(_) => found.push(format!("call {id} was asked for with another lead, attempt or number")),
             None if outcome == "interrupted" || outcome.is_empty() => {}
             None => found.push(format!("call {id} was never asked for")),
         }
@@ -274,9 +292,9 @@ fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, St
     let mut is_kept = connection.prepare(
         "SELECT 1 FROM leads l JOIN campaign_totals t ON t.campaign_id = l.campaign_id WHERE l.id = ?1",
     )?;
-    for (call_id, (lead_id, _)) in asked {
-        if is_kept.exists([lead_id])? {
-            found.push(format!("call {call_id} was asked for and is not written down"));
+    for entry in asked.values() {
+        if is_kept.exists([entry.lead_id])? {
+            found.push(format!("call {} was asked for and is not written down", entry.call_id));
         }
     }
     Ok(found)

@@ -1,16 +1,9 @@
 //! The outbox: facts for other systems, numbered without gaps per campaign.
 
 use super::row::{json_text, ms};
-use super::{Snapshot, StoreError, Tx};
+use super::{StoreError, Tx};
 use crate::domain::event::Event;
 use rusqlite::params;
-
-impl Snapshot<'_> {
-    /// Whether this fact was told already.
-    pub fn is_told(&self, event: &Event) -> Result<bool, StoreError> {
-        Ok(self.connection.prepare_cached("SELECT 1 FROM events WHERE key = ?1")?.exists([&event.key])?)
-    }
-}
 
 impl Tx<'_> {
     /// Writes an event in the transaction that makes it true, with the campaign's next sequence number.
@@ -29,5 +22,13 @@ impl Tx<'_> {
             params![campaign_id, sequence, event_type, event.key, json_text(&data), ms(self.now)],
         )?;
         Ok(())
+    }
+
+    /// Writes an event unless the same fact was told before, as when a server starts again under the clock that
+    /// it complained about.
+    pub fn emit_once(&self, campaign_id: i64, event: &Event) -> Result<(), StoreError> {
+        let told =
+            self.connection.prepare_cached("SELECT 1 FROM events WHERE key = ?1")?.exists([&event.key])?;
+        if told { Ok(()) } else { self.emit(campaign_id, event) }
     }
 }
