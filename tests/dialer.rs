@@ -573,7 +573,12 @@ async fn a_dialer_that_panics_is_reported_and_goes_on_without_repeating_the_dial
         TimeDelta::zero(),
         stopped,
     ));
+    while count(&events(&world).await, "campaign.error") == 0 {
+        tokio::task::yield_now().await;
+    }
     while world.now(&campaign).await.status != Status::Completed {
+        // The dialer starts again within a second.
+        world.clock.advance_to(at(MONDAY_NOON) + TimeDelta::seconds(1));
         tokio::task::yield_now().await;
     }
     stop.send_replace(true);

@@ -37,8 +37,6 @@ pub struct Claim {
     pub call_id: i64,
     /// The how-manieth dial of the lead.
     pub attempt: i64,
-    /// When it was claimed.
-    pub placed_at: Instant,
 }
 
 macro_rules! columns {
@@ -126,16 +124,18 @@ impl Snapshot<'_> {
 
     /// Calls that have not ended, whatever became of their campaigns.
     pub fn open_calls(&self) -> Result<Vec<Call>, StoreError> {
-        let sql = concat!("SELECT ", columns!(), " WHERE k.state <> 'ended' ORDER BY k.id");
+        // No ORDER BY: it would make SQLite read every call there ever was instead of the index of those alive.
+        let sql = concat!("SELECT ", columns!(), " WHERE k.state <> 'ended'");
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Calls that are alive although their campaign was deleted.
+    /// Calls that are alive although their campaign was deleted or their number may no longer be called.
     pub fn calls_to_cancel(&self) -> Result<Vec<i64>, StoreError> {
         let sql = "SELECT k.id FROM calls k JOIN campaigns c ON c.id = k.campaign_id
-                   WHERE k.state <> 'ended' AND c.deleted_at IS NOT NULL";
+                   WHERE k.state <> 'ended' AND (c.deleted_at IS NOT NULL
+                     OR EXISTS (SELECT 1 FROM do_not_call d WHERE d.phone = k.phone))";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -196,7 +196,7 @@ impl Tx<'_> {
         totals.reserved = totals.reserved + settings.cost_per_call;
         totals.revision += 2;
         self.save_totals(campaign.id, totals)?;
-        Ok(Claim { call_id, attempt, placed_at: self.now })
+        Ok(Claim { call_id, attempt })
     }
 
     /// Writes down how far a call has come; never goes back.
@@ -311,6 +311,8 @@ fn evidence(campaign: &Campaign, zone: Tz, now: Instant) -> Value {
         "budget": settings.budget,
         "spent": campaign.totals.spent,
         "reserved": campaign.totals.reserved,
+        "start_date": settings.start_date.map(ms),
+        "end_date": settings.end_date.map(ms),
         "campaign_version": campaign.version,
     })
 }

@@ -19,7 +19,8 @@ pub struct Finding {
     pub message: String,
 }
 
-/// A statement that finds the rows breaking an invariant, as one text column each.
+/// A statement that finds the rows breaking an invariant, as one text column each. A campaign without a row in
+/// `campaign_totals` is being removed for good and no longer adds up.
 struct Rule {
     invariant: &'static str,
     violations: &'static str,
@@ -54,7 +55,9 @@ const RULES: [Rule; 16] = [
         violations: "SELECT 'campaign ' || campaign_id || ' ' || outcome FROM
              (SELECT campaign_id, outcome, calls FROM outcome_totals
               UNION ALL SELECT campaign_id, outcome, -count(*) FROM calls WHERE state = 'ended'
-              GROUP BY campaign_id, outcome) GROUP BY campaign_id, outcome HAVING sum(calls) <> 0",
+              GROUP BY campaign_id, outcome)
+             WHERE campaign_id IN (SELECT campaign_id FROM campaign_totals)
+             GROUP BY campaign_id, outcome HAVING sum(calls) <> 0",
     },
     Rule {
         invariant: "leads of a campaign are counted exactly, by status",
@@ -62,13 +65,14 @@ const RULES: [Rule; 16] = [
              (SELECT campaign_id, count(*) AS total, sum(status = 'pending') AS pending,
                      sum(status = 'in_progress') AS in_progress, sum(status = 'scheduled') AS scheduled,
                      sum(status = 'completed') AS completed, sum(status = 'failed') AS failed,
-                     sum(status = 'canceled') AS canceled
+                     sum(status = 'canceled') AS canceled, sum(status = 'do_not_call') AS do_not_call
               FROM leads WHERE deleted_at IS NULL GROUP BY campaign_id) l ON l.campaign_id = t.campaign_id
              WHERE t.total_leads <> coalesce(l.total, 0) OR t.leads_pending <> coalesce(l.pending, 0)
                 OR t.leads_in_progress <> coalesce(l.in_progress, 0)
                 OR t.leads_scheduled <> coalesce(l.scheduled, 0)
                 OR t.leads_completed <> coalesce(l.completed, 0) OR t.leads_failed <> coalesce(l.failed, 0)
-                OR t.leads_canceled <> coalesce(l.canceled, 0)",
+                OR t.leads_canceled <> coalesce(l.canceled, 0)
+                OR t.leads_do_not_call <> coalesce(l.do_not_call, 0)",
     },
     Rule {
         invariant: "no budget is overrun by calls that were placed under it",
@@ -82,6 +86,7 @@ const RULES: [Rule; 16] = [
         violations: "SELECT 'campaign ' || campaign_id || ' on ' || local_date FROM
              (SELECT campaign_id, local_date, dials FROM dialed_days
               UNION ALL SELECT campaign_id, local_date, -count(*) FROM calls GROUP BY campaign_id, local_date)
+             WHERE campaign_id IN (SELECT campaign_id FROM campaign_totals)
              GROUP BY campaign_id, local_date HAVING sum(dials) <> 0",
     },
     Rule {
@@ -121,16 +126,19 @@ const RULES: [Rule; 16] = [
     Rule {
         invariant: "no number was dialed after it was put on the do-not-call list",
         violations: "SELECT 'call ' || k.id FROM calls k JOIN do_not_call d ON d.phone = k.phone
-             WHERE k.placed_at > d.created_at",
+             WHERE k.id > d.last_call_id",
     },
     Rule {
         invariant: "every ended call has exactly one event",
-        violations: "SELECT 'call ' || k.id FROM calls k LEFT JOIN events e ON e.key = 'call:' || k.id
+        violations: "SELECT 'call ' || k.id FROM calls k
+             JOIN campaign_totals t ON t.campaign_id = k.campaign_id
+             LEFT JOIN events e ON e.key = 'call:' || k.id
              WHERE (k.state = 'ended') <> (e.id IS NOT NULL)",
     },
     Rule {
         invariant: "events are numbered from 1 without gaps",
-        violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t LEFT JOIN
+        violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t
+             LEFT JOIN
              (SELECT campaign_id, count(*) AS events, max(sequence) AS last FROM events GROUP BY campaign_id) e
              ON e.campaign_id = t.campaign_id
              WHERE t.sequence <> coalesce(e.events, 0) OR t.sequence <> coalesce(e.last, 0)",
@@ -202,14 +210,17 @@ fn file_is_sound(connection: &Connection) -> Result<Finding, StoreError> {
 fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreError> {
     use crate::domain::schedule::{TimeOfDay, WorkingDays};
     use chrono::{Datelike, Timelike};
-    let mut statement = connection.prepare("SELECT id, evidence FROM calls")?;
+    let mut statement = connection.prepare("SELECT id, placed_at, evidence FROM calls")?;
     let mut rows = statement.query([])?;
     let mut outside = Vec::new();
     while let Some(row) = rows.next()? {
-        let (id, evidence): (i64, String) = (row.get(0)?, row.get(1)?);
+        let (id, placed_at, evidence): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let is_inside = || {
             let evidence: serde_json::Value = serde_json::from_str(&evidence).ok()?;
-            let local = chrono::DateTime::parse_from_rfc3339(evidence["local_time"].as_str()?).ok()?;
+            let zone: chrono_tz::Tz = evidence["time_zone"].as_str()?.parse().ok()?;
+            let local = chrono::DateTime::from_timestamp_millis(placed_at)?.with_timezone(&zone);
+            let is_early = evidence["start_date"].as_i64().is_some_and(|start| placed_at < start);
+            let is_late = evidence["end_date"].as_i64().is_some_and(|end| placed_at >= end);
             let hour = |index: usize| TimeOfDay::parse(evidence["calling_hours"][index].as_str()?).ok();
             let (start, end) = (hour(0)?.seconds(), hour(1)?.seconds());
             let end = if end == 86_399 { 86_400 } else { end };
@@ -223,7 +234,7 @@ fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreErro
             } else {
                 (now < end).then_some(today.pred())
             };
-            Some(belongs_to.is_some_and(|day| days.contains(day)))
+            Some(!is_early && !is_late && belongs_to.is_some_and(|day| days.contains(day)))
         };
         if is_inside() != Some(true) {
             outside.push(format!("call {id}"));
@@ -277,9 +288,12 @@ fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, St
             None => found.push(format!("call {id} was never asked for")),
         }
     }
-    let mut lead = connection.prepare("SELECT 1 FROM leads WHERE id = ?1")?;
+    // The ledger outlives the calls of campaigns that were removed for good.
+    let mut is_kept = connection.prepare(
+        "SELECT 1 FROM leads l JOIN campaign_totals t ON t.campaign_id = l.campaign_id WHERE l.id = ?1",
+    )?;
     for entry in asked.values() {
-        if lead.exists([entry.lead_id])? {
+        if is_kept.exists([entry.lead_id])? {
             found.push(format!("call {} was asked for and is not written down", entry.call_id));
         }
     }
