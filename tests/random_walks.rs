@@ -34,7 +34,6 @@ enum Step {
     Jump { seconds: i64 },
     Crash,
     Stop { grace_seconds: i64 },
-    RefuseToWrite { seconds: i64 },
 }
 
 fn numbers() -> impl Strategy<Value = String> {
@@ -143,7 +142,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         16 => pass.prop_map(|seconds| Step::Pass { seconds }),
         2 => jump.prop_map(|seconds| Step::Jump { seconds }),
         2 => Just(Step::Crash),
-        1 => (1i64..90).prop_map(|seconds| Step::RefuseToWrite { seconds }),
         1 => (0i64..20).prop_map(|grace_seconds| Step::Stop { grace_seconds }),
     ];
     let first = (settings(), leads()).prop_map(|(settings, leads)| Step::Create { settings, leads });
@@ -250,7 +248,6 @@ impl Walk {
                 self.world.restart().await;
                 assert_eq!(self.open_calls("true"), [] as [i64; 0], "a start leaves no call open");
             }
-            Step::RefuseToWrite { seconds } => self.refuse_to_write(TimeDelta::seconds(seconds)).await,
             Step::Stop { grace_seconds } => {
                 let dials = self.dials();
                 self.world.stop(TimeDelta::seconds(grace_seconds)).await;
@@ -260,24 +257,6 @@ impl Walk {
             }
         }
         self.look().await;
-    }
-
-    /// Nothing about calls can be written for a while, as when the disk is full.
-    async fn refuse_to_write(&mut self, time: TimeDelta) {
-        let refuse = ["INSERT", "UPDATE"].map(|change| {
-            format!(
-                "CREATE TRIGGER refuse_{change} BEFORE {change} ON calls
-                 BEGIN SELECT RAISE(ABORT, 'nothing can be written'); END;"
-            )
-        });
-        let beside = rusqlite::Connection::open(data_file(self.world.folder.path())).unwrap();
-        let (dials, before) = (self.dials(), self.interrupted());
-        beside.execute_batch(&refuse.concat()).unwrap();
-        self.world.run_in_trouble(time).await;
-        assert_eq!(self.dials(), dials, "what cannot be written is not dialed");
-        beside.execute_batch("DROP TRIGGER refuse_INSERT; DROP TRIGGER refuse_UPDATE;").unwrap();
-        self.world.run_for(TimeDelta::seconds(1)).await;
-        assert_eq!(self.interrupted(), before, "what ended meanwhile is known");
     }
 
     async fn create(&mut self, settings: Value, leads: Vec<Value>) {
@@ -350,10 +329,6 @@ impl Walk {
             self.look().await;
             left -= PIECE;
         }
-    }
-
-    fn interrupted(&self) -> i64 {
-        self.sql("SELECT count(*) FROM calls WHERE outcome = 'interrupted'", |row| row.get(0))[0]
     }
 
     fn dials(&self) -> i64 {
@@ -555,12 +530,16 @@ async fn a_server_started_again_under_a_clock_that_was_set_back_tells_each_campa
 }
 
 #[tokio::test]
-async fn calls_that_ended_while_nothing_could_be_written_keep_their_outcome() {
-    let mut walk = walk_with(json!({}), [story(101, 0), story(106, 0)]).await;
+async fn calls_that_ended_while_the_database_was_not_available_keep_their_outcome() {
+    let mut walk = walk_with(json!({}), [story(102, 0), story(106, 0)]).await;
     walk.pass(TimeDelta::seconds(2)).await;
-    walk.take(Step::RefuseToWrite { seconds: 60 }).await;
+    let beside = rusqlite::Connection::open(data_file(walk.world.folder.path())).unwrap();
+    beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(walk.world.run_carrier_alone(TimeDelta::minutes(1)).await.is_err());
+    beside.execute_batch("ROLLBACK").unwrap();
+    walk.world.settle_down().await;
     let outcomes = walk.sql("SELECT outcome FROM calls ORDER BY id", |row| row.get::<_, String>(0));
-    assert_eq!(outcomes, ["success", "rejected"]);
+    assert_eq!(outcomes, ["hung_up", "rejected"]);
     walk.world.check().await;
 }
 

@@ -172,15 +172,14 @@ impl World {
         self.run_until(self.clock.steady() + time).await;
     }
 
-    /// Lets so much time pass while the database may refuse what the dialer writes.
-    pub(crate) async fn run_in_trouble(&mut self, time: TimeDelta) {
+    /// Lets the carrier go on for so long without the dialer, which then tries to take it all in at once.
+    pub(crate) async fn run_carrier_alone(&mut self, time: TimeDelta) -> Result<(), StoreError> {
         let end = self.clock.steady() + time;
-        while self.clock.steady() < end {
-            self.simulator.turn();
-            // As the dialer itself: on an error it tries again a second later.
-            let _ = self.dialer.as_mut().unwrap().turn().await;
-            self.clock.advance_to(end.min(self.clock.steady() + TimeDelta::seconds(1)));
+        while let Some(due) = self.simulator.turn().filter(|due| *due <= end) {
+            self.clock.advance_to(due);
         }
+        self.clock.advance_to(end);
+        self.dialer.as_mut().unwrap().turn().await.map(drop)
     }
 
     /// Stops the dialer gracefully, as a signal would, while time passes.
