@@ -187,6 +187,9 @@ impl Dialer {
     async fn drain_until(&mut self, end: Instant) {
         while !self.live.is_empty() && self.clock.steady() < end {
             let next_due = self.turn_or_retry().await.min(end);
+            if self.live.is_empty() {
+                return;
+            }
             tokio::select! {
                 () = self.clock.sleep_until(next_due) => {}
                 Some(report) = self.reports.recv() => self.take_in(report),
