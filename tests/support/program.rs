@@ -1,5 +1,6 @@
 //! The real program in a folder of its own: started, watched, stopped.
 
+use crate::support::world::folder_in_memory;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -28,6 +29,11 @@ impl Place {
     /// A new one.
     pub(crate) fn new() -> Place {
         Place { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A new one in memory. What was written there survives the end of a process, as on a disk.
+    pub(crate) fn in_memory() -> Place {
+        Place { folder: folder_in_memory() }
     }
 
     /// A file or folder in it.

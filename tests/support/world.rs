@@ -34,6 +34,15 @@ pub(crate) fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
+/// A folder in memory, where there is some that looks like a disk: for tests about order, not about disks.
+pub(crate) fn folder_in_memory() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    match memory.is_dir() {
+        true => tempfile::tempdir_in(memory).unwrap(),
+        false => tempfile::tempdir().unwrap(),
+    }
+}
+
 impl World {
     /// A world at this instant, with the simulator as it comes.
     pub(crate) async fn new(start: &str) -> World {
@@ -42,12 +51,7 @@ impl World {
 
     /// A world whose simulator is set so.
     pub(crate) async fn with(start: &str, settings: Settings) -> World {
-        // Memory, where there is some that looks like a disk: the tests are about order, not about disks.
-        let memory = std::path::Path::new("/dev/shm");
-        let folder = match memory.is_dir() {
-            true => tempfile::tempdir_in(memory).unwrap(),
-            false => tempfile::tempdir().unwrap(),
-        };
+        let folder = folder_in_memory();
         let clock = Manual::new(at(start));
         let store = Store::open(folder.path(), Arc::new(clock.clone())).unwrap();
         let simulator = World::simulator(&folder, &clock, &settings);
