@@ -10,6 +10,7 @@ mod api_limits;
 mod api_page;
 mod carrier;
 mod dialer;
+mod dialer_faults;
 mod e2e_cli;
 mod simulator;
 mod support;

@@ -104,7 +104,8 @@ const RULES: [Rule; 16] = [
     Rule {
         invariant: "a lead that no call belongs to was never dialed",
         violations: "SELECT 'lead ' || id FROM leads
-             WHERE attempts > 0 AND NOT EXISTS (SELECT 1 FROM calls WHERE lead_id = leads.id)",
+             WHERE attempts > 0 AND NOT EXISTS (SELECT 1 FROM calls WHERE lead_id = leads.id)
+               AND campaign_id IN (SELECT campaign_id FROM campaign_totals)",
     },
     Rule {
         invariant: "a retry comes no sooner than the delay after the attempt before",
