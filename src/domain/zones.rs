@@ -251,36 +251,6 @@ mod tests {
         }
     }
 
-    /// Prints what reading the table and a lookup cost: `cargo test --release zones -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "measures"]
-    #[expect(clippy::disallowed_methods, reason = "measures")]
-    fn what_it_costs() {
-        let begun = std::time::Instant::now();
-        let table = Table::of(&Prefixes::read(TEXT));
-        let read = begun.elapsed();
-        let zones: usize = table.sets.iter().map(|set| set.len() * size_of::<Tz>() + 16).sum();
-        let bytes = zones + table.starts.len() * 6;
-        println!(
-            "{read:?} to read, {} stretches, {} sets, {bytes} bytes",
-            table.starts.len(),
-            table.sets.len()
-        );
-        let phones: Vec<Phone> = lines(SAMPLE)
-            .flat_map(|(_, numbers)| numbers.split(' '))
-            .map(|number| Phone::from_e164(&format!("+{number}")).unwrap())
-            .collect();
-        let mut found = of(phones[0]).len();
-        let begun = std::time::Instant::now();
-        for turn in 0..1000 {
-            for index in 0..phones.len() {
-                found += of(phones[(index * 619 + turn) % phones.len()]).len();
-            }
-        }
-        let each = begun.elapsed().as_nanos() / (1000 * phones.len() as u128);
-        println!("{each} ns each, {found} zones");
-    }
-
     proptest! {
         #[test]
         fn any_number_is_answered_as_by_looking_for_ever_shorter_prefixes(

@@ -11,12 +11,13 @@ Why not the table alone: it says where the *places* are that numbers belong to. 
 Australia/Sydney, yet these are all mobiles of Russia and Australia, and who has one may live in Vladivostok or
 Perth. libphonenumber looks at the kind of a number first, and answers for a kind without a place (mobile, toll
 free, premium, ...) with all zones of the country. This script works that out ahead, so that the longest prefix in
-zones.txt answers as libphonenumber does, with three differences, none of which is a guess:
+zones.txt answers as libphonenumber does, with four differences:
 
 * Territories with area codes of their own, such as the Bahamas or Kazakhstan, get their own zones for numbers
   without a place, not those of all who share the country code.
 * Indonesia's mobiles count as numbers without a place: libphonenumber puts all of them into Asia/Jakarta.
 * CORRECTIONS, ADDITIONS and AREA_CODES, below: where the table contradicts the tz database or knows too little.
+* Canada's seven-digit numbers, see DIGITS_OF_CODE_1.
 
 Where eight digits, the shortest number we keep, cannot tell apart two kinds, the answer is the zones of both.
 """
@@ -383,7 +384,7 @@ def save(path, table, what):
     for prefix in sorted(table, key=lambda prefix: (len(prefix), prefix)):
         lines.setdefault(" ".join(table[prefix]), []).append(prefix)
     text = f"# {what}.\n"
-    text += f"# Made by tests/zones/make.py from phonenumbers {VERSION} (libphonenumber, Apache-2.0).\n"
+    text += f"# Made by tests/zones/make.py from phonenumbers {VERSION} (libphonenumber, Apache-2.0), with changes.\n"
     text += "".join(f"{zones}|{ranges(prefixes)}\n" for zones, prefixes in sorted(lines.items()))
     path.write_text(text, encoding="ascii")
     print(f"{path.name}: {len(table)} entries, {len(lines)} sets of zones, {len(text)} bytes", file=sys.stderr)
