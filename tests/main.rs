@@ -11,6 +11,7 @@ mod api_page;
 mod carrier;
 mod crash;
 mod dialer;
+mod dialer_faults;
 mod e2e_cli;
 mod races;
 mod random_walks;

@@ -168,16 +168,16 @@ impl Planner<'_, '_> {
         let wanted = self.left.clamp(1, FETCH_MAX);
         let mut due = Vec::new();
         for name in self.tx.zones_waiting(campaign.id)? {
-            let hours = gate.zone_of(name.parse().ok()).and_then(|zone| gate.hours(zone));
             if let Some(at) = self.tx.first_due_at(campaign.id, &name, self.tx.now)? {
                 self.due(at);
             }
-            match hours {
-                // A lead of an unknown zone is fetched too, so that it is put aside with that reason.
+            // Leads that name no zone are asked one by one: their numbers may know.
+            let own_hours = match campaign.settings.lead_time_zone_policy {
+                LeadTimeZonePolicy::Lead => name.parse().map_or(Ok(()), |zone| gate.hours(&[zone])),
+                LeadTimeZonePolicy::Campaign => Ok(()),
+            };
+            match own_hours {
                 Ok(()) => due.extend(self.tx.due_leads(campaign.id, &name, wanted)?),
-                Err(hold) if hold.reason == HoldReason::TimeZoneUnknown => {
-                    due.extend(self.tx.due_leads(campaign.id, &name, wanted)?);
-                }
                 Err(hold) => self.wait(&hold),
             }
         }
@@ -215,13 +215,11 @@ impl Planner<'_, '_> {
     }
 
     fn claim(&self, candidate: &mut Candidate, lead: Lead, plan: Plan) -> Result<Dial, StoreError> {
+        let Candidate { campaign, rules, dials_today, .. } = &*candidate;
+        let gate = Gate::with(rules.clone(), campaign, *dials_today, self.tx.now);
+        let zones = gate.zones_of(lead.about.time_zone, lead.about.phone);
         let campaign = &mut candidate.campaign;
-        let own_zone = campaign.settings.time_zone;
-        let zone = match campaign.settings.lead_time_zone_policy {
-            LeadTimeZonePolicy::Campaign => own_zone,
-            LeadTimeZonePolicy::Lead => lead.about.time_zone.unwrap_or(own_zone),
-        };
-        let claim = self.tx.claim(campaign, &lead, zone, self.carrier)?;
+        let claim = self.tx.claim(campaign, &lead, &zones, self.carrier)?;
         candidate.dials_today += 1;
         Ok(Dial {
             claim,
@@ -244,6 +242,14 @@ impl Planner<'_, '_> {
                 self.tx.postpone_lead(lead, until)
             }
             HoldReason::MissingVariable | HoldReason::TimeZoneUnknown => self.tx.hold_lead(lead, &hold),
+            // Asked by its number alone: the lead waits, not its campaign. No longer than an hour, should the hours
+            // be edited meanwhile.
+            HoldReason::OutsideCallingHours if lead.about.time_zone.is_none() => {
+                let latest = self.tx.now + TimeDelta::hours(1);
+                let until = hold.until.map_or(latest, |until| until.min(latest));
+                self.due(until);
+                self.tx.postpone_lead(lead, until)
+            }
             HoldReason::Draft
             | HoldReason::Paused
             | HoldReason::CarrierDown

@@ -74,7 +74,7 @@ words! {
     pub enum LeadTimeZonePolicy {
         /// The campaign's `time_zone`.
         Campaign = "campaign",
-        /// Each lead's own; a lead whose zone is unknown is held.
+        /// Each lead's own: the zone it names, else all that its number can be in.
         Lead = "lead",
     }
 }

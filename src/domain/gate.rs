@@ -10,8 +10,10 @@ use super::call::Plan;
 use super::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
 use super::lead::{Lead, LeadStatus};
 use super::outcome::Criteria;
+use super::phone::Phone;
 use super::schedule::{self, ClosedReason, Opening, Schedule};
 use super::script::Template;
+use super::zones;
 use crate::words;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
@@ -48,7 +50,7 @@ words! {
         DoNotCall = "do_not_call",
         /// The script needs a value that the lead does not have.
         MissingVariable = "missing_variable",
-        /// The hours are the lead's own and its time zone is unknown.
+        /// The hours are the lead's own, and neither it nor its number says in which time zone.
         TimeZoneUnknown = "time_zone_unknown",
         /// Before the start date.
         NotStarted = "not_started",
@@ -141,6 +143,8 @@ pub struct Number {
     pub is_in_call: bool,
 }
 
+/// How many openings are looked at before zones count as never open together.
+const OPENINGS_MAX: usize = 20;
 /// How long a lead waits whose number another campaign is calling.
 const NUMBER_PAUSE: TimeDelta = TimeDelta::minutes(1);
 
@@ -172,22 +176,33 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// Whether the hours are open on this zone's clock.
-    pub fn hours(&self, zone: Tz) -> Result<(), Hold> {
-        match self.rules.schedule.opening(self.now, zone) {
-            Opening::Open { .. } => Ok(()),
-            Opening::Closed { opens_at, reason } => Err(Hold {
-                reason: match (reason, opens_at) {
-                    (ClosedReason::BeforeStart, _) => HoldReason::NotStarted,
-                    (ClosedReason::AfterEnd, _) | (_, None) => HoldReason::ScheduleEnded,
-                    (ClosedReason::OutsideHours, _)
-                    | (ClosedReason::NotWorkingDay, _)
-                    | (ClosedReason::NotRecurrenceDay, _) => HoldReason::OutsideCallingHours,
-                },
-                until: opens_at,
-                detail: None,
-            }),
+    /// Whether the hours are open on the clocks of all these zones. Where they are not, until all of them are.
+    pub fn hours(&self, zones: &[Tz]) -> Result<(), Hold> {
+        let mut first = None;
+        let mut at = self.now;
+        for _ in 0..OPENINGS_MAX {
+            let closed = zones.iter().filter_map(|zone| match self.rules.schedule.opening(at, *zone) {
+                Opening::Open { .. } => None,
+                Opening::Closed { opens_at, reason } => Some((opens_at.unwrap_or(Instant::MAX_UTC), reason)),
+            });
+            let Some((opens_at, reason)) = closed.max_by_key(|(opens_at, _)| *opens_at) else {
+                return first.map_or(Ok(()), |reason| Err(Hold::until(reason, at)));
+            };
+            if opens_at == Instant::MAX_UTC {
+                return Err(Hold::standing(HoldReason::ScheduleEnded));
+            }
+            first = first.or(Some(match reason {
+                ClosedReason::BeforeStart => HoldReason::NotStarted,
+                ClosedReason::AfterEnd => HoldReason::ScheduleEnded,
+                ClosedReason::OutsideHours | ClosedReason::NotWorkingDay | ClosedReason::NotRecurrenceDay => {
+                    HoldReason::OutsideCallingHours
+                }
+            }));
+            at = opens_at;
         }
+        let detail =
+            "The number can be in zones that are never inside the hours together; give the lead a time_zone";
+        Err(Hold { detail: Some(detail.into()), ..Hold::standing(HoldReason::TimeZoneUnknown) })
     }
 
     /// Whether the day still has calls left.
@@ -221,7 +236,7 @@ impl<'a> Gate<'a> {
     pub fn campaign(&self) -> Result<(), Hold> {
         self.state()?;
         match self.campaign.settings.lead_time_zone_policy {
-            LeadTimeZonePolicy::Campaign => self.hours(self.campaign.settings.time_zone)?,
+            LeadTimeZonePolicy::Campaign => self.hours(&[self.campaign.settings.time_zone])?,
             LeadTimeZonePolicy::Lead => self.dates()?,
         }
         self.daily_limit()?;
@@ -229,11 +244,13 @@ impl<'a> Gate<'a> {
         self.lines()
     }
 
-    /// The zone on whose clock this lead's hours are read.
-    pub fn zone_of(&self, lead_zone: Option<Tz>) -> Result<Tz, Hold> {
-        match self.campaign.settings.lead_time_zone_policy {
-            LeadTimeZonePolicy::Campaign => Ok(self.campaign.settings.time_zone),
-            LeadTimeZonePolicy::Lead => lead_zone.ok_or(Hold::standing(HoldReason::TimeZoneUnknown)),
+    /// The zones on whose clocks this lead's hours are read, all of which count: the campaign's own, or, where the
+    /// policy asks for the lead's, the one it names, else those its number can be in. None where nobody knows.
+    pub fn zones_of(&self, lead_zone: Option<Tz>, phone: Phone) -> Cow<'static, [Tz]> {
+        match (self.campaign.settings.lead_time_zone_policy, lead_zone) {
+            (LeadTimeZonePolicy::Campaign, _) => vec![self.campaign.settings.time_zone].into(),
+            (LeadTimeZonePolicy::Lead, Some(zone)) => vec![zone].into(),
+            (LeadTimeZonePolicy::Lead, None) => zones::of(phone).into(),
         }
     }
 
@@ -255,7 +272,11 @@ impl<'a> Gate<'a> {
             return Err(Hold::standing(HoldReason::DoNotCall));
         }
         let plan = self.plan(lead)?;
-        self.hours(self.zone_of(lead.about.time_zone)?)?;
+        let zones = self.zones_of(lead.about.time_zone, lead.about.phone);
+        if zones.is_empty() {
+            return Err(Hold::standing(HoldReason::TimeZoneUnknown));
+        }
+        self.hours(&zones)?;
         self.daily_limit()?;
         match lead.next_call_at {
             Some(at) if at > self.now => return Err(Hold::until(HoldReason::RetryLater, at)),
@@ -376,6 +397,11 @@ impl Gate<'_> {
         if due_at > self.now {
             return Err(Hold::until(HoldReason::RetryLater, due_at));
         }
-        self.hours(self.zone_of(zone)?)
+        match (self.campaign.settings.lead_time_zone_policy, zone) {
+            (LeadTimeZonePolicy::Campaign, _) => self.hours(&[self.campaign.settings.time_zone]),
+            (LeadTimeZonePolicy::Lead, Some(zone)) => self.hours(&[zone]),
+            // Each of them by its own number; those whose hours are closed are due later.
+            (LeadTimeZonePolicy::Lead, None) => Ok(()),
+        }
     }
 }

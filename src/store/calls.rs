@@ -4,12 +4,13 @@ use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::call::{self, Call, CallState, Ending, Settlement};
-use crate::domain::campaign::Campaign;
+use crate::domain::campaign::{Campaign, LeadTimeZonePolicy};
 use crate::domain::event::Event;
 use crate::domain::fields::Words;
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::outcome::Outcome;
 use crate::domain::schedule;
+use crate::domain::zones;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use rusqlite::{OptionalExtension, Row, params};
@@ -149,19 +150,19 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     /// Writes down a dial that the gate allows: the call, the lead, the day's count and the reserved money. Only
-    /// after the commit may the carrier be asked. `campaign` takes over the new sums, `zone` is the clock its
+    /// after the commit may the carrier be asked. `campaign` takes over the new sums, `zones` are the clocks its
     /// hours were read on.
     pub fn claim(
         &self,
         campaign: &mut Campaign,
         lead: &Lead,
-        zone: Tz,
+        zones: &[Tz],
         carrier: &str,
     ) -> Result<Claim, StoreError> {
         let settings = &campaign.settings;
         let attempt = lead.attempts + 1;
         let date = schedule::local_date(self.now, settings.time_zone).to_string();
-        let evidence = evidence(campaign, zone, self.now);
+        let evidence = evidence(campaign, lead, zones, self.now);
         let sql = "INSERT INTO calls (campaign_id, lead_id, attempt, phone, carrier, state, placed_at, price,
                      max_attempts, retry_delay, local_date, daily_limit, evidence)
                    VALUES (?1, ?2, ?3, ?4, ?5, 'placed', ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
@@ -299,11 +300,18 @@ impl Tx<'_> {
 }
 
 /// What allowed a dial, for whoever asks later.
-fn evidence(campaign: &Campaign, zone: Tz, now: Instant) -> Value {
+fn evidence(campaign: &Campaign, lead: &Lead, zones: &[Tz], now: Instant) -> Value {
     let settings = &campaign.settings;
+    let zone_from = match (settings.lead_time_zone_policy, lead.about.time_zone) {
+        (LeadTimeZonePolicy::Campaign, _) => "campaign",
+        (LeadTimeZonePolicy::Lead, Some(_)) => "lead",
+        (LeadTimeZonePolicy::Lead, None) => zones::SOURCE,
+    };
+    let local = |zone: &Tz| now.with_timezone(zone).format("%Y-%m-%dT%H:%M:%S%:z").to_string();
     json!({
-        "time_zone": zone.name(),
-        "local_time": now.with_timezone(&zone).format("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        "time_zones": zones.iter().map(|zone| zone.name()).collect::<Vec<_>>(),
+        "time_zone_from": zone_from,
+        "local_times": zones.iter().map(local).collect::<Vec<_>>(),
         "calling_hours": [settings.hours.start.to_string(), settings.hours.end.to_string()],
         "working_days": settings.working_days.names(),
         "calls_per_day": settings.calls_per_day,

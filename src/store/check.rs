@@ -104,7 +104,8 @@ const RULES: [Rule; 16] = [
     Rule {
         invariant: "a lead that no call belongs to was never dialed",
         violations: "SELECT 'lead ' || id FROM leads
-             WHERE attempts > 0 AND NOT EXISTS (SELECT 1 FROM calls WHERE lead_id = leads.id)",
+             WHERE attempts > 0 AND NOT EXISTS (SELECT 1 FROM calls WHERE lead_id = leads.id)
+               AND campaign_id IN (SELECT campaign_id FROM campaign_totals)",
     },
     Rule {
         invariant: "a retry comes no sooner than the delay after the attempt before",
@@ -217,8 +218,10 @@ fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreErro
         let (id, placed_at, evidence): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let is_inside = || {
             let evidence: serde_json::Value = serde_json::from_str(&evidence).ok()?;
-            let zone: chrono_tz::Tz = evidence["time_zone"].as_str()?.parse().ok()?;
-            let local = chrono::DateTime::from_timestamp_millis(placed_at)?.with_timezone(&zone);
+            let placed = chrono::DateTime::from_timestamp_millis(placed_at)?;
+            let zones = evidence["time_zones"].as_array()?.iter();
+            let zones: Vec<chrono_tz::Tz> =
+                zones.map(|zone| zone.as_str()?.parse().ok()).collect::<Option<_>>()?;
             let is_early = evidence["start_date"].as_i64().is_some_and(|start| placed_at < start);
             let is_late = evidence["end_date"].as_i64().is_some_and(|end| placed_at >= end);
             let hour = |index: usize| TimeOfDay::parse(evidence["calling_hours"][index].as_str()?).ok();
@@ -226,15 +229,17 @@ fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreErro
             let end = if end == 86_399 { 86_400 } else { end };
             let names = evidence["working_days"].as_array()?.iter().filter_map(|day| day.as_str());
             let days = WorkingDays::parse(names).ok()?;
-            let (now, today) = (local.num_seconds_from_midnight(), local.weekday());
-            let belongs_to = if start < end {
-                (start..end).contains(&now).then_some(today)
-            } else if now >= start {
-                Some(today)
-            } else {
-                (now < end).then_some(today.pred())
+            let is_open = |zone: &chrono_tz::Tz| {
+                let local = placed.with_timezone(zone);
+                let (now, today) = (local.num_seconds_from_midnight(), local.weekday());
+                let began_on = match start < end {
+                    true => (start..end).contains(&now).then_some(today),
+                    false if now >= start => Some(today),
+                    false => (now < end).then_some(today.pred()),
+                };
+                began_on.is_some_and(|day| days.contains(day))
             };
-            Some(!is_early && !is_late && belongs_to.is_some_and(|day| days.contains(day)))
+            Some(!is_early && !is_late && !zones.is_empty() && zones.iter().all(is_open))
         };
         if is_inside() != Some(true) {
             outside.push(format!("call {id}"));

@@ -142,7 +142,7 @@ impl TestServer {
             let lead = tx.lead(lead_id)?.unwrap();
             let mut campaign = tx.campaign(lead.campaign_id)?.unwrap();
             let zone = campaign.settings.time_zone;
-            Ok(tx.claim(&mut campaign, &lead, zone, "simulator")?.call_id)
+            Ok(tx.claim(&mut campaign, &lead, &[zone], "simulator")?.call_id)
         })
     }
 

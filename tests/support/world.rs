@@ -9,7 +9,7 @@ use std::sync::Arc;
 use voice_campaigns::carrier::Carrier;
 use voice_campaigns::carrier::simulator::{Settings, Simulator};
 use voice_campaigns::clock::{Clock, Manual};
-use voice_campaigns::dialer::Dialer;
+use voice_campaigns::dialer::{Dialer, Turn};
 use voice_campaigns::domain::call::Call;
 use voice_campaigns::domain::campaign::{Campaign, Request, Status};
 use voice_campaigns::domain::lead::{Lead, NewLead};
@@ -226,6 +226,23 @@ impl World {
         let id = campaign.id;
         let counts = self.store.read(move |s| s.outcome_counts(id)).await.unwrap();
         counts.into_iter().map(|(outcome, count)| (outcome.to_string(), count)).collect()
+    }
+
+    /// One turn of the dialer.
+    pub(crate) async fn turn(&mut self) -> Result<Turn, StoreError> {
+        self.dialer.as_mut().unwrap().turn().await
+    }
+
+    /// The dialer itself, for a test that lets it run elsewhere.
+    pub(crate) fn take_dialer(&mut self) -> Dialer {
+        self.dialer.take().unwrap()
+    }
+
+    /// Fails the test if an invariant is broken that does not need the simulator's ledger.
+    pub(crate) async fn check_but_ledger(&self) {
+        let findings = check::run(&self.store, None).await.unwrap();
+        let broken: Vec<_> = findings.iter().filter(|finding| !finding.ok).collect();
+        assert!(broken.is_empty(), "{broken:#?}");
     }
 
     /// Fails the test if an invariant is broken.
