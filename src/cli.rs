@@ -62,6 +62,11 @@ enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Say that the clock of this machine is right, when the server holds dialing because it was set back
+    TrustClock {
+        #[command(flatten)]
+        data: Data,
+    },
     /// Import leads from a CSV file with a header row
     Import {
         /// The campaign they belong to
@@ -164,6 +169,7 @@ pub fn run() -> ExitCode {
         Some(Command::Demo { port }) => demo(port),
         Some(Command::Check { data, json }) => check(data.into(), json),
         Some(Command::Token { command }) => tokens(command),
+        Some(Command::TrustClock { data }) => trust_clock(data.into()),
         Some(Command::Import { campaign_id, file, country, all_or_nothing, data }) => {
             let options = ImportOptions { country, partial: !all_or_nothing };
             import_file(data.into(), campaign_id, &file, options)
@@ -377,6 +383,13 @@ fn write_report(
 
 fn absolute(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+fn trust_clock(flags: Flags) -> Result<ExitCode> {
+    let config = Config::load(flags)?;
+    must_exist(&config)?;
+    with_store(&config, async |store| store.write(|tx| tx.trust_clock()).await)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn import_file(flags: Flags, campaign_id: i64, file: &Path, options: ImportOptions) -> Result<ExitCode> {

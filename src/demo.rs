@@ -198,7 +198,8 @@ async fn progress(store: &Store, campaigns: Vec<i64>) -> Result<Vec<String>> {
 fn line(snapshot: &Snapshot, id: i64) -> Result<Option<String>, StoreError> {
     let Some(campaign) = snapshot.campaign(id)? else { return Ok(None) };
     let queue = snapshot.queue(&campaign)?;
-    Ok(Some(format_line(&campaign, queue.open_leads, queue.first_due_at, snapshot.now)))
+    let due_at = queue.zones.iter().map(|(_, due_at)| *due_at).min();
+    Ok(Some(format_line(&campaign, queue.open_leads, due_at, snapshot.now)))
 }
 
 /// Fits into 80 columns.
@@ -308,6 +309,7 @@ mod tests {
             settings: Request::read(body.clone(), None).unwrap().settings,
             totals: Default::default(),
             version: 1,
+            has_stale_holds: false,
             created_at: Instant::UNIX_EPOCH,
             updated_at: Instant::UNIX_EPOCH,
             deleted_at: None,

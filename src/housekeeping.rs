@@ -11,7 +11,7 @@ const EVERY: TimeDelta = TimeDelta::minutes(10);
 /// Cleans up until `stop` says so.
 pub(crate) async fn run(store: Store, retention: TimeDelta, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow_and_update() {
-        if let Err(error) = turn(&store, retention).await {
+        if let Err(error) = turn(&store, retention, &stop).await {
             tracing::warn!(%error, "cleaning up failed; it is tried again later");
         }
         let clock = store.clock();
@@ -22,9 +22,9 @@ pub(crate) async fn run(store: Store, retention: TimeDelta, mut stop: watch::Rec
     }
 }
 
-/// Removes what is due, piece by piece.
-async fn turn(store: &Store, retention: TimeDelta) -> Result<(), StoreError> {
+/// Removes what is due, piece by piece, as long as nobody says stop.
+async fn turn(store: &Store, retention: TimeDelta, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
     store.write(|tx| tx.forget_old_replies()).await?;
-    while store.write(move |tx| tx.purge_deleted(retention)).await? {}
+    while !*stop.borrow() && store.write(move |tx| tx.purge_deleted(retention)).await? {}
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! *HTTP writes facts into the store, the dialer turns due facts into calls and calls into facts; the domain
 //! decides, the store remembers, the ports act.* HTTP and the dialer never call each other: the store is the only
-//! meeting place, and a commit wakes whoever waits.
+//! meeting place. A commit wakes whoever waits; those of other processes are looked for once a second.
 //!
 //! ```text
 //!             cli ── demo

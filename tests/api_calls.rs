@@ -59,7 +59,7 @@ fn a_call_is_shown_while_it_lives_and_after_it_ended() {
         assert_eq!(&ended[field], value, "{field}");
     }
     assert!(ended["timeline"].is_array());
-    assert_eq!(ended["evidence"]["time_zone"], "UTC");
+    assert_eq!(ended["evidence"]["time_zones"], json!(["UTC"]));
 }
 
 #[test]

@@ -500,7 +500,8 @@ async fn leads_are_called_in_their_own_hours_where_the_campaign_says_so() {
         .enumerate()
         .map(|(nth, zone)| json!({"phone": story(101, nth), "time_zone": zone}))
         .collect();
-    leads.push(json!({"phone": story(101, 9)}));
+    // Nobody knows where a number of this kind is.
+    leads.push(json!({"phone": "+80012345678"}));
     world.add(&campaign, leads).await;
     world.run_for(TimeDelta::days(2)).await;
     let placed: Vec<String> =
@@ -508,6 +509,29 @@ async fn leads_are_called_in_their_own_hours_where_the_campaign_says_so() {
     assert_eq!(placed, ["02:00", "08:00", "17:00"]);
     let unknown = world.all_leads(&campaign).await.pop().unwrap();
     assert_eq!(unknown.held.as_deref(), Some("time_zone_unknown"));
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_lead_that_names_no_zone_is_called_when_it_is_day_wherever_its_number_can_be() {
+    let mut world = World::new("2026-03-02T00:00:00Z").await;
+    let campaign = world
+        .campaign(json!({
+            "lead_time_zone_policy": "lead", "calling_hours_start": "09:00", "calling_hours_end": "17:00",
+            "max_attempts_per_lead": 1,
+        }))
+        .await;
+    // New York; Boise and Los Angeles; Berlin; toll free, which is never day everywhere.
+    let numbers = ["+12125550101", "+12083205501", "+493012345678", "+18005550101"];
+    world.leads(&campaign, numbers.map(str::to_owned)).await;
+    world.run_for(TimeDelta::days(2)).await;
+    let calls = world.calls(&campaign).await;
+    let placed: Vec<String> =
+        calls.iter().map(|call| format!("{} {}", call.phone, call.placed_at.format("%d %H:%M"))).collect();
+    assert_eq!(placed, ["+493012345678 02 08:00", "+12125550101 02 14:00", "+12083205501 02 17:00"]);
+    assert_eq!(calls[2].evidence["time_zones"], json!(["America/Boise", "America/Los_Angeles"]));
+    let toll_free = world.all_leads(&campaign).await.pop().unwrap();
+    assert!(toll_free.held.unwrap().starts_with("time_zone_unknown:"));
     world.check().await;
 }
 
@@ -573,7 +597,12 @@ async fn a_dialer_that_panics_is_reported_and_goes_on_without_repeating_the_dial
         TimeDelta::zero(),
         stopped,
     ));
+    while count(&events(&world).await, "campaign.error") == 0 {
+        tokio::task::yield_now().await;
+    }
     while world.now(&campaign).await.status != Status::Completed {
+        // The dialer starts again within a second.
+        world.clock.advance_to(at(MONDAY_NOON) + TimeDelta::seconds(1));
         tokio::task::yield_now().await;
     }
     stop.send_replace(true);

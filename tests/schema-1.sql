@@ -1,7 +1,7 @@
 -- What a fresh database gets, and what every migrated one equals. Instants are integer milliseconds UTC,
 -- money is integer ten-thousandths of the campaign's currency unit, enums are words under a CHECK.
 
--- Facts about this file: instance_id, created_at, last_seen_at.
+-- Facts about this file: instance_id, created_at, last_seen_at, clock_confirmations.
 CREATE TABLE facts (
   name  TEXT PRIMARY KEY,
   value TEXT NOT NULL
@@ -123,7 +123,8 @@ CREATE TABLE outcome_totals (
 CREATE TABLE dialed_days (
   campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
   local_date  TEXT NOT NULL,
-  dials       INTEGER NOT NULL CHECK (dials > 0),
+  dials       INTEGER NOT NULL DEFAULT 0 CHECK (dials >= 0),
+  carried     INTEGER NOT NULL DEFAULT 0 CHECK (carried >= 0),       -- of this day, counted under another time zone
   PRIMARY KEY (campaign_id, local_date)
 ) STRICT, WITHOUT ROWID;
 
@@ -158,7 +159,7 @@ CREATE TABLE leads (
 CREATE UNIQUE INDEX leads_phone ON leads (campaign_id, phone) WHERE deleted_at IS NULL;
 CREATE INDEX leads_status ON leads (campaign_id, status, id) WHERE deleted_at IS NULL;
 CREATE INDEX leads_due ON leads (campaign_id, time_zone, priority, next_call_at, id) WHERE next_call_at IS NOT NULL;
-CREATE INDEX leads_deleted ON leads (campaign_id, id) WHERE deleted_at IS NOT NULL;
+CREATE INDEX leads_campaign ON leads (campaign_id, id);
 CREATE INDEX leads_held ON leads (campaign_id, held, id) WHERE held IS NOT NULL;
 
 -- One row per dial, written before the carrier hears of it.
@@ -191,14 +192,16 @@ CREATE TABLE calls (
   CHECK ((state = 'ended') = (successful IS NOT NULL))
 ) STRICT;
 CREATE UNIQUE INDEX calls_one_alive ON calls (lead_id) WHERE state <> 'ended';
+CREATE INDEX calls_alive_number ON calls (phone) WHERE state <> 'ended';
 CREATE INDEX calls_by_campaign ON calls (campaign_id, id);
 
 -- Numbers that no campaign may dial.
 CREATE TABLE do_not_call (
-  phone      TEXT PRIMARY KEY,
-  reason     TEXT NOT NULL,
-  source     TEXT NOT NULL,
-  created_at INTEGER NOT NULL
+  phone        TEXT PRIMARY KEY,
+  reason       TEXT NOT NULL,
+  source       TEXT NOT NULL,
+  last_call_id INTEGER NOT NULL,                                     -- the newest call there was; none after it may be to this number
+  created_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- The outbox: facts that other systems are told of, written in the transaction that makes them true.

@@ -30,12 +30,12 @@ struct Live {
     deadline: Instant,
 }
 
-/// A fact about a call that waits to be written. Kept until the commit, so that a full disk loses nothing.
-#[derive(Clone)]
+/// A fact about a call that waits to be written. Kept until the commit, so that a full disk loses none.
+#[derive(Clone, Debug)]
 enum Fact {
     Progress { call_id: i64, state: CallState, at: Instant, timeline: Value },
     Ended { call_id: i64, ending: Ending, timeline: Value },
-    OptedOutLate { call_id: i64 },
+    OptedOut { call_id: i64 },
     CarrierDown { campaign_id: i64 },
 }
 
@@ -69,6 +69,10 @@ pub struct Dialer {
     /// When to look for commits of other processes, in steady time, and what was seen last.
     look_beside_at: Instant,
     seen_version: Option<i64>,
+    /// What led from steady to wall time when the clocks were last trusted.
+    trusted_shift: TimeDelta,
+    is_distrusted: bool,
+    confirmations: String,
     is_stopping: bool,
     /// A write failed, so it is not known whether its claims were kept.
     is_unsure: bool,
@@ -78,6 +82,8 @@ pub struct Dialer {
 const RETRY_AFTER: TimeDelta = TimeDelta::seconds(1);
 /// How often the clocks are compared, however little there is to do.
 const LOOK_EVERY: TimeDelta = TimeDelta::seconds(1);
+/// A commit that takes longer may have carried a claim out of its hours.
+const COMMIT_MAX: TimeDelta = TimeDelta::seconds(1);
 /// How long legs have to end after the grace time of a stop is over.
 const LAST_WAIT: TimeDelta = TimeDelta::seconds(2);
 
@@ -86,7 +92,8 @@ impl Dialer {
     pub async fn start(store: Store, carrier: Arc<dyn Carrier>) -> Result<Dialer, StoreError> {
         let clock = store.clock().clone();
         let changes = store.changes();
-        let last_seen_at = store.read(|snapshot| snapshot.last_seen_at()).await?;
+        let (last_seen_at, confirmations) =
+            store.read(|s| Ok::<_, StoreError>((s.last_seen_at()?, s.clock_confirmations()?))).await?;
         let interrupted = store.write(|tx| tx.settle_interrupted(|_| true)).await?;
         if interrupted > 0 {
             tracing::warn!(
@@ -99,7 +106,6 @@ impl Dialer {
         Ok(Dialer {
             spacing: Spacing::new(carrier.capacity().calls_per_second),
             store,
-            clock,
             carrier,
             reports,
             report_to,
@@ -113,8 +119,12 @@ impl Dialer {
             plan_at: Some(now),
             look_beside_at: Instant::MIN_UTC,
             seen_version: None,
+            trusted_shift: now - clock.steady(),
+            is_distrusted: false,
+            confirmations,
             is_stopping: false,
             is_unsure: false,
+            clock,
         })
     }
 
@@ -144,13 +154,8 @@ impl Dialer {
     async fn wait_for_work(&mut self, next_due: Instant) {
         tokio::select! {
             () = self.clock.sleep_until(next_due) => {}
-            changed = self.changes.changed() => {
-                self.plan_at = Some(self.clock.now());
-                if changed.is_err() {
-                    // The store is closed; wait for the stop that follows.
-                    std::future::pending::<()>().await;
-                }
-            }
+            // The sender lives as long as our own store.
+            Ok(()) = self.changes.changed() => self.plan_at = Some(self.clock.now()),
             Some(report) = self.reports.recv() => self.take_in(report),
         }
     }
@@ -170,7 +175,13 @@ impl Dialer {
             self.facts.push(Fact::Ended { call_id, ending, timeline: live.call.timeline(shift) });
         }
         self.deadlines.clear();
-        self.turn_or_retry().await;
+        let end = self.clock.steady() + LAST_WAIT;
+        while !self.facts.is_empty() && self.clock.steady() < end {
+            let next_due = self.turn_or_retry().await.min(end);
+            if !self.facts.is_empty() {
+                self.clock.sleep_until(next_due).await;
+            }
+        }
     }
 
     async fn drain_until(&mut self, end: Instant) {
@@ -204,10 +215,11 @@ impl Dialer {
         }
         if self.plan_at.is_some_and(|at| at <= now) {
             let may_dial = distrust.is_none() && !self.is_stopping;
-            did += self.write_and_dial(now, may_dial).await?;
+            did += self.write_and_dial(may_dial).await?;
         }
         let deadline = self.deadlines.first().map(|(at, _)| *at);
-        let steady = |at: Option<Instant>| at.map(|at| at - self.shift());
+        let (wall, steady) = (self.clock.now(), self.clock.steady());
+        let steady = |at: Option<Instant>| at.map(|at| steady + (at - wall));
         Ok(Turn {
             did,
             next_due: [deadline, steady(self.plan_at), steady(distrust)].into_iter().flatten().min(),
@@ -221,17 +233,20 @@ impl Dialer {
 
     fn take_in(&mut self, report: Report) {
         let Report { call_id, at, event } = report;
-        if self.live.contains_key(&call_id) {
-            self.apply(call_id, |call, _| call.on(event, at));
-        } else if matches!(event, LegEvent::OptOutAsked | LegEvent::Digit('9')) {
-            // The call is settled, but a wish not to be called again is honoured however late it comes.
-            self.facts.push(Fact::OptedOutLate { call_id });
+        if matches!(event, LegEvent::OptOutAsked | LegEvent::Digit('9')) {
+            // A wish not to be called again counts from the moment it is heard, however long the call still
+            // takes to end, and also when it comes after the end.
+            self.facts.push(Fact::OptedOut { call_id });
         }
+        self.apply(call_id, |call, _| call.on(event, at));
     }
 
-    /// What leads from steady to wall time at this moment.
+    /// What leads from steady time to the wall time that facts are stamped with: the wall as it was last trusted.
     fn shift(&self) -> TimeDelta {
-        self.clock.now() - self.clock.steady()
+        match self.is_distrusted {
+            true => self.trusted_shift,
+            false => self.clock.now() - self.clock.steady(),
+        }
     }
 
     fn let_time_pass(&mut self) -> usize {
@@ -295,22 +310,32 @@ impl Dialer {
         Ok(())
     }
 
-    /// Compares the clocks. While they disagree nothing is dialed; the answer is when to look again.
+    /// Compares the clocks. While they disagree nothing is dialed; the answer is the wall time to look again.
     async fn look_at_clocks(&mut self) -> Result<Option<Instant>, StoreError> {
         let now = self.clock.now();
         match self.guard.look(now, self.clock.monotonic()) {
             Trust::Trusted => {
+                if std::mem::take(&mut self.is_distrusted) {
+                    tracing::info!("the clock is trusted again");
+                    self.plan_at = Some(now);
+                }
+                self.trusted_shift = now - self.clock.steady();
                 self.store.set_clock_hold(None);
                 Ok(None)
             }
-            Trust::Distrusted { until, is_new } => {
+            Trust::Distrusted { until } => {
                 let hold = Hold { reason: HoldReason::ClockJumped, until: Some(until), detail: None };
                 self.store.set_clock_hold(Some(hold));
-                if is_new {
+                if !self.is_distrusted {
                     tracing::error!(%until, "the clock jumped; nothing is dialed until it can be trusted");
                     self.store.write(move |tx| report_jump(tx, until)).await?;
+                    self.is_distrusted = true;
                 }
-                self.plan_at = Some(self.plan_at.map_or(until, |at| at.max(until)));
+                let confirmations = self.store.read(|snapshot| snapshot.clock_confirmations()).await?;
+                if confirmations != self.confirmations {
+                    self.confirmations = confirmations;
+                    self.guard = ClockGuard::new(now);
+                }
                 Ok(Some(until))
             }
         }
@@ -318,57 +343,75 @@ impl Dialer {
 
     /// One transaction writes the facts and claims what is due; then the carrier is asked. The gate is held all
     /// the while, so that whoever forbids dialing can wait for dials on their way.
-    async fn write_and_dial(&mut self, now: Instant, may_dial: bool) -> Result<usize, StoreError> {
-        let capacity = self.carrier.capacity();
-        let free = capacity.channels.saturating_sub(self.live.len());
-        let allowed = if may_dial { self.spacing.allowed(now, free) } else { 0 };
+    async fn write_and_dial(&mut self, may_dial: bool) -> Result<usize, StoreError> {
+        let started = self.clock.steady();
+        let free = self.carrier.capacity().channels.saturating_sub(self.live.len());
+        let allowed = if may_dial { self.spacing.allowed(started, free) } else { 0 };
         let (facts, shares, carrier) = (self.facts.clone(), self.shares.clone(), self.carrier.name());
         let alive: Option<HashSet<i64>> = self.is_unsure.then(|| self.live.keys().copied().collect());
         let store = self.store.clone();
         let gate = store.dialing().await;
         self.is_unsure = true;
-        let (planned, to_cancel) = store
-            .write(move |tx| {
-                if let Some(alive) = alive {
-                    tx.settle_interrupted(|call_id| !alive.contains(&call_id))?;
-                }
-                for fact in &facts {
-                    write_fact(tx, fact)?;
-                }
-                let to_cancel = tx.calls_to_cancel()?;
-                let planned = match may_dial {
-                    true => Some(plan::plan(tx, shares, allowed, carrier)?),
-                    false => None,
-                };
-                let did =
-                    !facts.is_empty() || planned.as_ref().is_some_and(|planned| !planned.dials.is_empty());
-                if did {
-                    tx.saw_time()?;
-                }
-                Ok::<_, StoreError>((planned, to_cancel))
-            })
-            .await?;
+        let written = store.write(move |tx| {
+            write_facts(tx, &facts)?;
+            if let Some(alive) = alive {
+                // Only after the facts: what they end has ended so, and not unseen.
+                tx.settle_interrupted(|call_id| !alive.contains(&call_id))?;
+            }
+            let to_cancel = tx.calls_to_cancel()?;
+            let planned = match may_dial {
+                true => Some(plan::plan(tx, shares, allowed, carrier)?),
+                false => None,
+            };
+            if may_dial {
+                tx.saw_time()?;
+            }
+            Ok::<_, StoreError>((planned, to_cancel))
+        });
+        let (planned, to_cancel) = written.await?;
         self.is_unsure = false;
         self.facts.clear();
         let mut dialed = 0;
         self.plan_at = None;
-        if let Some(Planned { dials, next_due, is_starved, shares }) = planned {
-            self.shares = shares;
-            self.plan_at = next_due;
-            dialed = dials.len();
-            for dial in dials {
-                self.spacing.dialed(now);
-                self.place(dial);
-            }
-            if is_starved && let Some(at) = self.spacing.next_at(now) {
-                self.plan_at = Some(self.plan_at.map_or(at, |due| due.min(at)));
-            }
+        if let Some(planned) = planned {
+            let is_late = self.clock.steady() - started > COMMIT_MAX;
+            dialed = self.carry_out(planned, is_late);
         }
         drop(gate);
         for call_id in to_cancel {
             self.apply(call_id, |call, now| call.cancel(now));
         }
         Ok(dialed)
+    }
+
+    /// Places what was claimed. Claims whose commit took too long may no longer be inside the hours, so they are
+    /// given up instead.
+    fn carry_out(&mut self, planned: Planned, is_late: bool) -> usize {
+        let Planned { dials, next_due, is_starved, shares, active } = planned;
+        self.shares = shares;
+        self.breakers.retain(|campaign_id, _| active.contains(campaign_id));
+        self.plan_at = next_due;
+        let (count, steady) = (dials.len(), self.clock.steady());
+        for dial in dials {
+            self.spacing.dialed(steady);
+            match is_late {
+                true => self.give_up(&dial),
+                false => self.place(dial),
+            }
+        }
+        if is_starved && let Some(at) = self.spacing.next_at(steady) {
+            let at = self.clock.now() + (at - steady);
+            self.plan_at = Some(self.plan_at.map_or(at, |due| due.min(at)));
+        }
+        count
+    }
+
+    fn give_up(&mut self, dial: &Dial) {
+        let detail = Some("Writing the call down took too long, so it was not placed".to_owned());
+        let ending = Ending { detail, ..Ending::interrupted(None, self.clock.now()) };
+        let timeline = Value::Array(Vec::new());
+        self.facts.push(Fact::Ended { call_id: dial.claim.call_id, ending, timeline });
+        self.plan_at = Some(self.clock.now());
     }
 
     fn place(&mut self, dial: Dial) {
@@ -398,11 +441,23 @@ impl Drop for Dialer {
     }
 }
 
+/// Writes the facts. One that cannot be written, because of a fault of ours, is logged and left out: it must not
+/// keep the others from being written.
+fn write_facts(tx: &Tx, facts: &[Fact]) -> Result<(), StoreError> {
+    for fact in facts {
+        match tx.part(|| write_fact(tx, fact)) {
+            Err(StoreError::Failed(cause)) => tracing::error!(?fact, %cause, "a fact cannot be written"),
+            written => written?,
+        }
+    }
+    Ok(())
+}
+
 fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
     match fact {
         Fact::Progress { call_id, state, at, timeline } => tx.progress(*call_id, *state, *at, timeline),
         Fact::Ended { call_id, ending, timeline } => tx.settle(*call_id, ending.clone(), Some(timeline)),
-        Fact::OptedOutLate { call_id } => tx.opt_out_on_call(*call_id),
+        Fact::OptedOut { call_id } => tx.opt_out_on_call(*call_id),
         Fact::CarrierDown { campaign_id } => carrier_down(tx, *campaign_id),
     }
 }
@@ -420,7 +475,7 @@ fn carrier_down(tx: &Tx, campaign_id: i64) -> Result<(), StoreError> {
         "Check the carrier, then set the campaign to active again",
         &tx.now.timestamp_millis().to_string(),
     );
-    tx.emit(campaign_id, &event)?;
+    tx.emit_once(campaign_id, &event)?;
     tx.change_status_because(&campaign, Status::Paused, "carrier_down")
 }
 
@@ -429,7 +484,7 @@ fn report_jump(tx: &Tx, until: Instant) -> Result<(), StoreError> {
     let action = "Check the time of the machine; dialing goes on by itself";
     let key = until.timestamp_millis().to_string();
     for campaign in tx.active_campaigns()? {
-        tx.emit(campaign.id, &Event::error(&campaign, "clock_jumped", message, action, &key))?;
+        tx.emit_once(campaign.id, &Event::error(&campaign, "clock_jumped", message, action, &key))?;
     }
     Ok(())
 }

@@ -15,8 +15,11 @@ use tokio::sync::watch;
 
 /// Runs the dialer until `stop` says so, and then until no call is alive or `grace` is over. A panic is
 /// reported to every active campaign, and the dialer starts again as after a crash.
-pub async fn run(store: Store, carrier: Arc<dyn Carrier>, grace: TimeDelta, stop: watch::Receiver<bool>) {
+pub async fn run(store: Store, carrier: Arc<dyn Carrier>, grace: TimeDelta, mut stop: watch::Receiver<bool>) {
+    let clock = store.clock().clone();
+    let mut pause = PAUSE_MIN;
     loop {
+        let started = clock.steady();
         let one_life = live(store.clone(), carrier.clone(), grace, stop.clone());
         match tokio::spawn(one_life).await {
             Ok(Ok(())) => return,
@@ -30,15 +33,19 @@ pub async fn run(store: Store, carrier: Arc<dyn Carrier>, grace: TimeDelta, stop
                 .await;
             }
         }
-        if *stop.borrow() {
-            return;
+        // A fault that comes back at once must burn neither leads nor the log.
+        let is_steady = clock.steady() - started > PAUSE_MAX;
+        pause = if is_steady { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
+        tokio::select! {
+            () = clock.sleep_until(clock.steady() + pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
         }
-        tokio::time::sleep(RESTART_AFTER).await;
     }
 }
 
-/// A dialer that fails at once must not fill the log.
-const RESTART_AFTER: std::time::Duration = std::time::Duration::from_millis(500);
+/// The pauses before a restart: doubled each time it fails soon.
+const PAUSE_MIN: TimeDelta = TimeDelta::milliseconds(250);
+const PAUSE_MAX: TimeDelta = TimeDelta::minutes(1);
 
 async fn live(
     store: Store,
@@ -56,7 +63,7 @@ async fn report(store: &Store, message: &'static str) {
         let action = "Look at the server's log; nothing else is needed if calls go on";
         let key = tx.now.timestamp_millis().to_string();
         for campaign in tx.active_campaigns()? {
-            tx.emit(campaign.id, &Event::error(&campaign, "dialer_restarted", message, action, &key))?;
+            tx.emit_once(campaign.id, &Event::error(&campaign, "dialer_restarted", message, action, &key))?;
         }
         Ok::<(), StoreError>(())
     });

@@ -4,12 +4,16 @@
 use crate::domain::Instant;
 use crate::domain::call::Plan;
 use crate::domain::campaign::{Campaign, LeadTimeZonePolicy, Status};
-use crate::domain::gate::{Gate, Hold, HoldReason};
-use crate::domain::lead::Lead;
+use crate::domain::event::Event;
+use crate::domain::gate::{Gate, Hold, HoldReason, Rules};
+use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::pacing::Shares;
 use crate::domain::phone::Phone;
+use crate::domain::schedule;
 use crate::store::{Claim, StoreError, Tx};
+use chrono::TimeDelta;
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 /// A claimed call and all that is needed to place it.
 pub(super) struct Dial {
@@ -29,6 +33,8 @@ pub(super) struct Planned {
     /// Somebody still wanted to dial when the capacity was used up.
     pub(super) is_starved: bool,
     pub(super) shares: Shares,
+    /// The campaigns that are active.
+    pub(super) active: HashSet<i64>,
 }
 
 /// Leads looked at in one transaction, so that nobody else waits long for the database.
@@ -39,6 +45,7 @@ const FETCH_MAX: usize = 32;
 /// One campaign that may dial now, with the next leads of its queue.
 struct Candidate {
     campaign: Campaign,
+    rules: Arc<Rules>,
     dials_today: i64,
     leads: VecDeque<Lead>,
     is_exhausted: bool,
@@ -65,7 +72,11 @@ pub(super) fn plan(
     let mut active = HashSet::new();
     for campaign in tx.active_campaigns()? {
         active.insert(campaign.id);
-        candidates.extend(planner.candidate(campaign)?);
+        let told = campaign.clone();
+        match tx.part(|| planner.candidate(campaign)) {
+            Ok(candidate) => candidates.extend(candidate),
+            Err(error) => planner.set_aside(&told, error)?,
+        }
     }
     shares.keep(|id| active.contains(&id));
     let mut dials = Vec::new();
@@ -73,19 +84,29 @@ pub(super) fn plan(
         let wanting = candidates.iter().filter(|candidate| !candidate.is_exhausted);
         let Some(chosen) = shares.next(wanting.map(|candidate| candidate.campaign.id)) else { break };
         let candidate = candidates.iter_mut().find(|candidate| candidate.campaign.id == chosen);
-        if let Some(candidate) = candidate
-            && let Some(dial) = planner.next_dial(candidate)?
-        {
+        let Some(candidate) = candidate else { break };
+        let looks = planner.looks;
+        let found = tx.part(|| planner.next_dial(candidate));
+        if planner.looks > looks {
+            // Looking costs a share as well, so that a queue full of leads that may not be dialed blocks nobody.
             shares.granted(chosen, candidate.campaign.settings.priority.weight());
-            planner.left -= 1;
-            dials.push(dial);
+        }
+        match found {
+            Ok(dial) => {
+                planner.left -= usize::from(dial.is_some());
+                dials.extend(dial);
+            }
+            Err(error) => {
+                candidate.is_exhausted = true;
+                planner.set_aside(&candidate.campaign, error)?;
+            }
         }
     }
     let is_starved = candidates.iter().any(|candidate| !candidate.is_exhausted);
     if planner.looks >= LOOKS_MAX {
         planner.due(tx.now);
     }
-    Ok(Planned { dials, next_due: planner.next_due, is_starved, shares })
+    Ok(Planned { dials, next_due: planner.next_due, is_starved, shares, active })
 }
 
 impl Planner<'_, '_> {
@@ -104,15 +125,34 @@ impl Planner<'_, '_> {
             Some(end) => self.due(end),
             None => {}
         }
-        if self.tx.release_held_leads(campaign.id, LOOKS_MAX)? {
+        if campaign.has_stale_holds && self.tx.release_held_leads(campaign.id, LOOKS_MAX)? {
+            // Nobody is looked at before all are released, or the same ones would be put aside again.
             self.due(self.tx.now);
+            return Ok(None);
         }
-        let dials_today = self.tx.dials_today(&campaign)?;
-        if let Err(hold) = Gate::new(&campaign, dials_today, self.tx.now).campaign() {
+        let (rules, dials_today) = (Rules::of(&campaign), self.tx.dials_today(&campaign)?);
+        if let Err(hold) = Gate::with(rules.clone(), &campaign, dials_today, self.tx.now).campaign() {
             self.wait(&hold);
             return Ok(None);
         }
-        Ok(Some(Candidate { campaign, dials_today, leads: VecDeque::new(), is_exhausted: false }))
+        Ok(Some(Candidate { campaign, rules, dials_today, leads: VecDeque::new(), is_exhausted: false }))
+    }
+
+    /// A campaign that cannot be planned must not keep the others from dialing: it is told of the error and tried
+    /// again later. A fault of the database itself stops the turn.
+    fn set_aside(&mut self, campaign: &Campaign, error: StoreError) -> Result<(), StoreError> {
+        let StoreError::Failed(cause) = error else { return Err(error) };
+        tracing::error!(campaign = campaign.id, %cause, "a campaign cannot be dialed");
+        let event = Event::error(
+            campaign,
+            "dialing_failed",
+            "The campaign cannot be dialed because of a fault of the server",
+            "Look at the server's log, and report the fault",
+            &schedule::local_date(self.tx.now, campaign.settings.time_zone).to_string(),
+        );
+        self.tx.emit_once(campaign.id, &event)?;
+        self.due(self.tx.now + TimeDelta::minutes(1));
+        Ok(())
     }
 
     fn wait(&mut self, hold: &Hold) {
@@ -123,28 +163,26 @@ impl Planner<'_, '_> {
 
     /// Fetches the next due leads of every zone whose hours are open.
     fn fetch(&mut self, candidate: &mut Candidate) -> Result<(), StoreError> {
-        let Candidate { campaign, dials_today, .. } = &*candidate;
-        let gate = Gate::new(campaign, *dials_today, self.tx.now);
+        let Candidate { campaign, rules, dials_today, .. } = &*candidate;
+        let gate = Gate::with(rules.clone(), campaign, *dials_today, self.tx.now);
         let wanted = self.left.clamp(1, FETCH_MAX);
         let mut due = Vec::new();
         for name in self.tx.zones_waiting(campaign.id)? {
-            let hours = gate.zone_of(name.parse().ok()).and_then(|zone| gate.hours(zone));
-            match hours {
-                // A lead of an unknown zone is fetched too, so that it is put aside with that reason.
+            if let Some(at) = self.tx.first_due_at(campaign.id, &name, self.tx.now)? {
+                self.due(at);
+            }
+            // Leads that name no zone are asked one by one: their numbers may know.
+            let own_hours = match campaign.settings.lead_time_zone_policy {
+                LeadTimeZonePolicy::Lead => name.parse().map_or(Ok(()), |zone| gate.hours(&[zone])),
+                LeadTimeZonePolicy::Campaign => Ok(()),
+            };
+            match own_hours {
                 Ok(()) => due.extend(self.tx.due_leads(campaign.id, &name, wanted)?),
-                Err(hold) if hold.reason == HoldReason::TimeZoneUnknown => {
-                    due.extend(self.tx.due_leads(campaign.id, &name, wanted)?);
-                }
                 Err(hold) => self.wait(&hold),
             }
         }
         if due.is_empty() {
             candidate.is_exhausted = true;
-            if let Some(at) = self.tx.first_due_at(candidate.campaign.id)?
-                && at > self.tx.now
-            {
-                self.due(at);
-            }
             return Ok(());
         }
         due.sort_by_key(|lead| (-lead.about.priority, lead.next_call_at, lead.id));
@@ -154,7 +192,7 @@ impl Planner<'_, '_> {
 
     /// Takes leads from the candidate's queue until one may be dialed; puts aside those that may not.
     fn next_dial(&mut self, candidate: &mut Candidate) -> Result<Option<Dial>, StoreError> {
-        while self.looks < LOOKS_MAX {
+        for _ in 0..FETCH_MAX {
             let Some(lead) = candidate.leads.pop_front() else {
                 self.fetch(candidate)?;
                 if candidate.is_exhausted {
@@ -163,9 +201,9 @@ impl Planner<'_, '_> {
                 continue;
             };
             self.looks += 1;
-            let gate = Gate::new(&candidate.campaign, candidate.dials_today, self.tx.now);
-            let is_suppressed = self.tx.is_on_do_not_call_list(lead.about.phone)?;
-            match gate.lead(&lead, is_suppressed) {
+            let Candidate { campaign, rules, dials_today, .. } = &*candidate;
+            let gate = Gate::with(rules.clone(), campaign, *dials_today, self.tx.now);
+            match gate.lead(&lead, self.tx.number(lead.about.phone)?) {
                 Ok(plan) => return self.claim(candidate, lead, plan).map(Some),
                 Err(hold) => self.put_aside(candidate, &lead, hold)?,
             }
@@ -177,13 +215,11 @@ impl Planner<'_, '_> {
     }
 
     fn claim(&self, candidate: &mut Candidate, lead: Lead, plan: Plan) -> Result<Dial, StoreError> {
+        let Candidate { campaign, rules, dials_today, .. } = &*candidate;
+        let gate = Gate::with(rules.clone(), campaign, *dials_today, self.tx.now);
+        let zones = gate.zones_of(lead.about.time_zone, lead.about.phone);
         let campaign = &mut candidate.campaign;
-        let own_zone = campaign.settings.time_zone;
-        let zone = match campaign.settings.lead_time_zone_policy {
-            LeadTimeZonePolicy::Campaign => own_zone,
-            LeadTimeZonePolicy::Lead => lead.about.time_zone.unwrap_or(own_zone),
-        };
-        let claim = self.tx.claim(campaign, &lead, zone, self.carrier)?;
+        let claim = self.tx.claim(campaign, &lead, &zones, self.carrier)?;
         candidate.dials_today += 1;
         Ok(Dial {
             claim,
@@ -198,8 +234,22 @@ impl Planner<'_, '_> {
     /// What a hold means for the queue: the lead goes, or the whole campaign waits.
     fn put_aside(&mut self, candidate: &mut Candidate, lead: &Lead, hold: Hold) -> Result<(), StoreError> {
         match hold.reason {
-            HoldReason::DoNotCall => self.tx.suppress_lead(lead),
+            HoldReason::DoNotCall => self.tx.finish_lead(lead, LeadStatus::DoNotCall),
+            HoldReason::AttemptsUsedUp => self.tx.finish_lead(lead, LeadStatus::Failed),
+            HoldReason::NumberInCall => {
+                let until = hold.until.unwrap_or(self.tx.now);
+                self.due(until);
+                self.tx.postpone_lead(lead, until)
+            }
             HoldReason::MissingVariable | HoldReason::TimeZoneUnknown => self.tx.hold_lead(lead, &hold),
+            // Asked by its number alone: the lead waits, not its campaign. No longer than an hour, should the hours
+            // be edited meanwhile.
+            HoldReason::OutsideCallingHours if lead.about.time_zone.is_none() => {
+                let latest = self.tx.now + TimeDelta::hours(1);
+                let until = hold.until.map_or(latest, |until| until.min(latest));
+                self.due(until);
+                self.tx.postpone_lead(lead, until)
+            }
             HoldReason::Draft
             | HoldReason::Paused
             | HoldReason::CarrierDown

@@ -9,7 +9,9 @@
 //!         Speaking ─machine─► LeavingMessage
 //!   heard out │    │ 9 or "never again"      │
 //!             ▼    ▼                         ▼
-//!        Listening ──key, silence──►  Ending(outcome) ──ended / nothing more──► Ended
+//!        Listening ──key────────────►  Ending(outcome) ──ended / nothing more──► Ended
+//!             │ silence                      ▲
+//!             └────────► LastWords ──────────┘
 //! ```
 //! Every state takes `ended`; after `Ended` everything is ignored, so a call has exactly one ending.
 
@@ -275,9 +277,24 @@ impl LiveCall {
         self.answered_at
     }
 
-    /// How it ends when the server stops before it does.
+    /// How it ends when the server stops before it does: what was concluded holds, what was not is unknown.
     pub fn interrupted(&self, now: Instant) -> Ending {
-        Ending::interrupted(self.answered_at, now)
+        let ending = Ending::interrupted(self.answered_at, now);
+        match self.phase {
+            Phase::Ending { outcome, .. }
+                if outcome.category(self.answered_at.is_some()) == Category::Completed =>
+            {
+                Ending { outcome, answered_at: self.answered_at.or(Some(now)), ..ending }
+            }
+            Phase::Dialing
+            | Phase::Ringing
+            | Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::LeavingMessage
+            | Phase::Ending { .. }
+            | Phase::Ended => ending,
+        }
     }
 
     /// What was seen so far, as stored in [`Call::timeline`]; `shift` leads from steady to wall time.

@@ -74,7 +74,7 @@ words! {
     pub enum LeadTimeZonePolicy {
         /// The campaign's `time_zone`.
         Campaign = "campaign",
-        /// Each lead's own; a lead whose zone is unknown is held.
+        /// Each lead's own: the zone it names, else all that its number can be in.
         Lead = "lead",
     }
 }
@@ -240,6 +240,8 @@ pub struct Campaign {
     pub totals: Totals,
     /// Grows with every edit and status change, not with calls.
     pub version: i64,
+    /// Leads were put aside before the last edit and want another look.
+    pub has_stale_holds: bool,
     /// When it was made.
     pub created_at: Instant,
     /// When it was last edited or changed status.
@@ -259,12 +261,6 @@ impl Campaign {
             recurrence: self.settings.recurrence_rule.clone(),
             anchor: self.settings.start_date.unwrap_or(self.created_at),
         }
-    }
-
-    /// Money that no call has spent or set aside; none without a budget.
-    pub fn unreserved_budget(&self) -> Option<Money> {
-        let budget = self.settings.budget?;
-        Some(budget.minus_or_zero(self.totals.spent + self.totals.reserved))
     }
 }
 

@@ -15,7 +15,7 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// Compares the wall clock with the monotonic one from look to look.
 #[derive(Clone, Debug)]
 pub struct ClockGuard {
-    /// The latest wall time that anything was written at.
+    /// The latest wall time that was trusted.
     last_seen: Instant,
     last_look: Option<(Instant, Duration)>,
     distrusted_until: Option<Duration>,
@@ -26,12 +26,10 @@ pub struct ClockGuard {
 pub enum Trust {
     /// Go on.
     Trusted,
-    /// Do not dial. `until` is none while the clock is behind; `is_new` on the first look that says so.
+    /// Do not dial before the wall shows this time, as far as that can be said.
     Distrusted {
-        /// The wall time at which it will be trusted again, as far as that can be said.
+        /// The wall time.
         until: Instant,
-        /// Whether this look found the jump.
-        is_new: bool,
     },
 }
 
@@ -55,12 +53,12 @@ impl ClockGuard {
         let behind = self.last_seen - wall;
         if behind > BEHIND_MAX || (!was_trusted && behind > TimeDelta::zero()) {
             self.distrusted_until = Some(monotonic.max(self.distrusted_until.unwrap_or_default()));
-            return Trust::Distrusted { until: self.last_seen, is_new: was_trusted };
+            return Trust::Distrusted { until: self.last_seen };
         }
         match self.distrusted_until {
             Some(until) if monotonic < until => {
                 let wait = TimeDelta::from_std(until - monotonic).unwrap_or(TimeDelta::zero());
-                Trust::Distrusted { until: wall + wait, is_new: was_trusted }
+                Trust::Distrusted { until: wall + wait }
             }
             Some(_) | None => {
                 self.distrusted_until = None;
@@ -96,18 +94,15 @@ mod tests {
     fn a_clock_set_back_holds_dialing_until_it_has_caught_up() {
         let mut guard = ClockGuard::new(START);
         guard.look(at(7_200), after(0));
-        assert_eq!(guard.look(at(3_601), after(1)), Trust::Distrusted { until: at(7_200), is_new: true });
-        assert_eq!(
-            guard.look(at(7_199), after(3_599)),
-            Trust::Distrusted { until: at(7_200), is_new: false }
-        );
+        assert_eq!(guard.look(at(3_601), after(1)), Trust::Distrusted { until: at(7_200) });
+        assert_eq!(guard.look(at(7_199), after(3_599)), Trust::Distrusted { until: at(7_200) });
         assert_eq!(guard.look(at(7_200), after(3_600)), Trust::Trusted);
     }
 
     #[test]
     fn a_clock_behind_what_was_written_before_the_start_is_not_trusted() {
         let mut guard = ClockGuard::new(at(1_000));
-        assert_eq!(guard.look(at(900), after(0)), Trust::Distrusted { until: at(1_000), is_new: true });
+        assert_eq!(guard.look(at(900), after(0)), Trust::Distrusted { until: at(1_000) });
         assert_eq!(guard.look(at(1_000), after(100)), Trust::Trusted);
         assert_eq!(ClockGuard::new(at(1_000)).look(at(950), after(0)), Trust::Trusted);
     }
@@ -116,8 +111,8 @@ mod tests {
     fn after_a_jump_forward_the_clock_must_run_evenly_for_a_minute() {
         let mut guard = ClockGuard::new(START);
         guard.look(at(0), after(0));
-        assert_eq!(guard.look(at(3_601), after(1)), Trust::Distrusted { until: at(3_661), is_new: true });
-        assert_eq!(guard.look(at(3_630), after(30)), Trust::Distrusted { until: at(3_661), is_new: false });
+        assert_eq!(guard.look(at(3_601), after(1)), Trust::Distrusted { until: at(3_661) });
+        assert_eq!(guard.look(at(3_630), after(30)), Trust::Distrusted { until: at(3_661) });
         assert_eq!(guard.look(at(3_661), after(61)), Trust::Trusted);
     }
 

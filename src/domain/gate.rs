@@ -1,8 +1,8 @@
 //! May this number be dialed now, and if not, why and until when? The same questions, in the same order,
 //! decide a dial, explain a lead and explain a campaign.
 //!
-//! Order: campaign state, lead state, do-not-call, script, zone, hours, daily limit, retry time, budget,
-//! campaign's lines. The carrier's channels and calls per second come after these, in the dialer.
+//! Order: campaign state, lead state, attempts, do-not-call, script, zone, hours, daily limit, retry time, budget,
+//! campaign's lines, calls of others to the number. The carrier's channels and calls per second come after these, in the dialer.
 
 use super::Instant;
 use super::budget;
@@ -10,13 +10,16 @@ use super::call::Plan;
 use super::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
 use super::lead::{Lead, LeadStatus};
 use super::outcome::Criteria;
+use super::phone::Phone;
 use super::schedule::{self, ClosedReason, Opening, Schedule};
 use super::script::Template;
+use super::zones;
 use crate::words;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 words! {
     /// Why nothing is dialed now.
@@ -39,11 +42,15 @@ words! {
         Finished = "finished",
         /// A call to the lead is alive.
         InProgress = "in_progress",
+        /// All attempts that the campaign now allows are used up.
+        AttemptsUsedUp = "attempts_used_up",
+        /// Another campaign is calling the same number.
+        NumberInCall = "number_in_call",
         /// The number is on the do-not-call list.
         DoNotCall = "do_not_call",
         /// The script needs a value that the lead does not have.
         MissingVariable = "missing_variable",
-        /// The hours are the lead's own and its time zone is unknown.
+        /// The hours are the lead's own, and neither it nor its number says in which time zone.
         TimeZoneUnknown = "time_zone_unknown",
         /// Before the start date.
         NotStarted = "not_started",
@@ -105,23 +112,51 @@ pub struct Gate<'a> {
     pub dials_today: i64,
     /// The moment.
     pub now: Instant,
+    rules: Arc<Rules>,
+}
+
+/// What follows from a campaign's settings alone, worked out once.
+pub struct Rules {
     schedule: Schedule,
     script: Option<Template>,
     fallback: Option<Template>,
 }
 
-impl<'a> Gate<'a> {
-    /// Prepares to answer for one campaign at one moment.
-    pub fn new(campaign: &'a Campaign, dials_today: i64, now: Instant) -> Gate<'a> {
+impl Rules {
+    /// Works them out.
+    pub fn of(campaign: &Campaign) -> Arc<Rules> {
         let settings = &campaign.settings;
-        Gate {
-            campaign,
-            dials_today,
-            now,
+        Arc::new(Rules {
             schedule: campaign.schedule(),
             script: Template::parse(&settings.script_template).ok(),
             fallback: settings.fallback_script.as_deref().and_then(|text| Template::parse(text).ok()),
-        }
+        })
+    }
+}
+
+/// What the store knows about a lead's number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Number {
+    /// No campaign may dial it.
+    pub is_suppressed: bool,
+    /// A call to it is alive, from whatever campaign.
+    pub is_in_call: bool,
+}
+
+/// How many openings are looked at before zones count as never open together.
+const OPENINGS_MAX: usize = 20;
+/// How long a lead waits whose number another campaign is calling.
+const NUMBER_PAUSE: TimeDelta = TimeDelta::minutes(1);
+
+impl<'a> Gate<'a> {
+    /// Prepares to answer for one campaign at one moment.
+    pub fn new(campaign: &'a Campaign, dials_today: i64, now: Instant) -> Gate<'a> {
+        Gate::with(Rules::of(campaign), campaign, dials_today, now)
+    }
+
+    /// The same with rules that are worked out already.
+    pub fn with(rules: Arc<Rules>, campaign: &'a Campaign, dials_today: i64, now: Instant) -> Gate<'a> {
+        Gate { campaign, dials_today, now, rules }
     }
 
     /// Whether the campaign's own state lets it dial at all.
@@ -141,22 +176,33 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// Whether the hours are open on this zone's clock.
-    pub fn hours(&self, zone: Tz) -> Result<(), Hold> {
-        match self.schedule.opening(self.now, zone) {
-            Opening::Open { .. } => Ok(()),
-            Opening::Closed { opens_at, reason } => Err(Hold {
-                reason: match (reason, opens_at) {
-                    (ClosedReason::BeforeStart, _) => HoldReason::NotStarted,
-                    (ClosedReason::AfterEnd, _) | (_, None) => HoldReason::ScheduleEnded,
-                    (ClosedReason::OutsideHours, _)
-                    | (ClosedReason::NotWorkingDay, _)
-                    | (ClosedReason::NotRecurrenceDay, _) => HoldReason::OutsideCallingHours,
-                },
-                until: opens_at,
-                detail: None,
-            }),
+    /// Whether the hours are open on the clocks of all these zones. Where they are not, until all of them are.
+    pub fn hours(&self, zones: &[Tz]) -> Result<(), Hold> {
+        let mut first = None;
+        let mut at = self.now;
+        for _ in 0..OPENINGS_MAX {
+            let closed = zones.iter().filter_map(|zone| match self.rules.schedule.opening(at, *zone) {
+                Opening::Open { .. } => None,
+                Opening::Closed { opens_at, reason } => Some((opens_at.unwrap_or(Instant::MAX_UTC), reason)),
+            });
+            let Some((opens_at, reason)) = closed.max_by_key(|(opens_at, _)| *opens_at) else {
+                return first.map_or(Ok(()), |reason| Err(Hold::until(reason, at)));
+            };
+            if opens_at == Instant::MAX_UTC {
+                return Err(Hold::standing(HoldReason::ScheduleEnded));
+            }
+            first = first.or(Some(match reason {
+                ClosedReason::BeforeStart => HoldReason::NotStarted,
+                ClosedReason::AfterEnd => HoldReason::ScheduleEnded,
+                ClosedReason::OutsideHours | ClosedReason::NotWorkingDay | ClosedReason::NotRecurrenceDay => {
+                    HoldReason::OutsideCallingHours
+                }
+            }));
+            at = opens_at;
         }
+        let detail =
+            "The number can be in zones that are never inside the hours together; give the lead a time_zone";
+        Err(Hold { detail: Some(detail.into()), ..Hold::standing(HoldReason::TimeZoneUnknown) })
     }
 
     /// Whether the day still has calls left.
@@ -190,7 +236,7 @@ impl<'a> Gate<'a> {
     pub fn campaign(&self) -> Result<(), Hold> {
         self.state()?;
         match self.campaign.settings.lead_time_zone_policy {
-            LeadTimeZonePolicy::Campaign => self.hours(self.campaign.settings.time_zone)?,
+            LeadTimeZonePolicy::Campaign => self.hours(&[self.campaign.settings.time_zone])?,
             LeadTimeZonePolicy::Lead => self.dates()?,
         }
         self.daily_limit()?;
@@ -198,16 +244,18 @@ impl<'a> Gate<'a> {
         self.lines()
     }
 
-    /// The zone on whose clock this lead's hours are read.
-    pub fn zone_of(&self, lead_zone: Option<Tz>) -> Result<Tz, Hold> {
-        match self.campaign.settings.lead_time_zone_policy {
-            LeadTimeZonePolicy::Campaign => Ok(self.campaign.settings.time_zone),
-            LeadTimeZonePolicy::Lead => lead_zone.ok_or(Hold::standing(HoldReason::TimeZoneUnknown)),
+    /// The zones on whose clocks this lead's hours are read, all of which count: the campaign's own, or, where the
+    /// policy asks for the lead's, the one it names, else those its number can be in. None where nobody knows.
+    pub fn zones_of(&self, lead_zone: Option<Tz>, phone: Phone) -> Cow<'static, [Tz]> {
+        match (self.campaign.settings.lead_time_zone_policy, lead_zone) {
+            (LeadTimeZonePolicy::Campaign, _) => vec![self.campaign.settings.time_zone].into(),
+            (LeadTimeZonePolicy::Lead, Some(zone)) => vec![zone].into(),
+            (LeadTimeZonePolicy::Lead, None) => zones::of(phone).into(),
         }
     }
 
     /// Asks everything about one lead, in the fixed order; the plan of the call where nothing objects.
-    pub fn lead(&self, lead: &Lead, is_on_do_not_call_list: bool) -> Result<Plan, Hold> {
+    pub fn lead(&self, lead: &Lead, number: Number) -> Result<Plan, Hold> {
         self.state()?;
         match lead.status {
             LeadStatus::InProgress => return Err(Hold::standing(HoldReason::InProgress)),
@@ -217,11 +265,18 @@ impl<'a> Gate<'a> {
             }
             LeadStatus::Pending | LeadStatus::Scheduled => {}
         }
-        if is_on_do_not_call_list {
+        if lead.attempts >= self.campaign.settings.max_attempts_per_lead {
+            return Err(Hold::standing(HoldReason::AttemptsUsedUp));
+        }
+        if number.is_suppressed {
             return Err(Hold::standing(HoldReason::DoNotCall));
         }
         let plan = self.plan(lead)?;
-        self.hours(self.zone_of(lead.about.time_zone)?)?;
+        let zones = self.zones_of(lead.about.time_zone, lead.about.phone);
+        if zones.is_empty() {
+            return Err(Hold::standing(HoldReason::TimeZoneUnknown));
+        }
+        self.hours(&zones)?;
         self.daily_limit()?;
         match lead.next_call_at {
             Some(at) if at > self.now => return Err(Hold::until(HoldReason::RetryLater, at)),
@@ -229,7 +284,10 @@ impl<'a> Gate<'a> {
         }
         self.budget()?;
         self.lines()?;
-        Ok(plan)
+        match number.is_in_call {
+            true => Err(Hold::until(HoldReason::NumberInCall, self.now + NUMBER_PAUSE)),
+            false => Ok(plan),
+        }
     }
 
     fn dates(&self) -> Result<(), Hold> {
@@ -249,12 +307,12 @@ impl<'a> Gate<'a> {
             until: None,
             detail: Some(names.join(", ")),
         };
-        let script = match &self.script {
+        let script = match &self.rules.script {
             Some(template) => render(template).map_err(|problem| missing(problem.names))?,
             None => return Err(missing(Vec::new())),
         };
         let fallback =
-            self.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
+            self.rules.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
         Ok(Plan {
             script,
             fallback,
@@ -298,8 +356,8 @@ words! {
 pub struct Queue {
     /// Leads that are not finished.
     pub open_leads: i64,
-    /// When the first lead of the queue is due; none when the queue is empty.
-    pub first_due_at: Option<Instant>,
+    /// For each zone of waiting leads (none for unknown), when the first of them is due.
+    pub zones: Vec<(Option<Tz>, Instant)>,
     /// Why a lead was put aside, where one was.
     pub held: Option<HoldReason>,
 }
@@ -325,11 +383,25 @@ impl Gate<'_> {
         if let Err(hold) = self.campaign() {
             return waiting(hold);
         }
-        match (queue.first_due_at, queue.held) {
-            (Some(at), _) if at > self.now => waiting(Hold::until(HoldReason::RetryLater, at)),
-            (Some(_), _) => Dialing { state: DialingState::Calling, reason: None, until: None },
-            (None, Some(reason)) => waiting(Hold::standing(reason)),
-            (None, None) => waiting(Hold::standing(HoldReason::NoLeads)),
+        let standing = queue.held.unwrap_or(HoldReason::NoLeads);
+        let holds = queue.zones.iter().filter_map(|(zone, due_at)| self.zone(*zone, *due_at).err());
+        let soonest = holds.min_by_key(|hold| hold.until.unwrap_or(Instant::MAX_UTC));
+        match queue.zones.iter().any(|(zone, due_at)| self.zone(*zone, *due_at).is_ok()) {
+            true => Dialing { state: DialingState::Calling, reason: None, until: None },
+            false => waiting(soonest.unwrap_or(Hold::standing(standing))),
+        }
+    }
+
+    /// Whether leads of this zone, the first of them due at `due_at`, may be dialed.
+    fn zone(&self, zone: Option<Tz>, due_at: Instant) -> Result<(), Hold> {
+        if due_at > self.now {
+            return Err(Hold::until(HoldReason::RetryLater, due_at));
+        }
+        match (self.campaign.settings.lead_time_zone_policy, zone) {
+            (LeadTimeZonePolicy::Campaign, _) => self.hours(&[self.campaign.settings.time_zone]),
+            (LeadTimeZonePolicy::Lead, Some(zone)) => self.hours(&[zone]),
+            // Each of them by its own number; those whose hours are closed are due later.
+            (LeadTimeZonePolicy::Lead, None) => Ok(()),
         }
     }
 }

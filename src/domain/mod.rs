@@ -19,6 +19,7 @@ pub mod recurrence;
 pub mod retry;
 pub mod schedule;
 pub mod script;
+pub mod zones;
 
 /// A point in time, UTC. Stored as integer milliseconds, shown as ISO 8601 with `Z` and whole seconds.
 pub type Instant = chrono::DateTime<chrono::Utc>;

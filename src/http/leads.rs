@@ -323,8 +323,7 @@ impl<'a> Viewer<'a> {
         if !lead.status.is_open() {
             return Ok(None);
         }
-        let is_on_list = snapshot.is_on_do_not_call_list(lead.about.phone)?;
-        Ok(self.gate.lead(lead, is_on_list).err())
+        Ok(self.gate.lead(lead, snapshot.number(lead.about.phone)?).err())
     }
 }
 

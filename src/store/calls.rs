@@ -4,12 +4,13 @@ use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::call::{self, Call, CallState, Ending, Settlement};
-use crate::domain::campaign::Campaign;
+use crate::domain::campaign::{Campaign, LeadTimeZonePolicy};
 use crate::domain::event::Event;
 use crate::domain::fields::Words;
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::outcome::Outcome;
 use crate::domain::schedule;
+use crate::domain::zones;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use rusqlite::{OptionalExtension, Row, params};
@@ -37,8 +38,6 @@ pub struct Claim {
     pub call_id: i64,
     /// The how-manieth dial of the lead.
     pub attempt: i64,
-    /// When it was claimed.
-    pub placed_at: Instant,
 }
 
 macro_rules! columns {
@@ -126,16 +125,18 @@ impl Snapshot<'_> {
 
     /// Calls that have not ended, whatever became of their campaigns.
     pub fn open_calls(&self) -> Result<Vec<Call>, StoreError> {
-        let sql = concat!("SELECT ", columns!(), " WHERE k.state <> 'ended' ORDER BY k.id");
+        // No ORDER BY: it would make SQLite read every call there ever was instead of the index of those alive.
+        let sql = concat!("SELECT ", columns!(), " WHERE k.state <> 'ended'");
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Calls that are alive although their campaign was deleted.
+    /// Calls that are alive although their campaign was deleted or their number may no longer be called.
     pub fn calls_to_cancel(&self) -> Result<Vec<i64>, StoreError> {
         let sql = "SELECT k.id FROM calls k JOIN campaigns c ON c.id = k.campaign_id
-                   WHERE k.state <> 'ended' AND c.deleted_at IS NOT NULL";
+                   WHERE k.state <> 'ended' AND (c.deleted_at IS NOT NULL
+                     OR EXISTS (SELECT 1 FROM do_not_call d WHERE d.phone = k.phone))";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -149,19 +150,19 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     /// Writes down a dial that the gate allows: the call, the lead, the day's count and the reserved money. Only
-    /// after the commit may the carrier be asked. `campaign` takes over the new sums, `zone` is the clock its
+    /// after the commit may the carrier be asked. `campaign` takes over the new sums, `zones` are the clocks its
     /// hours were read on.
     pub fn claim(
         &self,
         campaign: &mut Campaign,
         lead: &Lead,
-        zone: Tz,
+        zones: &[Tz],
         carrier: &str,
     ) -> Result<Claim, StoreError> {
         let settings = &campaign.settings;
         let attempt = lead.attempts + 1;
         let date = schedule::local_date(self.now, settings.time_zone).to_string();
-        let evidence = evidence(campaign, zone, self.now);
+        let evidence = evidence(campaign, lead, zones, self.now);
         let sql = "INSERT INTO calls (campaign_id, lead_id, attempt, phone, carrier, state, placed_at, price,
                      max_attempts, retry_delay, local_date, daily_limit, evidence)
                    VALUES (?1, ?2, ?3, ?4, ?5, 'placed', ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
@@ -196,7 +197,7 @@ impl Tx<'_> {
         totals.reserved = totals.reserved + settings.cost_per_call;
         totals.revision += 2;
         self.save_totals(campaign.id, totals)?;
-        Ok(Claim { call_id, attempt, placed_at: self.now })
+        Ok(Claim { call_id, attempt })
     }
 
     /// Writes down how far a call has come; never goes back.
@@ -299,11 +300,18 @@ impl Tx<'_> {
 }
 
 /// What allowed a dial, for whoever asks later.
-fn evidence(campaign: &Campaign, zone: Tz, now: Instant) -> Value {
+fn evidence(campaign: &Campaign, lead: &Lead, zones: &[Tz], now: Instant) -> Value {
     let settings = &campaign.settings;
+    let zone_from = match (settings.lead_time_zone_policy, lead.about.time_zone) {
+        (LeadTimeZonePolicy::Campaign, _) => "campaign",
+        (LeadTimeZonePolicy::Lead, Some(_)) => "lead",
+        (LeadTimeZonePolicy::Lead, None) => zones::SOURCE,
+    };
+    let local = |zone: &Tz| now.with_timezone(zone).format("%Y-%m-%dT%H:%M:%S%:z").to_string();
     json!({
-        "time_zone": zone.name(),
-        "local_time": now.with_timezone(&zone).format("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        "time_zones": zones.iter().map(|zone| zone.name()).collect::<Vec<_>>(),
+        "time_zone_from": zone_from,
+        "local_times": zones.iter().map(local).collect::<Vec<_>>(),
         "calling_hours": [settings.hours.start.to_string(), settings.hours.end.to_string()],
         "working_days": settings.working_days.names(),
         "calls_per_day": settings.calls_per_day,
@@ -311,6 +319,8 @@ fn evidence(campaign: &Campaign, zone: Tz, now: Instant) -> Value {
         "budget": settings.budget,
         "spent": campaign.totals.spent,
         "reserved": campaign.totals.reserved,
+        "start_date": settings.start_date.map(ms),
+        "end_date": settings.end_date.map(ms),
         "campaign_version": campaign.version,
     })
 }

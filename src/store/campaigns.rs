@@ -2,6 +2,7 @@
 
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
+use crate::domain::Instant;
 use crate::domain::budget;
 use crate::domain::campaign::{
     Campaign, CampaignType, EventType, Priority, Request, Settings, Status, Totals, Webhook,
@@ -16,7 +17,8 @@ use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
 use crate::domain::recurrence::Recurrence;
 use crate::domain::schedule::{self, CallingHours, TimeOfDay, WorkingDays};
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
+use chrono_tz::Tz;
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 
 /// Which campaigns a list shows, and in which order.
@@ -99,7 +101,7 @@ macro_rules! columns {
          c.expected_completion_date, c.owner_id, c.team_members, c.company_id, c.tags, c.notes, c.webhooks,
          t.total_leads, t.completed_calls, t.successful_calls, t.failed_calls, t.attempts, t.unanswered_calls,
          t.error_calls, t.in_progress_calls, t.talk_ms, t.spent, t.reserved, t.alerted_percent, t.sequence,
-         t.revision, c.version, c.created_at, c.updated_at, c.deleted_at
+         t.revision, c.version, c.holds_stale, c.created_at, c.updated_at, c.deleted_at
          FROM campaigns c JOIN campaign_totals t ON t.campaign_id = c.id"
     };
 }
@@ -195,6 +197,7 @@ fn read(row: &Row) -> rusqlite::Result<Campaign> {
             revision: c.get()?,
         },
         version: c.get()?,
+        has_stale_holds: c.get()?,
         created_at: c.instant()?,
         updated_at: c.instant()?,
         deleted_at: c.instant_optional()?,
@@ -348,7 +351,7 @@ impl Snapshot<'_> {
         Ok(statement.query_row(params, |row| row.get(0))?)
     }
 
-    /// The campaigns that may want to dial, and those with calls alive.
+    /// The campaigns that may want to dial.
     pub fn active_campaigns(&self) -> Result<Vec<Campaign>, StoreError> {
         let sql = concat!(
             "SELECT ",
@@ -363,7 +366,7 @@ impl Snapshot<'_> {
     /// Dials on the campaign's present local date.
     pub fn dials_today(&self, campaign: &Campaign) -> Result<i64, StoreError> {
         let date = schedule::local_date(self.now, campaign.settings.time_zone);
-        let sql = "SELECT dials FROM dialed_days WHERE campaign_id = ?1 AND local_date = ?2";
+        let sql = "SELECT dials + carried FROM dialed_days WHERE campaign_id = ?1 AND local_date = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let dials =
             statement.query_row(params![campaign.id, date.to_string()], |row| row.get(0)).optional()?;
@@ -405,7 +408,12 @@ impl Snapshot<'_> {
             .query_row([campaign.id], |row| row.get(0))
             .optional()?;
         let held = held.and_then(|word| HoldReason::from_word(word.split(':').next().unwrap_or_default()));
-        Ok(Queue { open_leads, first_due_at: self.first_due_at(campaign.id)?, held })
+        let zones = self.zones_waiting(campaign.id)?.into_iter().map(|zone| {
+            let due_at = self.first_due_at(campaign.id, &zone, Instant::UNIX_EPOCH)?;
+            Ok(due_at.map(|due_at| (zone.parse().ok(), due_at)))
+        });
+        let zones = zones.collect::<Result<Vec<_>, StoreError>>()?.into_iter().flatten().collect();
+        Ok(Queue { open_leads, zones, held })
     }
 }
 
@@ -478,17 +486,31 @@ impl Tx<'_> {
              lead_time_zone_policy = :lead_time_zone_policy, start_date = :start_date, end_date = :end_date,
              recurrence_rule = :recurrence_rule, expected_completion_date = :expected_completion_date,
              owner_id = :owner_id, team_members = :team_members, company_id = :company_id, tags = :tags,
-             notes = :notes, webhooks = :webhooks, version = version + 1, holds_stale = :holds_stale,
+             notes = :notes, webhooks = :webhooks, version = version + 1, holds_stale = 1,
              updated_at = :now WHERE id = :id";
         let now = ms(self.now);
-        let (id, holds_stale) = (before.id, true);
+        let id = before.id;
         with_settings(settings, |named| {
             let mut params = named.to_vec();
-            params.extend([(":id", &id as &dyn ToSql), (":holds_stale", &holds_stale), (":now", &now)]);
+            params.extend([(":id", &id as &dyn ToSql), (":now", &now)]);
             self.execute(sql, params.as_slice())
         })?;
+        if settings.time_zone != before.settings.time_zone {
+            self.carry_dials(before.id, settings.time_zone)?;
+        }
         self.tell_budget(before, settings)?;
         self.wake_dialer();
+        Ok(())
+    }
+
+    /// In a new time zone today is another day; what was dialed in it under the old zone's dates still counts.
+    fn carry_dials(&self, id: i64, zone: Tz) -> Result<(), StoreError> {
+        let today = schedule::local_date(self.now, zone);
+        let midnight = schedule::next_local_midnight(self.now - TimeDelta::days(1), zone).min(self.now);
+        let sql = "INSERT INTO dialed_days (campaign_id, local_date, carried)
+                   SELECT ?1, ?2, count(*) FROM calls WHERE campaign_id = ?1 AND placed_at >= ?3 AND local_date <> ?2
+                   ON CONFLICT (campaign_id, local_date) DO UPDATE SET carried = excluded.carried";
+        self.execute(sql, params![id, today.to_string(), ms(midnight)])?;
         Ok(())
     }
 
@@ -640,7 +662,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Completes an active campaign whose leads are all finished. One without any leads goes on waiting.
+    /// Completes a campaign that was started and whose leads are all finished. One without any leads goes on
+    /// waiting.
     pub(super) fn complete_if_finished(&self, campaign_id: i64) -> Result<(), StoreError> {
         let counts = self.lead_counts(campaign_id)?;
         let is_finished = counts.iter().all(|(status, count)| *count == 0 || !status.is_open());
@@ -648,7 +671,7 @@ impl Tx<'_> {
         if is_finished
             && has_leads
             && let Some(campaign) = self.campaign(campaign_id)?
-            && campaign.status == Status::Active
+            && matches!(campaign.status, Status::Active | Status::Paused)
         {
             self.change_status_because(&campaign, Status::Completed, "leads_finished")?;
         }

@@ -4,7 +4,7 @@
 use super::{Store, StoreError};
 use rusqlite::Connection;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -19,7 +19,8 @@ pub struct Finding {
     pub message: String,
 }
 
-/// A statement that finds the rows breaking an invariant, as one text column each.
+/// A statement that finds the rows breaking an invariant, as one text column each. A campaign without a row in
+/// `campaign_totals` is being removed for good and no longer adds up.
 struct Rule {
     invariant: &'static str,
     violations: &'static str,
@@ -54,7 +55,9 @@ const RULES: [Rule; 16] = [
         violations: "SELECT 'campaign ' || campaign_id || ' ' || outcome FROM
              (SELECT campaign_id, outcome, calls FROM outcome_totals
               UNION ALL SELECT campaign_id, outcome, -count(*) FROM calls WHERE state = 'ended'
-              GROUP BY campaign_id, outcome) GROUP BY campaign_id, outcome HAVING sum(calls) <> 0",
+              GROUP BY campaign_id, outcome)
+             WHERE campaign_id IN (SELECT campaign_id FROM campaign_totals)
+             GROUP BY campaign_id, outcome HAVING sum(calls) <> 0",
     },
     Rule {
         invariant: "leads of a campaign are counted exactly, by status",
@@ -62,13 +65,14 @@ const RULES: [Rule; 16] = [
              (SELECT campaign_id, count(*) AS total, sum(status = 'pending') AS pending,
                      sum(status = 'in_progress') AS in_progress, sum(status = 'scheduled') AS scheduled,
                      sum(status = 'completed') AS completed, sum(status = 'failed') AS failed,
-                     sum(status = 'canceled') AS canceled
+                     sum(status = 'canceled') AS canceled, sum(status = 'do_not_call') AS do_not_call
               FROM leads WHERE deleted_at IS NULL GROUP BY campaign_id) l ON l.campaign_id = t.campaign_id
              WHERE t.total_leads <> coalesce(l.total, 0) OR t.leads_pending <> coalesce(l.pending, 0)
                 OR t.leads_in_progress <> coalesce(l.in_progress, 0)
                 OR t.leads_scheduled <> coalesce(l.scheduled, 0)
                 OR t.leads_completed <> coalesce(l.completed, 0) OR t.leads_failed <> coalesce(l.failed, 0)
-                OR t.leads_canceled <> coalesce(l.canceled, 0)",
+                OR t.leads_canceled <> coalesce(l.canceled, 0)
+                OR t.leads_do_not_call <> coalesce(l.do_not_call, 0)",
     },
     Rule {
         invariant: "no budget is overrun by calls that were placed under it",
@@ -82,6 +86,7 @@ const RULES: [Rule; 16] = [
         violations: "SELECT 'campaign ' || campaign_id || ' on ' || local_date FROM
              (SELECT campaign_id, local_date, dials FROM dialed_days
               UNION ALL SELECT campaign_id, local_date, -count(*) FROM calls GROUP BY campaign_id, local_date)
+             WHERE campaign_id IN (SELECT campaign_id FROM campaign_totals)
              GROUP BY campaign_id, local_date HAVING sum(dials) <> 0",
     },
     Rule {
@@ -99,7 +104,8 @@ const RULES: [Rule; 16] = [
     Rule {
         invariant: "a lead that no call belongs to was never dialed",
         violations: "SELECT 'lead ' || id FROM leads
-             WHERE attempts > 0 AND NOT EXISTS (SELECT 1 FROM calls WHERE lead_id = leads.id)",
+             WHERE attempts > 0 AND NOT EXISTS (SELECT 1 FROM calls WHERE lead_id = leads.id)
+               AND campaign_id IN (SELECT campaign_id FROM campaign_totals)",
     },
     Rule {
         invariant: "a retry comes no sooner than the delay after the attempt before",
@@ -121,16 +127,19 @@ const RULES: [Rule; 16] = [
     Rule {
         invariant: "no number was dialed after it was put on the do-not-call list",
         violations: "SELECT 'call ' || k.id FROM calls k JOIN do_not_call d ON d.phone = k.phone
-             WHERE k.placed_at > d.created_at",
+             WHERE k.id > d.last_call_id",
     },
     Rule {
         invariant: "every ended call has exactly one event",
-        violations: "SELECT 'call ' || k.id FROM calls k LEFT JOIN events e ON e.key = 'call:' || k.id
+        violations: "SELECT 'call ' || k.id FROM calls k
+             JOIN campaign_totals t ON t.campaign_id = k.campaign_id
+             LEFT JOIN events e ON e.key = 'call:' || k.id
              WHERE (k.state = 'ended') <> (e.id IS NOT NULL)",
     },
     Rule {
         invariant: "events are numbered from 1 without gaps",
-        violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t LEFT JOIN
+        violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t
+             LEFT JOIN
              (SELECT campaign_id, count(*) AS events, max(sequence) AS last FROM events GROUP BY campaign_id) e
              ON e.campaign_id = t.campaign_id
              WHERE t.sequence <> coalesce(e.events, 0) OR t.sequence <> coalesce(e.last, 0)",
@@ -202,28 +211,35 @@ fn file_is_sound(connection: &Connection) -> Result<Finding, StoreError> {
 fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreError> {
     use crate::domain::schedule::{TimeOfDay, WorkingDays};
     use chrono::{Datelike, Timelike};
-    let mut statement = connection.prepare("SELECT id, evidence FROM calls")?;
+    let mut statement = connection.prepare("SELECT id, placed_at, evidence FROM calls")?;
     let mut rows = statement.query([])?;
     let mut outside = Vec::new();
     while let Some(row) = rows.next()? {
-        let (id, evidence): (i64, String) = (row.get(0)?, row.get(1)?);
+        let (id, placed_at, evidence): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let is_inside = || {
             let evidence: serde_json::Value = serde_json::from_str(&evidence).ok()?;
-            let local = chrono::DateTime::parse_from_rfc3339(evidence["local_time"].as_str()?).ok()?;
+            let placed = chrono::DateTime::from_timestamp_millis(placed_at)?;
+            let zones = evidence["time_zones"].as_array()?.iter();
+            let zones: Vec<chrono_tz::Tz> =
+                zones.map(|zone| zone.as_str()?.parse().ok()).collect::<Option<_>>()?;
+            let is_early = evidence["start_date"].as_i64().is_some_and(|start| placed_at < start);
+            let is_late = evidence["end_date"].as_i64().is_some_and(|end| placed_at >= end);
             let hour = |index: usize| TimeOfDay::parse(evidence["calling_hours"][index].as_str()?).ok();
             let (start, end) = (hour(0)?.seconds(), hour(1)?.seconds());
             let end = if end == 86_399 { 86_400 } else { end };
             let names = evidence["working_days"].as_array()?.iter().filter_map(|day| day.as_str());
             let days = WorkingDays::parse(names).ok()?;
-            let (now, today) = (local.num_seconds_from_midnight(), local.weekday());
-            let belongs_to = if start < end {
-                (start..end).contains(&now).then_some(today)
-            } else if now >= start {
-                Some(today)
-            } else {
-                (now < end).then_some(today.pred())
+            let is_open = |zone: &chrono_tz::Tz| {
+                let local = placed.with_timezone(zone);
+                let (now, today) = (local.num_seconds_from_midnight(), local.weekday());
+                let began_on = match start < end {
+                    true => (start..end).contains(&now).then_some(today),
+                    false if now >= start => Some(today),
+                    false => (now < end).then_some(today.pred()),
+                };
+                began_on.is_some_and(|day| days.contains(day))
             };
-            Some(belongs_to.is_some_and(|day| days.contains(day)))
+            Some(!is_early && !is_late && !zones.is_empty() && zones.iter().all(is_open))
         };
         if is_inside() != Some(true) {
             outside.push(format!("call {id}"));
@@ -232,34 +248,59 @@ fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreErro
     Ok(outside)
 }
 
+/// What the carrier was asked for: lead, attempt and number.
+#[derive(PartialEq, Eq, serde::Deserialize)]
+struct Asked {
+    call_id: i64,
+    lead_id: i64,
+    attempt: i64,
+    phone: String,
+}
+
 /// Compares the simulator's ledger with the calls. A call that was interrupted may be missing there: the server
-/// stopped between writing it down and asking.
+/// stopped between writing it down and asking. A call may be missing here only when its lead is as well: both go
+/// at the end of the retention time.
 fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, StoreError> {
     let unreadable =
         |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", ledger.display()));
-    let mut asked: HashMap<i64, u32> = HashMap::new();
+    let mut asked: HashMap<i64, Asked> = HashMap::new();
+    let mut attempts: HashSet<(i64, i64)> = HashSet::new();
     let mut found = Vec::new();
     for line in BufReader::new(std::fs::File::open(ledger).map_err(unreadable)?).lines() {
         let line = line.map_err(unreadable)?;
         // A line torn by a crash belongs to a dial that never started.
-        if let Ok(entry) = serde_json::from_str::<serde_json::Value>(&line)
-            && let Some(call_id) = entry["call_id"].as_i64()
-        {
-            *asked.entry(call_id).or_default() += 1;
+        let Ok(entry) = serde_json::from_str::<Asked>(&line) else { continue };
+        let (call_id, lead_id, attempt) = (entry.call_id, entry.lead_id, entry.attempt);
+        if !attempts.insert((lead_id, attempt)) {
+            found.push(format!("attempt {attempt} of lead {lead_id} was asked for again"));
+        }
+        if asked.insert(call_id, entry).is_some() {
+            found.push(format!("call {call_id} was asked for again"));
         }
     }
-    let mut statement =
-        connection.prepare("SELECT id, coalesce(outcome, '') FROM calls WHERE carrier = 'simulator'")?;
+    let mut statement = connection.prepare(
+        "SELECT id, lead_id, attempt, phone, coalesce(outcome, '') FROM calls WHERE carrier = 'simulator'",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (id, outcome): (i64, String) = (row.get(0)?, row.get(1)?);
+        let call =
+            Asked { call_id: row.get(0)?, lead_id: row.get(1)?, attempt: row.get(2)?, phone: row.get(3)? };
+        let (id, outcome): (i64, String) = (call.call_id, row.get(4)?);
         match asked.remove(&id) {
-            Some(1) => {}
-            Some(times) => found.push(format!("call {id} was asked for {times} times")),
+            Some(entry) if entry == call => {}
+            Some(_) => found.push(format!("call {id} was asked for with another lead, attempt or number")),
             None if outcome == "interrupted" || outcome.is_empty() => {}
             None => found.push(format!("call {id} was never asked for")),
         }
     }
-    found.extend(asked.keys().map(|id| format!("call {id} was asked for and is not written down")));
+    // The ledger outlives the calls of campaigns that were removed for good.
+    let mut is_kept = connection.prepare(
+        "SELECT 1 FROM leads l JOIN campaign_totals t ON t.campaign_id = l.campaign_id WHERE l.id = ?1",
+    )?;
+    for entry in asked.values() {
+        if is_kept.exists([entry.lead_id])? {
+            found.push(format!("call {} was asked for and is not written down", entry.call_id));
+        }
+    }
     Ok(found)
 }

@@ -17,22 +17,24 @@ impl Tx<'_> {
         let found: Option<i64> =
             self.connection.prepare_cached(find)?.query_row([before], |row| row.get(0)).optional()?;
         let Some(id) = found else { return Ok(false) };
+        // Without its sums the campaign counts as being removed, and is not expected to add up.
+        for sums in [
+            "DELETE FROM dialed_days WHERE campaign_id = ?1",
+            "DELETE FROM outcome_totals WHERE campaign_id = ?1",
+            "DELETE FROM campaign_totals WHERE campaign_id = ?1",
+        ] {
+            self.execute(sums, [id])?;
+        }
         let parts = [
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE campaign_id = ?1 LIMIT ?2)",
-            "DELETE FROM leads WHERE id IN
-               (SELECT id FROM leads WHERE campaign_id = ?1 AND deleted_at IS NULL LIMIT ?2)",
-            "DELETE FROM leads WHERE id IN
-               (SELECT id FROM leads WHERE campaign_id = ?1 AND deleted_at IS NOT NULL LIMIT ?2)",
+            "DELETE FROM leads WHERE id IN (SELECT id FROM leads WHERE campaign_id = ?1 LIMIT ?2)",
         ];
         for part in parts {
             if self.execute(part, params![id, ROWS_MAX])? > 0 {
                 return Ok(true);
             }
         }
-        self.execute("DELETE FROM dialed_days WHERE campaign_id = ?1", [id])?;
-        self.execute("DELETE FROM outcome_totals WHERE campaign_id = ?1", [id])?;
-        self.execute("DELETE FROM campaign_totals WHERE campaign_id = ?1", [id])?;
         self.execute("DELETE FROM campaigns WHERE id = ?1", [id])?;
         Ok(true)
     }

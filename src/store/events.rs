@@ -23,4 +23,12 @@ impl Tx<'_> {
         )?;
         Ok(())
     }
+
+    /// Writes an event unless the same fact was told before, as when a server starts again under the clock that
+    /// it complained about.
+    pub fn emit_once(&self, campaign_id: i64, event: &Event) -> Result<(), StoreError> {
+        let told =
+            self.connection.prepare_cached("SELECT 1 FROM events WHERE key = ?1")?.exists([&event.key])?;
+        if told { Ok(()) } else { self.emit(campaign_id, event) }
+    }
 }

@@ -3,7 +3,7 @@
 
 use crate::domain::Instant;
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -54,6 +54,18 @@ pub enum OpenError {
         /// Ours.
         known: i64,
     },
+    /// The file was written by an older version, whose server may still be running.
+    #[error(
+        "{file} has schema version {found}, this program knows {known}; start the new server once to lift it"
+    )]
+    Older {
+        /// Which file.
+        file: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
     /// The SQLite in this program is one with a known defect.
     #[error("SQLite {0} can corrupt a database; 3.51.3 or later is needed")]
     UnsafeSqlite(&'static str),
@@ -85,15 +97,27 @@ pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Opens the writer's connection, after the file was made or lifted to this version.
-pub(super) fn open(folder: &Path, now: Instant) -> Result<Connection, OpenError> {
+/// Who opens the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opener {
+    /// A server that has the folder for itself, and may lift an older file to this version.
+    Server,
+    /// A command beside a server, which may be an older one.
+    Command,
+}
+
+/// Opens the writer's connection, after the file was made or, for a server, lifted to this version.
+pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connection, OpenError> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(OpenError::UnsafeSqlite(rusqlite::version()));
     }
     let path = data_file(folder);
     let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
     made.map_err(unusable(folder))?;
-    refuse_what_is_not_ours(&path)?;
+    let version = look(&path)?;
+    if opener == Opener::Command && version != 0 && version != VERSION {
+        return Err(OpenError::Older { file: path, found: version, known: VERSION });
+    }
     let failed =
         |error: rusqlite::Error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() };
     let mut connection = Connection::open(&path).map_err(failed)?;
@@ -102,9 +126,13 @@ pub(super) fn open(folder: &Path, now: Instant) -> Result<Connection, OpenError>
     Ok(connection)
 }
 
-/// Looks at the file without writing to it.
-fn refuse_what_is_not_ours(path: &Path) -> Result<(), OpenError> {
-    let foreign = |_| OpenError::Foreign(path.to_owned());
+/// Looks at the file without writing to it, and refuses what is not ours; the answer is its version.
+fn look(path: &Path) -> Result<i64, OpenError> {
+    // Only what SQLite itself calls no database is foreign; a lock or a fault of the disk may pass.
+    let foreign = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::Foreign(path.to_owned()),
+        _ => OpenError::Folder { folder: path.to_owned(), cause: error.to_string() },
+    };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(foreign)?;
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(foreign);
@@ -117,7 +145,7 @@ fn refuse_what_is_not_ours(path: &Path) -> Result<(), OpenError> {
     if version > VERSION {
         return Err(OpenError::Newer { file: path.to_owned(), found: version, known: VERSION });
     }
-    Ok(())
+    Ok(version)
 }
 
 fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
@@ -139,15 +167,21 @@ fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
 fn migrate(connection: &mut Connection, now: Instant) -> rusqlite::Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version == VERSION {
+        return Ok(());
+    }
     match usize::try_from(version) {
         Ok(0) => {
             tx.execute_batch(SCHEMA)?;
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
             let instance_id = format!("{:032x}", rand::random::<u128>());
             let created_at = now.timestamp_millis().to_string();
-            for (name, value) in
-                [("instance_id", &instance_id), ("created_at", &created_at), ("last_seen_at", &created_at)]
-            {
+            for (name, value) in [
+                ("instance_id", &instance_id),
+                ("created_at", &created_at),
+                ("last_seen_at", &created_at),
+                ("clock_confirmations", &"0".to_owned()),
+            ] {
                 tx.execute("INSERT INTO facts (name, value) VALUES (?1, ?2)", [name, value])?;
             }
         }
@@ -217,7 +251,7 @@ mod tests {
     #[test]
     fn a_migrated_file_equals_a_fresh_one() {
         let folder = tempfile::tempdir().unwrap();
-        let fresh = open(folder.path(), Instant::UNIX_EPOCH).unwrap();
+        let fresh = open(folder.path(), Instant::UNIX_EPOCH, Opener::Server).unwrap();
         let mut first = Connection::open_in_memory().unwrap();
         first.execute_batch(include_str!("../../tests/schema-1.sql")).unwrap();
         first.pragma_update(None, "user_version", 1).unwrap();
@@ -228,7 +262,7 @@ mod tests {
     #[test]
     fn a_fresh_file_is_durable_and_checks_itself() {
         let folder = tempfile::tempdir().unwrap();
-        let connection = open(folder.path(), Instant::UNIX_EPOCH).unwrap();
+        let connection = open(folder.path(), Instant::UNIX_EPOCH, Opener::Server).unwrap();
         let setting = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(
             ["synchronous", "foreign_keys", "cell_size_check", "user_version"].map(setting),

@@ -4,7 +4,7 @@ use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::fields::Words;
-use crate::domain::gate::Hold;
+use crate::domain::gate::{Hold, Number};
 use crate::domain::lead::{Lead, LeadStatus, NewLead};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
@@ -180,12 +180,6 @@ impl Snapshot<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Whether no campaign may dial this number.
-    pub fn is_on_do_not_call_list(&self, phone: Phone) -> Result<bool, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT 1 FROM do_not_call WHERE phone = ?1")?;
-        Ok(statement.exists([phone.to_string()])?)
-    }
-
     /// The time zones of the leads that wait in a campaign's queue; the empty name stands for unknown.
     pub fn zones_waiting(&self, campaign_id: i64) -> Result<Vec<String>, StoreError> {
         // A loose index scan: one seek per zone, however many leads there are.
@@ -226,20 +220,31 @@ impl Snapshot<'_> {
         Ok(due)
     }
 
-    /// When the first lead of the queue is due, now or later.
-    pub fn first_due_at(&self, campaign_id: i64) -> Result<Option<Instant>, StoreError> {
+    /// When the first waiting lead of a zone is due that is due later than `after`.
+    pub fn first_due_at(
+        &self,
+        campaign_id: i64,
+        zone: &str,
+        after: Instant,
+    ) -> Result<Option<Instant>, StoreError> {
         let sql = "SELECT min(next_call_at) FROM leads
-                   WHERE campaign_id = ?1 AND time_zone = ?2 AND priority = ?3 AND next_call_at IS NOT NULL";
+                   WHERE campaign_id = ?1 AND time_zone = ?2 AND priority = ?3 AND next_call_at > ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut first: Option<i64> = None;
-        for zone in self.zones_waiting(campaign_id)? {
-            for priority in 1..=5 {
-                let due: Option<i64> =
-                    statement.query_row(params![campaign_id, zone, priority], |row| row.get(0))?;
-                first = [first, due].into_iter().flatten().min();
-            }
+        for priority in 1..=5 {
+            let params = params![campaign_id, zone, priority, ms(after)];
+            let due: Option<i64> = statement.query_row(params, |row| row.get(0))?;
+            first = [first, due].into_iter().flatten().min();
         }
         Ok(first.and_then(chrono::DateTime::from_timestamp_millis))
+    }
+
+    /// What there is to know about a number before it is dialed.
+    pub fn number(&self, phone: Phone) -> Result<Number, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM do_not_call WHERE phone = ?1),
+                          EXISTS (SELECT 1 FROM calls WHERE phone = ?1 AND state <> 'ended')";
+        let read = |row: &Row| Ok(Number { is_suppressed: row.get(0)?, is_in_call: row.get(1)? });
+        Ok(self.connection.prepare_cached(sql)?.query_row([phone.to_string()], read)?)
     }
 }
 
@@ -334,10 +339,15 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Takes a lead out for good because its number is on the do-not-call list.
-    pub fn suppress_lead(&self, lead: &Lead) -> Result<(), StoreError> {
-        self.move_lead(lead, LeadStatus::DoNotCall, None)?;
+    /// Finishes a lead without a call: its number is on the do-not-call list, or its attempts are used up.
+    pub fn finish_lead(&self, lead: &Lead, status: LeadStatus) -> Result<(), StoreError> {
+        self.move_lead(lead, status, None)?;
         self.complete_if_finished(lead.campaign_id)
+    }
+
+    /// Lets a lead wait until its number is free.
+    pub fn postpone_lead(&self, lead: &Lead, until: Instant) -> Result<(), StoreError> {
+        self.move_lead(lead, lead.status, Some(until))
     }
 
     /// Keeps every campaign from dialing this number.
@@ -347,21 +357,16 @@ impl Tx<'_> {
         reason: &str,
         source: &str,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO do_not_call (phone, reason, source, created_at) VALUES (?1, ?2, ?3, ?4)
-                   ON CONFLICT (phone) DO NOTHING";
+        let sql = "INSERT INTO do_not_call (phone, reason, source, last_call_id, created_at)
+                   VALUES (?1, ?2, ?3, (SELECT coalesce(max(id), 0) FROM calls), ?4) ON CONFLICT (phone) DO NOTHING";
         self.execute(sql, params![phone.to_string(), reason, source, ms(self.now)])?;
+        self.wake_dialer();
         Ok(())
     }
 
     /// Puts leads that were set aside back into the queue after their campaign was edited, some at a time;
     /// true when there may be more.
     pub fn release_held_leads(&self, campaign_id: i64, limit: usize) -> Result<bool, StoreError> {
-        let stale = "SELECT holds_stale FROM campaigns WHERE id = ?1";
-        let is_stale: bool =
-            self.connection.prepare_cached(stale)?.query_row([campaign_id], |row| row.get(0))?;
-        if !is_stale {
-            return Ok(false);
-        }
         let sql = "UPDATE leads SET next_call_at = max(?2, created_at), held = NULL WHERE id IN
                      (SELECT id FROM leads WHERE campaign_id = ?1 AND held IS NOT NULL LIMIT ?3)";
         let released = self.execute(sql, params![campaign_id, ms(self.now), limit as i64])?;

@@ -31,6 +31,7 @@ pub use tx::{Snapshot, Tx};
 
 use crate::clock::Clock;
 use crate::domain::gate::Hold;
+use file::Opener;
 use readers::Readers;
 use rusqlite::{Connection, ErrorCode};
 use std::path::{Path, PathBuf};
@@ -100,21 +101,22 @@ impl Store {
     pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
         file::make_folder(folder)?;
         let lock = file::lock(folder)?;
-        Store::open_file(folder, clock, Some(lock))
+        Store::open_file(folder, clock, Some(lock), Opener::Server)
     }
 
     /// Opens the data folder beside a server that may be running.
     pub fn open_beside(folder: &Path, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
         file::make_folder(folder)?;
-        Store::open_file(folder, clock, None)
+        Store::open_file(folder, clock, None, Opener::Command)
     }
 
     fn open_file(
         folder: &Path,
         clock: Arc<dyn Clock>,
         lock: Option<std::fs::File>,
+        opener: Opener,
     ) -> Result<Store, OpenError> {
-        let writing = file::open(folder, clock.now())?;
+        let writing = file::open(folder, clock.now(), opener)?;
         let pool = file::reader_pool(folder)?;
         let changed = watch::Sender::new(0);
         let (writer, thread) = Writer::start(writing, clock.clone(), changed.clone());

@@ -33,6 +33,11 @@ impl<'c> Snapshot<'c> {
         Ok(text.parse().ok().and_then(DateTime::from_timestamp_millis).unwrap_or(Instant::UNIX_EPOCH))
     }
 
+    /// How often a person has said that the clock is right, as text.
+    pub fn clock_confirmations(&self) -> Result<String, StoreError> {
+        self.fact("clock_confirmations")
+    }
+
     /// A fact about this file.
     pub fn fact(&self, name: &str) -> Result<String, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
@@ -69,6 +74,26 @@ impl<'c> Tx<'c> {
 
     pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
         Ok(self.connection.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// Runs a part that may fail without undoing the rest.
+    pub fn part<T>(&self, run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.execute("SAVEPOINT part", [])?;
+        let done = run();
+        if done.is_err() {
+            self.execute("ROLLBACK TO part", [])?;
+        }
+        self.execute("RELEASE part", [])?;
+        done
+    }
+
+    /// A person says that the clock of this machine is right, whatever it showed before.
+    pub fn trust_clock(&self) -> Result<(), StoreError> {
+        let sql = "UPDATE facts SET value = ?1 WHERE name = 'last_seen_at'";
+        self.execute(sql, [ms(self.now).to_string()])?;
+        let sql = "UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = 'clock_confirmations'";
+        self.execute(sql, [])?;
+        Ok(())
     }
 
     /// Writes down that time has come this far, so that a clock set back is noticed even after a restart.

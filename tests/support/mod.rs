@@ -1,6 +1,7 @@
 //! What the tests share: a whole server in this process, on a real port, with a clock that only the test moves.
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
+pub(crate) mod evidence;
 pub(crate) mod peers;
 pub(crate) mod program;
 pub(crate) mod world;
@@ -141,7 +142,7 @@ impl TestServer {
             let lead = tx.lead(lead_id)?.unwrap();
             let mut campaign = tx.campaign(lead.campaign_id)?.unwrap();
             let zone = campaign.settings.time_zone;
-            Ok(tx.claim(&mut campaign, &lead, zone, "simulator")?.call_id)
+            Ok(tx.claim(&mut campaign, &lead, &[zone], "simulator")?.call_id)
         })
     }
 

@@ -1,0 +1,394 @@
+//! The real server killed and stopped at random moments, again and again: nobody is dialed twice, nothing that
+//! was answered is lost, and every sum is right afterwards. The simulator's ledger is the witness.
+//!
+//! `VC_TEST_KILLS` sets how often, `VC_TEST_SEED` when.
+
+use crate::support::evidence::{self, Evidence};
+use crate::support::program::{PATIENCE, Place, Running};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use rusqlite::{Connection, OpenFlags};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+use voice_campaigns::clock::System;
+use voice_campaigns::domain::campaign::Request;
+use voice_campaigns::domain::lead::NewLead;
+use voice_campaigns::store::{Store, StoreError, Tx, data_file};
+
+/// The server, with phones that ring for milliseconds.
+fn server(place: &Place) -> Command {
+    let mut command = place.program(&["serve", "--port", "0"]);
+    command.env("VC_SIMULATOR_SPEED", "2000").env("VC_QUOTA_REQUESTS_PER_HOUR", "100000000");
+    command.env("VC_LOG_FILTER", "error");
+    command
+}
+
+/// A moment to strike.
+fn up_to(chance: &mut SmallRng, milliseconds: u64) -> Duration {
+    Duration::from_micros(chance.random_range(0..=milliseconds * 1_000))
+}
+
+/// Works on the data while no server does.
+fn with_data<T: Send + 'static>(
+    place: &Place,
+    job: impl FnOnce(&Tx) -> Result<T, StoreError> + Send + 'static,
+) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::open(&place.path("data"), Arc::new(System::new())).unwrap();
+        let done = store.write(job).await.unwrap();
+        store.close().await;
+        done
+    })
+}
+
+/// Looks at the data, and changes what no API changes.
+fn sql(place: &Place) -> Connection {
+    Connection::open(data_file(&place.path("data"))).unwrap()
+}
+
+fn number(connection: &Connection, sql: &str) -> i64 {
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// Active campaigns, each with something that must hold; none of them waits for hours or days.
+fn make_campaigns(place: &Place) {
+    let campaigns = [
+        json!({"name": "Plain", "priority": "high"}),
+        json!({"name": "Messages", "success_criteria": "message_left", "fallback_script": "Call us."}),
+        json!({"name": "Restless", "max_attempts_per_lead": 20, "max_concurrent_calls": 12}),
+        json!({"name": "Poor", "cost_per_call": 0.25, "budget": BUDGET}),
+        json!({"name": "Slow", "calls_per_day": DAILY_LIMIT}),
+    ];
+    with_data(place, move |tx| {
+        for changes in campaigns {
+            let mut body = json!({
+                "name": "", "status": "active", "calls_per_day": 1_000_000,
+                "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
+                "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+                "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
+                "max_concurrent_calls": 6,
+            });
+            body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            tx.insert_campaign(&Request::read(body, None).unwrap(), "test")?;
+        }
+        Ok(())
+    });
+    set_retry_delay(place, 0);
+}
+
+const BUDGET: i64 = 40;
+const DAILY_LIMIT: i64 = 150;
+
+/// Below the minute that the API asks for, so that retries come within the test.
+fn set_retry_delay(place: &Place, minutes: i64) {
+    let connection = sql(place);
+    connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
+    let restless = "UPDATE campaigns SET retry_delay_minutes = ?1 WHERE name = 'Restless'";
+    assert_eq!(connection.execute(restless, [minutes]).unwrap(), 1);
+}
+
+/// Adds so many leads to each campaign; numbers go on where the last ones ended.
+fn stock(place: &Place, leads: i64) {
+    with_data(place, move |tx| {
+        for campaign in tx.active_campaigns()? {
+            let first = campaign.totals.total_leads;
+            let leads: Vec<NewLead> = (first..first + leads)
+                .map(|n| json!({"phone": format!("+12126{:02}{:04}", n / 10_000 % 100, n % 10_000)}))
+                .map(|lead| NewLead::read(lead, None).unwrap())
+                .collect();
+            tx.insert_leads(campaign.id, &leads)?;
+        }
+        Ok(())
+    });
+}
+
+/// One line of the ledger.
+#[derive(Deserialize)]
+struct Asked {
+    call_id: i64,
+    lead_id: i64,
+    attempt: i64,
+    phone: String,
+}
+
+/// Compares the ledger with the calls by itself, without the program's own check. The answer is how many dials
+/// there were.
+fn compare_with_ledger(place: &Place) -> usize {
+    let ledger = fs::read_to_string(place.path("data/simulator-ledger.jsonl")).unwrap();
+    let asked: Vec<Asked> = ledger.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let connection = sql(place);
+    let mut statement = connection.prepare("SELECT id, lead_id, attempt, phone, outcome FROM calls").unwrap();
+    let mut calls: HashMap<i64, (i64, i64, String, String)> = statement
+        .query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let mut attempts = HashSet::new();
+    for Asked { call_id, lead_id, attempt, phone } in &asked {
+        let call = calls.remove(call_id);
+        let (lead, nth, number, _) = call.unwrap_or_else(|| panic!("call {call_id}: dialed twice, or lost"));
+        assert_eq!((lead, nth, &number), (*lead_id, *attempt, phone), "call {call_id}");
+        assert!(attempts.insert((lead, nth)), "attempt {nth} of lead {lead} was dialed twice");
+    }
+    for (id, (_, _, _, outcome)) in calls {
+        assert_eq!(outcome, "interrupted", "call {id} was never dialed");
+    }
+    asked.len()
+}
+
+/// The program's own check of everything, the ledger included.
+fn check(place: &Place) {
+    let report: Value = serde_json::from_slice(&place.run(&["check", "--json"]).stdout).unwrap();
+    let invariants = report["invariants"].as_array().unwrap();
+    let broken: Vec<_> = invariants.iter().filter(|invariant| invariant["ok"] != true).collect();
+    assert!(broken.is_empty() && report["ok"] == true, "{broken:#?}");
+    let witness = "the carrier was asked once for every call, and for nothing else";
+    assert!(invariants.iter().any(|invariant| invariant["invariant"] == witness));
+}
+
+#[test]
+fn killed_at_any_moment_the_server_dials_nobody_twice_and_loses_no_call() {
+    let kills = evidence::number("VC_TEST_KILLS", 200);
+    let mut chance = SmallRng::seed_from_u64(evidence::seed());
+    let place = Place::new();
+    let _evidence = Evidence::of(&place.path("data"), "killed");
+    make_campaigns(&place);
+    place.token("admin");
+    for kill in 0..kills {
+        if kill % 100 == 0 {
+            stock(&place, 4_000);
+        }
+        // Some are hit while they start, some while they work.
+        let victim = match chance.random() {
+            true => Running::start(server(&place)),
+            false => Running::spawn(server(&place)),
+        };
+        std::thread::sleep(up_to(&mut chance, 60));
+        drop(victim);
+    }
+    let mut last = Running::start(server(&place));
+    assert_eq!(last.end_by("TERM"), Some(0), "{}", last.complaints());
+    set_retry_delay(&place, 1);
+
+    let dials = compare_with_ledger(&place);
+    check(&place);
+    let connection = sql(&place);
+    let count =
+        |condition: &str| number(&connection, &format!("SELECT count(*) FROM calls WHERE {condition}"));
+    let interrupted = count("outcome = 'interrupted'");
+    let retries = count("attempt > 1");
+    println!(
+        "{kills} kills: {} calls, {dials} dials, {interrupted} interrupted, {retries} retries, 0 double, 0 lost",
+        count("true")
+    );
+    assert_eq!(count("state <> 'ended'"), 0);
+    let spent = number(&connection, "SELECT spent + reserved FROM campaign_totals WHERE campaign_id = 4");
+    assert!(spent <= BUDGET * 10_000, "{spent} spent");
+    let busiest = "SELECT coalesce(max(dials), 0) FROM
+                     (SELECT count(*) AS dials FROM calls WHERE campaign_id = 5 GROUP BY local_date)";
+    assert!(number(&connection, busiest) <= DAILY_LIMIT);
+    assert!(dials as u64 > 5 * kills && interrupted as u64 > kills && retries > 0, "too little happened");
+}
+
+#[test]
+fn a_first_start_that_is_killed_at_any_moment_is_followed_by_one_that_works() {
+    let mut chance = SmallRng::seed_from_u64(evidence::seed());
+    for _ in 0..evidence::number("VC_TEST_KILLS", 200) / 20 {
+        let place = Place::new();
+        let _evidence = Evidence::of(&place.path("data"), "first-start");
+        for _ in 0..3 {
+            let victim = Running::spawn(server(&place));
+            std::thread::sleep(up_to(&mut chance, 50));
+            drop(victim);
+        }
+        let survivor = Running::start(server(&place));
+        let token = fs::read_to_string(place.path("data/first-token")).unwrap();
+        assert_eq!(survivor.get("/api/voice-campaigns", token.trim()), 200);
+        drop(survivor);
+        assert!(place.run(&["check"]).status.success());
+    }
+}
+
+#[test]
+fn told_to_stop_at_any_moment_the_server_ends_its_calls_and_leaves_nothing_open() {
+    const STOPS: u64 = 25;
+    let mut chance = SmallRng::seed_from_u64(evidence::seed());
+    let place = Place::new();
+    let _evidence = Evidence::of(&place.path("data"), "told-to-stop");
+    make_campaigns(&place);
+    place.token("admin");
+    let stops = evidence::number("VC_TEST_KILLS", 200) * STOPS / 200;
+    for stop in 0..stops {
+        if stop % STOPS == 0 {
+            stock(&place, 4_000);
+        }
+        let mut running = Running::start(server(&place));
+        std::thread::sleep(up_to(&mut chance, 120));
+        assert_eq!(running.end_by("TERM"), Some(0), "{}", running.complaints());
+        let log = fs::metadata(place.path("data/voice-campaigns.db-wal")).map_or(0, |file| file.len());
+        assert_eq!(log, 0, "the write-ahead log was left behind");
+        let connection =
+            Connection::open_with_flags(data_file(&place.path("data")), OpenFlags::SQLITE_OPEN_READ_ONLY)
+                .unwrap();
+        let unfinished = "SELECT count(*) FROM calls WHERE state <> 'ended' OR outcome = 'interrupted'";
+        assert_eq!(number(&connection, unfinished), 0);
+    }
+    set_retry_delay(&place, 1);
+    let dials = compare_with_ledger(&place);
+    check(&place);
+    println!("{stops} stops: {dials} dials, 0 interrupted, 0 left open");
+    assert!(dials as u64 > 5 * stops, "too little happened");
+}
+
+/// Where the server listens in its present life.
+#[derive(Default)]
+struct Address {
+    url: Mutex<String>,
+    changed: Condvar,
+}
+
+impl Address {
+    fn set(&self, url: &str) {
+        *self.url.lock().unwrap() = url.to_owned();
+        self.changed.notify_all();
+    }
+
+    /// The next address after one where nobody answers any more.
+    fn after(&self, dead: &str) -> String {
+        let url = self.url.lock().unwrap();
+        let (url, waited) = self.changed.wait_timeout_while(url, PATIENCE, |url| url == dead).unwrap();
+        assert!(!waited.timed_out(), "the server did not come back");
+        url.clone()
+    }
+}
+
+/// One client that writes as fast as it can, and repeats what was not answered.
+struct Writer<'a> {
+    name: usize,
+    address: &'a Address,
+    url: String,
+    token: &'a str,
+    agent: ureq::Agent,
+    repeated: usize,
+}
+
+impl Writer<'_> {
+    /// The id in the answer; a request that found a dying server is sent again to the next one.
+    fn post(&mut self, path: &str, key: &str, body: &Value) -> i64 {
+        loop {
+            let request = self
+                .agent
+                .post(format!("{}{path}", self.url))
+                .header("Authorization", format!("Bearer {}", self.token))
+                .header("Content-Type", "application/json")
+                .header("Idempotency-Key", key);
+            let answer = request
+                .send(body.to_string())
+                .and_then(|mut answer| Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?)));
+            match answer {
+                Ok((201, body)) => {
+                    return serde_json::from_str::<Value>(&body).unwrap()["id"].as_i64().unwrap();
+                }
+                Ok((status, body)) => panic!("{path}: {status} {body}"),
+                Err(_) => {
+                    self.repeated += 1;
+                    self.url = self.address.after(&self.url);
+                }
+            }
+        }
+    }
+
+    /// Writes until it is told to stop; the answer is what the server said it has: campaigns by name, leads by
+    /// number.
+    fn write(&mut self, stop: &AtomicBool) -> (Vec<(i64, String)>, Vec<(i64, String)>) {
+        let (mut campaigns, mut leads) = (Vec::new(), Vec::new());
+        while !stop.load(Ordering::Relaxed) {
+            let nth = campaigns.len();
+            let name = format!("campaign {nth} of client {}", self.name);
+            let body = json!({
+                "name": name, "status": "draft", "calls_per_day": 50, "calling_hours_start": "09:00:00",
+                "calling_hours_end": "17:00:00", "system_prompt": "Be kind", "script_template": "Hello.",
+            });
+            let id = self.post("/api/voice-campaigns", &name, &body);
+            campaigns.push((id, name.clone()));
+            let phone = format!("+1212{}{:04}", 600 + self.name, nth % 10_000);
+            let path = format!("/api/voice-campaigns/{id}/leads");
+            let lead = self.post(&path, &format!("lead of {name}"), &json!({"phone": phone}));
+            leads.push((lead, phone));
+        }
+        (campaigns, leads)
+    }
+}
+
+#[test]
+fn what_was_answered_survives_every_kill_and_what_was_repeated_is_there_once() {
+    const CLIENTS: usize = 4;
+    let kills = evidence::number("VC_TEST_KILLS", 200) / 4;
+    let mut chance = SmallRng::seed_from_u64(evidence::seed());
+    let place = Place::new();
+    let _evidence = Evidence::of(&place.path("data"), "answered");
+    make_campaigns(&place);
+    stock(&place, 1_000);
+    let token = place.token("write");
+    let (address, stop) = (Address::default(), AtomicBool::new(false));
+    let written: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|name| {
+                let config = ureq::Agent::config_builder().http_status_as_error(false);
+                let agent = config.timeout_global(Some(PATIENCE)).build().into();
+                let (address, token) = (&address, token.as_str());
+                let mut writer = Writer { name, address, url: String::new(), token, agent, repeated: 0 };
+                let stop = &stop;
+                scope.spawn(move || {
+                    writer.url = address.after("");
+                    let written = writer.write(stop);
+                    (written, writer.repeated)
+                })
+            })
+            .collect();
+        for _ in 0..kills {
+            let victim = Running::start(server(&place));
+            address.set(&victim.url);
+            std::thread::sleep(up_to(&mut chance, 120));
+            drop(victim);
+        }
+        let mut last = Running::start(server(&place));
+        address.set(&last.url);
+        stop.store(true, Ordering::Relaxed);
+        let written = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        last.end_by("TERM");
+        written
+    });
+
+    let connection = sql(&place);
+    let rows = |sql: &str| -> HashMap<i64, String> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let mut campaigns = rows("SELECT id, name FROM campaigns WHERE id > 5");
+    let mut leads = rows("SELECT id, phone FROM leads WHERE campaign_id > 5");
+    let (mut answered, mut repeated) = (0, 0);
+    for ((made, added), again) in &written {
+        for (id, name) in made {
+            assert_eq!(campaigns.remove(id).as_ref(), Some(name), "campaign {id} was answered and is lost");
+        }
+        for (id, phone) in added {
+            assert_eq!(leads.remove(id).as_ref(), Some(phone), "lead {id} was answered and is lost");
+        }
+        answered += made.len() + added.len();
+        repeated += again;
+    }
+    assert!(campaigns.is_empty() && leads.is_empty(), "written twice: {campaigns:?} {leads:?}");
+    set_retry_delay(&place, 1);
+    check(&place);
+    println!("{kills} kills: {answered} writes answered, {repeated} repeated, 0 lost, 0 double");
+    assert!(answered as u64 > kills && repeated > 0, "too little happened");
+}

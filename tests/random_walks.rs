@@ -1,0 +1,564 @@
+//! Random walks through everything that can happen to campaigns, in virtual time: settings, edits, imports,
+//! pauses, deletions, clocks that jump, crashes and stops, in any order. A model that knows nothing but the
+//! order of things watches every step; the invariants are recounted on the way.
+//!
+//! `VC_TEST_WALKS` sets how many walks, `VC_TEST_SEED` which ones.
+
+use crate::support::evidence::{self, Evidence};
+use crate::support::world::{MONDAY_NOON, World, at, story};
+use chrono::{DateTime, Days, TimeDelta, Utc};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::RngSeed;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, HashSet};
+use voice_campaigns::domain::campaign::{Campaign, LeadTimeZonePolicy, Request, Status};
+use voice_campaigns::domain::gate::{DialingState, Gate};
+use voice_campaigns::domain::lead::NewLead;
+use voice_campaigns::domain::phone::Phone;
+use voice_campaigns::store::{StoreError, data_file};
+
+/// One step of a walk. Campaigns and leads are named by any number; the walk takes it modulo how many there are.
+#[derive(Clone, Debug)]
+enum Step {
+    Create { settings: Value, leads: Vec<Value> },
+    Import { campaign: usize, leads: Vec<Value> },
+    Edit { campaign: usize, settings: Value },
+    Move { campaign: usize, to: Status },
+    DeleteLead { campaign: usize, lead: usize },
+    DeleteCampaign { campaign: usize },
+    Purge { retention_days: i64 },
+    DoNotCall { number: String },
+    Pass { seconds: i64 },
+    Jump { seconds: i64 },
+    Crash,
+    Stop { grace_seconds: i64 },
+}
+
+fn numbers() -> impl Strategy<Value = String> {
+    prop_oneof![
+        2 => (101u16..=113, 0usize..12).prop_map(|(code, area)| story(code, area)),
+        3 => (0u16..60).prop_map(|n| format!("+1202600{n:04}")),
+    ]
+}
+
+const ZONES: [&str; 6] =
+    ["UTC", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe", "Europe/London", "Pacific/Kiritimati"];
+
+fn leads() -> impl Strategy<Value = Vec<Value>> {
+    let lead = (
+        numbers(),
+        proptest::option::weighted(0.3, select(&ZONES[..])),
+        proptest::option::weighted(0.7, Just("Ada")),
+        proptest::option::weighted(0.5, Just("gold")),
+        1..=5,
+    );
+    vec(
+        lead.prop_map(|(phone, zone, first_name, plan, priority)| {
+            let variables = plan.map_or(json!({}), |plan| json!({"plan": plan}));
+            json!({"phone": phone, "time_zone": zone, "first_name": first_name, "priority": priority,
+                   "variables": variables})
+        }),
+        1..15,
+    )
+}
+
+/// A date in the weeks of the walk.
+fn dates() -> impl Strategy<Value = String> {
+    (0u64..30).prop_map(|days| (at(MONDAY_NOON).date_naive() + Days::new(days)).to_string())
+}
+
+/// Some settings; the others stay as they are.
+fn settings() -> impl Strategy<Value = Value> {
+    fn one_of<const N: usize>(name: &'static str, values: [Value; N]) -> BoxedStrategy<Vec<(String, Value)>> {
+        select(values.to_vec()).prop_map(move |value| vec![(name.to_owned(), value)]).boxed()
+    }
+    let hours = [
+        ("00:00:00", "23:59:59"),
+        ("00:00:00", "23:59:59"),
+        ("09:00:00", "17:00:00"),
+        ("22:00:00", "02:00:00"),
+        ("12:00:00", "12:30:00"),
+    ];
+    let hours = select(hours.to_vec()).prop_map(|(start, end)| {
+        vec![("calling_hours_start".to_owned(), json!(start)), ("calling_hours_end".to_owned(), json!(end))]
+    });
+    let date = |name: &'static str| {
+        proptest::option::of(dates()).prop_map(move |date| vec![(name.to_owned(), json!(date))])
+    };
+    let weekend = json!(["Saturday", "Sunday"]);
+    let week = json!(["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]);
+    let setting = prop_oneof![
+        hours,
+        date("start_date"),
+        date("end_date"),
+        one_of("working_days", [week, weekend, json!(["Monday"])]),
+        one_of("time_zone", ZONES.map(|zone| json!(zone))),
+        one_of("calls_per_day", [1, 2, 5, 20, 1_000_000].map(|calls| json!(calls))),
+        one_of("max_attempts_per_lead", [1, 2, 3, 7, 20].map(|attempts| json!(attempts))),
+        one_of("retry_delay_minutes", [1, 10, 60, 3_000].map(|minutes| json!(minutes))),
+        one_of("call_duration_limit", [10, 30, 300].map(|seconds| json!(seconds))),
+        one_of("success_criteria", ["call_completed", "message_left", "sale_made"].map(|text| json!(text))),
+        one_of("cost_per_call", [0.0, 0.3, 1.25, 0.0001].map(|cost| json!(cost))),
+        one_of("budget", [json!(null), json!(0), json!(1), json!(3.7), json!(20)]),
+        one_of("budget_alert_threshold", [1, 50, 100].map(|percent| json!(percent))),
+        one_of("max_concurrent_calls", [1, 3, 10, 50].map(|calls| json!(calls))),
+        one_of("ring_timeout_seconds", [15, 30, 120].map(|seconds| json!(seconds))),
+        one_of("lead_time_zone_policy", ["campaign", "lead"].map(|policy| json!(policy))),
+        one_of("priority", ["low", "medium", "high"].map(|priority| json!(priority))),
+        one_of("campaign_type", ["outbound", "outbound", "inbound"].map(|word| json!(word))),
+        one_of("fallback_script", [json!(null), json!("Please call us back about {plan}.")]),
+        one_of(
+            "recurrence_rule",
+            [json!(null), json!("FREQ=DAILY;INTERVAL=2"), json!("FREQ=WEEKLY;BYDAY=MO,WE,SA")]
+        ),
+        one_of(
+            "script_template",
+            ["Hello.", "Hello {name}.", "Hello {name|there}, your {plan} plan ends."].map(|text| json!(text))
+        ),
+    ];
+    vec(setting, 0..6).prop_map(|set| Value::Object(set.into_iter().flatten().collect::<Map<_, _>>()))
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let campaign = 0usize..8;
+    let created = (settings(), leads()).prop_map(|(settings, leads)| Step::Create { settings, leads });
+    let statuses = [Status::Active, Status::Active, Status::Paused, Status::Completed, Status::Draft];
+    let pass = prop_oneof![1..120i64, 60..10_800i64, 3_600..86_400i64, 86_400..345_600i64];
+    let jump = prop_oneof![1..6i64, 5..120i64, 60..86_400i64, 86_400..34_560_000i64];
+    let jump = (jump, any::<bool>()).prop_map(|(by, back)| if back { -by } else { by });
+    let step = prop_oneof![
+        4 => created,
+        5 => (campaign.clone(), leads()).prop_map(|(campaign, leads)| Step::Import { campaign, leads }),
+        7 => (campaign.clone(), settings())
+            .prop_map(|(campaign, settings)| Step::Edit { campaign, settings }),
+        5 => (campaign.clone(), select(statuses.to_vec()))
+            .prop_map(|(campaign, to)| Step::Move { campaign, to }),
+        2 => (campaign.clone(), 0usize..30).prop_map(|(campaign, lead)| Step::DeleteLead { campaign, lead }),
+        1 => campaign.prop_map(|campaign| Step::DeleteCampaign { campaign }),
+        1 => (0i64..10).prop_map(|retention_days| Step::Purge { retention_days }),
+        1 => numbers().prop_map(|number| Step::DoNotCall { number }),
+        16 => pass.prop_map(|seconds| Step::Pass { seconds }),
+        2 => jump.prop_map(|seconds| Step::Jump { seconds }),
+        2 => Just(Step::Crash),
+        1 => (0i64..20).prop_map(|grace_seconds| Step::Stop { grace_seconds }),
+    ];
+    let first = (settings(), leads()).prop_map(|(settings, leads)| Step::Create { settings, leads });
+    (first, vec(step, 39)).prop_map(|(first, rest)| [vec![first], rest].concat())
+}
+
+/// A call as the model looks at it.
+struct Seen {
+    id: i64,
+    campaign_id: i64,
+    attempt: i64,
+    phone: String,
+    placed_at: DateTime<Utc>,
+}
+
+/// The world, and what is known of it without asking the dialer.
+struct Walk {
+    world: World,
+    /// In the order they were made, the purged ones as well.
+    campaigns: Vec<i64>,
+    /// The last call that was looked at.
+    last_call: i64,
+    /// Numbers that were on the list when the last step was over.
+    opted_out: HashSet<String>,
+}
+
+impl Walk {
+    async fn new() -> Walk {
+        let world = World::new(MONDAY_NOON).await;
+        Walk { world, campaigns: Vec::new(), last_call: 0, opted_out: HashSet::new() }
+    }
+
+    fn sql<T>(&self, sql: &str, read: impl Fn(&rusqlite::Row) -> rusqlite::Result<T>) -> Vec<T> {
+        let connection = self.world.store.pool().get().unwrap();
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([], |row| read(row)).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn new_calls(&self) -> Vec<Seen> {
+        let sql = format!(
+            "SELECT id, campaign_id, attempt, phone, placed_at FROM calls WHERE id > {} ORDER BY id",
+            self.last_call
+        );
+        self.sql(&sql, |row| {
+            Ok(Seen {
+                id: row.get(0)?,
+                campaign_id: row.get(1)?,
+                attempt: row.get(2)?,
+                phone: row.get(3)?,
+                placed_at: DateTime::from_timestamp_millis(row.get(4)?).unwrap(),
+            })
+        })
+    }
+
+    fn open_calls(&self, of: &str) -> Vec<i64> {
+        self.sql(&format!("SELECT id FROM calls WHERE state <> 'ended' AND {of}"), |row| row.get(0))
+    }
+
+    fn named(&self, number: usize) -> i64 {
+        self.campaigns[number % self.campaigns.len()]
+    }
+
+    async fn campaign(&self, id: i64) -> Option<Campaign> {
+        self.world.store.read(move |s| s.campaign_even_deleted(id)).await.unwrap()
+    }
+
+    /// All that are not deleted, as they are.
+    async fn living(&self) -> Vec<Campaign> {
+        let mut living = Vec::new();
+        for id in self.campaigns.clone() {
+            living.extend(self.world.store.read(move |s| s.campaign(id)).await.unwrap());
+        }
+        living
+    }
+
+    /// Takes a step. Everything that is asked may be refused; then nothing happens.
+    async fn take(&mut self, step: Step) {
+        match step {
+            Step::Create { settings, leads } => self.create(settings, leads).await,
+            Step::Import { campaign, leads } => self.import(self.named(campaign), leads).await,
+            Step::Edit { campaign, settings } => self.edit(self.named(campaign), settings).await,
+            Step::Move { campaign, to } => {
+                self.edit(self.named(campaign), json!({"status": to.to_string()})).await;
+            }
+            Step::DeleteLead { campaign, lead } => self.delete_lead(self.named(campaign), lead).await,
+            Step::DeleteCampaign { campaign } => self.delete_campaign(self.named(campaign)).await,
+            Step::Purge { retention_days } => {
+                let retention = TimeDelta::days(retention_days);
+                while self.world.write(move |tx| tx.purge_deleted(retention)).await {}
+            }
+            Step::DoNotCall { number } => {
+                let phone = Phone::from_e164(&number).unwrap();
+                let list = self.world.store.write_and_wait_for_dials(move |tx| {
+                    tx.add_to_do_not_call_list(phone, "asked by letter", "test")
+                });
+                list.await.unwrap();
+            }
+            Step::Pass { seconds } => self.pass(TimeDelta::seconds(seconds)).await,
+            Step::Jump { seconds } => {
+                self.world.clock.jump(TimeDelta::seconds(seconds));
+                self.world.settle_down().await;
+            }
+            Step::Crash => {
+                self.world.restart().await;
+                assert_eq!(self.open_calls("true"), [] as [i64; 0], "a start leaves no call open");
+            }
+            Step::Stop { grace_seconds } => {
+                let dials = self.dials();
+                self.world.stop(TimeDelta::seconds(grace_seconds)).await;
+                assert_eq!(self.dials(), dials, "a stop dials nobody");
+                assert_eq!(self.open_calls("true"), [] as [i64; 0], "a stop leaves no call open");
+                self.world.restart().await;
+            }
+        }
+        self.look().await;
+    }
+
+    async fn create(&mut self, settings: Value, leads: Vec<Value>) {
+        let mut body = json!({
+            "name": "Survey", "status": "active", "calls_per_day": 1_000_000,
+            "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
+            "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+            "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
+            "max_concurrent_calls": 10,
+        });
+        body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let Ok(request) = Request::read(body.clone(), None).or_else(|_| {
+            body["end_date"] = Value::Null;
+            Request::read(body, None)
+        }) else {
+            panic!("the settings of a walk are valid one by one: {settings}");
+        };
+        let id = self.world.write(move |tx| tx.insert_campaign(&request, "test")).await.id;
+        self.campaigns.push(id);
+        self.import(id, leads).await;
+    }
+
+    async fn import(&self, id: i64, leads: Vec<Value>) {
+        let leads: Vec<NewLead> = leads.into_iter().map(|lead| NewLead::read(lead, None).unwrap()).collect();
+        self.world
+            .write(move |tx| match tx.campaign(id)? {
+                Some(_) => tx.insert_leads(id, &leads).map(drop),
+                None => Ok(()),
+            })
+            .await;
+    }
+
+    async fn edit(&self, id: i64, changes: Value) {
+        let edited = self.world.store.write_and_wait_for_dials(move |tx| {
+            let Some(before) = tx.campaign(id)? else { return Ok(()) };
+            match Request::read(changes, Some(&before.settings)) {
+                Ok(request) => tx.update_campaign(&before, &request, "test").map(drop),
+                Err(_) => Ok::<_, StoreError>(()),
+            }
+        });
+        edited.await.unwrap();
+    }
+
+    async fn delete_lead(&self, campaign_id: i64, number: usize) {
+        let leads: Vec<i64> = self.sql(
+            &format!(
+                "SELECT id FROM leads WHERE campaign_id = {campaign_id} AND deleted_at IS NULL ORDER BY id"
+            ),
+            |row| row.get(0),
+        );
+        if !leads.is_empty() {
+            let id = leads[number % leads.len()];
+            self.world.store.write_and_wait_for_dials(move |tx| tx.delete_lead(id)).await.unwrap();
+        }
+    }
+
+    async fn delete_campaign(&mut self, id: i64) {
+        self.world.store.write_and_wait_for_dials(move |tx| tx.delete_campaign(id, "test")).await.unwrap();
+        // As long as a carrier may take to confirm that it has hung up.
+        self.world.run_for(TimeDelta::seconds(11)).await;
+        let open = self.open_calls(&format!("campaign_id = {id}"));
+        assert_eq!(open, [] as [i64; 0], "the calls of a deleted campaign are hung up at once");
+    }
+
+    /// Lets time pass in pieces, so that the model sees every day. Meanwhile nobody changes anything.
+    async fn pass(&mut self, mut left: TimeDelta) {
+        const PIECE: TimeDelta = TimeDelta::hours(8);
+        while left > TimeDelta::zero() {
+            self.world.run_for(left.min(PIECE)).await;
+            self.look().await;
+            left -= PIECE;
+        }
+    }
+
+    fn dials(&self) -> i64 {
+        self.sql("SELECT coalesce(max(id), 0) FROM calls", |row| row.get(0))[0]
+    }
+
+    /// Lets what is due happen, then looks at every call that is new since the last look: it was allowed by
+    /// the settings, which nobody has changed since the last step.
+    async fn look(&mut self) {
+        self.world.settle_down().await;
+        let calls = self.new_calls();
+        for call in &calls {
+            let about = format!("call {} of campaign {}", call.id, call.campaign_id);
+            let campaign = self.campaign(call.campaign_id).await.unwrap();
+            let settings = &campaign.settings;
+            assert!(call.attempt <= settings.max_attempts_per_lead, "{about}: attempt {}", call.attempt);
+            assert!(!self.opted_out.contains(&call.phone), "{about}: {} opted out", call.phone);
+            assert!(settings.start_date.is_none_or(|start| start <= call.placed_at), "{about}: early");
+            assert!(settings.end_date.is_none_or(|end| call.placed_at < end), "{about}: late");
+            self.last_call = call.id;
+        }
+        let campaigns: HashSet<i64> = calls.iter().map(|call| call.campaign_id).collect();
+        for id in campaigns {
+            let Campaign { settings, totals, .. } = self.campaign(id).await.unwrap();
+            let within = |budget| totals.spent + totals.reserved <= budget;
+            assert!(settings.budget.is_none_or(within), "campaign {id}: over its budget");
+            let days: Vec<i64> = self.sql(
+                &format!(
+                    "SELECT count(*) FROM calls WHERE campaign_id = {id} AND local_date IN
+                       (SELECT local_date FROM calls WHERE campaign_id = {id} AND id >= {}) GROUP BY local_date",
+                    calls[0].id
+                ),
+                |row| row.get(0),
+            );
+            assert!(days.iter().all(|dials| *dials <= settings.calls_per_day), "campaign {id}: {days:?}");
+        }
+        self.opted_out = self.sql("SELECT phone FROM do_not_call", |row| row.get(0)).into_iter().collect();
+        self.nobody_is_forgotten().await;
+    }
+
+    /// Nothing is due any more, so a campaign with nobody on the line must have a reason to wait.
+    async fn nobody_is_forgotten(&self) {
+        for campaign in self.living().await {
+            // Where the hours are those of each lead, the campaign as a whole cannot tell.
+            if campaign.settings.lead_time_zone_policy == LeadTimeZonePolicy::Lead {
+                continue;
+            }
+            let id = campaign.id;
+            let dialing = self
+                .world
+                .store
+                .read(move |s| {
+                    let (dials, queue) = (s.dials_today(&campaign)?, s.queue(&campaign)?);
+                    let gate = Gate::new(&campaign, dials, s.now);
+                    let is_idle = campaign.totals.in_progress_calls == 0;
+                    Ok::<_, StoreError>(is_idle.then(|| gate.dialing(&queue, s.clock_hold())))
+                })
+                .await
+                .unwrap();
+            if let Some(dialing) = dialing {
+                assert_ne!(dialing.state, DialingState::Calling, "campaign {id} is due, and nobody dials");
+            }
+        }
+    }
+
+    /// Leaves everything alone for so long that every call is over.
+    async fn come_to_an_end(&mut self) {
+        self.pass(TimeDelta::days(3)).await;
+        self.world.stop(TimeDelta::minutes(10)).await;
+        assert_eq!(self.open_calls("true"), [] as [i64; 0]);
+        for campaign in self.living().await {
+            let totals = &campaign.totals;
+            assert_eq!(totals.completed_calls, totals.successful_calls + totals.failed_calls);
+            assert_eq!((totals.in_progress_calls, totals.reserved.ten_thousandths()), (0, 0));
+        }
+        self.world.check().await;
+    }
+}
+
+/// How much a walk saw, so that walks which see nothing do not pass for proof.
+#[derive(Debug, Default)]
+struct Sum {
+    calls: i64,
+    outcomes: BTreeMap<String, i64>,
+}
+
+fn walk(steps: Vec<Step>) -> Sum {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut walk = Walk::new().await;
+        let _evidence = Evidence::of(walk.world.folder.path(), "random-walk");
+        for (index, step) in steps.into_iter().enumerate() {
+            walk.take(step).await;
+            if index % 5 == 4 {
+                walk.world.check().await;
+            }
+        }
+        walk.come_to_an_end().await;
+        let outcomes = walk.sql("SELECT outcome, count(*) FROM calls GROUP BY outcome", |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        });
+        Sum { calls: outcomes.iter().map(|(_, calls)| calls).sum(), outcomes: outcomes.into_iter().collect() }
+    })
+}
+
+#[test]
+fn whatever_happens_in_whatever_order_every_rule_holds() {
+    let walks = evidence::number("VC_TEST_WALKS", 40);
+    let config = ProptestConfig {
+        cases: u32::try_from(walks).unwrap(),
+        rng_seed: RngSeed::Fixed(evidence::seed()),
+        max_shrink_iters: 2_000,
+        max_shrink_time: 30_000,
+        source_file: Some(file!()),
+        test_name: Some("whatever_happens_in_whatever_order_every_rule_holds"),
+        ..ProptestConfig::default()
+    };
+    let total = std::cell::RefCell::new(Sum::default());
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let result = runner.run(&steps(), |steps| {
+        let sum = walk(steps);
+        let mut total = total.borrow_mut();
+        total.calls += sum.calls;
+        for (outcome, calls) in sum.outcomes {
+            *total.outcomes.entry(outcome).or_default() += calls;
+        }
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("VC_TEST_SEED={}: {failure}", evidence::seed());
+    }
+    let total = total.into_inner();
+    println!("{walks} walks, {} calls: {:?}", total.calls, total.outcomes);
+    assert!(total.calls as u64 > 20 * walks, "the walks called nobody");
+}
+
+// What walks have found, told shortly.
+
+async fn walk_with(settings: Value, phones: impl IntoIterator<Item = String>) -> Walk {
+    let mut walk = Walk::new().await;
+    walk.create(settings, phones.into_iter().map(|phone| json!({"phone": phone})).collect()).await;
+    walk
+}
+
+#[tokio::test]
+async fn a_lead_that_has_had_more_attempts_than_are_allowed_now_has_failed_and_holds_nobody_up() {
+    let mut walk = walk_with(json!({"retry_delay_minutes": 10}), [story(105, 0), story(111, 0)]).await;
+    walk.create(json!({}), vec![json!({"phone": story(105, 1)})]).await;
+    walk.pass(TimeDelta::minutes(5)).await;
+    walk.take(Step::Edit { campaign: 0, settings: json!({"max_attempts_per_lead": 1}) }).await;
+    walk.come_to_an_end().await;
+    let [edited, other] = [0, 1].map(|number| walk.named(number));
+    let attempts = |id| {
+        walk.sql(&format!("SELECT status || attempts FROM leads WHERE campaign_id = {id}"), |row| {
+            row.get::<_, String>(0)
+        })
+    };
+    assert_eq!(attempts(edited), ["failed1", "failed1"]);
+    assert_eq!(attempts(other), ["failed3"]);
+    assert_eq!(walk.campaign(edited).await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test]
+async fn calls_of_a_deleted_campaign_are_hung_up_even_while_the_clock_is_not_trusted() {
+    let mut walk = walk_with(json!({}), [story(101, 0), story(104, 0)]).await;
+    walk.pass(TimeDelta::seconds(2)).await;
+    walk.take(Step::Jump { seconds: -3_600 }).await;
+    assert_eq!(walk.open_calls("true").len(), 2);
+    walk.take(Step::DeleteCampaign { campaign: 0 }).await;
+    assert_eq!(walk.open_calls("true"), [] as [i64; 0]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_for_a_moment_holds_nobody_up_after_a_restart() {
+    let mut walk = walk_with(json!({}), [story(106, 0)]).await;
+    walk.pass(TimeDelta::seconds(1)).await;
+    walk.take(Step::Jump { seconds: 86_400 }).await;
+    walk.pass(TimeDelta::seconds(30)).await;
+    assert_eq!(walk.open_calls("true"), [] as [i64; 0], "the call ended on the wrong day");
+    walk.take(Step::Jump { seconds: -86_400 }).await;
+    walk.take(Step::Crash).await;
+    walk.create(json!({}), vec![json!({"phone": story(101, 0)})]).await;
+    walk.pass(TimeDelta::minutes(2)).await;
+    assert_eq!(walk.dials(), 2);
+}
+
+#[tokio::test]
+async fn a_server_started_again_under_a_clock_that_was_set_back_tells_each_campaign_once() {
+    let mut walk = walk_with(json!({}), [story(104, 0)]).await;
+    walk.pass(TimeDelta::seconds(1)).await;
+    walk.take(Step::Jump { seconds: -86_400 }).await;
+    walk.create(json!({}), vec![json!({"phone": story(101, 0)})]).await;
+    walk.take(Step::Crash).await;
+    walk.take(Step::Crash).await;
+    let told: Vec<i64> =
+        walk.sql("SELECT campaign_id FROM events WHERE key LIKE 'error:%:clock_jumped:%'", |row| row.get(0));
+    assert_eq!(told, walk.campaigns);
+    walk.world.check().await;
+}
+
+#[tokio::test]
+async fn calls_that_ended_while_the_database_was_not_available_keep_their_outcome() {
+    let mut walk = walk_with(json!({}), [story(102, 0), story(106, 0)]).await;
+    walk.pass(TimeDelta::seconds(2)).await;
+    let beside = rusqlite::Connection::open(data_file(walk.world.folder.path())).unwrap();
+    beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(walk.world.run_carrier_alone(TimeDelta::minutes(1)).await.is_err());
+    beside.execute_batch("ROLLBACK").unwrap();
+    walk.world.settle_down().await;
+    let outcomes = walk.sql("SELECT outcome FROM calls ORDER BY id", |row| row.get::<_, String>(0));
+    assert_eq!(outcomes, ["hung_up", "rejected"]);
+    walk.world.check().await;
+}
+
+#[tokio::test]
+async fn a_check_misses_no_calls_that_went_with_their_deleted_campaign() {
+    let mut walk = walk_with(json!({}), [story(101, 0)]).await;
+    walk.pass(TimeDelta::minutes(5)).await;
+    walk.take(Step::DeleteCampaign { campaign: 0 }).await;
+    walk.take(Step::Purge { retention_days: 0 }).await;
+    assert_eq!(walk.dials(), 0);
+    walk.world.check().await;
+}
+
+#[tokio::test]
+async fn whoever_opts_out_under_a_clock_that_was_set_back_does_so_after_the_calls_before() {
+    let mut walk = walk_with(json!({}), [story(109, 0)]).await;
+    walk.pass(TimeDelta::seconds(2)).await;
+    walk.take(Step::Jump { seconds: -86_400 }).await;
+    walk.pass(TimeDelta::minutes(2)).await;
+    assert_eq!(walk.opted_out.len(), 1);
+    walk.world.check().await;
+}
