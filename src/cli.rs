@@ -385,7 +385,7 @@ fn import_file(flags: Flags, campaign_id: i64, file: &Path, options: ImportOptio
     let report = with_store(&config, async |store| {
         let campaign = store.read(move |snapshot| snapshot.campaign(campaign_id)).await?;
         campaign.with_context(|| format!("there is no campaign {campaign_id}"))?;
-        anyhow::Ok(import(&store, campaign_id, file, options).await??)
+        anyhow::Ok(import(&store, campaign_id, file, options).await?)
     })?;
     let mut complaints = io::stderr().lock();
     for Rejection { row, field, value, message } in &report.rejections {

@@ -193,7 +193,7 @@ async fn add_table(
         return Ok(answer);
     }
     let ImportReport { imported, duplicates, rejected, rejections } =
-        import::import(db, campaign_id, table, options).await??;
+        import::import(db, campaign_id, table, options).await?;
     let told = rejections.into_iter().map(|rejection| Rejected {
         row: rejection.row,
         field: rejection.field,

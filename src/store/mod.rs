@@ -17,6 +17,7 @@ pub mod pool;
 mod readers;
 mod replies;
 mod row;
+mod table;
 mod tokens;
 mod tx;
 mod writer;
