@@ -19,7 +19,8 @@ use std::time::Duration;
 use tempfile::TempPath;
 
 /// The largest JSON object.
-pub(super) const JSON_MAX: u64 = 256 << 10;
+/// A campaign's longest texts, with every character escaped as `\u1234`, take less than one megabyte.
+pub(super) const JSON_MAX: u64 = 2 << 20;
 /// The largest JSON array of leads.
 pub(super) const LEADS_JSON_MAX: u64 = 16 << 20;
 
@@ -79,7 +80,9 @@ pub(super) struct Spool {
 impl BodyHead {
     /// Whether the body claims to be a table.
     pub(super) fn is_csv(&self) -> bool {
-        self.content_type.as_ref().is_some_and(|kind| kind.top() == "text" && kind.sub() == "csv")
+        let is_table =
+            |kind: &ContentType| kind.sub() == "csv" && (kind.top() == "text" || kind.top() == "application");
+        self.content_type.as_ref().is_some_and(is_table)
     }
 
     fn is_json(&self) -> bool {
