@@ -24,7 +24,7 @@ mod writer;
 
 pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
-pub use file::{OpenError, data_file};
+pub use file::{OpenError, UPLOAD_PREFIX, data_file};
 pub use leads::{Inserted, LeadDeletion, LeadFilter};
 pub use replies::RememberedReply;
 pub use tokens::{Scope, Token, TokenRow};
@@ -102,6 +102,7 @@ impl Store {
     pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
         file::make_folder(folder)?;
         let lock = file::lock(folder)?;
+        file::remove_uploads(folder)?;
         Store::open_file(folder, clock, Some(lock), Opener::Server)
     }
 
