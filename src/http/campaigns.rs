@@ -178,7 +178,10 @@ async fn create(
 ) -> Result<Answer, ApiError> {
     let body = head.json(data, JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
-    let mut request = campaign::Request::read(body.value, None)?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let mut request = campaign::Request::read(body.value().await?, None)?;
     let by = caller.0.name.clone();
     db.write(move |tx| {
         once.run(tx, |tx| {
@@ -200,7 +203,7 @@ async fn update(
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.json(data, JSON_MAX).await?.value;
+    let body = head.json(data, JSON_MAX).await?.value().await?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     // Most of the work is done before everybody else who writes has to wait for it.
     let (seen_id, seen_if_match) = (id.clone(), if_match.clone());
@@ -245,7 +248,7 @@ async fn set_status(
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let mut body = Fields::of(head.json(data, JSON_MAX).await?.value)?;
+    let mut body = Fields::of(head.json(data, JSON_MAX).await?.value().await?)?;
     let status = body.required("status", None, fields::word::<Status>);
     let status = body.finish(status)?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
