@@ -1,6 +1,6 @@
 //! The published contract, call by call.
 
-use crate::support::{READER, TestServer};
+use crate::support::{READER, TestServer, WRITER};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -469,4 +469,93 @@ fn a_head_request_answers_like_a_get_without_the_body() {
         assert_eq!(head.header("Content-Length"), get.header("Content-Length"), "{path}");
         assert_eq!(head.header("ETag"), get.header("ETag"), "{path}");
     }
+}
+
+#[test]
+fn two_webhooks_of_one_url_each_keep_their_secret() {
+    let server = TestServer::start();
+    let secret = |letter: &str| format!("whsec_{}", letter.repeat(32));
+    let hook = |letter| json!({"url": "https://example.com/hook", "secret": secret(letter)});
+    let id = server.campaign(json!({"webhooks": [hook("a"), hook("b")]}));
+    let path = format!("/api/voice-campaigns/{id}");
+    let seen = server.get(&path).send().expect(200);
+    server.put(&path, &seen).send().expect(200);
+    let kept = server.write(move |tx| Ok(tx.campaign(id)?.unwrap().settings.webhooks));
+    let kept: Vec<Option<String>> = kept.into_iter().map(|hook| hook.secret).collect();
+    assert_eq!(kept, [Some(secret("a")), Some(secret("b"))]);
+}
+
+#[test]
+fn the_longest_texts_fit_however_they_are_escaped() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let text = |letter: &str| letter.repeat(20_000);
+    let escaped = text("\\ud83d\\ude00");
+    let body = format!(
+        "{{\"system_prompt\": \"{escaped}\", \"script_template\": \"{escaped}\", \"fallback_script\": \"{escaped}\", \
+         \"notes\": \"{escaped}\"}}"
+    );
+    let path = format!("/api/voice-campaigns/{id}");
+    let answer = server.request("PUT", &path).token(WRITER).body("application/json", body.as_bytes()).send();
+    assert_eq!(answer.expect(200)["system_prompt"], text("😀"));
+}
+
+#[test]
+fn thousands_of_unknown_fields_are_refused_at_once_and_in_few_words() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let body: Value =
+        (0..3_500).map(|n| (format!("{n:0>60}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
+    let refused = server.put(&format!("/api/voice-campaigns/{id}"), &body).send().expect(400);
+    let details = refused["details"].as_array().unwrap();
+    assert_eq!(details.len(), 101);
+    assert_eq!(details[100], json!({"field": "body", "message": "has 3400 more unknown fields"}));
+}
+
+#[test]
+fn a_date_or_number_that_is_none_is_told_as_it_was_sent() {
+    let server = TestServer::start();
+    for (field, value, told) in [
+        ("expected_completion_date", json!("2026-01-01Tgarbage"), "it is `2026-01-01Tgarbage`"),
+        ("calls_per_day", json!(1e300), "it is 1e+300"),
+    ] {
+        let body = example_with(json!({ field: value }));
+        let error = server.post("/api/voice-campaigns", &body).send().error(400);
+        assert!(error.starts_with(field) && error.ends_with(told), "{error}");
+    }
+    let body = example_with(json!({"expected_completion_date": "2026-01-01T10:00:00Z"}));
+    let made = server.post("/api/voice-campaigns", &body).send().expect(201);
+    assert_eq!(made["expected_completion_date"], "2026-01-01");
+}
+
+#[test]
+fn more_campaigns_than_are_read_at_once_are_listed_by_name_each_once() {
+    let server = TestServer::start();
+    let letters = ["Ä", "ä", "Z", "z", "é", "日", "ß", "Ω", "a", "Ж"];
+    for n in 0..300 {
+        // Some names are the same.
+        server.campaign(json!({"name": format!("{}{}", letters[n % 10], n / 20)}));
+    }
+    let ids = |list: &Value| -> Vec<i64> {
+        list.as_array().unwrap().iter().map(|campaign| campaign["id"].as_i64().unwrap()).collect()
+    };
+    let mut orders = Vec::new();
+    for order in ["asc", "desc"] {
+        let path = format!("/api/voice-campaigns?sort=name&order={order}");
+        let all = ids(&server.get(&path).send().expect(200));
+        let mut sorted = all.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (1..=300).collect::<Vec<i64>>());
+        let (mut paged, mut next) = (Vec::new(), Some(format!("{path}&limit=7")));
+        while let Some(path) = next {
+            let page = server.get(&path).send();
+            paged.extend(ids(&page.expect(200)));
+            let link = page.header("Link").map(|link| link.split_once('>').unwrap().0[1..].to_owned());
+            next = link;
+        }
+        assert_eq!(paged, all);
+        orders.push(all);
+    }
+    orders[1].reverse();
+    assert_eq!(orders[0], orders[1]);
 }

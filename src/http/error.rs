@@ -4,6 +4,7 @@
 use super::edge;
 use crate::domain::invalid::{Invalid, Problem, Refused};
 use crate::store::StoreError;
+use crate::store::import::ImportError;
 use rocket::http::{ContentType, Method, Status};
 use rocket::response::{self, Responder, Response};
 use rocket::{Request, tokio};
@@ -268,6 +269,16 @@ impl From<StoreError> for ApiError {
                 ApiError::Unavailable { cause }
             }
             StoreError::Failed(_) => ApiError::Internal { cause },
+        }
+    }
+}
+
+impl From<ImportError> for ApiError {
+    fn from(error: ImportError) -> ApiError {
+        match error {
+            ImportError::Invalid(invalid) => invalid.into(),
+            ImportError::NoSuchCampaign => ApiError::NoSuchCampaign,
+            ImportError::Store(error) => error.into(),
         }
     }
 }
