@@ -60,7 +60,7 @@ fn small(runtime: &Runtime) -> TempDir {
     runtime.block_on(async {
         let store = Store::open(folder.path(), Arc::new(System::new())).unwrap();
         let options = ImportOptions { country: None, partial: true };
-        import(&store, 1, &table, options).await.unwrap().unwrap();
+        import(&store, 1, &table, options).await.unwrap();
         store.close().await;
     });
     folder

@@ -110,7 +110,7 @@ pub(crate) fn child(mut arguments: impl Iterator<Item = String>) {
     });
     let started = Instant::now();
     let options = ImportOptions { country: None, partial: true };
-    let report = runtime.block_on(import_table(&store, 1, Path::new(&table), options)).unwrap().unwrap();
+    let report = runtime.block_on(import_table(&store, 1, Path::new(&table), options)).unwrap();
     let imported_after = started.elapsed();
     runtime.block_on(store.close());
     let seconds = started.elapsed().as_secs_f64();
