@@ -1,1 +1,498 @@
-//! tmp
+//! Many hands on the same campaigns at the same moment, while the dialer runs on real threads and the real
+//! clock: what an answer forbids is not done after it, and no sum is ever wrong.
+//!
+//! `VC_TEST_RACES` sets how many pauses and opt-outs, `VC_TEST_SEED` what the hands do.
+
+use crate::api_campaigns::example;
+use crate::support::TestServer;
+use crate::support::evidence::{self, Evidence};
+use crate::support::world::folder_in_memory;
+use chrono::TimeDelta;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use voice_campaigns::carrier::{Capacity, Carrier, DialRequest, Leg, LegEvents};
+use voice_campaigns::clock::{Clock, System};
+use voice_campaigns::dialer;
+use voice_campaigns::domain::call::LegEvent;
+use voice_campaigns::domain::campaign::{Campaign, Request};
+use voice_campaigns::domain::lead::NewLead;
+use voice_campaigns::domain::outcome::Cause;
+use voice_campaigns::domain::phone::Phone;
+use voice_campaigns::store::{Store, StoreError, check};
+
+/// One dial, in the order of everything that happens in a test.
+struct Dialed {
+    order: u64,
+    call_id: i64,
+    phone: Phone,
+}
+
+/// Ends its calls at once, or a moment later and in another order, from threads of its own.
+struct Switchboard {
+    order: Arc<AtomicU64>,
+    dialed: Arc<Mutex<Vec<Dialed>>>,
+    operators: Vec<mpsc::Sender<LegEvents>>,
+    bell: watch::Sender<u64>,
+}
+
+impl Switchboard {
+    fn new(order: Arc<AtomicU64>, clock: &Arc<dyn Clock>) -> Switchboard {
+        let operators = (0..3).map(|number| {
+            let (calls, incoming) = mpsc::channel();
+            let clock = clock.clone();
+            std::thread::spawn(move || operate(&incoming, &*clock, evidence::seed() + number));
+            calls
+        });
+        Switchboard {
+            order,
+            dialed: Arc::default(),
+            operators: operators.collect(),
+            bell: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Carrier for Switchboard {
+    fn name(&self) -> &'static str {
+        "switchboard"
+    }
+
+    fn capacity(&self) -> Capacity {
+        Capacity { channels: 500, calls_per_second: None }
+    }
+
+    fn dial(&self, request: DialRequest, events: LegEvents) -> Leg {
+        let order = self.order.fetch_add(1, Ordering::SeqCst);
+        self.dialed.lock().unwrap().push(Dialed { order, call_id: request.call_id, phone: request.phone });
+        self.bell.send_replace(order);
+        let operator = request.call_id as usize % self.operators.len();
+        let _ = self.operators[operator].send(events);
+        Leg::new(|_| {})
+    }
+}
+
+/// Keeps a few calls waiting and ends one of them by chance whenever another comes, or nothing does.
+fn operate(incoming: &mpsc::Receiver<LegEvents>, clock: &dyn Clock, seed: u64) {
+    let mut chance = SmallRng::seed_from_u64(seed);
+    let mut waiting: Vec<LegEvents> = Vec::new();
+    loop {
+        match incoming.recv_timeout(Duration::from_micros(500)) {
+            Ok(call) => waiting.push(call),
+            Err(RecvTimeoutError::Timeout) if waiting.is_empty() => continue,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        while !waiting.is_empty() && chance.random_range(0..4) > 0 {
+            let call = waiting.swap_remove(chance.random_range(0..waiting.len()));
+            let story: &[LegEvent] = match chance.random_range(0..100) {
+                0..45 => &[LegEvent::Ended(Cause::Busy, None)],
+                45..48 => &[LegEvent::OptOutAsked, LegEvent::Ended(Cause::RemoteHangup, None)],
+                48..50 => &[LegEvent::Ended(Cause::CarrierError, None)],
+                _ => &[LegEvent::Ringing, LegEvent::Answered, LegEvent::Ended(Cause::RemoteHangup, None)],
+            };
+            for event in story {
+                call.report(clock.steady(), event.clone());
+            }
+        }
+    }
+}
+
+/// A store with a dialer on it, at work.
+struct Office {
+    store: Store,
+    order: Arc<AtomicU64>,
+    dialed: Arc<Mutex<Vec<Dialed>>>,
+    next_number: AtomicI64,
+    stop: watch::Sender<bool>,
+    dialer: JoinHandle<()>,
+    /// Told of every dial.
+    bell: watch::Receiver<u64>,
+}
+
+impl Office {
+    fn open(folder: &Path) -> Office {
+        let clock: Arc<dyn Clock> = Arc::new(System::new());
+        let store = Store::open(folder, clock.clone()).unwrap();
+        let order = Arc::new(AtomicU64::new(0));
+        let switchboard = Switchboard::new(order.clone(), &clock);
+        let (dialed, bell) = (switchboard.dialed.clone(), switchboard.bell.subscribe());
+        let (stop, stopped) = watch::channel(false);
+        let grace = TimeDelta::seconds(20);
+        let dialer = tokio::spawn(dialer::run(store.clone(), Arc::new(switchboard), grace, stopped));
+        Office { store, order, dialed, next_number: AtomicI64::new(0), stop, dialer, bell }
+    }
+
+    /// The place of this moment in the order of all dials.
+    fn moment(&self) -> u64 {
+        self.order.fetch_add(1, Ordering::SeqCst)
+    }
+
+    async fn campaign(&self) -> i64 {
+        let body = json!({
+            "name": "Survey", "status": "active", "calls_per_day": 1_000_000,
+            "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
+            "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+            "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
+            "cost_per_call": 0.25, "retry_delay_minutes": 1, "max_concurrent_calls": 10,
+        });
+        let request = Request::read(body, None).unwrap();
+        self.store.write(move |tx| tx.insert_campaign(&request, "test")).await.unwrap().id
+    }
+
+    /// Adds leads with numbers that nobody has yet.
+    async fn leads(&self, campaign_id: i64, count: i64) {
+        let first = self.next_number.fetch_add(count, Ordering::Relaxed);
+        let leads = (first..first + count)
+            .map(|n| json!({"phone": format!("+1212{}{:04}", 600 + n / 10_000, n % 10_000)}))
+            .map(|lead| NewLead::read(lead, None).unwrap());
+        let leads: Vec<NewLead> = leads.collect();
+        let added = self.store.write(move |tx| match tx.campaign(campaign_id)? {
+            Some(_) => tx.insert_leads(campaign_id, &leads).map(drop),
+            None => Ok(()),
+        });
+        added.await.unwrap();
+    }
+
+    /// Changes a campaign as a PUT would; the answer is its version afterwards, and when the answer came.
+    async fn edit(
+        &self,
+        id: i64,
+        changes: impl FnOnce(&Campaign, i64) -> Value + Send + 'static,
+    ) -> (i64, u64) {
+        let edited = self.store.write_and_wait_for_dials(move |tx| {
+            let before = tx.campaign(id)?.unwrap();
+            let changes = changes(&before, tx.dials_today(&before)?);
+            let request = Request::read(changes, Some(&before.settings)).unwrap();
+            Ok::<_, StoreError>(tx.update_campaign(&before, &request, "test")?.unwrap().version)
+        });
+        (edited.await.unwrap(), self.moment())
+    }
+
+    /// Stops dialing and recounts everything; the answer is the calls by id: campaign and its version then.
+    async fn close(self) -> (Vec<Dialed>, HashMap<i64, (i64, i64)>) {
+        self.stop.send_replace(true);
+        self.dialer.await.unwrap();
+        let findings = check::run(&self.store, None).await.unwrap();
+        let broken: Vec<_> = findings.iter().filter(|finding| !finding.ok).collect();
+        assert!(broken.is_empty(), "{broken:#?}");
+        let connection = self.store.pool().get().unwrap();
+        let sql = "SELECT id, campaign_id, evidence ->> '$.campaign_version' FROM calls";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).unwrap();
+        let calls: HashMap<i64, (i64, i64)> = rows.map(Result::unwrap).collect();
+        let mut dialed = std::mem::take(&mut *self.dialed.lock().unwrap());
+        dialed.sort_by_key(|dial| dial.order);
+        let ids: HashSet<i64> = dialed.iter().map(|dial| dial.call_id).collect();
+        assert_eq!(ids.len(), dialed.len(), "a call was dialed twice");
+        assert!(ids.iter().all(|id| calls.contains_key(id)), "a dial was not written down");
+        (dialed, calls)
+    }
+}
+
+/// Waits for everybody; passes on a panic.
+async fn all<T: 'static>(mut tasks: JoinSet<T>) -> Vec<T> {
+    let mut done = Vec::new();
+    while let Some(result) = tasks.join_next().await {
+        done.push(result.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())));
+    }
+    done
+}
+
+/// What the hands did, and when they were answered.
+#[derive(Default)]
+struct Log {
+    /// Campaign, answer to the pause, request to resume.
+    pauses: Vec<(i64, u64, u64)>,
+    /// Campaign, version, answer to the edit.
+    edits: Vec<(i64, i64, u64)>,
+    /// Campaign, answer to the deletion.
+    deletions: Vec<(i64, u64)>,
+}
+
+/// Looks again and again: unless somebody edits, nothing is spent over a budget and nobody dialed over a limit.
+async fn watch_sums(office: &Office, campaigns: &[i64], is_over: &AtomicBool) -> u64 {
+    let mut before: HashMap<i64, (i64, i64, i64)> = HashMap::new();
+    let (mut compared, mut looks, mut bell) = (0u64, 0u64, office.bell.clone());
+    while !is_over.load(Ordering::Relaxed) {
+        // Some looks right behind each other, to see what happens between two edits.
+        looks += 1;
+        if looks.is_multiple_of(4) {
+            bell.changed().await.unwrap();
+        }
+        let ids = campaigns.to_vec();
+        let read = office.store.read(move |s| {
+            let mut seen = Vec::new();
+            for id in ids {
+                let campaign = s.campaign(id)?.unwrap();
+                let dials = s.dials_today(&campaign)?;
+                seen.push((campaign, dials));
+            }
+            Ok::<_, StoreError>(seen)
+        });
+        for (campaign, dials) in read.await.unwrap() {
+            let totals = &campaign.totals;
+            let money = (totals.spent + totals.reserved).ten_thousandths();
+            let last = before.insert(campaign.id, (campaign.version, money, dials));
+            let Some((version, money_before, dials_before)) = last else { continue };
+            if version == campaign.version {
+                let budget = campaign.settings.budget.map_or(i64::MAX, |budget| budget.ten_thousandths());
+                assert!(money <= budget.max(money_before), "{money} of {budget}");
+                let limit = campaign.settings.calls_per_day;
+                assert!(dials <= limit.max(dials_before), "{dials} of {limit}");
+                compared += u64::from(money != money_before || dials != dials_before);
+            }
+        }
+    }
+    compared
+}
+
+/// Pauses a campaign in the midst of dialing and resumes it, again and again.
+async fn switch(office: &Office, id: i64, pauses: u64) -> Vec<(i64, u64, u64)> {
+    let mut bell = office.bell.clone();
+    let mut switched = Vec::new();
+    for _ in 0..pauses {
+        bell.borrow_and_update();
+        office.leads(id, 3).await;
+        bell.changed().await.unwrap();
+        let (_, paused) = office.edit(id, |_, _| json!({"status": "paused"})).await;
+        tokio::task::yield_now().await;
+        let resumed = office.moment();
+        office.edit(id, |_, _| json!({"status": "active"})).await;
+        switched.push((id, paused, resumed));
+    }
+    switched
+}
+
+/// Makes campaigns and deletes them while they are dialed for.
+async fn make_and_delete(office: &Office, log: &mut Log) {
+    let mine = office.campaign().await;
+    office.leads(mine, 12).await;
+    office.bell.clone().changed().await.unwrap();
+    let delete = office.store.write_and_wait_for_dials(move |tx| tx.delete_campaign(mine, "test"));
+    assert!(delete.await.unwrap());
+    log.deletions.push((mine, office.moment()));
+}
+
+/// Moves a budget to just above or below what is spent.
+async fn move_budget(office: &Office, id: i64, by: i64, log: &mut Log) {
+    let edit = office.edit(id, move |campaign, _| {
+        let totals = &campaign.totals;
+        let money = (totals.spent + totals.reserved).ten_thousandths() + by * 2_500;
+        json!({"budget": money.max(0) as f64 / 10_000.0})
+    });
+    let (version, answered) = edit.await;
+    log.edits.push((id, version, answered));
+}
+
+/// Moves a daily limit to just above or below what was dialed.
+async fn move_limit(office: &Office, id: i64, by: i64, log: &mut Log) {
+    let edit = office.edit(id, move |_, dials| json!({"calls_per_day": (dials + by).max(1)}));
+    let (version, answered) = edit.await;
+    log.edits.push((id, version, answered));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_hands_around_budgets_limits_and_pauses_never_get_a_dial_too_many() {
+    const SWITCHED: usize = 32;
+    const OF_A_KIND: usize = 8;
+    let races = evidence::number("VC_TEST_RACES", 1_000);
+    let folder = folder_in_memory();
+    let office = Arc::new(Office::open(folder.path()));
+    let _evidence = Evidence::of(folder.path(), "hands");
+    let mut campaigns = Vec::new();
+    for _ in 0..SWITCHED {
+        campaigns.push(office.campaign().await);
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+
+    let watching = {
+        let (office, is_over) = (office.clone(), is_over.clone());
+        let campaigns = campaigns[..2 * OF_A_KIND].to_vec();
+        tokio::spawn(async move { watch_sums(&office, &campaigns, &is_over).await })
+    };
+    let mut switching = JoinSet::new();
+    for id in campaigns.clone() {
+        let office = office.clone();
+        switching.spawn(async move { switch(&office, id, races.div_ceil(SWITCHED as u64)).await });
+    }
+    let mut hands: JoinSet<Log> = JoinSet::new();
+    for hand in 0..4 * OF_A_KIND {
+        let (office, is_over, campaigns) = (office.clone(), is_over.clone(), campaigns.clone());
+        hands.spawn(async move {
+            let mut chance = SmallRng::seed_from_u64(evidence::seed() + hand as u64);
+            let mut log = Log::default();
+            while !is_over.load(Ordering::Relaxed) {
+                let by = chance.random_range(-5..20);
+                match hand / OF_A_KIND {
+                    0 => move_budget(&office, campaigns[hand], by, &mut log).await,
+                    1 => move_limit(&office, campaigns[hand], by, &mut log).await,
+                    2 => office.leads(campaigns[chance.random_range(0..SWITCHED)], 2).await,
+                    _ => make_and_delete(&office, &mut log).await,
+                }
+            }
+            log
+        });
+    }
+    let mut log = Log { pauses: all(switching).await.concat(), ..Log::default() };
+    is_over.store(true, Ordering::Relaxed);
+    // Whoever waits for the bell must hear it once more.
+    office.leads(office.campaign().await, 30).await;
+    for one in all(hands).await {
+        log.edits.extend(one.edits);
+        log.deletions.extend(one.deletions);
+    }
+    let compared = watching.await.unwrap();
+    let (dialed, calls) = Arc::into_inner(office).unwrap().close().await;
+
+    let mut orders: HashMap<i64, BTreeSet<u64>> = HashMap::new();
+    for dial in &dialed {
+        orders.entry(calls[&dial.call_id].0).or_default().insert(dial.order);
+    }
+    let dials = |id: &i64, from: u64, to: u64| orders.get(id).map_or(0, |of| of.range(from..to).count());
+    for (id, paused, resumed) in &log.pauses {
+        assert_eq!(dials(id, *paused, *resumed), 0, "campaign {id} was dialed for while it was paused");
+    }
+    for (id, deleted) in &log.deletions {
+        assert_eq!(dials(id, *deleted, u64::MAX), 0, "campaign {id} was dialed for after its deletion");
+    }
+    no_dial_follows_older_settings(&mut log.edits, &dialed, &calls);
+    // A pause had something to stop where somebody was dialed shortly before its answer.
+    let had_to_stop = |(id, paused, _): &&(i64, u64, u64)| dials(id, paused.saturating_sub(100), *paused) > 0;
+    let contested = log.pauses.iter().filter(had_to_stop).count();
+    println!(
+        "{} pauses ({contested} in the midst of dialing), {} edits, {} deletions, {} dials, {compared} sums \
+         compared; 0 too many",
+        log.pauses.len(),
+        log.edits.len(),
+        log.deletions.len(),
+        dialed.len()
+    );
+    assert!(contested * 10 > log.pauses.len() && compared > 0, "too little happened");
+}
+
+/// After the answer to an edit nobody is dialed under what was in force before it.
+fn no_dial_follows_older_settings(
+    edits: &mut [(i64, i64, u64)],
+    dialed: &[Dialed],
+    calls: &HashMap<i64, (i64, i64)>,
+) {
+    edits.sort_by_key(|(_, _, answered)| *answered);
+    let mut newest: HashMap<i64, i64> = HashMap::new();
+    let mut next = edits.iter().peekable();
+    for dial in dialed {
+        while let Some((id, version, _)) = next.next_if(|(_, _, answered)| *answered < dial.order) {
+            let known = newest.entry(*id).or_default();
+            *known = (*known).max(*version);
+        }
+        let (campaign_id, version) = calls[&dial.call_id];
+        let known = newest.get(&campaign_id).copied().unwrap_or_default();
+        assert!(version >= known, "call {}: dialed under version {version} after {known}", dial.call_id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_is_dialed_after_the_answer_to_their_opt_out() {
+    const HANDS: u64 = 16;
+    let races = evidence::number("VC_TEST_RACES", 1_000);
+    let folder = folder_in_memory();
+    let office = Arc::new(Office::open(folder.path()));
+    let _evidence = Evidence::of(folder.path(), "opt-outs");
+    let campaign = office.campaign().await;
+    let mut hands = JoinSet::new();
+    for hand in 0..HANDS {
+        let office = office.clone();
+        hands.spawn(async move {
+            let mut chance = SmallRng::seed_from_u64(evidence::seed() + hand);
+            let mut opted_out = Vec::new();
+            while (opted_out.len() as u64) < races.div_ceil(HANDS) {
+                office.leads(campaign, 4).await;
+                // Those who are next, so that it is a matter of moments.
+                let due = office.store.read(move |s| s.due_leads(campaign, "", 8)).await.unwrap();
+                let Some(lead) = due.get(chance.random_range(0..8)) else { continue };
+                let phone = lead.about.phone;
+                let list = office.store.write_and_wait_for_dials(move |tx| {
+                    tx.add_to_do_not_call_list(phone, "asked by letter", "test")
+                });
+                list.await.unwrap();
+                opted_out.push((phone, office.moment()));
+            }
+            opted_out
+        });
+    }
+    let opted_out = all(hands).await.concat();
+    let (dialed, _) = Arc::into_inner(office).unwrap().close().await;
+    let mut last_dial: HashMap<Phone, u64> = HashMap::new();
+    for dial in &dialed {
+        last_dial.insert(dial.phone, dial.order);
+    }
+    let mut just_before = 0;
+    for (phone, answered) in &opted_out {
+        let Some(order) = last_dial.get(phone) else { continue };
+        assert!(order < answered, "{phone} was dialed after the answer to its opt-out");
+        just_before += 1;
+    }
+    println!(
+        "{} opt-outs, {just_before} just after a dial, {} dials; 0 too late",
+        opted_out.len(),
+        dialed.len()
+    );
+    assert!(just_before > 0 && just_before < opted_out.len(), "no race took place");
+}
+
+#[test]
+fn of_sixty_four_equal_requests_at_once_one_makes_a_campaign_and_all_are_told_of_it() {
+    let server = TestServer::start();
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let ask = || {
+            let request = server.post("/api/voice-campaigns", &example()).header("Idempotency-Key", "once");
+            let answer = request.send();
+            let is_repeated = answer.header("Idempotent-Replayed") == Some("true");
+            (answer.expect(201), is_repeated)
+        };
+        let clients: Vec<_> = (0..64).map(|_| scope.spawn(ask)).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|(campaign, _)| campaign == &answers[0].0));
+    assert_eq!(answers.iter().filter(|(_, is_repeated)| !is_repeated).count(), 1);
+    assert_eq!(server.get("/api/voice-campaigns").send().expect(200).as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_sixty_four_who_add_the_same_leads_each_number_is_added_by_one() {
+    const NUMBERS: usize = 200;
+    let folder = folder_in_memory();
+    let store = Store::open(folder.path(), Arc::new(System::new())).unwrap();
+    let request = Request::read(example(), None).unwrap();
+    let campaign = store.write(move |tx| tx.insert_campaign(&request, "test")).await.unwrap();
+    let mut leads: Vec<NewLead> = (0..NUMBERS)
+        .map(|n| NewLead::read(json!({"phone": format!("+1202600{n:04}")}), None).unwrap())
+        .collect();
+    let mut hands = JoinSet::new();
+    for _ in 0..64 {
+        leads.rotate_left(3);
+        let (store, leads) = (store.clone(), leads.clone());
+        hands.spawn(async move {
+            let mut ids = Vec::new();
+            for some in leads.chunks(7) {
+                let some = some.to_vec();
+                ids.extend(store.write(move |tx| tx.insert_leads(campaign.id, &some)).await.unwrap().ids);
+            }
+            ids
+        });
+    }
+    let ids = all(hands).await.concat();
+    assert_eq!((ids.len(), ids.iter().collect::<HashSet<_>>().len()), (NUMBERS, NUMBERS));
+    let findings = check::run(&store, None).await.unwrap();
+    assert!(findings.iter().all(|finding| finding.ok), "{findings:#?}");
+    let campaign = store.read(move |s| s.campaign(campaign.id)).await.unwrap().unwrap();
+    assert_eq!(campaign.totals.total_leads as usize, NUMBERS);
+}
