@@ -123,7 +123,7 @@ fn times_and_amounts_come_out_in_one_form_whatever_form_they_came_in() {
     let server = TestServer::start();
     let id = server.campaign(json!({
         "name": "  trimmed ", "calling_hours_start": "09:00", "calling_hours_end": "17:00", "time_zone": "America/New_York",
-        "working_days": ["friday", "MONDAY"], "start_date": "2026-03-01 09:00:00", "cost_per_call": "0.5000",
+        "working_days": ["friday", "MONDAY"], "start_date": "2026-03-01 09:00:00", "cost_per_call": 0.5000,
         "budget": 1e3, "expected_completion_date": null
     }));
     let shown = server.get(&format!("/api/voice-campaigns/{id}")).send().expect(200);
@@ -399,7 +399,7 @@ fn a_list_can_be_filtered_sorted_and_paged() {
         ("search=BIKE", &["Bike survey"]),
         ("search=100%25", &[]),
         ("sort=name&order=asc", &["Autumn sale", "Bike survey", "Car survey", "Dog survey"]),
-        ("sort=priority&status=", &["Dog survey", "Bike survey", "Car survey", "Autumn sale"]),
+        ("sort=priority", &["Dog survey", "Bike survey", "Car survey", "Autumn sale"]),
     ] {
         assert_eq!(names(&list(query).expect(200)), expected, "{query}");
     }
@@ -558,4 +558,63 @@ fn more_campaigns_than_are_read_at_once_are_listed_by_name_each_once() {
     }
     orders[1].reverse();
     assert_eq!(orders[0], orders[1]);
+}
+
+#[test]
+fn an_amount_is_an_exact_number() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let path = format!("/api/voice-campaigns/{id}");
+    let put = |amount: &str| {
+        let body = format!("{{\"budget\": {amount}}}");
+        server.request("PUT", &path).token(WRITER).body("application/json", body.as_bytes()).send()
+    };
+    for (amount, shown) in
+        [("-0", json!(0)), ("12.5000", json!(12.5)), ("999999999.9999", json!(999999999.9999))]
+    {
+        assert_eq!(put(amount).expect(200)["budget"], shown);
+    }
+    for amount in ["999999999.99990001", "0.10000000000000000555", "0.00001", "-0.0001", "\"0.5\""] {
+        assert_eq!(put(amount).status, 400, "{amount}");
+    }
+}
+
+#[test]
+fn a_date_beyond_the_calendar_is_told_the_limit() {
+    let server = TestServer::start();
+    let body = example_with(json!({"end_date": "9999-12-31"}));
+    assert_eq!(
+        server.post("/api/voice-campaigns", &body).send().error(400),
+        "end_date: \"9999-12-31\" is out of range: the year must be 1900 to 9000"
+    );
+}
+
+#[test]
+fn a_parameter_that_is_blank_or_unknown_is_refused_everywhere() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let lead = server.lead(id, "+12025550101");
+    let call = server.place_call(lead);
+    for path in [
+        "/api/voice-campaigns?status=".to_owned(),
+        "/api/voice-campaigns?cursor=%20".to_owned(),
+        format!("/api/voice-campaigns/{id}/leads?cursor="),
+        format!("/api/voice-campaigns/{id}?status=active"),
+        format!("/api/voice-campaigns/{id}/stats?from=2026-01-01"),
+        format!("/api/leads/{lead}?x=1"),
+        format!("/api/calls/{call}?x=1"),
+    ] {
+        assert_eq!(server.get(&path).send().status, 400, "{path}");
+    }
+}
+
+#[test]
+fn the_next_page_is_on_this_host_however_the_path_is_written() {
+    let server = TestServer::start();
+    for _ in 0..2 {
+        server.campaign(json!({}));
+    }
+    let request = "GET //api//voice-campaigns?limit=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    let answer = server.raw(format!("{request}Authorization: Bearer {READER}\r\n\r\n").as_bytes());
+    assert!(answer.contains("</api/voice-campaigns?limit=1&cursor="), "{answer}");
 }

@@ -364,3 +364,37 @@ fn an_array_is_read_no_further_than_it_is_wanted() {
         "body: must have at most 10000 items; send more as text/csv"
     );
 }
+
+#[test]
+fn leads_and_calls_have_tags_that_change_with_them() {
+    let server = TestServer::start();
+    campaign(&server);
+    let made = server.post(LEADS, &json!({"phone": "+12025550101", "first_name": "Ada"})).send();
+    let path = "/api/leads/1";
+    let tag_of = |path: &str| server.get(path).send().header("ETag").unwrap().to_owned();
+    let first = tag_of(path);
+    assert_eq!(made.header("ETag"), Some(&*first));
+    let same = server.get(path).header("If-None-Match", &format!("\"x\", W/{first}")).send();
+    assert_eq!((same.status, same.body.as_str(), same.header("ETag")), (304, "", Some(&*first)));
+
+    // What only the hour changes is seen by a reader and does not hold an editor back.
+    server.clock.advance(TimeDelta::hours(10));
+    let evening = tag_of(path);
+    assert_ne!(evening, first);
+    assert_eq!(server.get(path).header("If-None-Match", &first).send().status, 200);
+
+    let call = format!("/api/calls/{}", server.place_call(1));
+    let alive = tag_of(&call);
+    assert_eq!(server.get(&call).header("If-None-Match", &alive).send().status, 304);
+    server.end_call(1, Outcome::NoAnswer, None);
+    assert_eq!(server.get(&call).header("If-None-Match", &alive).send().status, 200);
+
+    let stale = server.delete(path).header("If-Match", &first).send();
+    assert_eq!(stale.error(412), "The lead has changed since; fetch it again and repeat the change");
+    assert_eq!(server.delete(path).header("If-Match", "nonsense").send().status, 412);
+    let now = tag_of(path);
+    server.clock.advance(TimeDelta::hours(14));
+    assert_ne!(tag_of(path), now);
+    assert_eq!(server.delete(path).header("If-Match", &now).send().status, 204);
+    assert_eq!(server.delete(path).header("If-Match", &now).send().status, 404);
+}

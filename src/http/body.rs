@@ -93,6 +93,18 @@ impl Json {
         }
     }
 
+    /// What it says, where amounts of money may be among it: every number is exactly the one that was sent, or it
+    /// is refused.
+    pub(super) async fn exact_value(self) -> Result<Value, ApiError> {
+        if let Some(number) = text(&self.bytes).ok().and_then(inexact_number) {
+            let shown = crate::domain::fields::excerpt(number);
+            return Err(ApiError::Malformed(format!(
+                "The number {shown} has more digits than are kept exactly"
+            )));
+        }
+        self.value().await
+    }
+
     /// Its items one by one, if it is an array; `take` says whether it wants another. Else all of it, as the
     /// only item.
     pub(super) fn each(&self, take: &mut dyn FnMut(Value) -> bool) -> Result<Kind, ApiError> {
@@ -342,6 +354,42 @@ fn invalid_json(error: &serde_json::Error) -> ApiError {
     ApiError::Malformed(format!("The body is not valid JSON: {error}"))
 }
 
+/// The first number with a fraction that has more digits than a double keeps.
+fn inexact_number(json: &str) -> Option<&str> {
+    const DIGITS_KEPT: usize = 15;
+    let mut rest = json;
+    while let Some(at) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        rest = &rest[at..];
+        if let Some(inside) = rest.strip_prefix('"') {
+            rest = after_string(inside);
+            continue;
+        }
+        let end = rest.find(|c: char| !(c.is_ascii_digit() || "+-.eE".contains(c))).unwrap_or(rest.len());
+        let number = &rest[..end];
+        rest = &rest[end..];
+        let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+        let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+        let is_whole = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        if !is_whole && digits.trim_matches('0').len() > DIGITS_KEPT {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// What follows the closing quote.
+fn after_string(inside: &str) -> &str {
+    let mut rest = inside;
+    while let Some(at) = rest.find(['"', '\\']) {
+        match rest.as_bytes()[at] {
+            b'"' => return &rest[at + 1..],
+            // Whatever is escaped, a quote too, is part of the text.
+            _ => rest = rest[at + 1..].char_indices().nth(1).map_or("", |(next, _)| &rest[at + 1 + next..]),
+        }
+    }
+    ""
+}
+
 /// A JSON value whose objects name no field twice.
 struct Unambiguous(Value);
 
@@ -475,5 +523,25 @@ mod tests {
         }
         let deep = "[".repeat(100_000);
         assert!(read_items(&deep, 9).1.is_err());
+    }
+
+    #[test]
+    fn a_number_with_more_digits_than_are_kept_is_found() {
+        for (json, found) in [
+            (r#"{"a": 999999999.99990001}"#, Some("999999999.99990001")),
+            (r#"{"a": 0.10000000000000000555}"#, Some("0.10000000000000000555")),
+            (
+                r#"{"\\\"": "0.10000000000000000555\"", "b": -12345678901234567e-3}"#,
+                Some("-12345678901234567e-3"),
+            ),
+            (
+                r#"{"a": "\"é\\", "b": [999999999.9999, 0.5000000000000000000000, 1e300, 12345678901234567890]}"#,
+                None,
+            ),
+            (r#"["0.10000000000000000555"#, None),
+            ("", None),
+        ] {
+            assert_eq!(inexact_number(json), found, "{json}");
+        }
     }
 }

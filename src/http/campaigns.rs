@@ -156,7 +156,14 @@ fn read_cursor(text: &str, sort: CampaignSort, order: Order) -> Parsed<Cursor> {
 }
 
 #[get("/voice-campaigns/<id>")]
-async fn show(_caller: ReadScope, id: &str, if_none_match: IfNoneMatch, db: &Db) -> Result<Answer, ApiError> {
+async fn show(
+    _caller: ReadScope,
+    id: &str,
+    mut query: Query,
+    if_none_match: IfNoneMatch,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchCampaign)?;
     db.read(move |snapshot| {
         let campaign = snapshot.campaign(id)?.ok_or(ApiError::NoSuchCampaign)?;
@@ -181,7 +188,7 @@ async fn create(
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
     }
-    let mut request = campaign::Request::read(body.value().await?, None)?;
+    let mut request = campaign::Request::read(body.exact_value().await?, None)?;
     let by = caller.0.name.clone();
     db.write(move |tx| {
         once.run(tx, |tx| {
@@ -203,7 +210,7 @@ async fn update(
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.json(data, JSON_MAX).await?.value().await?;
+    let body = head.json(data, JSON_MAX).await?.exact_value().await?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     // Most of the work is done before everybody else who writes has to wait for it.
     let (seen_id, seen_if_match) = (id.clone(), if_match.clone());

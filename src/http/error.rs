@@ -161,7 +161,11 @@ impl ApiError {
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
             ApiError::Conflict { message, .. } => message.clone(),
-            ApiError::Stale => "The campaign has changed since; fetch it again and repeat the change".into(),
+            ApiError::Stale => {
+                let is_lead = request.uri().path().segments().nth(1) == Some("leads");
+                let thing = if is_lead { "lead" } else { "campaign" };
+                format!("The {thing} has changed since; fetch it again and repeat the change")
+            }
             ApiError::TooLarge { bytes: 0 } => "The body is too large".into(),
             ApiError::TooLarge { bytes } => format!("The body is larger than {bytes} bytes"),
             ApiError::KeyReused => "This Idempotency-Key was used for a different request".into(),

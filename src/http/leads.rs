@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
 use super::body::{self, BodyHead, Json, Kind, LEADS_JSON_MAX, LargeBodies};
 use super::error::ApiError;
+use super::etag::{IfMatch, IfNoneMatch, TextTag};
 use super::idempotency::{Once, Repeatable};
 use super::query::{self, PAGE_SIZE, Query};
 use super::{Settings, campaigns};
@@ -167,8 +168,9 @@ fn add_one(tx: &Tx, campaign: &Campaign, lead: &NewLead) -> Result<Answer, ApiEr
     match tx.insert_leads(campaign.id, std::slice::from_ref(lead))?.ids.as_slice() {
         [id] => {
             let lead = tx.lead(*id)?.ok_or(ApiError::NoSuchLead)?;
-            let view = Viewer::of(tx, campaign)?;
-            Answer::created(format!("/api/leads/{id}"), &view.view(tx, &lead)?)
+            let (body, tag) = shown(tx, &lead)?;
+            let answer = Answer::text(Status::Created, body).with("Location", format!("/api/leads/{id}"));
+            Ok(answer.with("ETag", tag))
         }
         _ => {
             let known = tx.lead_with_phone(campaign.id, lead.phone)?.map_or(0, |lead| lead.id);
@@ -271,28 +273,64 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
 }
 
 #[get("/leads/<id>")]
-async fn show(_caller: ReadScope, id: &str, db: &Db) -> Result<Answer, ApiError> {
+async fn show(
+    _caller: ReadScope,
+    id: &str,
+    mut query: Query,
+    if_none_match: IfNoneMatch,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
     db.read(move |snapshot| {
-        let lead = snapshot.lead(id)?.ok_or(ApiError::NoSuchLead)?;
-        let campaign = snapshot.campaign(lead.campaign_id)?.ok_or(ApiError::NoSuchLead)?;
-        Answer::ok(&Viewer::of(snapshot, &campaign)?.view(snapshot, &lead)?)
+        let (body, tag) = shown(snapshot, &snapshot.lead(id)?.ok_or(ApiError::NoSuchLead)?)?;
+        let answer = match if_none_match.has_text(&tag) {
+            true => Answer::not_modified(),
+            false => Answer::text(Status::Ok, body),
+        };
+        Ok(answer.with("ETag", tag))
     })
     .await
 }
 
 #[delete("/leads/<id>")]
-async fn remove(_caller: WriteScope<'_>, id: &str, db: &Db) -> Result<Answer, ApiError> {
+async fn remove(
+    _caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    if_match: IfMatch,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
-    db.write_and_wait_for_dials(move |tx| match tx.delete_lead(id)? {
-        LeadDeletion::Deleted => Ok(Answer::no_content()),
-        LeadDeletion::NotFound => Err(ApiError::NoSuchLead),
-        LeadDeletion::InProgress => Err(ApiError::Conflict {
-            code: "in_progress",
-            message: "This lead is being called; delete it once the call has ended".into(),
-        }),
+    db.write_and_wait_for_dials(move |tx| {
+        if if_match.is_there() {
+            let (_, tag) = shown(tx, &tx.lead(id)?.ok_or(ApiError::NoSuchLead)?)?;
+            if !if_match.allows_text(&tag) {
+                return Err(ApiError::Stale);
+            }
+        }
+        match tx.delete_lead(id)? {
+            LeadDeletion::Deleted => Ok(Answer::no_content()),
+            LeadDeletion::NotFound => Err(ApiError::NoSuchLead),
+            LeadDeletion::InProgress => Err(ApiError::Conflict {
+                code: "in_progress",
+                message: "This lead is being called; delete it once the call has ended".into(),
+            }),
+        }
     })
     .await
+}
+
+/// A lead as it is shown alone, and the tag of that.
+fn shown(snapshot: &Snapshot, lead: &Lead) -> Result<(String, TextTag), ApiError> {
+    let campaign = snapshot.campaign(lead.campaign_id)?.ok_or(ApiError::NoSuchLead)?;
+    let view = Viewer::of(snapshot, &campaign)?.view(snapshot, lead)?;
+    let body = serde_json::to_string(&view)?;
+    // What holds it depends on the time.
+    let facts = serde_json::to_string(&View { hold: None, ..view })?;
+    let tag = TextTag::of(&facts, &body);
+    Ok((body, tag))
 }
 
 /// Shows the leads of one campaign at one moment.
