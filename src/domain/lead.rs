@@ -508,6 +508,16 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_time_zone_gets_its_guess_only_where_it_is_told() {
+        let columns = Columns::of(["phone", "time_zone"].into_iter()).unwrap();
+        let cell = " Europe/Berln ";
+        let problem = columns.read(["+12025550101", cell].into_iter(), None).unwrap_err();
+        assert_eq!((problem.field.as_str(), problem.message.as_str()), ("time_zone", "unknown time zone"));
+        let told = columns.explained(problem, cell).message;
+        assert_eq!(told, "unknown time zone `Europe/Berln`; did you mean `Europe/Berlin`?");
+    }
+
+    #[test]
     fn a_bad_cell_names_its_column() {
         let columns = Columns::of(["phone", "priority"].into_iter()).unwrap();
         let problem = columns.read(["+12025550101", "high"].into_iter(), None).unwrap_err();
