@@ -188,7 +188,7 @@ const CANNOT_BE_USED: u8 = 78;
 
 fn is_final(error: &anyhow::Error) -> bool {
     error.is::<ConfigError>()
-        || error.is::<OpenError>()
+        || error.downcast_ref().is_some_and(|error| !matches!(error, OpenError::Busy(_)))
         || matches!(error.downcast_ref(), Some(StartError::Refused(_)))
 }
 
@@ -328,7 +328,11 @@ fn check(flags: Flags, as_json: bool) -> Result<ExitCode> {
     let Loaded { config, in_force } = Loaded::new(Sources::of_this_process(Config::default(), flags))?;
     must_exist(&config)?;
     let ledger = Some(config.data.join(LEDGER)).filter(|ledger| ledger.exists());
-    let findings = with_store(&config, async |store| check::run(&store, ledger.as_deref()).await)?;
+    let findings = with_store(&config, async |store| {
+        // A file too damaged to be recounted is what was asked for, not a failure to answer.
+        let found = check::run(&store, ledger.as_deref()).await;
+        anyhow::Ok(found.unwrap_or_else(|error| vec![unreadable(&error)]))
+    })?;
     let is_fine = findings.iter().all(|finding| finding.ok);
     let mut out = io::stdout().lock();
     match as_json {
@@ -336,6 +340,11 @@ fn check(flags: Flags, as_json: bool) -> Result<ExitCode> {
         false => write_report(&mut out, is_fine, &config, &in_force, &findings)?,
     }
     Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn unreadable(error: &StoreError) -> Finding {
+    let message = format!("{error}; restore a backup");
+    Finding { invariant: "the data can be read", ok: false, message }
 }
 
 /// Where the simulator writes down what it was asked to dial.
@@ -398,7 +407,7 @@ fn import_file(flags: Flags, campaign_id: i64, file: &Path, options: ImportOptio
     let report = with_store(&config, async |store| {
         let campaign = store.read(move |snapshot| snapshot.campaign(campaign_id)).await?;
         campaign.with_context(|| format!("there is no campaign {campaign_id}"))?;
-        anyhow::Ok(import(&store, campaign_id, file, options).await??)
+        anyhow::Ok(import(&store, campaign_id, file, options).await?)
     })?;
     let mut complaints = io::stderr().lock();
     for Rejection { row, field, value, message } in &report.rejections {

@@ -4,8 +4,8 @@
 use crate::carrier::simulator::Simulator;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::Store;
 use crate::store::pool::Db;
+use crate::store::{OpenError, Store};
 use crate::{dialer, housekeeping, http};
 use anyhow::Context;
 use chrono::TimeDelta;
@@ -52,8 +52,11 @@ impl Server {
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Server, StartError> {
         let (folder, opening_clock) = (config.data.clone(), clock.clone());
         let opened = tokio::task::spawn_blocking(move || Store::open(&folder, opening_clock)).await;
-        let store =
-            opened.context("opening the store")?.map_err(|error| StartError::Refused(error.to_string()))?;
+        let store = opened.context("opening the store")?.map_err(|error| match error {
+            // The only one that passes by itself.
+            OpenError::Busy(_) => StartError::Other(error.into()),
+            error => StartError::Refused(error.to_string()),
+        })?;
         let ledger = ledger_file(&config.data);
         let simulator = Simulator::new(config.simulator.clone(), clock.clone(), Some(&ledger))
             .with_context(|| format!("cannot write {}", ledger.display()))?;

@@ -1,6 +1,6 @@
 //! The published contract, call by call.
 
-use crate::support::{READER, TestServer};
+use crate::support::{READER, TestServer, WRITER};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -123,7 +123,7 @@ fn times_and_amounts_come_out_in_one_form_whatever_form_they_came_in() {
     let server = TestServer::start();
     let id = server.campaign(json!({
         "name": "  trimmed ", "calling_hours_start": "09:00", "calling_hours_end": "17:00", "time_zone": "America/New_York",
-        "working_days": ["friday", "MONDAY"], "start_date": "2026-03-01 09:00:00", "cost_per_call": "0.5000",
+        "working_days": ["friday", "MONDAY"], "start_date": "2026-03-01 09:00:00", "cost_per_call": 0.5000,
         "budget": 1e3, "expected_completion_date": null
     }));
     let shown = server.get(&format!("/api/voice-campaigns/{id}")).send().expect(200);
@@ -399,7 +399,7 @@ fn a_list_can_be_filtered_sorted_and_paged() {
         ("search=BIKE", &["Bike survey"]),
         ("search=100%25", &[]),
         ("sort=name&order=asc", &["Autumn sale", "Bike survey", "Car survey", "Dog survey"]),
-        ("sort=priority&status=", &["Dog survey", "Bike survey", "Car survey", "Autumn sale"]),
+        ("sort=priority", &["Dog survey", "Bike survey", "Car survey", "Autumn sale"]),
     ] {
         assert_eq!(names(&list(query).expect(200)), expected, "{query}");
     }
@@ -469,4 +469,152 @@ fn a_head_request_answers_like_a_get_without_the_body() {
         assert_eq!(head.header("Content-Length"), get.header("Content-Length"), "{path}");
         assert_eq!(head.header("ETag"), get.header("ETag"), "{path}");
     }
+}
+
+#[test]
+fn two_webhooks_of_one_url_each_keep_their_secret() {
+    let server = TestServer::start();
+    let secret = |letter: &str| format!("whsec_{}", letter.repeat(32));
+    let hook = |letter| json!({"url": "https://example.com/hook", "secret": secret(letter)});
+    let id = server.campaign(json!({"webhooks": [hook("a"), hook("b")]}));
+    let path = format!("/api/voice-campaigns/{id}");
+    let seen = server.get(&path).send().expect(200);
+    server.put(&path, &seen).send().expect(200);
+    let kept = server.write(move |tx| Ok(tx.campaign(id)?.unwrap().settings.webhooks));
+    let kept: Vec<Option<String>> = kept.into_iter().map(|hook| hook.secret).collect();
+    assert_eq!(kept, [Some(secret("a")), Some(secret("b"))]);
+}
+
+#[test]
+fn the_longest_texts_fit_however_they_are_escaped() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let text = |letter: &str| letter.repeat(20_000);
+    let escaped = text("\\ud83d\\ude00");
+    let body = format!(
+        "{{\"system_prompt\": \"{escaped}\", \"script_template\": \"{escaped}\", \"fallback_script\": \"{escaped}\", \
+         \"notes\": \"{escaped}\"}}"
+    );
+    let path = format!("/api/voice-campaigns/{id}");
+    let answer = server.request("PUT", &path).token(WRITER).body("application/json", body.as_bytes()).send();
+    assert_eq!(answer.expect(200)["system_prompt"], text("😀"));
+}
+
+#[test]
+fn thousands_of_unknown_fields_are_refused_at_once_and_in_few_words() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let body: Value =
+        (0..3_500).map(|n| (format!("{n:0>60}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
+    let refused = server.put(&format!("/api/voice-campaigns/{id}"), &body).send().expect(400);
+    let details = refused["details"].as_array().unwrap();
+    assert_eq!(details.len(), 101);
+    assert_eq!(details[100], json!({"field": "body", "message": "has 3400 more unknown fields"}));
+}
+
+#[test]
+fn a_date_or_number_that_is_none_is_told_as_it_was_sent() {
+    let server = TestServer::start();
+    for (field, value, told) in [
+        ("expected_completion_date", json!("2026-01-01Tgarbage"), "it is `2026-01-01Tgarbage`"),
+        ("calls_per_day", json!(1e300), "it is 1e+300"),
+    ] {
+        let body = example_with(json!({ field: value }));
+        let error = server.post("/api/voice-campaigns", &body).send().error(400);
+        assert!(error.starts_with(field) && error.ends_with(told), "{error}");
+    }
+    let body = example_with(json!({"expected_completion_date": "2026-01-01T10:00:00Z"}));
+    let made = server.post("/api/voice-campaigns", &body).send().expect(201);
+    assert_eq!(made["expected_completion_date"], "2026-01-01");
+}
+
+#[test]
+fn more_campaigns_than_are_read_at_once_are_listed_by_name_each_once() {
+    let server = TestServer::start();
+    let letters = ["Ä", "ä", "Z", "z", "é", "日", "ß", "Ω", "a", "Ж"];
+    for n in 0..300 {
+        // Some names are the same.
+        server.campaign(json!({"name": format!("{}{}", letters[n % 10], n / 20)}));
+    }
+    let ids = |list: &Value| -> Vec<i64> {
+        list.as_array().unwrap().iter().map(|campaign| campaign["id"].as_i64().unwrap()).collect()
+    };
+    let mut orders = Vec::new();
+    for order in ["asc", "desc"] {
+        let path = format!("/api/voice-campaigns?sort=name&order={order}");
+        let all = ids(&server.get(&path).send().expect(200));
+        let mut sorted = all.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (1..=300).collect::<Vec<i64>>());
+        let (mut paged, mut next) = (Vec::new(), Some(format!("{path}&limit=7")));
+        while let Some(path) = next {
+            let page = server.get(&path).send();
+            paged.extend(ids(&page.expect(200)));
+            let link = page.header("Link").map(|link| link.split_once('>').unwrap().0[1..].to_owned());
+            next = link;
+        }
+        assert_eq!(paged, all);
+        orders.push(all);
+    }
+    orders[1].reverse();
+    assert_eq!(orders[0], orders[1]);
+}
+
+#[test]
+fn an_amount_is_an_exact_number() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let path = format!("/api/voice-campaigns/{id}");
+    let put = |amount: &str| {
+        let body = format!("{{\"budget\": {amount}}}");
+        server.request("PUT", &path).token(WRITER).body("application/json", body.as_bytes()).send()
+    };
+    for (amount, shown) in
+        [("-0", json!(0)), ("12.5000", json!(12.5)), ("999999999.9999", json!(999999999.9999))]
+    {
+        assert_eq!(put(amount).expect(200)["budget"], shown);
+    }
+    for amount in ["999999999.99990001", "0.10000000000000000555", "0.00001", "-0.0001", "\"0.5\""] {
+        assert_eq!(put(amount).status, 400, "{amount}");
+    }
+}
+
+#[test]
+fn a_date_beyond_the_calendar_is_told_the_limit() {
+    let server = TestServer::start();
+    let body = example_with(json!({"end_date": "9999-12-31"}));
+    assert_eq!(
+        server.post("/api/voice-campaigns", &body).send().error(400),
+        "end_date: \"9999-12-31\" is out of range: the year must be 1900 to 9000"
+    );
+}
+
+#[test]
+fn a_parameter_that_is_blank_or_unknown_is_refused_everywhere() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let lead = server.lead(id, "+12025550101");
+    let call = server.place_call(lead);
+    for path in [
+        "/api/voice-campaigns?status=".to_owned(),
+        "/api/voice-campaigns?cursor=%20".to_owned(),
+        format!("/api/voice-campaigns/{id}/leads?cursor="),
+        format!("/api/voice-campaigns/{id}?status=active"),
+        format!("/api/voice-campaigns/{id}/stats?from=2026-01-01"),
+        format!("/api/leads/{lead}?x=1"),
+        format!("/api/calls/{call}?x=1"),
+    ] {
+        assert_eq!(server.get(&path).send().status, 400, "{path}");
+    }
+}
+
+#[test]
+fn the_next_page_is_on_this_host_however_the_path_is_written() {
+    let server = TestServer::start();
+    for _ in 0..2 {
+        server.campaign(json!({}));
+    }
+    let request = "GET //api//voice-campaigns?limit=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+    let answer = server.raw(format!("{request}Authorization: Bearer {READER}\r\n\r\n").as_bytes());
+    assert!(answer.contains("</api/voice-campaigns?limit=1&cursor="), "{answer}");
 }

@@ -104,3 +104,38 @@ fn of_many_equal_requests_at_once_only_one_is_done() {
     });
     assert_eq!(count(&server), 1);
 }
+
+#[test]
+fn the_first_answer_is_given_again_whatever_has_become_of_the_campaign() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let path = format!("/api/voice-campaigns/{id}/leads");
+    let lead = server.post(&path, &json!({"phone": "+12025550101"})).header("Idempotency-Key", "lead");
+    let table = server.request("POST", &path).token(WRITER).header("Idempotency-Key", "table");
+    let table = table.body("text/csv", b"phone\n+12025550102\n");
+    let first = [lead.send(), table.send()];
+    server.delete(&format!("/api/voice-campaigns/{id}")).send().expect(204);
+    for (first, again) in first.iter().zip([lead.send(), table.send()]) {
+        assert_eq!((first.status, again.status), (201, 201), "{}", again.body);
+        assert_eq!(first.body, again.body);
+    }
+    let new = server.post(&path, &json!({"phone": "+12025550103"})).header("Idempotency-Key", "new");
+    assert_eq!(new.send().error(404), "Voice campaign not found");
+}
+
+#[test]
+fn another_body_under_the_same_key_is_refused_as_such_even_if_it_is_no_body_at_all() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let leads = format!("/api/voice-campaigns/{id}/leads");
+    for (path, first) in [("/api/voice-campaigns", example()), (&*leads, json!({"phone": "+12025550101"}))] {
+        let send = |body: &[u8]| {
+            let request = server.request("POST", path).token(WRITER).header("Idempotency-Key", path);
+            request.body("application/json", body).send()
+        };
+        assert_eq!(send(first.to_string().as_bytes()).status, 201);
+        for other in ["{}", "{\"phone\": 1}", "[", "", "{\"a\": 1, \"a\": 1}"] {
+            assert_eq!(send(other.as_bytes()).status, 422, "{other}");
+        }
+    }
+}

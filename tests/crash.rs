@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use voice_campaigns::clock::System;
@@ -284,6 +284,8 @@ struct Writer<'a> {
     token: &'a str,
     agent: ureq::Agent,
     repeated: usize,
+    /// Answers that all clients have had together.
+    answers: &'a AtomicU64,
 }
 
 impl Writer<'_> {
@@ -301,6 +303,7 @@ impl Writer<'_> {
                 .and_then(|mut answer| Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?)));
             match answer {
                 Ok((201, body)) => {
+                    self.answers.fetch_add(1, Ordering::Relaxed);
                     return serde_json::from_str::<Value>(&body).unwrap()["id"].as_i64().unwrap();
                 }
                 Ok((status, body)) => panic!("{path}: {status} {body}"),
@@ -344,14 +347,15 @@ fn what_was_answered_survives_every_kill_and_what_was_repeated_is_there_once() {
     make_campaigns(&place);
     stock(&place, 1_000);
     let token = place.token("write");
-    let (address, stop) = (Address::default(), AtomicBool::new(false));
+    let (address, stop, answers) = (Address::default(), AtomicBool::new(false), AtomicU64::new(0));
     let written: Vec<_> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|name| {
                 let config = ureq::Agent::config_builder().http_status_as_error(false);
                 let agent = config.timeout_global(Some(PATIENCE)).build().into();
-                let (address, token) = (&address, token.as_str());
-                let mut writer = Writer { name, address, url: String::new(), token, agent, repeated: 0 };
+                let (address, token, answers) = (&address, token.as_str(), &answers);
+                let mut writer =
+                    Writer { name, address, url: String::new(), token, agent, repeated: 0, answers };
                 let stop = &stop;
                 scope.spawn(move || {
                     writer.url = address.after("");
@@ -363,7 +367,12 @@ fn what_was_answered_survives_every_kill_and_what_was_repeated_is_there_once() {
         for _ in 0..kills {
             let victim = Running::start(server(&place));
             address.set(&victim.url);
-            std::thread::sleep(up_to(&mut chance, 400));
+            // After so many answers, however slow the machine is, and then in the middle of the next.
+            let enough = answers.load(Ordering::Relaxed) + chance.random_range(0..40);
+            while answers.load(Ordering::Relaxed) < enough {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(up_to(&mut chance, 5));
             drop(victim);
         }
         let mut last = Running::start(server(&place));

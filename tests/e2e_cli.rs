@@ -340,3 +340,23 @@ fn create_campaign(server: &Running, token: &str) -> i64 {
     let campaign: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
     campaign["id"].as_i64().unwrap()
 }
+
+#[test]
+fn check_reports_a_damaged_file_as_a_finding() {
+    use std::os::unix::fs::FileExt;
+    let place = Place::new();
+    place.token("read");
+    let path = place.path("data/voice-campaigns.db");
+    let database = Connection::open(&path).unwrap();
+    let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() as u64;
+    let root = number("SELECT rootpage FROM sqlite_schema WHERE name = 'leads'");
+    let page_size = number("PRAGMA page_size");
+    drop(database);
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&vec![0xAA; page_size as usize], (root - 1) * page_size).unwrap();
+    let output = place.run(&["check", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", complaint(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["ok"], false);
+    assert!(report["invariants"].as_array().unwrap().iter().any(|finding| finding["ok"] == false));
+}

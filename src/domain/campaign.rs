@@ -13,6 +13,7 @@ use crate::words;
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::Value;
+use std::cell::RefCell;
 
 words! {
     /// Where a campaign is in its life.
@@ -321,7 +322,7 @@ impl Request {
         {
             f.problem::<()>("end_date", "must be after start_date");
         }
-        let webhooks_before = b.webhooks.clone();
+        let webhooks_before = RefCell::new(b.webhooks.clone());
         let settings = Settings {
             name: name.unwrap_or(d.name),
             description: f.optional(
@@ -501,16 +502,16 @@ fn template(value: &Value) -> Parsed<String> {
 /// An IANA time zone name, exact spelling.
 pub fn zone(value: &Value) -> Parsed<Tz> {
     let name = fields::string(value)?.trim();
-    name.parse().map_err(|_| {
-        let known = chrono_tz::TZ_VARIANTS.map(Tz::name);
-        match fields::nearest(name, &known) {
-            Some(near) => format!("unknown time zone `{}`; did you mean `{near}`?", fields::excerpt(name)),
-            None => format!(
-                "unknown time zone `{}`; use an IANA name such as `Europe/Berlin`",
-                fields::excerpt(name)
-            ),
-        }
-    })
+    name.parse().map_err(|_| unknown_zone(name))
+}
+
+/// The sentence for a time zone that is none, with the nearest one that is.
+pub fn unknown_zone(name: &str) -> String {
+    let shown = fields::excerpt(name);
+    match fields::nearest(name, &chrono_tz::TZ_VARIANTS.map(Tz::name)) {
+        Some(near) => format!("unknown time zone `{shown}`; did you mean `{near}`?"),
+        None => format!("unknown time zone `{shown}`; use an IANA name such as `Europe/Berlin`"),
+    }
 }
 
 fn instant(value: &Value, zone: Tz, date_only: DateOnly) -> Parsed<Instant> {
@@ -548,20 +549,21 @@ fn recurrence(value: &Value) -> Parsed<Option<Recurrence>> {
     if text.is_empty() { Ok(None) } else { Recurrence::parse(text).map(Some) }
 }
 
-/// A date; an instant is accepted and its date taken.
+/// A date; an instant is accepted and its date, as it is written, taken.
 fn date(value: &Value) -> Parsed<chrono::NaiveDate> {
     let text = fields::string(value)?.trim();
-    let day = text.split(['T', ' ']).next().unwrap_or_default();
-    chrono::NaiveDate::parse_from_str(day, "%Y-%m-%d")
-        .map_err(|_| format!("must be a date as YYYY-MM-DD; it is `{}`", fields::excerpt(text)))
+    let is_sound = schedule::parse_instant(text, Tz::UTC, DateOnly::StartOfDay).is_ok();
+    let day = text.get(..10).filter(|_| is_sound).and_then(|day| day.parse().ok());
+    day.ok_or_else(|| format!("must be a date as YYYY-MM-DD; it is `{}`", fields::excerpt(text)))
 }
 
 fn reference(value: &Value) -> Parsed<i64> {
     fields::integer(-REFERENCE_MAX, REFERENCE_MAX)(value)
 }
 
-/// Reads one webhook. Without a secret in the request, the one already kept for the same URL stays.
-fn webhook(value: &Value, before: &[Webhook]) -> Parsed<Webhook> {
+/// Reads one webhook. Without a secret in the request, the one already kept for the same URL stays; of several
+/// for one URL each keeps its own, in their order.
+fn webhook(value: &Value, before: &RefCell<Vec<Webhook>>) -> Parsed<Webhook> {
     let mut f = Fields::of(value.clone()).map_err(|invalid| invalid.to_string())?;
     let url = f.required("url", None, webhook_url);
     let events = f.optional("events", EventType::all().to_vec(), EventType::all().to_vec(), |value| {
@@ -570,8 +572,10 @@ fn webhook(value: &Value, before: &[Webhook]) -> Parsed<Webhook> {
         events.dedup();
         if events.is_empty() { Err("must name at least one event".into()) } else { Ok(events) }
     });
-    let kept = || before.iter().find(|old| Some(&old.url) == url.as_ref())?.secret.clone();
-    let secret = f.optional("secret", kept(), kept(), some(webhook_secret));
+    let mut before = before.borrow_mut();
+    let position = before.iter().position(|old| Some(&old.url) == url.as_ref());
+    let kept = position.and_then(|position| before.remove(position).secret);
+    let secret = f.optional("secret", kept.clone(), kept, some(webhook_secret));
     let description = f.optional("description", None, None, fields::optional_text(500));
     f.finish(url.map(|url| Webhook { url, events, secret, description }))
         .map_err(|invalid| invalid.to_string())

@@ -76,10 +76,14 @@ impl Fields {
 
     /// Ends the reading: unknown fields become problems; `value` comes back when there are none at all.
     pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Invalid> {
-        let unknown: Vec<String> = self.object.keys().cloned().collect();
-        for name in unknown {
-            let message = unknown_message("field", &name, &self.known);
-            self.problem::<()>(&name, message);
+        let unknown = std::mem::take(&mut self.object);
+        for (position, name) in unknown.keys().take(UNKNOWN_TOLD_MAX).enumerate() {
+            let known: &[&str] = if position < GUESSES_MAX { &self.known } else { &[] };
+            let message = unknown_message("field", name, known);
+            self.problem::<()>(&excerpt(name), message);
+        }
+        if let Some(more @ 1..) = unknown.len().checked_sub(UNKNOWN_TOLD_MAX) {
+            self.problem::<()>("body", format!("has {more} more unknown fields"));
         }
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
@@ -109,23 +113,42 @@ pub fn unknown_message(what: &str, name: &str, known: &[&str]) -> String {
     }
 }
 
+/// Unknown fields told one by one, and those of them that get a guess: making one takes a look at every known
+/// name.
+const UNKNOWN_TOLD_MAX: usize = 100;
+const GUESSES_MAX: usize = 20;
+/// What is longer, in bytes, is no typing mistake.
+const GUESSED_LENGTH_MAX: usize = 40;
+
 /// The known name that a typing mistake is most likely to have meant, if any is near.
 pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    if name.len() > GUESSED_LENGTH_MAX {
+        return None;
+    }
     let name = name.to_lowercase().replace(['-', ' '], "_");
-    let (distance, near) = known.iter().map(|known| (distance(&name, known), *known)).min()?;
-    let shared_start = name.len() >= 4 && (near.starts_with(&name) || name.starts_with(near));
-    (distance <= 1 + near.len() / 4 || shared_start).then_some(near)
+    let characters: Vec<char> = name.chars().collect();
+    let rated = known.iter().filter_map(|known| {
+        let shared_start = name.len() >= 4 && (known.starts_with(&name) || name.starts_with(known));
+        let allowed = 1 + known.len() / 4;
+        // Each character more or less is one step of the distance.
+        if !shared_start && characters.len().abs_diff(known.len()) > allowed {
+            return None;
+        }
+        let distance = distance(&characters, known);
+        (distance <= allowed || shared_start).then_some((distance, *known))
+    });
+    rated.min().map(|(_, near)| near)
 }
 
 /// Levenshtein distance in characters.
-fn distance(a: &str, b: &str) -> usize {
+fn distance(a: &[char], b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().take(64).enumerate() {
+    for (i, from) in a.iter().enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, to) in b.iter().enumerate() {
-            let substitute = diagonal + usize::from(from != *to);
+            let substitute = diagonal + usize::from(from != to);
             diagonal = row[j + 1];
             row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
         }
@@ -177,7 +200,7 @@ pub fn integer(min: i64, max: i64) -> impl Fn(&Value) -> Parsed<i64> {
         let whole = value.as_i64().or_else(|| value.as_f64().filter(|n| n.fract() == 0.0).map(|n| n as i64));
         match whole {
             Some(number) if (min..=max).contains(&number) => Ok(number),
-            Some(number) => Err(format!("must be between {min} and {max}; it is {number}")),
+            Some(_) => Err(format!("must be between {min} and {max}; it is {}", shown(value))),
             None => Err(format!("must be an integer between {min} and {max}, not {}", shown(value))),
         }
     }
@@ -304,5 +327,7 @@ mod tests {
     fn a_name_far_from_all_known_ones_gets_no_guess() {
         assert_eq!(nearest("zebra", &["name", "status"]), None);
         assert_eq!(nearest("callsPerDay", &["calls_per_day", "status"]), Some("calls_per_day"));
+        assert_eq!(nearest("call", &["name", "calls_per_day"]), Some("calls_per_day"));
+        assert_eq!(nearest(&"name".repeat(11), &["name"]), None);
     }
 }

@@ -12,6 +12,7 @@ use super::script;
 use crate::words;
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 words! {
     /// Where a lead is on its way.
@@ -162,7 +163,7 @@ impl NewLead {
         let best_time_to_call = f.optional("best_time_to_call", None, None, unless_blank(time_of_day));
         let variables = f.optional("variables", Map::new(), Map::new(), variables);
         let notes = f.optional("notes", None, None, fields::optional_text(NOTES_MAX));
-        let tags = f.optional("tags", Vec::new(), Vec::new(), fields::array(50, fields::text(100)));
+        let tags = f.optional("tags", Vec::new(), Vec::new(), tags);
         f.finish(number.map(|phone| NewLead {
             phone,
             first_name,
@@ -256,18 +257,35 @@ fn variables(value: &Value) -> Parsed<Map<String, Value>> {
     if object.len() > VARIABLES_MAX {
         return Err(format!("must have at most {VARIABLES_MAX} names; it has {}", object.len()));
     }
+    let mut known: HashMap<String, &str> = HashMap::new();
     for (name, value) in object {
+        let problem = |message: String| format!("`{}` {message}", fields::excerpt(name));
+        let normal = variable_name(name).map_err(problem)?;
+        if let Some(before) = known.insert(normal, name) {
+            return Err(problem(format!("is the same name as `{}` for a script", fields::excerpt(before))));
+        }
         match value {
             Value::Array(_) | Value::Object(_) => {
-                return Err(format!("`{}` must be a text, a number or true/false", fields::excerpt(name)));
+                return Err(problem("must be a text, a number or true/false".to_owned()));
             }
-            Value::String(text) if text.chars().count() > VARIABLE_MAX => {
-                return Err(format!("`{}` must be at most {VARIABLE_MAX} characters", fields::excerpt(name)));
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            Value::String(text) => _ = limited(text, VARIABLE_MAX).map_err(problem)?,
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
     Ok(object.clone())
+}
+
+/// The comparison form of a variable's name, if it can be one.
+fn variable_name(name: &str) -> Parsed<String> {
+    match script::normal_name(name) {
+        normal if normal.is_empty() => Err("is no name: it must not be blank".to_owned()),
+        normal => limited(&normal, NAME_MAX).map_err(|message| format!("is no name: it {message}")),
+    }
+}
+
+/// The labels of a lead, from JSON and from a column alike.
+fn tags(value: &Value) -> Parsed<Vec<String>> {
+    fields::array(50, fields::text(100))(value)
 }
 
 /// What the columns of a table of leads mean, from its header row.
@@ -320,6 +338,13 @@ impl Columns {
         if columns.len() > VARIABLES_MAX {
             return Err(Invalid::one("header", format!("must have at most {VARIABLES_MAX} columns")));
         }
+        for (position, column) in columns.iter().enumerate() {
+            if let Column::Variable(name) = column
+                && let Err(message) = variable_name(name)
+            {
+                return Err(Invalid::one("header", format!("column {} {message}", position + 1)));
+            }
+        }
         if !columns.contains(&Column::Known(0)) {
             return Err(Invalid::one(
                 "header",
@@ -350,12 +375,20 @@ impl Columns {
             .map_err(|problem| Problem { field: "phone".into(), message: problem.to_string() })
     }
 
-    /// Reads one row; the problem names the column.
+    /// Reads one row; the problem names the column, or `row`.
     pub fn read<'r>(
         &self,
         row: impl Iterator<Item = &'r str> + Clone,
         country: Option<Country>,
     ) -> Result<NewLead, Problem> {
+        let (named, cells) = (self.0.len(), row.clone().count());
+        // A separator inside a value that is not quoted would shift all values after it by one column.
+        if cells > named && row.clone().skip(named).any(|cell| !cell.trim().is_empty()) {
+            let message = format!(
+                "has {cells} cells, the header names {named}; quote values that contain the separator"
+            );
+            return Err(Problem { field: "row".into(), message });
+        }
         let mut lead = NewLead::bare(self.phone(row.clone(), country)?);
         for (column, cell) in self.0.iter().zip(row) {
             let cell = cell.trim();
@@ -370,6 +403,15 @@ impl Columns {
             }
         }
         Ok(lead)
+    }
+
+    /// A problem of [`Self::read`] in the words for a single lead. They may hold a guess, which takes too long to
+    /// make it for every row of a large table.
+    pub fn explained(&self, problem: Problem, cell: &str) -> Problem {
+        match problem.field.as_str() {
+            "time_zone" => Problem { message: campaign::unknown_zone(cell.trim()), ..problem },
+            _ => problem,
+        }
     }
 }
 
@@ -387,7 +429,10 @@ impl NewLead {
             "last_name" => self.last_name = Some(limited(text, NAME_MAX)?),
             "email" => self.email = Some(limited(text, NAME_MAX)?),
             "company_name" => self.company_name = Some(limited(text, NAME_MAX)?),
-            "time_zone" => self.time_zone = Some(campaign::zone(&json())?),
+            "time_zone" => {
+                let zone = text.parse().map_err(|_| "unknown time zone".to_owned());
+                self.time_zone = Some(zone?);
+            }
             "language" => self.language = Some(campaign::language(&json())?),
             "priority" => {
                 let number = text.parse().ok().filter(|number| (1..=5).contains(number));
@@ -396,8 +441,8 @@ impl NewLead {
             "best_time_to_call" => self.best_time_to_call = Some(TimeOfDay::parse(text)?),
             "notes" => self.notes = Some(limited(text, NOTES_MAX)?),
             "tags" => {
-                let tags = text.split([';', ',']).map(str::trim).filter(|tag| !tag.is_empty());
-                self.tags = tags.map(str::to_owned).collect();
+                let names = text.split([';', ',']).map(str::trim).filter(|tag| !tag.is_empty());
+                self.tags = tags(&names.map(Value::from).collect())?;
             }
             other => return Err(format!("`{other}` is no column of a lead")),
         }

@@ -28,11 +28,11 @@ impl Money {
         self.0
     }
 
-    /// Reads a JSON number (or a decimal text) of 0 to a billion with up to four decimals.
+    /// Reads a JSON number of 0 to a billion with up to four decimals.
     pub fn parse(value: &Value) -> Parsed<Money> {
         let text = match value {
             Value::Number(number) => plain_decimal(number),
-            Value::String(text) => Some(text.trim().to_owned()),
+            Value::String(_) => return Err("must be a number, not a text; send it without quotes".into()),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
         text.as_deref()
@@ -61,7 +61,8 @@ const DECIMALS: usize = 4;
 fn plain_decimal(number: &serde_json::Number) -> Option<String> {
     match (number.as_u64(), number.as_f64()) {
         (Some(whole), _) => Some(whole.to_string()),
-        (None, Some(float)) if float.is_finite() => Some(format!("{float}")),
+        // Minus zero is zero.
+        (None, Some(float)) if float.is_finite() => Some(format!("{}", float + 0.0)),
         _ => None,
     }
 }
@@ -138,7 +139,8 @@ mod tests {
         for (sent, shown) in [
             (json!(0.50), "0.5"),
             (json!(1000.00), "1000"),
-            (json!("25.1000"), "25.1"),
+            (json!(25.1000), "25.1"),
+            (json!(-0.0), "0"),
             (json!(0.0001), "0.0001"),
             (json!(1e3), "1000"),
             (json!(0), "0"),
@@ -158,15 +160,11 @@ mod tests {
             json!(-1),
             json!(0.00001),
             json!(1e10),
-            json!("1,5"),
-            json!("1.2.3"),
+            json!(-0.0001),
+            json!("1.5"),
             json!(""),
-            json!("."),
-            json!("1."),
             json!(true),
             json!([1]),
-            json!("1e3"),
-            json!("+1"),
             json!(u64::MAX),
         ] {
             assert!(Money::parse(&sent).is_err(), "{sent}");

@@ -2,24 +2,28 @@
 //! only where it means one thing.
 
 use super::error::ApiError;
+use crate::store::UPLOAD_PREFIX;
 use rocket::data::{Data, DataStream};
 use rocket::http::ContentType;
 use rocket::request::{FromRequest, Outcome};
 use rocket::tokio::fs::File;
 use rocket::tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rocket::tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use rocket::tokio::time::timeout;
 use rocket::{Request, data::ByteUnit};
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempPath;
 
 /// The largest JSON object.
-pub(super) const JSON_MAX: u64 = 256 << 10;
+/// A campaign's longest texts, with every character escaped as `\u1234`, take less than one megabyte.
+pub(super) const JSON_MAX: u64 = 2 << 20;
 /// The largest JSON array of leads.
 pub(super) const LEADS_JSON_MAX: u64 = 16 << 20;
 
@@ -52,18 +56,117 @@ impl<'r> FromRequest<'r> for BodyHead {
     }
 }
 
-/// A body that was read as JSON, and the bytes it came as.
+/// Large bodies that may be in memory at one time: what is read from one takes many times its bytes.
+const LARGE_AT_ONCE: usize = 2;
+/// A body up to here is not large.
+const SMALL_MAX: usize = 1 << 20;
+
+/// Lets large bodies in.
+pub(super) struct LargeBodies(Arc<Semaphore>);
+
+impl LargeBodies {
+    /// With nobody inside.
+    pub(super) fn new() -> LargeBodies {
+        LargeBodies(Arc::new(Semaphore::new(LARGE_AT_ONCE)))
+    }
+}
+
+/// A body that claims to be JSON.
 #[derive(Debug)]
 pub(super) struct Json {
-    /// What it says.
-    pub(super) value: Value,
+    bytes: Vec<u8>,
     /// SHA-256 of its bytes.
     pub(super) hash: [u8; 32],
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Json {
-    fn read(bytes: &[u8]) -> Result<Json, ApiError> {
-        Ok(Json { value: parse(bytes)?, hash: Sha256::digest(bytes).into() })
+    fn new(bytes: Vec<u8>, place: Option<OwnedSemaphorePermit>) -> Json {
+        Json { hash: Sha256::digest(&bytes).into(), bytes, place }
+    }
+
+    /// What it says.
+    pub(super) async fn value(self) -> Result<Value, ApiError> {
+        match self.bytes.len() {
+            ..=CHUNK => parse(&self.bytes),
+            _ => aside(move || parse(&self.bytes)).await,
+        }
+    }
+
+    /// What it says, where amounts of money may be among it: every number is exactly the one that was sent, or it
+    /// is refused.
+    pub(super) async fn exact_value(self) -> Result<Value, ApiError> {
+        if let Some(number) = text(&self.bytes).ok().and_then(inexact_number) {
+            let shown = crate::domain::fields::excerpt(number);
+            return Err(ApiError::Malformed(format!(
+                "The number {shown} has more digits than are kept exactly"
+            )));
+        }
+        self.value().await
+    }
+
+    /// Its items one by one, if it is an array; `take` says whether it wants another. Else all of it, as the
+    /// only item.
+    pub(super) fn each(&self, take: &mut dyn FnMut(Value) -> bool) -> Result<Kind, ApiError> {
+        let text = text(&self.bytes)?;
+        if !text.trim_start().starts_with('[') {
+            take(parse(&self.bytes)?);
+            return Ok(Kind::One);
+        }
+        let mut has_stopped = false;
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let read = Items { take, has_stopped: &mut has_stopped }.deserialize(&mut reader);
+        match read.and_then(|()| reader.end()) {
+            // What follows is not read, so it may be anything.
+            _ if has_stopped => Ok(Kind::Array),
+            Ok(()) => Ok(Kind::Array),
+            Err(error) => Err(invalid_json(&error)),
+        }
+    }
+
+    /// The right to be in memory, which must live as long as what was read.
+    pub(super) fn place(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.place.take()
+    }
+}
+
+/// What a body of several kinds was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An array, of any length.
+    Array,
+    /// Something else.
+    One,
+}
+
+struct Items<'t> {
+    take: &'t mut dyn FnMut(Value) -> bool,
+    has_stopped: &'t mut bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Items<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while let Some(Unambiguous(item)) = items.next_element()? {
+            if !(self.take)(item) {
+                *self.has_stopped = true;
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -79,28 +182,53 @@ pub(super) struct Spool {
 impl BodyHead {
     /// Whether the body claims to be a table.
     pub(super) fn is_csv(&self) -> bool {
-        self.content_type.as_ref().is_some_and(|kind| kind.top() == "text" && kind.sub() == "csv")
+        let is_table =
+            |kind: &ContentType| kind.sub() == "csv" && (kind.top() == "text" || kind.top() == "application");
+        self.content_type.as_ref().is_some_and(is_table)
     }
 
     fn is_json(&self) -> bool {
         self.content_type.as_ref().is_some_and(|kind| kind.top() == "application" && kind.sub() == "json")
     }
 
-    /// Reads the body as JSON.
+    /// Reads the body as JSON of an ordinary size.
     pub(super) async fn json(&self, data: Data<'_>, bytes_max: u64) -> Result<Json, ApiError> {
+        self.read(data, bytes_max, None).await
+    }
+
+    /// Reads the body as JSON that may be large; then it waits until there is room for it.
+    pub(super) async fn large_json(
+        &self,
+        data: Data<'_>,
+        bytes_max: u64,
+        large: &LargeBodies,
+    ) -> Result<Json, ApiError> {
+        self.read(data, bytes_max, Some(large)).await
+    }
+
+    async fn read(
+        &self,
+        data: Data<'_>,
+        bytes_max: u64,
+        large: Option<&LargeBodies>,
+    ) -> Result<Json, ApiError> {
         let mut stream = self.open(data, bytes_max, "application/json", self.is_json()).await?;
         let mut bytes = Vec::new();
+        let mut place = None;
         let mut chunk = Vec::with_capacity(CHUNK);
         while next(&mut stream, &mut chunk).await? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() as u64 > bytes_max {
                 return Err(too_large(stream, bytes_max).await);
             }
+            if let Some(LargeBodies(places)) = large
+                && bytes.len() > SMALL_MAX
+                && place.is_none()
+            {
+                place = places.clone().acquire_owned().await.ok();
+            }
         }
-        match bytes.len() {
-            ..=CHUNK => Json::read(&bytes),
-            _ => aside(move || Json::read(&bytes)).await,
-        }
+        Ok(Json::new(bytes, place))
     }
 
     /// Puts the body into a temporary file of `folder`.
@@ -111,7 +239,7 @@ impl BodyHead {
         folder: &Path,
     ) -> Result<Spool, ApiError> {
         let mut stream = self.open(data, bytes_max, "text/csv", self.is_csv()).await?;
-        let (file, path) = tempfile::Builder::new().prefix("import-").tempfile_in(folder)?.into_parts();
+        let (file, path) = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempfile_in(folder)?.into_parts();
         let mut file = File::from_std(file);
         let mut hash = Sha256::new();
         let mut written = 0;
@@ -207,16 +335,59 @@ fn empty() -> ApiError {
 
 /// Reads JSON that means one thing: no field twice, nothing after the end, nested no deeper than 128.
 fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
+    match serde_json::from_str::<Unambiguous>(text(bytes)?) {
+        Ok(Unambiguous(value)) => Ok(value),
+        Err(error) => Err(invalid_json(&error)),
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, ApiError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(empty());
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
+    std::str::from_utf8(bytes).map_err(|error| {
         ApiError::Malformed(format!("The body is not UTF-8: byte {} is wrong", error.valid_up_to() + 1))
-    })?;
-    match serde_json::from_str::<Unambiguous>(text) {
-        Ok(Unambiguous(value)) => Ok(value),
-        Err(error) => Err(ApiError::Malformed(format!("The body is not valid JSON: {error}"))),
+    })
+}
+
+fn invalid_json(error: &serde_json::Error) -> ApiError {
+    ApiError::Malformed(format!("The body is not valid JSON: {error}"))
+}
+
+/// The first number with a fraction that has more digits than a double keeps.
+fn inexact_number(json: &str) -> Option<&str> {
+    const DIGITS_KEPT: usize = 15;
+    let mut rest = json;
+    while let Some(at) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        rest = &rest[at..];
+        if let Some(inside) = rest.strip_prefix('"') {
+            rest = after_string(inside);
+            continue;
+        }
+        let end = rest.find(|c: char| !(c.is_ascii_digit() || "+-.eE".contains(c))).unwrap_or(rest.len());
+        let number = &rest[..end];
+        rest = &rest[end..];
+        let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+        let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+        let is_whole = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        if !is_whole && digits.trim_matches('0').len() > DIGITS_KEPT {
+            return Some(number);
+        }
     }
+    None
+}
+
+/// What follows the closing quote.
+fn after_string(inside: &str) -> &str {
+    let mut rest = inside;
+    while let Some(at) = rest.find(['"', '\\']) {
+        match rest.as_bytes()[at] {
+            b'"' => return &rest[at + 1..],
+            // Whatever is escaped, a quote too, is part of the text.
+            _ => rest = rest[at + 1..].char_indices().nth(1).map_or("", |(next, _)| &rest[at + 1 + next..]),
+        }
+    }
+    ""
 }
 
 /// A JSON value whose objects name no field twice.
@@ -329,5 +500,48 @@ mod tests {
             assert!(message.contains(place), "{message}");
         }
         assert!(problem("[".repeat(100_000).as_bytes()).contains("recursion limit"));
+    }
+
+    /// What was read of an array, and how that ended.
+    fn read_items(body: &str, wanted: usize) -> (Vec<Value>, Result<Kind, String>) {
+        let mut items = Vec::new();
+        let read = Json::new(body.into(), None).each(&mut |item| {
+            items.push(item);
+            items.len() < wanted
+        });
+        (items, read.map_err(|error| format!("{error:?}")))
+    }
+
+    #[test]
+    fn the_items_of_an_array_are_read_one_by_one_until_enough_are_there() {
+        assert_eq!(read_items(" [1, {\"a\": 2}] ", 9), (vec![json!(1), json!({"a": 2})], Ok(Kind::Array)));
+        assert_eq!(read_items("[]", 9), (vec![], Ok(Kind::Array)));
+        assert_eq!(read_items("{\"a\": 1}", 9), (vec![json!({"a": 1})], Ok(Kind::One)));
+        assert_eq!(read_items("[1, 2, 3, never read", 2), (vec![json!(1), json!(2)], Ok(Kind::Array)));
+        for body in ["[1", "[1] x", "[1,]", "[{\"a\": 1, \"a\": 1}]", "", "[[", "x"] {
+            assert!(read_items(body, 9).1.is_err(), "{body}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(read_items(&deep, 9).1.is_err());
+    }
+
+    #[test]
+    fn a_number_with_more_digits_than_are_kept_is_found() {
+        for (json, found) in [
+            (r#"{"a": 999999999.99990001}"#, Some("999999999.99990001")),
+            (r#"{"a": 0.10000000000000000555}"#, Some("0.10000000000000000555")),
+            (
+                r#"{"\\\"": "0.10000000000000000555\"", "b": -12345678901234567e-3}"#,
+                Some("-12345678901234567e-3"),
+            ),
+            (
+                r#"{"a": "\"é\\", "b": [999999999.9999, 0.5000000000000000000000, 1e300, 12345678901234567890]}"#,
+                None,
+            ),
+            (r#"["0.10000000000000000555"#, None),
+            ("", None),
+        ] {
+            assert_eq!(inexact_number(json), found, "{json}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::auth::ReadScope;
 use super::campaigns;
 use super::error::ApiError;
+use super::etag::{IfNoneMatch, TextTag};
 use super::query::{self, PAGE_SIZE, Query};
 use crate::domain::Instant;
 use crate::domain::call::{Call, CallState};
@@ -13,6 +14,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::schedule::format_instant;
 use crate::store::pool::Db;
 use crate::store::{CallFilter, Snapshot};
+use rocket::http::Status;
 use rocket::{Route, get, routes};
 use serde::Serialize;
 use serde_json::Value;
@@ -47,11 +49,24 @@ async fn list_of_campaign(
 }
 
 #[get("/calls/<id>")]
-async fn show(_caller: ReadScope, id: &str, db: &Db) -> Result<Answer, ApiError> {
+async fn show(
+    _caller: ReadScope,
+    id: &str,
+    mut query: Query,
+    if_none_match: IfNoneMatch,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchCall)?;
     db.read(move |snapshot| {
         let call = snapshot.call(id)?.ok_or(ApiError::NoSuchCall)?;
-        Answer::ok(&View::of(&call))
+        let body = serde_json::to_string(&View::of(&call))?;
+        let tag = TextTag::of(&body, &body);
+        let answer = match if_none_match.has_text(&tag) {
+            true => Answer::not_modified(),
+            false => Answer::text(Status::Ok, body),
+        };
+        Ok(answer.with("ETag", tag))
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{BodyHead, JSON_MAX};
+use super::body::{self, BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, Tag};
 use super::idempotency::Repeatable;
@@ -156,7 +156,14 @@ fn read_cursor(text: &str, sort: CampaignSort, order: Order) -> Parsed<Cursor> {
 }
 
 #[get("/voice-campaigns/<id>")]
-async fn show(_caller: ReadScope, id: &str, if_none_match: IfNoneMatch, db: &Db) -> Result<Answer, ApiError> {
+async fn show(
+    _caller: ReadScope,
+    id: &str,
+    mut query: Query,
+    if_none_match: IfNoneMatch,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchCampaign)?;
     db.read(move |snapshot| {
         let campaign = snapshot.campaign(id)?.ok_or(ApiError::NoSuchCampaign)?;
@@ -178,7 +185,10 @@ async fn create(
 ) -> Result<Answer, ApiError> {
     let body = head.json(data, JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
-    let mut request = campaign::Request::read(body.value, None)?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let mut request = campaign::Request::read(body.exact_value().await?, None)?;
     let by = caller.0.name.clone();
     db.write(move |tx| {
         once.run(tx, |tx| {
@@ -200,11 +210,22 @@ async fn update(
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.json(data, JSON_MAX).await?;
+    let body = head.json(data, JSON_MAX).await?.exact_value().await?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
+    // Most of the work is done before everybody else who writes has to wait for it.
+    let (seen_id, seen_if_match) = (id.clone(), if_match.clone());
+    let seen = db.read(move |snapshot| unchanged(snapshot, &seen_id, &seen_if_match)).await?;
+    let (seen, body, request) = body::aside(move || {
+        let request = campaign::Request::read(body.clone(), Some(&seen.settings))?;
+        Ok((seen, body, request))
+    })
+    .await?;
     db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
-        let mut request = campaign::Request::read(body.value, Some(&before.settings))?;
+        let mut request = match before.version == seen.version {
+            true => request,
+            false => campaign::Request::read(body, Some(&before.settings))?,
+        };
         let made = make_secrets(&mut request.settings.webhooks);
         let campaign = tx.update_campaign(&before, &request, &by)??;
         Ok(Answer::ok(&View::showing(&campaign, &made))?.with("ETag", Tag::of(&campaign)))
@@ -234,7 +255,7 @@ async fn set_status(
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let mut body = Fields::of(head.json(data, JSON_MAX).await?.value)?;
+    let mut body = Fields::of(head.json(data, JSON_MAX).await?.value().await?)?;
     let status = body.required("status", None, fields::word::<Status>);
     let status = body.finish(status)?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());

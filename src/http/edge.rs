@@ -91,7 +91,12 @@ struct AnyError;
 #[rocket::async_trait]
 impl catcher::Handler for AnyError {
     async fn handle<'r>(&self, status: Status, request: &'r Request<'_>) -> catcher::Result<'r> {
-        let error = auth::objection(request).unwrap_or_else(|| ApiError::of_status(status, request));
+        let error = auth::objection(request).unwrap_or_else(|| match nothing_here(request) {
+            // No guard or handler of ours says 400 without words, so it is Rocket, which knows nine methods and
+            // cannot read a request with another one.
+            wrong_method @ ApiError::MethodNotAllowed { .. } if status == Status::BadRequest => wrong_method,
+            _ => ApiError::of_status(status, request),
+        });
         let mut response = error.respond_to(request)?;
         // A request line that cannot be read comes here without passing the fairings.
         finish(request, &mut response);

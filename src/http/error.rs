@@ -4,6 +4,7 @@
 use super::edge;
 use crate::domain::invalid::{Invalid, Problem, Refused};
 use crate::store::StoreError;
+use crate::store::import::ImportError;
 use rocket::http::{ContentType, Method, Status};
 use rocket::response::{self, Responder, Response};
 use rocket::{Request, tokio};
@@ -160,7 +161,11 @@ impl ApiError {
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
             ApiError::Conflict { message, .. } => message.clone(),
-            ApiError::Stale => "The campaign has changed since; fetch it again and repeat the change".into(),
+            ApiError::Stale => {
+                let is_lead = request.uri().path().segments().nth(1) == Some("leads");
+                let thing = if is_lead { "lead" } else { "campaign" };
+                format!("The {thing} has changed since; fetch it again and repeat the change")
+            }
             ApiError::TooLarge { bytes: 0 } => "The body is too large".into(),
             ApiError::TooLarge { bytes } => format!("The body is larger than {bytes} bytes"),
             ApiError::KeyReused => "This Idempotency-Key was used for a different request".into(),
@@ -268,6 +273,16 @@ impl From<StoreError> for ApiError {
                 ApiError::Unavailable { cause }
             }
             StoreError::Failed(_) => ApiError::Internal { cause },
+        }
+    }
+}
+
+impl From<ImportError> for ApiError {
+    fn from(error: ImportError) -> ApiError {
+        match error {
+            ImportError::Invalid(invalid) => invalid.into(),
+            ImportError::NoSuchCampaign => ApiError::NoSuchCampaign,
+            ImportError::Store(error) => error.into(),
         }
     }
 }

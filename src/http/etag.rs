@@ -3,6 +3,7 @@
 use crate::domain::campaign::Campaign;
 use rocket::Request;
 use rocket::request::{FromRequest, Outcome};
+use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::fmt;
 
@@ -71,31 +72,84 @@ fn listed(item: &str) -> Option<Listed> {
 
 /// `If-None-Match`: answer only if it is something new.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct IfNoneMatch(List);
+pub(super) struct IfNoneMatch {
+    list: List,
+    lines: Vec<String>,
+}
 
 impl IfNoneMatch {
     /// Whether the client has this already.
     pub(super) fn has(&self, tag: Tag) -> bool {
-        match &self.0 {
+        match &self.list {
             List::Absent => false,
             List::Any => true,
             List::Of(tags) => tags.contains(&Listed { version: tag.version, revision: Some(tag.revision) }),
         }
     }
+
+    /// The same for a resource that is known by its text.
+    pub(super) fn has_text(&self, tag: &TextTag) -> bool {
+        let tag = tag.to_string();
+        items(&self.lines).any(|item| item == "*" || item == tag)
+    }
 }
 
 /// `If-Match`: change it only if it is still what the client saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct IfMatch(List);
+pub(super) struct IfMatch {
+    list: List,
+    lines: Vec<String>,
+}
 
 impl IfMatch {
     /// Whether the change may go on.
     pub(super) fn allows(&self, campaign: &Campaign) -> bool {
-        match &self.0 {
+        match &self.list {
             List::Absent | List::Any => true,
             List::Of(tags) => tags.iter().any(|tag| tag.version == campaign.version),
         }
     }
+
+    /// Whether there is a condition at all.
+    pub(super) fn is_there(&self) -> bool {
+        self.list != List::Absent
+    }
+
+    /// The same for a resource that is known by its text.
+    pub(super) fn allows_text(&self, tag: &TextTag) -> bool {
+        let start = format!("\"{}-", tag.facts);
+        !self.is_there() || items(&self.lines).any(|item| item == "*" || item.starts_with(&start))
+    }
+}
+
+/// `"<facts>-<text>"`, hashes of what is stored and of the whole answer. The answer also tells what depends on the
+/// time, such as why nobody is called now; an editor must not be refused because an hour has passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TextTag {
+    facts: String,
+    text: String,
+}
+
+impl TextTag {
+    /// The tag of an answer, and of the part of it that is stored.
+    pub(super) fn of(facts: &str, text: &str) -> TextTag {
+        // 64 bits tell the versions of one resource apart.
+        let hash =
+            |text: &str| Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        TextTag { facts: hash(facts), text: hash(text) }
+    }
+}
+
+impl fmt::Display for TextTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}-{}\"", self.facts, self.text)
+    }
+}
+
+/// The tags of a header; weak and strong are the same here.
+fn items(lines: &[String]) -> impl Iterator<Item = &str> {
+    let items = lines.iter().flat_map(|line| line.split(','));
+    items.map(str::trim).map(|item| item.strip_prefix("W/").unwrap_or(item))
 }
 
 /// Whether lines of `If-None-Match` name this tag of another kind of resource.
@@ -112,7 +166,11 @@ impl<'r> FromRequest<'r> for IfNoneMatch {
     type Error = Infallible;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<IfNoneMatch, Infallible> {
-        Outcome::Success(IfNoneMatch(List::read(request.headers().get("If-None-Match"))))
+        let lines = || request.headers().get("If-None-Match");
+        Outcome::Success(IfNoneMatch {
+            list: List::read(lines()),
+            lines: lines().map(str::to_owned).collect(),
+        })
     }
 }
 
@@ -121,7 +179,8 @@ impl<'r> FromRequest<'r> for IfMatch {
     type Error = Infallible;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<IfMatch, Infallible> {
-        Outcome::Success(IfMatch(List::read(request.headers().get("If-Match"))))
+        let lines = || request.headers().get("If-Match");
+        Outcome::Success(IfMatch { list: List::read(lines()), lines: lines().map(str::to_owned).collect() })
     }
 }
 
@@ -150,7 +209,8 @@ mod tests {
             ("", false),
             ("\"other\"", false),
         ] {
-            assert_eq!(IfNoneMatch(list(header)).has(tag), has, "{header}");
+            let sent = IfNoneMatch { list: list(header), ..IfNoneMatch::default() };
+            assert_eq!(sent.has(tag), has, "{header}");
         }
         assert!(!IfNoneMatch::default().has(tag));
     }

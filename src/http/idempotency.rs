@@ -3,6 +3,7 @@
 
 use super::answer::Answer;
 use super::error::ApiError;
+use crate::store::pool::Db;
 use crate::store::{RememberedReply, Snapshot, StoreError, Token, Tx};
 use rocket::Request;
 use rocket::http::Status;
@@ -67,6 +68,11 @@ pub(super) struct Once {
 }
 
 impl Repeatable {
+    /// Whether the first answer may have to be given again, whatever has become of what it was about.
+    pub(super) fn has_key(&self) -> bool {
+        !matches!(self.key, Ok(None))
+    }
+
     /// With everything that makes two requests the same: who asks, for what, with which body.
     pub(super) fn once(self, token: &Token, body_hash: [u8; 32]) -> Result<Once, ApiError> {
         let key = self.key.map_err(|message| ApiError::Malformed(message.to_owned()))?;
@@ -79,8 +85,17 @@ impl Repeatable {
 }
 
 impl Once {
+    /// The first answer, where this request was done before; asked before anything else can refuse it.
+    pub(super) async fn first_answer(&self, db: &Db) -> Result<Option<Answer>, ApiError> {
+        if self.key.is_none() {
+            return Ok(None);
+        }
+        let asked = self.clone();
+        db.read(move |snapshot| asked.remembered(snapshot)).await
+    }
+
     /// The first answer, where this request was done before.
-    pub(super) fn remembered(&self, snapshot: &Snapshot) -> Result<Option<Answer>, ApiError> {
+    fn remembered(&self, snapshot: &Snapshot) -> Result<Option<Answer>, ApiError> {
         let Some(key) = &self.key else { return Ok(None) };
         match snapshot.remembered_reply(self.token_id, key)? {
             None => Ok(None),

@@ -2,8 +2,9 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{self, BodyHead, LEADS_JSON_MAX};
+use super::body::{self, BodyHead, Json, Kind, LEADS_JSON_MAX, LargeBodies};
 use super::error::ApiError;
+use super::etag::{IfMatch, IfNoneMatch, TextTag};
 use super::idempotency::{Once, Repeatable};
 use super::query::{self, PAGE_SIZE, Query};
 use super::{Settings, campaigns};
@@ -44,23 +45,33 @@ async fn add(
     repeatable: Repeatable,
     data: Data<'_>,
     settings: &State<Settings>,
+    large: &State<LargeBodies>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let (options, campaign) = match target(db, id.to_owned(), &mut query, head.is_csv()).await {
-        Ok(found) => found,
-        Err(error) => {
+    let target = match target(db, id.to_owned(), &mut query, head.is_csv()).await {
+        Err(error) if !repeatable.has_key() => {
             body::discard(data).await;
             return Err(error);
         }
+        target => target,
     };
     if head.is_csv() {
         let spool = head.spool(data, settings.csv_limit_bytes, &settings.spool_dir).await?;
         let once = repeatable.once(caller.0, spool.hash)?;
+        if let Some(answer) = once.first_answer(db).await? {
+            return Ok(answer);
+        }
+        let (options, campaign) = target?;
         return add_table(db, campaign.id, &spool.path, options, once).await;
     }
-    let body = head.json(data, LEADS_JSON_MAX).await?;
+    let mut body = head.large_json(data, LEADS_JSON_MAX, large).await?;
+    let _place = body.place();
     let once = repeatable.once(caller.0, body.hash)?;
-    let batch = body::aside(move || Batch::read(body.value, options)).await?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let (options, campaign) = target?;
+    let batch = body::aside(move || Batch::read(&body, options)).await?;
     db.write(move |tx| {
         once.run(tx, |tx| {
             let campaign = tx.campaign(campaign.id)?.ok_or(ApiError::NoSuchCampaign)?;
@@ -108,23 +119,19 @@ enum Batch {
 }
 
 impl Batch {
-    fn read(body: Value, options: ImportOptions) -> Result<Batch, ApiError> {
-        match body {
-            Value::Array(items) => Ok(Batch::read_array(items, options)?),
-            one => Ok(Batch::One(Box::new(NewLead::read(one, options.country)?))),
-        }
-    }
-
-    fn read_array(items: Vec<Value>, options: ImportOptions) -> Result<Batch, Invalid> {
-        if items.len() > ARRAY_MAX {
-            let found = items.len();
-            let message =
-                format!("must have at most {ARRAY_MAX} items; it has {found}. Send more as text/csv");
-            return Err(Invalid::one("body", message));
-        }
-        let mut leads = Vec::with_capacity(items.len());
+    /// Reads lead by lead, so that what is left out is never in memory together.
+    fn read(body: &Json, options: ImportOptions) -> Result<Batch, ApiError> {
+        let mut count = 0;
+        let mut leads = Vec::new();
         let (mut problems, mut rejected, mut rejected_count) = (Vec::new(), Vec::new(), 0);
-        for (position, item) in items.into_iter().enumerate() {
+        // What a body that is no array holds; its problems are told without a position.
+        let mut alone = None;
+        let kind = body.each(&mut |item| {
+            let position = count;
+            count += 1;
+            if count > ARRAY_MAX {
+                return false;
+            }
             let is_told = options.partial && rejected.len() < REJECTIONS_MAX;
             let sent = is_told.then(|| item.clone());
             match NewLead::read(item, options.country) {
@@ -132,14 +139,28 @@ impl Batch {
                 Err(invalid) => {
                     rejected_count += 1;
                     rejected.extend(sent.and_then(|item| first_rejection(position, &invalid, &item)));
-                    problems.extend(invalid.0.into_iter().map(|problem| within(position, problem)));
+                    if !options.partial {
+                        problems.extend(invalid.0.iter().cloned().map(|problem| within(position, problem)));
+                    }
+                    alone.get_or_insert(invalid);
                 }
             }
+            // Nothing of the array will be taken, and nobody reads more.
+            problems.len() < REJECTIONS_MAX
+        })?;
+        match (kind, alone) {
+            (Kind::One, Some(invalid)) => Err(invalid.into()),
+            (Kind::One, None) => match leads.pop() {
+                Some(lead) => Ok(Batch::One(Box::new(lead))),
+                None => Err(Invalid::one("body", "is empty").into()),
+            },
+            (Kind::Array, _) if count > ARRAY_MAX => {
+                let message = format!("must have at most {ARRAY_MAX} items; send more as text/csv");
+                Err(Invalid::one("body", message).into())
+            }
+            (Kind::Array, _) if !problems.is_empty() => Err(Invalid(problems).into()),
+            (Kind::Array, _) => Ok(Batch::Many { leads, rejected_count, rejected }),
         }
-        if !problems.is_empty() && !options.partial {
-            return Err(Invalid(problems));
-        }
-        Ok(Batch::Many { leads, rejected_count, rejected })
     }
 }
 
@@ -147,8 +168,9 @@ fn add_one(tx: &Tx, campaign: &Campaign, lead: &NewLead) -> Result<Answer, ApiEr
     match tx.insert_leads(campaign.id, std::slice::from_ref(lead))?.ids.as_slice() {
         [id] => {
             let lead = tx.lead(*id)?.ok_or(ApiError::NoSuchLead)?;
-            let view = Viewer::of(tx, campaign)?;
-            Answer::created(format!("/api/leads/{id}"), &view.view(tx, &lead)?)
+            let (body, tag) = shown(tx, &lead)?;
+            let answer = Answer::text(Status::Created, body).with("Location", format!("/api/leads/{id}"));
+            Ok(answer.with("ETag", tag))
         }
         _ => {
             let known = tx.lead_with_phone(campaign.id, lead.phone)?.map_or(0, |lead| lead.id);
@@ -188,12 +210,8 @@ async fn add_table(
     options: ImportOptions,
     once: Once,
 ) -> Result<Answer, ApiError> {
-    let asked = once.clone();
-    if let Some(answer) = db.read(move |snapshot| asked.remembered(snapshot)).await? {
-        return Ok(answer);
-    }
     let ImportReport { imported, duplicates, rejected, rejections } =
-        import::import(db, campaign_id, table, options).await??;
+        import::import(db, campaign_id, table, options).await?;
     let told = rejections.into_iter().map(|rejection| Rejected {
         row: rejection.row,
         field: rejection.field,
@@ -255,28 +273,64 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
 }
 
 #[get("/leads/<id>")]
-async fn show(_caller: ReadScope, id: &str, db: &Db) -> Result<Answer, ApiError> {
+async fn show(
+    _caller: ReadScope,
+    id: &str,
+    mut query: Query,
+    if_none_match: IfNoneMatch,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
     db.read(move |snapshot| {
-        let lead = snapshot.lead(id)?.ok_or(ApiError::NoSuchLead)?;
-        let campaign = snapshot.campaign(lead.campaign_id)?.ok_or(ApiError::NoSuchLead)?;
-        Answer::ok(&Viewer::of(snapshot, &campaign)?.view(snapshot, &lead)?)
+        let (body, tag) = shown(snapshot, &snapshot.lead(id)?.ok_or(ApiError::NoSuchLead)?)?;
+        let answer = match if_none_match.has_text(&tag) {
+            true => Answer::not_modified(),
+            false => Answer::text(Status::Ok, body),
+        };
+        Ok(answer.with("ETag", tag))
     })
     .await
 }
 
 #[delete("/leads/<id>")]
-async fn remove(_caller: WriteScope<'_>, id: &str, db: &Db) -> Result<Answer, ApiError> {
+async fn remove(
+    _caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    if_match: IfMatch,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
-    db.write_and_wait_for_dials(move |tx| match tx.delete_lead(id)? {
-        LeadDeletion::Deleted => Ok(Answer::no_content()),
-        LeadDeletion::NotFound => Err(ApiError::NoSuchLead),
-        LeadDeletion::InProgress => Err(ApiError::Conflict {
-            code: "in_progress",
-            message: "This lead is being called; delete it once the call has ended".into(),
-        }),
+    db.write_and_wait_for_dials(move |tx| {
+        if if_match.is_there() {
+            let (_, tag) = shown(tx, &tx.lead(id)?.ok_or(ApiError::NoSuchLead)?)?;
+            if !if_match.allows_text(&tag) {
+                return Err(ApiError::Stale);
+            }
+        }
+        match tx.delete_lead(id)? {
+            LeadDeletion::Deleted => Ok(Answer::no_content()),
+            LeadDeletion::NotFound => Err(ApiError::NoSuchLead),
+            LeadDeletion::InProgress => Err(ApiError::Conflict {
+                code: "in_progress",
+                message: "This lead is being called; delete it once the call has ended".into(),
+            }),
+        }
     })
     .await
+}
+
+/// A lead as it is shown alone, and the tag of that.
+fn shown(snapshot: &Snapshot, lead: &Lead) -> Result<(String, TextTag), ApiError> {
+    let campaign = snapshot.campaign(lead.campaign_id)?.ok_or(ApiError::NoSuchLead)?;
+    let view = Viewer::of(snapshot, &campaign)?.view(snapshot, lead)?;
+    let body = serde_json::to_string(&view)?;
+    // What holds it depends on the time.
+    let facts = serde_json::to_string(&View { hold: None, ..view })?;
+    let tag = TextTag::of(&facts, &body);
+    Ok((body, tag))
 }
 
 /// Shows the leads of one campaign at one moment.

@@ -43,6 +43,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
     rocket
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
+        .manage(body::LargeBodies::new())
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())

@@ -31,10 +31,12 @@ impl<'r> FromRequest<'r> for Query {
 impl Query {
     fn read(path: &str, query: &str) -> Query {
         let all: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Query { path: path.to_owned(), left: all.clone(), all, known: Vec::new(), problems: Vec::new() }
+        // Rocket takes `//api` for `/api`, but in a link it would name another host.
+        let path = path.split('/').filter(|segment| !segment.is_empty()).map(|segment| format!("/{segment}"));
+        Query { path: path.collect(), left: all.clone(), all, known: Vec::new(), problems: Vec::new() }
     }
 
-    /// A parameter, if it is there and not blank.
+    /// A parameter, if it is there.
     pub(super) fn take<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
         self.known.push(name);
         let mut values = Vec::new();
@@ -47,7 +49,9 @@ impl Query {
         });
         let value = match values.as_slice() {
             [] => return None,
-            [value] if value.trim().is_empty() => return None,
+            [value] if value.trim().is_empty() => {
+                return self.problem(name, "must not be blank; leave it out");
+            }
             [value] => value,
             _ => return self.problem(name, "must be given once"),
         };
@@ -150,13 +154,17 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_read_once_and_blank_ones_are_absent() {
-        let mut query = read("status=active&limit=10&search=a%20b%26c&tag=");
+    fn parameters_are_read_once_and_blank_ones_are_refused() {
+        let mut query = read("status=active&limit=10&search=a%20b%26c&tag=&priority=%20");
         assert_eq!(query.take("status", word::<Status>), Some(Status::Active));
         assert_eq!(query.take("limit", integer(1, 1_000)), Some(10));
         assert_eq!(query.take("search", text).as_deref(), Some("a b&c"));
         assert_eq!(query.take("tag", text), None);
-        assert_eq!(query.finish(), Ok(()));
+        assert_eq!(query.take("priority", text), None);
+        assert_eq!(query.take("sort", text), None);
+        let Invalid(problems) = query.finish().unwrap_err();
+        let blank: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(blank, ["tag", "priority"]);
     }
 
     #[test]
@@ -190,6 +198,8 @@ mod tests {
             query.next_link("n=1"),
             "</api/voice-campaigns?search=a%26b&limit=2&cursor=n%3D1>; rel=\"next\""
         );
+        let query = Query::read("//api///calls/", "");
+        assert_eq!(query.next_link("1"), "</api/calls?cursor=1>; rel=\"next\"");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::auth::ReadScope;
 use super::campaigns;
 use super::error::ApiError;
+use super::query::Query;
 use crate::domain::campaign::Campaign;
 use crate::domain::fields::Words;
 use crate::domain::gate::{Dialing, Gate};
@@ -19,7 +20,8 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 #[get("/voice-campaigns/<id>/stats")]
-async fn show(_caller: ReadScope, id: &str, db: &Db) -> Result<Answer, ApiError> {
+async fn show(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+    query.finish()?;
     let id = id.to_owned();
     db.read(move |snapshot| {
         let campaign = campaigns::existing(snapshot, &id)?;

@@ -34,6 +34,9 @@ pub enum OpenError {
         /// What the system said.
         cause: String,
     },
+    /// Another process writes to the file for longer than was waited.
+    #[error("the database in {0} is busy, perhaps with a large import; try again when that is done")]
+    Busy(PathBuf),
     /// Another server has it.
     #[error(
         "another voice-campaigns server is using the data folder {0}; stop it first or choose another --data"
@@ -97,6 +100,29 @@ pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// What the names of files begin with in which uploads wait to be imported.
+pub const UPLOAD_PREFIX: &str = "import-";
+
+/// Removes the uploads of a server that was killed. Only whoever holds the lock may: nobody else's are there.
+pub(super) fn remove_uploads(folder: &Path) -> Result<(), OpenError> {
+    for entry in std::fs::read_dir(folder).map_err(unusable(folder))? {
+        let entry = entry.map_err(unusable(folder))?;
+        let is_upload = entry.file_name().to_string_lossy().starts_with(UPLOAD_PREFIX);
+        if is_upload && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            std::fs::remove_file(entry.path()).map_err(unusable(folder))?;
+        }
+    }
+    Ok(())
+}
+
+/// What SQLite said, in the words of this module.
+fn failure(folder: &Path) -> impl Fn(rusqlite::Error) -> OpenError {
+    move |error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Busy(folder.to_owned()),
+        _ => OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() },
+    }
+}
+
 /// Who opens the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opener {
@@ -104,6 +130,17 @@ pub(super) enum Opener {
     Server,
     /// A command beside a server, which may be an older one.
     Command,
+}
+
+impl Opener {
+    /// How long to wait for another process that writes. A person at a terminal would rather wait than repeat a
+    /// command; a server has to answer its requests.
+    fn patience(self) -> Duration {
+        match self {
+            Opener::Server => Duration::from_secs(5),
+            Opener::Command => Duration::from_secs(30),
+        }
+    }
 }
 
 /// Opens the writer's connection, after the file was made or, for a server, lifted to this version.
@@ -114,24 +151,26 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
     let path = data_file(folder);
     let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
     made.map_err(unusable(folder))?;
-    let version = look(&path)?;
+    let version = look(folder, &path)?;
     if opener == Opener::Command && version != 0 && version != VERSION {
         return Err(OpenError::Older { file: path, found: version, known: VERSION });
     }
-    let failed =
-        |error: rusqlite::Error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() };
-    let mut connection = Connection::open(&path).map_err(failed)?;
-    prepare_writer(&connection).map_err(failed)?;
-    migrate(&mut connection, now).map_err(failed)?;
+    let failed = failure(folder);
+    let mut connection = Connection::open(&path).map_err(&failed)?;
+    prepare_writer(&connection, opener.patience()).map_err(&failed)?;
+    // Whoever writes just now need not be waited for when there is nothing to make or lift.
+    if version != VERSION {
+        migrate(&mut connection, now).map_err(&failed)?;
+    }
     Ok(connection)
 }
 
 /// Looks at the file without writing to it, and refuses what is not ours; the answer is its version.
-fn look(path: &Path) -> Result<i64, OpenError> {
+fn look(folder: &Path, path: &Path) -> Result<i64, OpenError> {
     // Only what SQLite itself calls no database is foreign; a lock or a fault of the disk may pass.
     let foreign = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::Foreign(path.to_owned()),
-        _ => OpenError::Folder { folder: path.to_owned(), cause: error.to_string() },
+        _ => failure(folder)(error),
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(foreign)?;
@@ -148,8 +187,8 @@ fn look(path: &Path) -> Result<i64, OpenError> {
     Ok(version)
 }
 
-fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(Duration::from_secs(5))?;
+fn prepare_writer(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(patience)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
@@ -214,10 +253,9 @@ fn prepare_reader(connection: &mut Connection) -> rusqlite::Result<()> {
 
 /// A single read-only connection.
 pub(super) fn open_reader(folder: &Path) -> Result<Connection, OpenError> {
-    let failed =
-        |error: rusqlite::Error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() };
-    let mut connection = Connection::open_with_flags(data_file(folder), reader_flags()).map_err(failed)?;
-    prepare_reader(&mut connection).map_err(failed)?;
+    let failed = failure(folder);
+    let mut connection = Connection::open_with_flags(data_file(folder), reader_flags()).map_err(&failed)?;
+    prepare_reader(&mut connection).map_err(&failed)?;
     Ok(connection)
 }
 
@@ -268,5 +306,37 @@ mod tests {
             ["synchronous", "foreign_keys", "cell_size_check", "user_version"].map(setting),
             [2, 1, 1, VERSION]
         );
+    }
+
+    #[test]
+    fn a_file_of_this_version_opens_while_another_process_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let writing = open(folder.path(), Instant::UNIX_EPOCH, Opener::Server).unwrap();
+        writing.execute_batch("BEGIN IMMEDIATE; UPDATE facts SET value = 'x'").unwrap();
+        let (sender, opened) = std::sync::mpsc::channel();
+        let path = folder.path().to_owned();
+        std::thread::spawn(move || sender.send(open(&path, Instant::UNIX_EPOCH, Opener::Command).is_ok()));
+        assert_eq!(opened.recv_timeout(Duration::from_secs(20)), Ok(true));
+    }
+
+    #[test]
+    fn a_busy_file_is_told_from_one_that_cannot_be_used() {
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        let error = failure(Path::new("data"))(rusqlite::Error::SqliteFailure(busy, None));
+        assert!(matches!(error, OpenError::Busy(_)), "{error}");
+    }
+
+    #[test]
+    fn a_server_removes_the_uploads_of_one_that_was_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["import-x1y2z3", "simulator-ledger.jsonl"] {
+            std::fs::write(folder.path().join(name), "phone").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("import-folder")).unwrap();
+        remove_uploads(folder.path()).unwrap();
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["import-folder", "simulator-ledger.jsonl"]);
     }
 }

@@ -6,6 +6,7 @@
 //! rows that is the order of the file; beyond it they are sorted by number, because the index of numbers then
 //! grows at its end, instead of being rewritten for every chunk.
 
+use super::table::{self, CELLS_MAX, Found, Position, ROW_BYTES_MAX, Row, Rows};
 use super::{Inserted, Store, StoreError, Tx};
 use crate::domain::fields;
 use crate::domain::invalid::{Invalid, Problem};
@@ -53,12 +54,32 @@ pub struct Rejection {
     pub message: String,
 }
 
+/// Why nothing more was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The table, or its rows where all must be good.
+    #[error("{0}")]
+    Invalid(Invalid),
+    /// There is no such campaign, or no longer.
+    #[error("the campaign was deleted during the import")]
+    NoSuchCampaign,
+    /// The database, or the file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Invalid> for ImportError {
+    fn from(invalid: Invalid) -> ImportError {
+        ImportError::Invalid(invalid)
+    }
+}
+
 /// Rows told in detail.
 const REJECTIONS_MAX: usize = 1_000;
 /// Larger tables are written in the order of their numbers.
 const IN_FILE_ORDER_MAX: usize = 100_000;
-/// Tables that must go in as a whole may be this large, since that takes one long transaction.
-const ALL_OR_NOTHING_MAX: usize = 100_000;
+/// Tables that must go in as a whole may be this large, since nobody else can write meanwhile.
+const ALL_OR_NOTHING_MAX: usize = 20_000;
 const CHUNK: usize = 2_000;
 
 /// Where a good row is in the file.
@@ -76,10 +97,14 @@ pub async fn import(
     campaign_id: i64,
     path: &Path,
     options: ImportOptions,
-) -> Result<Result<ImportReport, Invalid>, StoreError> {
+) -> Result<ImportReport, ImportError> {
     let (store, path, handle) = (store.clone(), path.to_owned(), Handle::current());
     let work = move || run(&store, campaign_id, path, options, &handle);
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string())))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(failed(panic)))
+}
+
+fn failed(panic: tokio::task::JoinError) -> ImportError {
+    StoreError::Failed(panic.to_string()).into()
 }
 
 fn run(
@@ -88,15 +113,12 @@ fn run(
     path: PathBuf,
     options: ImportOptions,
     handle: &Handle,
-) -> Result<Result<ImportReport, Invalid>, StoreError> {
+) -> Result<ImportReport, ImportError> {
     let unreadable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
-    let table = match Table::open(&path, options.country).map_err(unreadable)? {
-        Ok(table) => Arc::new(table),
-        Err(invalid) => return Ok(Err(invalid)),
-    };
+    let table = Arc::new(Table::open(&path, options.country).map_err(unreadable)??);
     let (mut places, mut report) = table.survey().map_err(unreadable)?;
     if report.rejected > 0 && !options.partial {
-        return Ok(Err(refusal(report)));
+        return Err(refusal(report).into());
     }
     if places.len() > IN_FILE_ORDER_MAX {
         places.sort_unstable_by_key(|place| (place.digits, place.row));
@@ -107,12 +129,12 @@ fn run(
                 "has {} rows; all-or-nothing imports take at most {ALL_OR_NOTHING_MAX}, so send `partial=true`",
                 places.len()
             );
-            return Ok(Err(Invalid::one("body", message)));
+            return Err(Invalid::one("body", message).into());
         }
         let inserted = handle.block_on(store.write(move |tx| table.write_all(tx, campaign_id, &places)))?;
         report.imported += inserted.imported;
         report.duplicates += inserted.duplicates;
-        return Ok(Ok(report));
+        return Ok(report);
     }
     // While one chunk is being written, the next is being read.
     let mut writing = None;
@@ -127,23 +149,23 @@ fn run(
     if let Some(last) = writing {
         count(&mut report, handle.block_on(last))?;
     }
-    Ok(Ok(report))
+    Ok(report)
 }
 
 fn count(
     report: &mut ImportReport,
-    written: Result<Result<Inserted, StoreError>, tokio::task::JoinError>,
-) -> Result<(), StoreError> {
-    let inserted = written.map_err(|panic| StoreError::Failed(panic.to_string()))??;
+    written: Result<Result<Inserted, ImportError>, tokio::task::JoinError>,
+) -> Result<(), ImportError> {
+    let inserted = written.map_err(failed)??;
     report.imported += inserted.imported;
     report.duplicates += inserted.duplicates;
     Ok(())
 }
 
-fn insert(tx: &Tx, campaign_id: i64, leads: &[NewLead]) -> Result<Inserted, StoreError> {
+fn insert(tx: &Tx, campaign_id: i64, leads: &[NewLead]) -> Result<Inserted, ImportError> {
     match tx.campaign(campaign_id)? {
-        Some(_) => tx.insert_leads(campaign_id, leads),
-        None => Err(StoreError::Failed("the campaign was deleted during the import".into())),
+        Some(_) => Ok(tx.insert_leads(campaign_id, leads)?),
+        None => Err(ImportError::NoSuchCampaign),
     }
 }
 
@@ -158,10 +180,10 @@ fn refusal(report: ImportReport) -> Invalid {
 /// A CSV file whose header is understood.
 struct Table {
     file: File,
-    delimiter: u8,
+    separator: u8,
     columns: Columns,
     country: Option<Country>,
-    body_at: u64,
+    body: Position,
 }
 
 impl Table {
@@ -169,40 +191,42 @@ impl Table {
         let mut file = File::open(path)?;
         let mut start = Vec::new();
         file.by_ref().take(64 * 1024).read_to_end(&mut start)?;
-        let body_at = if start.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
-        let delimiter = delimiter(&start[body_at..]);
-        let mut reader = reader(&start[body_at..], delimiter);
-        let mut header = csv::StringRecord::new();
-        let found = match reader.read_record(&mut header) {
-            Ok(true) => Columns::of(header.iter()),
-            Ok(false) => Err(Invalid::one("body", "is empty; the first row must name the columns")),
-            Err(_) => Err(Invalid::one("header", "must be UTF-8 text")),
+        let (first, separator) = table::layout(&start);
+        file.seek(SeekFrom::Start(first as u64))?;
+        let mut rows = Rows::new(BufReader::new(&file), separator, Position::first(first as u64));
+        let mut header = Row::default();
+        let columns = match rows.next(&mut header)? {
+            None => Err(Invalid::one("body", "is empty; the first row must name the columns")),
+            Some(Found::Row) => match texts(&header) {
+                Some(titles) => Columns::of(titles),
+                None => Err(Invalid::one("header", "must be UTF-8 text")),
+            },
+            Some(found) => Err(Invalid::one("header", too_much(found))),
         };
-        let body_at = body_at as u64 + reader.position().byte();
-        Ok(found.map(|columns| Table { file, delimiter, columns, country, body_at }))
+        let body = rows.position();
+        Ok(columns.map(|columns| Table { file, separator, columns, country, body }))
     }
 
     /// The first pass: where the good rows are, and what is wrong with the others.
     fn survey(&self) -> std::io::Result<(Vec<Place>, ImportReport)> {
         let mut file = self.file.try_clone()?;
-        file.seek(SeekFrom::Start(self.body_at))?;
-        let mut reader = reader(BufReader::with_capacity(256 * 1024, file), self.delimiter);
-        let mut record = csv::ByteRecord::new();
+        file.seek(SeekFrom::Start(self.body.offset))?;
+        let mut rows = Rows::new(BufReader::with_capacity(256 * 1024, file), self.separator, self.body);
+        let mut row = Row::default();
         let (mut places, mut report) = (Vec::new(), ImportReport::default());
-        let mut row: u32 = 1;
-        while reader.read_byte_record(&mut record).map_err(std::io::Error::other)? {
-            row += 1;
-            let offset = record.position().map_or(0, csv::Position::byte);
-            let length = u32::try_from(reader.position().byte() - offset).unwrap_or(u32::MAX);
-            match self.lead(&record) {
-                Ok(lead) => {
-                    let offset = self.body_at + offset;
-                    places.push(Place { digits: lead.phone.digits(), offset, length, row });
-                }
+        while let Some(found) = rows.next(&mut row)? {
+            let number = rows.position().row;
+            match self.lead(found, &row) {
+                Ok(lead) => places.push(Place {
+                    digits: lead.phone.digits(),
+                    offset: row.offset,
+                    length: row.length as u32, // at most ROW_BYTES_MAX
+                    row: u32::try_from(number).unwrap_or(u32::MAX),
+                }),
                 Err(problem) => {
                     report.rejected += 1;
                     if report.rejections.len() < REJECTIONS_MAX {
-                        report.rejections.push(self.rejection(row, &record, problem));
+                        report.rejections.push(self.rejection(number, found, &row, problem));
                     }
                 }
             }
@@ -210,45 +234,46 @@ impl Table {
         Ok((places, report))
     }
 
-    fn lead(&self, record: &csv::ByteRecord) -> Result<NewLead, Problem> {
-        if record.iter().any(|cell| std::str::from_utf8(cell).is_err()) {
-            return Err(Problem { field: "row".into(), message: "must be UTF-8 text".into() });
-        }
-        self.columns
-            .read(record.iter().map(|cell| std::str::from_utf8(cell).unwrap_or_default()), self.country)
-    }
-
-    fn rejection(&self, row: u32, record: &csv::ByteRecord, problem: Problem) -> Rejection {
-        let position = self.columns.position(&problem.field);
-        let cell = position.and_then(|position| record.get(position)).unwrap_or_default();
-        Rejection {
-            row: row.into(),
-            field: problem.field,
-            value: fields::excerpt(&String::from_utf8_lossy(cell)),
-            message: problem.message,
+    fn lead(&self, found: Found, row: &Row) -> Result<NewLead, Problem> {
+        let problem = |message: String| Problem { field: "row".into(), message };
+        match (found, texts(row)) {
+            (Found::Row, Some(cells)) => self.columns.read(cells, self.country),
+            (Found::Row, None) => Err(problem("must be UTF-8 text".into())),
+            (found, _) => Err(problem(too_much(found))),
         }
     }
 
-    /// The second pass, for some rows.
+    fn rejection(&self, number: u64, found: Found, row: &Row, problem: Problem) -> Rejection {
+        let cell = match found {
+            Found::Row => self.columns.position(&problem.field).and_then(|position| row.cell(position)),
+            Found::Unclosed => row.cells().last(),
+            Found::TooLong | Found::TooManyCells => row.cell(0),
+        };
+        let value = String::from_utf8_lossy(cell.unwrap_or_default());
+        let Problem { field, message } = self.columns.explained(problem, &value);
+        Rejection { row: number, field, value: fields::excerpt(&value), message }
+    }
+
+    /// The second pass, for some rows. Each is read alone, so that none can swallow the next.
     fn read(&self, places: &[Place]) -> std::io::Result<Vec<NewLead>> {
-        let mut text = Vec::with_capacity(places.iter().map(|place| place.length as usize + 1).sum());
-        for place in places {
-            let start = text.len();
-            text.resize(start + place.length as usize, 0);
-            self.file.read_exact_at(&mut text[start..], place.offset)?;
-            text.push(b'\n');
-        }
-        let mut reader = reader(text.as_slice(), self.delimiter);
-        let mut record = csv::ByteRecord::new();
+        let changed = || std::io::Error::other("the file changed during the import");
+        let (mut text, mut row) = (Vec::new(), Row::default());
         let mut leads = Vec::with_capacity(places.len());
-        while reader.read_byte_record(&mut record).map_err(std::io::Error::other)? {
-            let changed = |_| std::io::Error::other("the file changed during the import");
-            leads.push(self.lead(&record).map_err(changed)?);
+        for place in places {
+            text.resize(place.length as usize, 0);
+            self.file.read_exact_at(&mut text, place.offset)?;
+            let found = Rows::new(text.as_slice(), self.separator, Position::default()).next(&mut row)?;
+            let lead = found.and_then(|found| self.lead(found, &row).ok()).ok_or_else(changed)?;
+            // A different number would also not be where the order of the rows expects it.
+            if lead.phone.digits() != place.digits {
+                return Err(changed());
+            }
+            leads.push(lead);
         }
         Ok(leads)
     }
 
-    fn write_all(&self, tx: &Tx, campaign_id: i64, places: &[Place]) -> Result<Inserted, StoreError> {
+    fn write_all(&self, tx: &Tx, campaign_id: i64, places: &[Place]) -> Result<Inserted, ImportError> {
         let mut total = Inserted::default();
         for chunk in places.chunks(CHUNK) {
             let leads = self.read(chunk).map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -260,13 +285,58 @@ impl Table {
     }
 }
 
-fn reader<R: Read>(from: R, delimiter: u8) -> csv::Reader<R> {
-    csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(from)
+/// The cells of a row, if all of them are UTF-8.
+fn texts(row: &Row) -> Option<impl Iterator<Item = &str> + Clone> {
+    let is_text = row.cells().all(|cell| std::str::from_utf8(cell).is_ok());
+    is_text.then(|| row.cells().map(|cell| std::str::from_utf8(cell).unwrap_or_default()))
 }
 
-/// The separator that the header row uses most.
-fn delimiter(start: &[u8]) -> u8 {
-    let header = start.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
-    let count = |separator: u8| header.iter().filter(|byte| **byte == separator).count();
-    [b',', b';', b'\t', b'|'].into_iter().rev().max_by_key(|separator| count(*separator)).unwrap_or(b',')
+/// What is wrong with a row that was not kept as a whole, and what to do.
+fn too_much(found: Found) -> String {
+    match found {
+        Found::Row => String::new(),
+        Found::TooLong => {
+            format!("has more than {ROW_BYTES_MAX} bytes; is a quote (\") opened here that ends much later?")
+        }
+        Found::TooManyCells => format!("has more than {CELLS_MAX} cells; remove the superfluous separators"),
+        Found::Unclosed => {
+            "opens a quote (\") that is never closed, so everything after it is one value; close \
+                            it, or write a quote that is meant as \"\" within quotes"
+                .to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::System;
+
+    #[tokio::test]
+    async fn an_import_into_a_campaign_that_is_gone_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Arc::new(System::new())).unwrap();
+        let table = folder.path().join("leads.csv");
+        std::fs::write(&table, "phone\n+12025550101\n").unwrap();
+        for partial in [true, false] {
+            let options = ImportOptions { partial, ..ImportOptions::default() };
+            let done = import(&store, 7, &table, options).await;
+            assert!(matches!(done, Err(ImportError::NoSuchCampaign)), "{done:?}");
+        }
+    }
+
+    #[test]
+    fn every_row_is_found_again_whatever_stands_around_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("leads.csv");
+        let body = "\r\n+12025550101,\"a\r\nb\"\r\n\r\n+12025550102,\"c \"\"d\"\"\"\r+12025550103,é";
+        std::fs::write(&path, format!("\u{feff}phone,plan\r\n{body}")).unwrap();
+        let table = Table::open(&path, None).unwrap().unwrap();
+        let (places, report) = table.survey().unwrap();
+        assert_eq!(report, ImportReport::default());
+        assert_eq!(places.iter().map(|place| place.row).collect::<Vec<_>>(), [3, 5, 6]);
+        let leads = table.read(&places).unwrap();
+        let plans: Vec<&str> = leads.iter().map(|lead| lead.variables["plan"].as_str().unwrap()).collect();
+        assert_eq!(plans, ["a\r\nb", "c \"d\"", "é"]);
+    }
 }

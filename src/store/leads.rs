@@ -38,8 +38,6 @@ pub struct Inserted {
     pub imported: i64,
     /// How many were in the campaign already.
     pub duplicates: i64,
-    /// Positions of the duplicates in what was sent.
-    pub duplicate_positions: Vec<usize>,
     /// Ids of the new ones, in the order they were sent.
     pub ids: Vec<i64>,
 }
@@ -260,7 +258,7 @@ impl Tx<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut inserted = Inserted::default();
         let now = ms(self.now);
-        for (position, lead) in leads.iter().enumerate() {
+        for lead in leads {
             let variables =
                 if lead.variables.is_empty() { "{}".to_owned() } else { json_text(&lead.variables) };
             let tags = if lead.tags.is_empty() { "[]".to_owned() } else { json_text(&lead.tags) };
@@ -285,7 +283,6 @@ impl Tx<'_> {
                 inserted.ids.push(self.connection.last_insert_rowid());
             } else {
                 inserted.duplicates += 1;
-                inserted.duplicate_positions.push(position);
             }
         }
         if inserted.imported > 0 {

@@ -17,13 +17,14 @@ pub mod pool;
 mod readers;
 mod replies;
 mod row;
+mod table;
 mod tokens;
 mod tx;
 mod writer;
 
 pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
-pub use file::{OpenError, data_file};
+pub use file::{OpenError, UPLOAD_PREFIX, data_file};
 pub use leads::{Inserted, LeadDeletion, LeadFilter};
 pub use replies::RememberedReply;
 pub use tokens::{Scope, Token, TokenRow};
@@ -101,6 +102,7 @@ impl Store {
     pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
         file::make_folder(folder)?;
         let lock = file::lock(folder)?;
+        file::remove_uploads(folder)?;
         Store::open_file(folder, clock, Some(lock), Opener::Server)
     }
 
