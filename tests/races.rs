@@ -23,7 +23,7 @@ use voice_campaigns::carrier::{Capacity, Carrier, DialRequest, Leg, LegEvents};
 use voice_campaigns::clock::{Clock, System};
 use voice_campaigns::dialer;
 use voice_campaigns::domain::call::LegEvent;
-use voice_campaigns::domain::campaign::{Campaign, Request};
+use voice_campaigns::domain::campaign::{Campaign, Request, Status};
 use voice_campaigns::domain::lead::NewLead;
 use voice_campaigns::domain::outcome::Cause;
 use voice_campaigns::domain::phone::Phone;
@@ -136,6 +136,13 @@ impl Office {
         self.order.fetch_add(1, Ordering::SeqCst)
     }
 
+    /// Waits until somebody is dialed, but not for long: all may be paused.
+    async fn next_dial(&self) {
+        let mut bell = self.bell.clone();
+        bell.mark_unchanged();
+        let _ = tokio::time::timeout(Duration::from_millis(50), bell.changed()).await;
+    }
+
     async fn campaign(&self) -> i64 {
         let body = json!({
             "name": "Survey", "status": "active", "calls_per_day": 1_000_000,
@@ -207,11 +214,20 @@ async fn all<T: 'static>(mut tasks: JoinSet<T>) -> Vec<T> {
     done
 }
 
+/// A pause, in the order of all dials.
+#[derive(Clone, Copy)]
+struct Pause {
+    campaign_id: i64,
+    asked: u64,
+    answered: u64,
+    /// When it was asked to go on.
+    over: u64,
+}
+
 /// What the hands did, and when they were answered.
 #[derive(Default)]
 struct Log {
-    /// Campaign, answer to the pause, request to resume.
-    pauses: Vec<(i64, u64, u64)>,
+    pauses: Vec<Pause>,
     /// Campaign, version, answer to the edit.
     edits: Vec<(i64, i64, u64)>,
     /// Campaign, answer to the deletion.
@@ -221,13 +237,9 @@ struct Log {
 /// Looks again and again: unless somebody edits, nothing is spent over a budget and nobody dialed over a limit.
 async fn watch_sums(office: &Office, campaigns: &[i64], is_over: &AtomicBool) -> u64 {
     let mut before: HashMap<i64, (i64, i64, i64)> = HashMap::new();
-    let (mut compared, mut looks, mut bell) = (0u64, 0u64, office.bell.clone());
+    let mut compared = 0;
     while !is_over.load(Ordering::Relaxed) {
-        // Some looks right behind each other, to see what happens between two edits.
-        looks += 1;
-        if looks.is_multiple_of(4) {
-            bell.changed().await.unwrap();
-        }
+        office.next_dial().await;
         let ids = campaigns.to_vec();
         let read = office.store.read(move |s| {
             let mut seen = Vec::new();
@@ -256,18 +268,25 @@ async fn watch_sums(office: &Office, campaigns: &[i64], is_over: &AtomicBool) ->
 }
 
 /// Pauses a campaign in the midst of dialing and resumes it, again and again.
-async fn switch(office: &Office, id: i64, pauses: u64) -> Vec<(i64, u64, u64)> {
-    let mut bell = office.bell.clone();
+async fn switch(office: &Office, id: i64, pauses: u64) -> Vec<Pause> {
     let mut switched = Vec::new();
-    for _ in 0..pauses {
-        bell.borrow_and_update();
+    for nth in 0..pauses {
         office.leads(id, 3).await;
-        bell.changed().await.unwrap();
-        let (_, paused) = office.edit(id, |_, _| json!({"status": "paused"})).await;
+        // Sometimes the pause comes right behind the leads, sometimes when somebody is dialed.
+        if nth % 2 == 0 {
+            office.next_dial().await;
+        }
+        let asked = office.moment();
+        // It may have completed by itself.
+        let pause = |campaign: &Campaign, _| match campaign.status {
+            Status::Active => json!({"status": "paused"}),
+            Status::Draft | Status::Paused | Status::Completed => json!({}),
+        };
+        let (_, answered) = office.edit(id, pause).await;
         tokio::task::yield_now().await;
-        let resumed = office.moment();
+        let over = office.moment();
         office.edit(id, |_, _| json!({"status": "active"})).await;
-        switched.push((id, paused, resumed));
+        switched.push(Pause { campaign_id: id, asked, answered, over });
     }
     switched
 }
@@ -276,7 +295,7 @@ async fn switch(office: &Office, id: i64, pauses: u64) -> Vec<(i64, u64, u64)> {
 async fn make_and_delete(office: &Office, log: &mut Log) {
     let mine = office.campaign().await;
     office.leads(mine, 12).await;
-    office.bell.clone().changed().await.unwrap();
+    office.next_dial().await;
     let delete = office.store.write_and_wait_for_dials(move |tx| tx.delete_campaign(mine, "test"));
     assert!(delete.await.unwrap());
     log.deletions.push((mine, office.moment()));
@@ -333,6 +352,7 @@ async fn sixty_four_hands_around_budgets_limits_and_pauses_never_get_a_dial_too_
             while !is_over.load(Ordering::Relaxed) {
                 let by = chance.random_range(-5..20);
                 match hand / OF_A_KIND {
+                    0 | 1 if by % 2 == 0 => office.next_dial().await,
                     0 => move_budget(&office, campaigns[hand], by, &mut log).await,
                     1 => move_limit(&office, campaigns[hand], by, &mut log).await,
                     2 => office.leads(campaigns[chance.random_range(0..SWITCHED)], 2).await,
@@ -344,8 +364,6 @@ async fn sixty_four_hands_around_budgets_limits_and_pauses_never_get_a_dial_too_
     }
     let mut log = Log { pauses: all(switching).await.concat(), ..Log::default() };
     is_over.store(true, Ordering::Relaxed);
-    // Whoever waits for the bell must hear it once more.
-    office.leads(office.campaign().await, 30).await;
     for one in all(hands).await {
         log.edits.extend(one.edits);
         log.deletions.extend(one.deletions);
@@ -358,25 +376,28 @@ async fn sixty_four_hands_around_budgets_limits_and_pauses_never_get_a_dial_too_
         orders.entry(calls[&dial.call_id].0).or_default().insert(dial.order);
     }
     let dials = |id: &i64, from: u64, to: u64| orders.get(id).map_or(0, |of| of.range(from..to).count());
-    for (id, paused, resumed) in &log.pauses {
-        assert_eq!(dials(id, *paused, *resumed), 0, "campaign {id} was dialed for while it was paused");
+    for Pause { campaign_id, answered, over, .. } in &log.pauses {
+        assert_eq!(
+            dials(campaign_id, *answered, *over),
+            0,
+            "campaign {campaign_id} was dialed for while paused"
+        );
     }
     for (id, deleted) in &log.deletions {
         assert_eq!(dials(id, *deleted, u64::MAX), 0, "campaign {id} was dialed for after its deletion");
     }
     no_dial_follows_older_settings(&mut log.edits, &dialed, &calls);
-    // A pause had something to stop where somebody was dialed shortly before its answer.
-    let had_to_stop = |(id, paused, _): &&(i64, u64, u64)| dials(id, paused.saturating_sub(100), *paused) > 0;
-    let contested = log.pauses.iter().filter(had_to_stop).count();
+    let in_time = |pause: &&Pause| dials(&pause.campaign_id, pause.asked, pause.answered) > 0;
+    let contested = log.pauses.iter().filter(in_time).count();
     println!(
-        "{} pauses ({contested} in the midst of dialing), {} edits, {} deletions, {} dials, {compared} sums \
+        "{} pauses ({contested} with a dial between request and answer), {} edits, {} deletions, {} dials, {compared} sums \
          compared; 0 too many",
         log.pauses.len(),
         log.edits.len(),
         log.deletions.len(),
         dialed.len()
     );
-    assert!(contested * 10 > log.pauses.len() && compared > 0, "too little happened");
+    assert!(contested * 5 > log.pauses.len() && compared > 0, "too little happened");
 }
 
 /// After the answer to an edit nobody is dialed under what was in force before it.
