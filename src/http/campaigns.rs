@@ -165,14 +165,11 @@ async fn show(
 ) -> Result<Answer, ApiError> {
     query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchCampaign)?;
-    db.read(move |snapshot| {
-        let campaign = snapshot.campaign(id)?.ok_or(ApiError::NoSuchCampaign)?;
-        let tag = Tag::of(&campaign);
-        let answer =
-            if if_none_match.has(tag) { Answer::not_modified() } else { Answer::ok(&View::of(&campaign))? };
-        Ok(answer.with("ETag", tag))
-    })
-    .await
+    let campaign = db.look_up(|snapshot| snapshot.campaign(id))?.ok_or(ApiError::NoSuchCampaign)?;
+    let tag = Tag::of(&campaign);
+    let answer =
+        if if_none_match.has(tag) { Answer::not_modified() } else { Answer::ok(&View::of(&campaign))? };
+    Ok(answer.with("ETag", tag))
 }
 
 #[post("/voice-campaigns", data = "<data>")]

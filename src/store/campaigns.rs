@@ -215,7 +215,7 @@ fn read_settings(c: &mut Cells) -> rusqlite::Result<Settings> {
             let (start, end) = (c.parse(TimeOfDay::from_seconds)?, c.parse(TimeOfDay::from_seconds)?);
             CallingHours { start, end }
         },
-        time_zone: c.parse(|name: String| name.parse().ok())?,
+        time_zone: c.text(|name| name.parse().ok())?,
         working_days: c.parse(WorkingDays::from_bits)?,
         ai_voice_id: c.get()?,
         ai_voice_language: c.get()?,
@@ -243,7 +243,7 @@ fn read_settings(c: &mut Cells) -> rusqlite::Result<Settings> {
         company_id: c.get()?,
         tags: c.json()?,
         notes: c.get()?,
-        webhooks: c.parse(|text: String| read_webhooks(&text))?,
+        webhooks: c.text(read_webhooks)?,
     })
 }
 

@@ -87,7 +87,7 @@ fn read(row: &Row) -> rusqlite::Result<Lead> {
             last_name: c.get()?,
             email: c.get()?,
             company_name: c.get()?,
-            time_zone: c.parse(|name: String| match name.as_str() {
+            time_zone: c.text(|name| match name {
                 "" => Some(None),
                 name => name.parse::<Tz>().ok().map(Some),
             })?,

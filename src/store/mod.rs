@@ -33,8 +33,8 @@ pub use tx::{Snapshot, Tx};
 use crate::clock::Clock;
 use crate::domain::gate::Hold;
 use file::Opener;
-use readers::Readers;
-use rusqlite::{Connection, ErrorCode};
+use readers::{Inline, Moment, Readers};
+use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
@@ -87,8 +87,7 @@ struct Inner {
     writer: Writer,
     thread: Mutex<Option<WriterThread>>,
     readers: Readers,
-    /// For look-ups of microseconds that must not cost a change of thread.
-    inline: Mutex<Connection>,
+    inline: Inline,
     changed: watch::Sender<u64>,
     dial_gate: RwLock<()>,
     clock_hold: Mutex<Option<Hold>>,
@@ -126,8 +125,8 @@ impl Store {
             folder: folder.to_owned(),
             writer,
             thread: Mutex::new(Some(thread)),
-            readers: Readers::start(pool, clock.clone())?,
-            inline: Mutex::new(file::open_reader(folder)?),
+            readers: Readers::start(pool)?,
+            inline: Inline::new([file::open_reader(folder)?, file::open_reader(folder)?]),
             clock,
             changed,
             dial_gate: RwLock::new(()),
@@ -175,8 +174,18 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let clock_hold = self.clock_hold();
-        self.0.readers.read(clock_hold, job).await
+        self.0.readers.read(self.moment(), job).await
+    }
+
+    /// Reads at once and on the caller's own thread: only for a single statement, which is a snapshot by itself, and
+    /// one that takes microseconds, such as a row by its id.
+    pub fn look_up<T>(&self, job: impl FnOnce(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let Moment { now, clock_hold } = self.moment();
+        job(&Snapshot::new(&self.0.inline.any(), now, clock_hold))
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { now: self.0.clock.now(), clock_hold: self.clock_hold() }
     }
 
     /// A connection of the read-only pool, for work too long for the reader threads.
@@ -186,8 +195,7 @@ impl Store {
 
     /// The token with this hash, unless it was revoked. Takes microseconds and does not change threads.
     pub fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<Token>, StoreError> {
-        let connection = self.0.inline.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens::by_hash(&connection, hash)
+        tokens::by_hash(&self.0.inline.any(), hash)
     }
 
     /// Writes down that a token was used, at most once a minute and without waiting.
@@ -201,7 +209,8 @@ impl Store {
 
     /// A number that changes with every commit, also of other processes such as a command beside the server.
     pub fn data_version(&self) -> Result<i64, StoreError> {
-        let connection = self.0.inline.lock().unwrap_or_else(PoisonError::into_inner);
+        // The numbers of two connections cannot be compared.
+        let connection = self.0.inline.first();
         Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
     }
 

@@ -29,8 +29,7 @@ impl<'r> Cells<'r> {
     /// The next cell, turned into something else; a value that cannot be turned is a damaged row.
     pub(super) fn parse<T: FromSql, U>(&mut self, parse: impl FnOnce(T) -> Option<U>) -> rusqlite::Result<U> {
         let value = self.get()?;
-        parse(value)
-            .ok_or_else(|| rusqlite::Error::InvalidColumnType(self.next - 1, "value".into(), Type::Text))
+        parse(value).ok_or_else(|| self.damaged())
     }
 
     /// Like [`Self::parse`] where NULL means none.
@@ -44,9 +43,20 @@ impl<'r> Cells<'r> {
         })
     }
 
+    /// The next cell, read where it lies from text into something else.
+    pub(super) fn text<U>(&mut self, parse: impl FnOnce(&str) -> Option<U>) -> rusqlite::Result<U> {
+        self.next += 1;
+        let text = self.row.get_ref(self.next - 1)?.as_str();
+        text.ok().and_then(parse).ok_or_else(|| self.damaged())
+    }
+
+    fn damaged(&self) -> rusqlite::Error {
+        rusqlite::Error::InvalidColumnType(self.next - 1, "value".into(), Type::Text)
+    }
+
     /// A word of a closed list.
     pub(super) fn word<T: Words>(&mut self) -> rusqlite::Result<T> {
-        self.parse(|text: String| T::from_word(&text))
+        self.text(T::from_word)
     }
 
     /// An instant.
@@ -66,12 +76,12 @@ impl<'r> Cells<'r> {
 
     /// A number to dial.
     pub(super) fn phone(&mut self) -> rusqlite::Result<Phone> {
-        self.parse(|text: String| Phone::from_e164(&text))
+        self.text(Phone::from_e164)
     }
 
     /// JSON text.
     pub(super) fn json<T: serde::de::DeserializeOwned>(&mut self) -> rusqlite::Result<T> {
-        self.parse(|text: String| serde_json::from_str(&text).ok())
+        self.text(|text| serde_json::from_str(text).ok())
     }
 }
 
