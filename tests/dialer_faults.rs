@@ -1,7 +1,7 @@
 //! The dialer when something goes wrong: failed writes, crashes at bad moments, clocks that jump, carriers that
 //! fall silent, edits that take away what a lead already had. In virtual time, like the others.
 
-use crate::support::world::{MONDAY_NOON, World, at, numbers, story};
+use crate::support::world::{MONDAY_NOON, World, at, numbers, story, suppression};
 use chrono::TimeDelta;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ async fn a_queue_full_of_suppressed_numbers_takes_turns_with_the_others() {
         .write(|tx| {
             for nth in 0..5_000 {
                 let phone = Phone::from_digits(12_026_000_000 + nth).unwrap();
-                tx.add_to_do_not_call_list(phone, "asked", "test")?;
+                tx.add_to_do_not_call_list(phone, &suppression("asked"))?;
             }
             Ok(())
         })

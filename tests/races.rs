@@ -6,7 +6,7 @@
 use crate::api_campaigns::example;
 use crate::support::TestServer;
 use crate::support::evidence::{self, Evidence};
-use crate::support::world::folder_in_memory;
+use crate::support::world::{folder_in_memory, suppression};
 use chrono::TimeDelta;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -443,7 +443,7 @@ async fn nobody_is_dialed_after_the_answer_to_their_opt_out() {
                 let Some(lead) = due.get(chance.random_range(0..8)) else { continue };
                 let phone = lead.about.phone;
                 let list = office.store.write_and_wait_for_dials(move |tx| {
-                    tx.add_to_do_not_call_list(phone, "asked by letter", "test")
+                    tx.add_to_do_not_call_list(phone, &suppression("asked by letter"))
                 });
                 list.await.unwrap();
                 opted_out.push((phone, office.moment()));

@@ -5,7 +5,7 @@
 //! `VC_TEST_WALKS` sets how many walks, `VC_TEST_SEED` which ones.
 
 use crate::support::evidence::{self, Evidence};
-use crate::support::world::{MONDAY_NOON, World, at, story};
+use crate::support::world::{MONDAY_NOON, World, at, story, suppression};
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -235,7 +235,7 @@ impl Walk {
             Step::DoNotCall { number } => {
                 let phone = Phone::from_e164(&number).unwrap();
                 let list = self.world.store.write_and_wait_for_dials(move |tx| {
-                    tx.add_to_do_not_call_list(phone, "asked by letter", "test")
+                    tx.add_to_do_not_call_list(phone, &suppression("asked by letter"))
                 });
                 list.await.unwrap();
             }

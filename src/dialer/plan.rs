@@ -264,6 +264,12 @@ impl Planner<'_, '_> {
             | HoldReason::OutsideCallingHours
             | HoldReason::DailyLimit
             | HoldReason::RetryLater
+            | HoldReason::CallBack
+            | HoldReason::DialingStopped
+            | HoldReason::CountryNotAllowed
+            | HoldReason::NumberRefused
+            | HoldReason::CalledTooOften
+            | HoldReason::SpendingLimit
             | HoldReason::Budget
             | HoldReason::AllLinesBusy => {
                 candidate.is_exhausted = true;

@@ -62,10 +62,77 @@ words! {
         DailyLimit = "daily_limit",
         /// Waits for the next attempt.
         RetryLater = "retry_later",
+        /// A call is arranged for a later time.
+        CallBack = "call_back",
+        /// Somebody stopped all dialing of this server.
+        DialingStopped = "dialing_stopped",
+        /// Numbers of this country may not be dialed.
+        CountryNotAllowed = "country_not_allowed",
+        /// A premium, satellite, emergency or other number that is never dialed.
+        NumberRefused = "number_refused",
+        /// The number was called as often as it may be in a day, by whatever campaign.
+        CalledTooOften = "called_too_often",
+        /// All campaigns together have spent what they may in a day.
+        SpendingLimit = "spending_limit",
         /// The rest of the budget does not pay for another call.
         Budget = "budget",
         /// As many calls are alive as the campaign or the carrier allows.
         AllLinesBusy = "all_lines_busy",
+    }
+}
+
+impl HoldReason {
+    /// The reason for a person, and what to do about it where something can be done.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            HoldReason::Draft => "The campaign is a draft; set its status to active to start calling",
+            HoldReason::Paused => "The campaign is paused; set its status to active to go on",
+            HoldReason::CarrierDown => {
+                "The carrier failed too often, so the campaign was paused; check the carrier, then set it to active"
+            }
+            HoldReason::Completed => "The campaign is completed; set its status to active to call again",
+            HoldReason::Inbound => {
+                "An inbound campaign never dials; make an outbound one to call these leads"
+            }
+            HoldReason::ClockJumped => {
+                "The clock of the server jumped; dialing goes on once it can be trusted"
+            }
+            HoldReason::NoLeads => "There is nobody left to call; add leads",
+            HoldReason::Finished => "The lead is finished",
+            HoldReason::InProgress => "The lead is being called at this moment",
+            HoldReason::AttemptsUsedUp => {
+                "The lead has had all attempts the campaign allows; raise max_attempts_per_lead to try again"
+            }
+            HoldReason::NumberInCall => "Another campaign is calling the same number at this moment",
+            HoldReason::DoNotCall => "The number is on the do-not-call list",
+            HoldReason::MissingVariable => {
+                "The script needs a value that the lead does not have; give it one, or write a fallback into the script"
+            }
+            HoldReason::TimeZoneUnknown => {
+                "Nobody knows in which time zone the lead is; give it a time_zone, or use the campaign's hours"
+            }
+            HoldReason::NotStarted => "The campaign's start date is still to come",
+            HoldReason::ScheduleEnded => "The campaign's dates are over; move its end_date to go on",
+            HoldReason::OutsideCallingHours => "It is outside the calling hours or not a working day",
+            HoldReason::DailyLimit => "The calls of this day are used up; raise calls_per_day for more",
+            HoldReason::RetryLater => "The next attempt waits for retry_delay_minutes to pass",
+            HoldReason::CallBack => "A call is arranged for a later time",
+            HoldReason::DialingStopped => {
+                "All dialing of this server was stopped by hand; start it again to go on"
+            }
+            HoldReason::CountryNotAllowed => {
+                "Numbers of this country may not be dialed; add it to guard.allowed_countries if they should be"
+            }
+            HoldReason::NumberRefused => "Premium, satellite, emergency and service numbers are never dialed",
+            HoldReason::CalledTooOften => {
+                "The number was called as often as guard.calls_per_number_per_day allows in 24 hours"
+            }
+            HoldReason::SpendingLimit => {
+                "All campaigns together have spent what guard.spend_per_day allows; it goes on tomorrow (UTC)"
+            }
+            HoldReason::Budget => "The rest of the budget does not pay for another call; raise the budget",
+            HoldReason::AllLinesBusy => "As many calls are alive as the campaign or the carrier allows",
+        }
     }
 }
 

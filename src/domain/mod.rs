@@ -6,6 +6,8 @@ pub mod budget;
 pub mod call;
 pub mod campaign;
 pub mod clock_guard;
+pub mod columns;
+pub mod do_not_call;
 pub mod event;
 pub mod fields;
 pub mod gate;

@@ -11,6 +11,7 @@ mod edge;
 mod error;
 mod etag;
 mod idempotency;
+mod imports;
 mod leads;
 mod query;
 mod quota;
@@ -53,6 +54,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", campaigns::routes())
         .mount("/api", stats::routes())
         .mount("/api", leads::routes())
+        .mount("/api", imports::routes())
         .mount("/api", calls::routes())
 }
 

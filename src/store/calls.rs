@@ -1,10 +1,12 @@
 //! Calls: claimed before the carrier hears of them, settled with everything that follows from their end.
 
+use super::do_not_call::Suppression;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::call::{self, Call, CallState, Ending, Settlement};
 use crate::domain::campaign::{Campaign, LeadTimeZonePolicy};
+use crate::domain::do_not_call::Source;
 use crate::domain::event::Event;
 use crate::domain::fields::Words;
 use crate::domain::lead::{Lead, LeadStatus};
@@ -184,8 +186,9 @@ impl Tx<'_> {
             ],
         )?;
         let call_id = self.connection.last_insert_rowid();
-        let sql = "UPDATE leads SET status = 'in_progress', attempts = ?2, next_call_at = NULL, held = NULL,
-                     updated_at = ?3 WHERE id = ?1";
+        let sql =
+            "UPDATE leads SET status = 'in_progress', attempts = ?2, next_call_at = NULL, wait_reason = NULL,
+                     held = NULL, updated_at = ?3 WHERE id = ?1";
         self.execute(sql, params![lead.id, attempt, ms(self.now)])?;
         self.count_leads(campaign.id, Some(lead.status), Some(LeadStatus::InProgress), 1)?;
         let sql = "INSERT INTO dialed_days (campaign_id, local_date, dials) VALUES (?1, ?2, 1)
@@ -255,7 +258,14 @@ impl Tx<'_> {
     }
 
     fn opt_out(&self, call: &Call) -> Result<(), StoreError> {
-        self.add_to_do_not_call_list(call.phone, "asked on a call", &format!("call {}", call.id))
+        let suppression = Suppression {
+            reason: "asked on a call".into(),
+            source: Source::Call,
+            call_id: Some(call.id),
+            by: "server".into(),
+        };
+        self.add_to_do_not_call_list(call.phone, &suppression)?;
+        Ok(())
     }
 
     fn write_ended(&self, call: &Call, settled: &Settlement, timeline: &Value) -> Result<(), StoreError> {

@@ -22,6 +22,7 @@ impl Tx<'_> {
             "DELETE FROM dialed_days WHERE campaign_id = ?1",
             "DELETE FROM outcome_totals WHERE campaign_id = ?1",
             "DELETE FROM campaign_totals WHERE campaign_id = ?1",
+            "DELETE FROM imports WHERE campaign_id = ?1",
         ] {
             self.execute(sums, [id])?;
         }

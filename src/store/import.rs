@@ -8,9 +8,10 @@
 
 use super::table::{self, CELLS_MAX, Found, Position, ROW_BYTES_MAX, Row, Rows};
 use super::{Inserted, Store, StoreError, Tx};
+use crate::domain::columns::Columns;
 use crate::domain::fields;
 use crate::domain::invalid::{Invalid, Problem};
-use crate::domain::lead::{Columns, NewLead};
+use crate::domain::lead::NewLead;
 use crate::domain::phone::Country;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};

@@ -301,7 +301,7 @@ impl Tx<'_> {
         if lead.attempts == 0 {
             self.execute("DELETE FROM leads WHERE id = ?1", [id])?;
         } else {
-            let sql = "UPDATE leads SET deleted_at = ?2, next_call_at = NULL, held = NULL WHERE id = ?1";
+            let sql = "UPDATE leads SET deleted_at = ?2, next_call_at = NULL, wait_reason = NULL, held = NULL WHERE id = ?1";
             self.execute(sql, params![id, ms(self.now)])?;
         }
         self.count_leads(lead.campaign_id, Some(lead.status), None, 1)?;
@@ -316,8 +316,7 @@ impl Tx<'_> {
         to: LeadStatus,
         next_call_at: Option<Instant>,
     ) -> Result<(), StoreError> {
-        let sql =
-            "UPDATE leads SET status = ?2, next_call_at = ?3, held = NULL, updated_at = ?4 WHERE id = ?1";
+        let sql = "UPDATE leads SET status = ?2, next_call_at = ?3, wait_reason = NULL, held = NULL, updated_at = ?4 WHERE id = ?1";
         self.execute(sql, params![lead.id, to.word(), next_call_at.map(ms), ms(self.now)])?;
         if to != lead.status {
             self.count_leads(lead.campaign_id, Some(lead.status), Some(to), 1)?;
@@ -331,7 +330,7 @@ impl Tx<'_> {
             Some(detail) => format!("{}:{detail}", hold.reason),
             None => hold.reason.to_string(),
         };
-        let sql = "UPDATE leads SET next_call_at = NULL, held = ?2, updated_at = ?3 WHERE id = ?1";
+        let sql = "UPDATE leads SET next_call_at = NULL, wait_reason = NULL, held = ?2, updated_at = ?3 WHERE id = ?1";
         self.execute(sql, params![lead.id, reason, ms(self.now)])?;
         Ok(())
     }
@@ -345,20 +344,6 @@ impl Tx<'_> {
     /// Lets a lead wait until its number is free.
     pub fn postpone_lead(&self, lead: &Lead, until: Instant) -> Result<(), StoreError> {
         self.move_lead(lead, lead.status, Some(until))
-    }
-
-    /// Keeps every campaign from dialing this number.
-    pub fn add_to_do_not_call_list(
-        &self,
-        phone: Phone,
-        reason: &str,
-        source: &str,
-    ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO do_not_call (phone, reason, source, last_call_id, created_at)
-                   VALUES (?1, ?2, ?3, (SELECT coalesce(max(id), 0) FROM calls), ?4) ON CONFLICT (phone) DO NOTHING";
-        self.execute(sql, params![phone.to_string(), reason, source, ms(self.now)])?;
-        self.wake_dialer();
-        Ok(())
     }
 
     /// Puts leads that were set aside back into the queue after their campaign was edited, some at a time;

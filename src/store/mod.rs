@@ -9,6 +9,7 @@ mod calls;
 mod campaigns;
 pub mod check;
 mod deletion;
+mod do_not_call;
 mod events;
 mod file;
 pub mod import;
@@ -24,6 +25,7 @@ mod writer;
 
 pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
+pub use do_not_call::Suppression;
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
 pub use leads::{Inserted, LeadDeletion, LeadFilter};
 pub use replies::RememberedReply;

@@ -12,8 +12,9 @@ use voice_campaigns::clock::{Clock, Manual};
 use voice_campaigns::dialer::{Dialer, Turn};
 use voice_campaigns::domain::call::Call;
 use voice_campaigns::domain::campaign::{Campaign, Request, Status};
+use voice_campaigns::domain::do_not_call::Source;
 use voice_campaigns::domain::lead::{Lead, NewLead};
-use voice_campaigns::store::{CallFilter, LeadFilter, Store, StoreError, check};
+use voice_campaigns::store::{CallFilter, LeadFilter, Store, StoreError, Suppression, check};
 
 /// Everything one test needs.
 pub(crate) struct World {
@@ -28,6 +29,11 @@ pub(crate) struct World {
 
 /// A Monday, noon in London.
 pub(crate) const MONDAY_NOON: &str = "2026-03-02T12:00:00Z";
+
+/// Why a test puts a number onto the do-not-call list.
+pub(crate) fn suppression(reason: &str) -> Suppression {
+    Suppression { reason: reason.into(), source: Source::Operator, call_id: None, by: "test".into() }
+}
 
 /// An instant.
 pub(crate) fn at(text: &str) -> DateTime<Utc> {
