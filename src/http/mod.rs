@@ -12,6 +12,7 @@ mod error;
 mod etag;
 mod idempotency;
 mod imports;
+mod lead_actions;
 mod leads;
 mod query;
 mod quota;
@@ -54,6 +55,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", campaigns::routes())
         .mount("/api", stats::routes())
         .mount("/api", leads::routes())
+        .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
 }

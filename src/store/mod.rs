@@ -13,8 +13,10 @@ mod do_not_call;
 mod events;
 mod file;
 pub mod import;
+mod lead_batches;
 mod leads;
 pub mod pool;
+mod queue;
 mod readers;
 mod replies;
 mod row;
@@ -27,7 +29,8 @@ pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
 pub use do_not_call::Suppression;
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
-pub use leads::{Inserted, LeadDeletion, LeadFilter};
+pub use lead_batches::{Changed, Retried};
+pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
 pub use replies::RememberedReply;
 pub use tokens::{Scope, Token, TokenRow};
 pub use tx::{Snapshot, Tx};
@@ -184,6 +187,24 @@ impl Store {
     pub fn look_up<T>(&self, job: impl FnOnce(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let Moment { now, clock_hold } = self.moment();
         job(&Snapshot::new(&self.0.inline.any(), now, clock_hold))
+    }
+
+    /// Reads from one consistent snapshot what may take long, on a connection and a thread of its own.
+    pub async fn read_long<T, E>(
+        &self,
+        job: impl FnOnce(&Snapshot) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (pool, moment) = (self.pool().clone(), self.moment());
+        let read = move || {
+            let connection = pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            readers::on_snapshot(&connection, moment, job)
+        };
+        let done = tokio::task::spawn_blocking(read).await;
+        done.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string()).into()))
     }
 
     fn moment(&self) -> Moment {
