@@ -210,6 +210,5 @@ async fn change_many(
 
 fn campaign_id(db: &Db, id: &str) -> Result<i64, ApiError> {
     let id = query::path_id(id).ok_or(ApiError::NoSuchCampaign)?;
-    let campaign = db.look_up(|snapshot| snapshot.campaign(id))?;
-    campaign.map(|campaign| campaign.id).ok_or(ApiError::NoSuchCampaign)
+    db.campaign(id)?.map(|campaign| campaign.id).ok_or(ApiError::NoSuchCampaign)
 }
