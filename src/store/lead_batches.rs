@@ -94,7 +94,7 @@ impl Tx<'_> {
             } else if lead.attempts >= campaign.settings.max_attempts_per_lead {
                 part.attempts_used_up += 1;
             } else {
-                self.queue_lead(lead, self.retry_at(lead)?, None)?;
+                self.queue_lead(lead, self.retry_at(lead)?)?;
                 part.queued += 1;
             }
         }

@@ -3,6 +3,7 @@
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
+use crate::domain::campaign::Campaign;
 use crate::domain::fields::Words;
 use crate::domain::gate::{HoldReason, Number};
 use crate::domain::lead::{Lead, LeadStatus, NewLead};
@@ -321,12 +322,26 @@ impl Tx<'_> {
         Ok(LeadEdit::Edited)
     }
 
-    /// Puts a lead back into the queue, due at an instant: a call-back that somebody arranged, or, without a reason,
-    /// a retry.
-    pub fn queue_lead(&self, lead: &Lead, at: Instant, reason: Option<HoldReason>) -> Result<(), StoreError> {
+    /// Has a lead called back at an instant, within the hours; or says why it may not be called.
+    pub fn arrange_call_back(
+        &self,
+        campaign: &Campaign,
+        lead: &Lead,
+        at: Instant,
+    ) -> Result<Result<(), HoldReason>, StoreError> {
+        let is_suppressed = self.number(lead.about.phone)?.is_suppressed;
+        let allowed = lead.may_be_called_back(campaign.settings.max_attempts_per_lead, is_suppressed);
+        if allowed.is_ok() {
+            self.queue_lead(lead, at)?;
+            let sql = "UPDATE leads SET wait_reason = ?2 WHERE id = ?1";
+            self.execute(sql, params![lead.id, HoldReason::CallBack.word()])?;
+        }
+        Ok(allowed)
+    }
+
+    /// Puts a lead back into the queue, due at an instant.
+    pub(super) fn queue_lead(&self, lead: &Lead, at: Instant) -> Result<(), StoreError> {
         self.move_lead(lead, LeadStatus::Scheduled, Some(at))?;
-        let sql = "UPDATE leads SET wait_reason = ?2 WHERE id = ?1";
-        self.execute(sql, params![lead.id, reason.map(Words::word)])?;
         self.wake_dialer();
         Ok(())
     }
