@@ -10,6 +10,7 @@ mod campaigns;
 mod edge;
 mod error;
 mod etag;
+mod events;
 mod idempotency;
 mod imports;
 mod lead_actions;
@@ -19,10 +20,13 @@ mod quota;
 mod stats;
 
 use crate::clock::Clock;
+use crate::store::pool;
 use answer::Answer;
 use error::ApiError;
+use rocket::fairing::AdHoc;
 use rocket::shield::Shield;
-use rocket::{Build, Rocket, get, routes};
+use rocket::{Build, Orbit, Rocket, get, routes};
+use rocket_db_pools::Database;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +50,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
         .manage(body::LargeBodies::new())
+        .manage(Arc::new(events::Feed::new()))
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
@@ -58,6 +63,14 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
+        .mount("/api", events::routes())
+        .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))))
+}
+
+async fn start_feed(rocket: &Rocket<Orbit>) {
+    if let (Some(db), Some(feed)) = (pool::Db::fetch(rocket), rocket.state::<Arc<events::Feed>>()) {
+        rocket::tokio::spawn(events::run((**db).clone(), feed.clone(), rocket.shutdown()));
+    }
 }
 
 #[get("/health")]

@@ -1,12 +1,13 @@
 //! What a closure gets: a [`Snapshot`] to read from, or a [`Tx`] that also writes. Both have one fixed time.
 
 use super::StoreError;
+use super::changes::Change;
 use super::row::ms;
 use crate::domain::Instant;
 use crate::domain::gate::Hold;
 use chrono::DateTime;
 use rusqlite::{Connection, params};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 
 /// A consistent view of the data.
@@ -49,6 +50,7 @@ impl<'c> Snapshot<'c> {
 pub struct Tx<'c> {
     snapshot: Snapshot<'c>,
     wakes_dialer: Cell<bool>,
+    changes: RefCell<Vec<Change>>,
 }
 
 impl<'c> Deref for Tx<'c> {
@@ -60,7 +62,11 @@ impl<'c> Deref for Tx<'c> {
 
 impl<'c> Tx<'c> {
     pub(super) fn new(connection: &'c Connection, now: Instant) -> Tx<'c> {
-        Tx { snapshot: Snapshot::new(connection, now, None), wakes_dialer: Cell::new(false) }
+        Tx {
+            snapshot: Snapshot::new(connection, now, None),
+            wakes_dialer: Cell::new(false),
+            changes: RefCell::default(),
+        }
     }
 
     pub(super) fn wakes_dialer(&self) -> bool {
@@ -70,6 +76,16 @@ impl<'c> Tx<'c> {
     /// After the commit the dialer looks again.
     pub(super) fn wake_dialer(&self) {
         self.wakes_dialer.set(true);
+    }
+
+    /// After the commit whoever watches hears of this.
+    pub(super) fn touch(&self, change: Change) {
+        self.changes.borrow_mut().push(change);
+    }
+
+    /// What was touched.
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        self.changes.into_inner()
     }
 
     pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {

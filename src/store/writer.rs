@@ -3,6 +3,7 @@
 //! with it. The answer is sent after the commit.
 
 use super::StoreError;
+use super::changes::{Change, Changes};
 use super::tx::Tx;
 use crate::clock::Clock;
 use rusqlite::{Connection, TransactionBehavior};
@@ -42,11 +43,12 @@ impl Writer {
         connection: Connection,
         clock: Arc<dyn Clock>,
         changed: watch::Sender<u64>,
+        changes: Arc<Changes>,
     ) -> (Writer, WriterThread) {
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(connection, queue, &clock, &changed))
+            .spawn(move || run(connection, queue, &clock, &changed, &changes))
             .expect("the system starts threads");
         (Writer { jobs: RwLock::new(Some(jobs)) }, WriterThread(thread))
     }
@@ -103,6 +105,7 @@ fn run(
     mut queue: mpsc::Receiver<Job>,
     clock: &Arc<dyn Clock>,
     changed: &watch::Sender<u64>,
+    changes: &Changes,
 ) {
     let mut answers = Vec::with_capacity(BATCH_MAX);
     while let Some(first) = queue.blocking_recv() {
@@ -111,8 +114,11 @@ fn run(
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = answers.len(), "a commit failed; its jobs were undone");
         }
-        if committed.is_ok_and(|wakes_dialer| wakes_dialer) {
-            changed.send_modify(|count| *count += 1);
+        if let Ok(Committed { wakes_dialer, touched }) = committed {
+            if wakes_dialer {
+                changed.send_modify(|count| *count += 1);
+            }
+            changes.add(touched);
         }
         for answer in answers.drain(..) {
             answer(outcome.clone());
@@ -123,20 +129,27 @@ fn run(
     }
 }
 
-/// Runs the first job and those that wait behind it in one transaction; true if one asked to wake the dialer.
+/// What a commit has to tell.
+#[derive(Default)]
+struct Committed {
+    wakes_dialer: bool,
+    touched: Vec<Change>,
+}
+
+/// Runs the first job and those that wait behind it in one transaction.
 fn commit_batch(
     connection: &mut Connection,
     first: Job,
     queue: &mut mpsc::Receiver<Job>,
     clock: &Arc<dyn Clock>,
     answers: &mut Vec<Answer>,
-) -> Result<bool, StoreError> {
+) -> Result<Committed, StoreError> {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
         Err(error) => return refuse(first, error, answers),
     };
     let started = clock.monotonic();
-    let mut wakes_dialer = false;
+    let mut committed = Committed::default();
     let mut next = Some(first);
     while let Some(job) = next {
         if let Err(error) = step(&transaction, "SAVEPOINT job") {
@@ -146,7 +159,8 @@ fn commit_batch(
         let (keep, answer) = job(Ok(&tx));
         answers.push(answer);
         if keep {
-            wakes_dialer |= tx.wakes_dialer();
+            committed.wakes_dialer |= tx.wakes_dialer();
+            committed.touched.extend(tx.into_changes());
         } else {
             step(&transaction, "ROLLBACK TO job")?;
         }
@@ -155,10 +169,10 @@ fn commit_batch(
         next = if full { None } else { queue.try_recv().ok() };
     }
     transaction.commit()?;
-    Ok(wakes_dialer)
+    Ok(committed)
 }
 
-fn refuse(job: Job, error: rusqlite::Error, answers: &mut Vec<Answer>) -> Result<bool, StoreError> {
+fn refuse(job: Job, error: rusqlite::Error, answers: &mut Vec<Answer>) -> Result<Committed, StoreError> {
     let error = StoreError::from(error);
     answers.push(job(Err(error.clone())).1);
     Err(error)
