@@ -245,11 +245,11 @@ fn a_signal_to_stop_ends_the_server_in_order_and_its_data_are_there_again() {
 #[test]
 fn settings_that_cannot_be_used_are_refused_with_every_reason() {
     let place = Place::new();
-    fs::write(place.path("voice-campaigns.toml"), "prot = 80\nretention = 5\n").unwrap();
+    fs::write(place.path("voice-campaigns.toml"), "prot = 80\nretention_days = 5\n").unwrap();
     let output = place.program(&[]).env("VC_SIMULATOR_SPED", "200").output().unwrap();
     assert_eq!(output.status.code(), CANNOT_BE_USED);
     let complaint = complaint(&output);
-    for expected in ["`prot`; did you mean `port`?", "`retention`", "`VC_SIMULATOR_SPED`"] {
+    for expected in ["`prot`; did you mean `port`?", "`retention_days`", "`VC_SIMULATOR_SPED`"] {
         assert!(complaint.contains(expected), "{complaint}");
     }
     assert!(!place.path("data").exists());

@@ -13,6 +13,7 @@ mod crash;
 mod dialer;
 mod dialer_faults;
 mod e2e_cli;
+mod guard;
 mod races;
 mod random_walks;
 mod simulator;

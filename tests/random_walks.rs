@@ -382,7 +382,7 @@ impl Walk {
                 .store
                 .read(move |s| {
                     let (dials, queue) = (s.dials_today(&campaign)?, s.queue(&campaign)?);
-                    let gate = Gate::new(&campaign, dials, s.now);
+                    let gate = Gate::new(&campaign, dials, s.overall()?, s.now);
                     let is_idle = campaign.totals.in_progress_calls == 0;
                     Ok::<_, StoreError>(is_idle.then(|| gate.dialing(&queue, s.clock_hold())))
                 })

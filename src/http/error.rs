@@ -215,6 +215,7 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "voice-campaigns", ..] => "voice campaign",
         ["api", "leads", ..] => "lead",
         ["api", "calls", ..] => "call",
+        ["api", "dialing", ..] => "dialing",
         _ => "page",
     };
     format!("{verb} {noun}")

@@ -11,7 +11,6 @@ use crate::domain::campaign::Campaign;
 use crate::domain::fields;
 use crate::domain::invalid::{Invalid, Problem};
 use crate::domain::lead::NewLead;
-use crate::domain::phone::Country;
 use crate::store::import::{self, ImportOptions, ImportReport};
 use crate::store::pool::Db;
 use crate::store::{Inserted, Tx};
@@ -44,7 +43,7 @@ async fn add(
     large: &State<LargeBodies>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let target = match target(db, id.to_owned(), &mut query, head.is_csv()).await {
+    let target = match target(db, id.to_owned(), &mut query, head.is_csv(), settings).await {
         Err(error) if !repeatable.has_key() => {
             body::discard(data).await;
             return Err(error);
@@ -89,8 +88,10 @@ async fn target(
     id: String,
     query: &mut Query,
     is_table: bool,
+    settings: &Settings,
 ) -> Result<(ImportOptions, Campaign), ApiError> {
     let options = import_options(query, is_table)?;
+    let options = ImportOptions { country: options.country.or(settings.default_country), ..options };
     let campaign = db.read(move |snapshot| campaigns::existing(snapshot, &id)).await?;
     Ok((options, campaign))
 }
@@ -98,11 +99,7 @@ async fn target(
 /// Of a table the good rows are taken and the bad ones reported, of an array all or nothing, unless `partial` says
 /// otherwise.
 fn import_options(query: &mut Query, is_table: bool) -> Result<ImportOptions, Invalid> {
-    let country = query.take("default_country", |text| {
-        Country::parse(text).ok_or_else(|| {
-            format!("must be a two-letter country code such as `US`; it is `{}`", fields::excerpt(text))
-        })
-    });
+    let country = query.take("default_country", query::country);
     let partial = query.take("partial", query::flag).unwrap_or(is_table);
     query.finish()?;
     Ok(ImportOptions { country, partial })

@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod calls;
 mod campaigns;
+mod dialing;
 mod edge;
 mod error;
 mod etag;
@@ -18,6 +19,7 @@ mod quota;
 mod stats;
 
 use crate::clock::Clock;
+use crate::domain::phone::Country;
 use answer::Answer;
 use error::ApiError;
 use rocket::shield::Shield;
@@ -37,6 +39,8 @@ pub struct Settings {
     pub csv_limit_bytes: u64,
     /// Where tables wait while they are imported.
     pub spool_dir: PathBuf,
+    /// Country of numbers that name none, where the request does not say.
+    pub default_country: Option<Country>,
 }
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
@@ -56,6 +60,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", leads::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
+        .mount("/api", dialing::routes())
 }
 
 #[get("/health")]

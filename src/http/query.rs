@@ -3,6 +3,7 @@
 
 use crate::domain::fields::{self, Parsed, Words};
 use crate::domain::invalid::{Invalid, Problem};
+use crate::domain::phone::Country;
 use rocket::Request;
 use rocket::request::{FromRequest, Outcome};
 use std::convert::Infallible;
@@ -112,6 +113,13 @@ pub(super) fn flag(text: &str) -> Parsed<bool> {
         "false" | "0" => Ok(false),
         _ => Err(format!("must be `true` or `false`; it is `{}`", fields::excerpt(text))),
     }
+}
+
+/// A country whose national numbers are meant.
+pub(super) fn country(text: &str) -> Parsed<Country> {
+    Country::parse(text).ok_or_else(|| {
+        format!("must be a two-letter country code such as `US`; it is `{}`", fields::excerpt(text))
+    })
 }
 
 /// Any text.

@@ -32,7 +32,7 @@ async fn show(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
 
 fn view(snapshot: &Snapshot, campaign: &Campaign) -> Result<View, ApiError> {
     let (settings, totals) = (&campaign.settings, &campaign.totals);
-    let gate = Gate::new(campaign, snapshot.dials_today(campaign)?, snapshot.now);
+    let gate = Gate::new(campaign, snapshot.dials_today(campaign)?, snapshot.overall()?, snapshot.now);
     let dialing = gate.dialing(&snapshot.queue(campaign)?, snapshot.clock_hold());
     Ok(View {
         total_leads: totals.total_leads,

@@ -4,7 +4,7 @@ use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::fields::Words;
-use crate::domain::gate::{Hold, Number};
+use crate::domain::gate::Hold;
 use crate::domain::lead::{Lead, LeadStatus, NewLead};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
@@ -235,14 +235,6 @@ impl Snapshot<'_> {
             first = [first, due].into_iter().flatten().min();
         }
         Ok(first.and_then(chrono::DateTime::from_timestamp_millis))
-    }
-
-    /// What there is to know about a number before it is dialed.
-    pub fn number(&self, phone: Phone) -> Result<Number, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM do_not_call WHERE phone = ?1),
-                          EXISTS (SELECT 1 FROM calls WHERE phone = ?1 AND state <> 'ended')";
-        let read = |row: &Row| Ok(Number { is_suppressed: row.get(0)?, is_in_call: row.get(1)? });
-        Ok(self.connection.prepare_cached(sql)?.query_row([phone.to_string()], read)?)
     }
 }
 

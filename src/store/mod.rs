@@ -12,12 +12,14 @@ mod deletion;
 mod do_not_call;
 mod events;
 mod file;
+mod guard;
 pub mod import;
 mod leads;
 pub mod pool;
 mod readers;
 mod replies;
 mod row;
+mod suppression;
 mod table;
 mod tokens;
 mod tx;
@@ -25,8 +27,9 @@ mod writer;
 
 pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
-pub use do_not_call::Suppression;
+pub use do_not_call::{ListChange, ListFilter, Listed, Removal, Suppression};
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
+pub use guard::Stop;
 pub use leads::{Inserted, LeadDeletion, LeadFilter};
 pub use replies::RememberedReply;
 pub use tokens::{Scope, Token, TokenRow};
@@ -34,11 +37,14 @@ pub use tx::{Snapshot, Tx};
 
 use crate::clock::Clock;
 use crate::domain::gate::Hold;
+use crate::domain::guard::Guard;
 use file::Opener;
+use guard::Watch;
 use readers::{Inline, Moment, Readers};
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use suppression::SuppressionKey;
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
 use writer::{Writer, WriterThread};
 
@@ -90,6 +96,7 @@ struct Inner {
     thread: Mutex<Option<WriterThread>>,
     readers: Readers,
     inline: Inline,
+    watch: Arc<Watch>,
     changed: watch::Sender<u64>,
     dial_gate: RwLock<()>,
     clock_hold: Mutex<Option<Hold>>,
@@ -122,7 +129,8 @@ impl Store {
         let writing = file::open(folder, clock.now(), opener)?;
         let pool = file::reader_pool(folder)?;
         let changed = watch::Sender::new(0);
-        let (writer, thread) = Writer::start(writing, clock.clone(), changed.clone());
+        let watch = Arc::new(Watch::new(SuppressionKey::open(folder, &writing)?));
+        let (writer, thread) = Writer::start(writing, clock.clone(), watch.clone(), changed.clone());
         Ok(Store(Arc::new(Inner {
             folder: folder.to_owned(),
             writer,
@@ -130,6 +138,7 @@ impl Store {
             readers: Readers::start(pool)?,
             inline: Inline::new([file::open_reader(folder)?, file::open_reader(folder)?]),
             clock,
+            watch,
             changed,
             dial_gate: RwLock::new(()),
             clock_hold: Mutex::new(None),
@@ -182,12 +191,12 @@ impl Store {
     /// Reads at once and on the caller's own thread: only for a single statement, which is a snapshot by itself, and
     /// one that takes microseconds, such as a row by its id.
     pub fn look_up<T>(&self, job: impl FnOnce(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let Moment { now, clock_hold } = self.moment();
-        job(&Snapshot::new(&self.0.inline.any(), now, clock_hold))
+        let Moment { now, watch, clock_hold } = self.moment();
+        job(&Snapshot::new(&self.0.inline.any(), now, watch, clock_hold))
     }
 
     fn moment(&self) -> Moment {
-        Moment { now: self.0.clock.now(), clock_hold: self.clock_hold() }
+        Moment { now: self.0.clock.now(), watch: self.0.watch.clone(), clock_hold: self.clock_hold() }
     }
 
     /// A connection of the read-only pool, for work too long for the reader threads.
@@ -219,6 +228,17 @@ impl Store {
     /// Tells of commits of this process that may give the dialer something to do.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
+    }
+
+    /// Puts limits into force for every dial that is claimed from now on. Until it is called, those are in force that
+    /// hold when nobody says otherwise.
+    pub fn set_guard(&self, guard: Guard) {
+        self.0.watch.set_guard(guard);
+        self.0.changed.send_modify(|count| *count += 1);
+    }
+
+    fn watch(&self) -> &Arc<Watch> {
+        &self.0.watch
     }
 
     /// Shows everybody that the clock is not trusted, or is again.

@@ -3,6 +3,7 @@
 //! with it. The answer is sent after the commit.
 
 use super::StoreError;
+use super::guard::Watch;
 use super::tx::Tx;
 use crate::clock::Clock;
 use rusqlite::{Connection, TransactionBehavior};
@@ -41,12 +42,13 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         clock: Arc<dyn Clock>,
+        watch: Arc<Watch>,
         changed: watch::Sender<u64>,
     ) -> (Writer, WriterThread) {
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(connection, queue, &clock, &changed))
+            .spawn(move || run(connection, queue, &clock, &watch, &changed))
             .expect("the system starts threads");
         (Writer { jobs: RwLock::new(Some(jobs)) }, WriterThread(thread))
     }
@@ -102,11 +104,12 @@ fn run(
     mut connection: Connection,
     mut queue: mpsc::Receiver<Job>,
     clock: &Arc<dyn Clock>,
+    watch: &Arc<Watch>,
     changed: &watch::Sender<u64>,
 ) {
     let mut answers = Vec::with_capacity(BATCH_MAX);
     while let Some(first) = queue.blocking_recv() {
-        let committed = commit_batch(&mut connection, first, &mut queue, clock, &mut answers);
+        let committed = commit_batch(&mut connection, first, &mut queue, clock, watch, &mut answers);
         let outcome = committed.as_ref().map(|_| ()).map_err(Clone::clone);
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = answers.len(), "a commit failed; its jobs were undone");
@@ -129,6 +132,7 @@ fn commit_batch(
     first: Job,
     queue: &mut mpsc::Receiver<Job>,
     clock: &Arc<dyn Clock>,
+    watch: &Arc<Watch>,
     answers: &mut Vec<Answer>,
 ) -> Result<bool, StoreError> {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
@@ -142,7 +146,7 @@ fn commit_batch(
         if let Err(error) = step(&transaction, "SAVEPOINT job") {
             return refuse(job, error, answers);
         }
-        let tx = Tx::new(&transaction, clock.now());
+        let tx = Tx::new(&transaction, clock.now(), watch.clone());
         let (keep, answer) = job(Ok(&tx));
         answers.push(answer);
         if keep {
