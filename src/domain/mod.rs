@@ -12,6 +12,7 @@ pub mod event;
 pub mod fields;
 pub mod gate;
 pub mod guard;
+pub mod holds;
 pub mod invalid;
 pub mod lead;
 pub mod money;

@@ -167,9 +167,7 @@ fn add_one(tx: &Tx, campaign: &Campaign, lead: &NewLead) -> Result<Answer, ApiEr
         }
         _ => {
             let known = tx.lead_with_phone(campaign.id, lead.phone)?.map_or(0, |lead| lead.id);
-            let number = lead.phone;
-            let message = format!("The campaign already has a lead with the number {number}: lead {known}");
-            Err(ApiError::Conflict { code: "duplicate", message })
+            Err(leads::duplicate(lead.phone, known))
         }
     }
 }

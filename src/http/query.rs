@@ -115,13 +115,6 @@ pub(super) fn flag(text: &str) -> Parsed<bool> {
     }
 }
 
-/// A country whose national numbers are meant.
-pub(super) fn country(text: &str) -> Parsed<Country> {
-    Country::parse(text).ok_or_else(|| {
-        format!("must be a two-letter country code such as `US`; it is `{}`", fields::excerpt(text))
-    })
-}
-
 /// Any text.
 pub(super) fn text(text: &str) -> Parsed<String> {
     const LENGTH_MAX: usize = 500;
@@ -129,6 +122,13 @@ pub(super) fn text(text: &str) -> Parsed<String> {
         ..=LENGTH_MAX => Ok(text.to_owned()),
         _ => Err(format!("must be at most {LENGTH_MAX} bytes")),
     }
+}
+
+/// A country by its two letters.
+pub(super) fn country(text: &str) -> Parsed<Country> {
+    Country::parse(text).ok_or_else(|| {
+        format!("must be a two-letter country code such as `US`; it is `{}`", fields::excerpt(text))
+    })
 }
 
 /// How many rows a page has, where the caller may say so.

@@ -8,7 +8,6 @@ use crate::domain::Instant;
 use crate::domain::fields::Words;
 use crate::domain::gate::{HoldReason, Number};
 use crate::domain::guard::{self, Guard, Overall};
-use crate::domain::lead::Lead;
 use crate::domain::money::Money;
 use crate::domain::phone::Phone;
 use chrono::{DateTime, NaiveDate};
@@ -189,18 +188,6 @@ impl Tx<'_> {
         let sql = "UPDATE spent_days SET reserved = reserved - ?2, spent = spent + ?3 WHERE date = ?1";
         let day = guard::day(placed_at).to_string();
         self.execute(sql, params![day, price.ten_thousandths(), cost.ten_thousandths()])?;
-        Ok(())
-    }
-
-    /// Lets a lead wait until then, and keeps why.
-    pub fn postpone_lead_because(
-        &self,
-        lead: &Lead,
-        until: Instant,
-        reason: HoldReason,
-    ) -> Result<(), StoreError> {
-        self.postpone_lead(lead, until)?;
-        self.execute("UPDATE leads SET wait_reason = ?2 WHERE id = ?1", params![lead.id, reason.word()])?;
         Ok(())
     }
 
