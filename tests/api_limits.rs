@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 23] = [
+const ROUTES: [(&str, &str, bool); 28] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -28,6 +28,11 @@ const ROUTES: [(&str, &str, bool); 23] = [
     ("GET", "/api/voice-campaigns/1/calls", false),
     ("GET", "/api/calls", false),
     ("GET", "/api/calls/1", false),
+    ("GET", "/api/do-not-call", false),
+    ("GET", "/api/do-not-call/+12025550101", false),
+    ("POST", "/api/do-not-call", true),
+    ("DELETE", "/api/do-not-call/+12025550101", true),
+    ("GET", "/api/do-not-call/export", false),
     ("GET", "/api/dialing", false),
     ("POST", "/api/dialing/stop", true),
     ("POST", "/api/dialing/start", true),
@@ -52,7 +57,13 @@ fn every_route_is_in_the_table_below() {
             let mut mounted: Vec<String> = rocket
                 .routes()
                 .filter(|route| route.rank < 1000 && route.uri.path().starts_with("/api"))
-                .map(|route| format!("{} {}", route.method, route.uri.path().replace("<id>", "1")))
+                .map(|route| {
+                    format!(
+                        "{} {}",
+                        route.method,
+                        route.uri.path().replace("<id>", "1").replace("<number>", "+12025550101")
+                    )
+                })
                 .collect();
             let mut known: Vec<String> =
                 ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();

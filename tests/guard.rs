@@ -197,7 +197,8 @@ fn the_switch_is_shown_pulled_and_released() {
         json!({"status": "active", "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59"}),
     );
     let lead = server.lead(campaign, "+12025550101");
-    let hold = json!({"reason": "dialing_stopped", "until": null});
+    let hold =
+        json!({"reason": "dialing_stopped", "until": null, "message": HoldReason::DialingStopped.sentence()});
     assert_eq!(server.get(&format!("/api/leads/{lead}")).send().expect(200)["hold"], hold);
     let stats = server.get(&format!("/api/voice-campaigns/{campaign}/stats")).send().expect(200);
     assert_eq!(stats["dialing"], json!({"state": "stopped", "reason": "dialing_stopped", "until": null}));

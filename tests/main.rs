@@ -3,6 +3,7 @@
 
 mod api_calls;
 mod api_campaigns;
+mod api_do_not_call;
 mod api_errors;
 mod api_idempotency;
 mod api_lead_life;

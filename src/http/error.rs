@@ -3,8 +3,8 @@
 
 use super::edge;
 use crate::domain::invalid::{Invalid, Problem, Refused};
-use crate::store::StoreError;
 use crate::store::import::ImportError;
+use crate::store::{ListError, StoreError};
 use rocket::http::{ContentType, Method, Status};
 use rocket::response::{self, Responder, Response};
 use rocket::{Request, tokio};
@@ -31,6 +31,8 @@ pub(super) enum ApiError {
     NoSuchLead,
     /// No call of this id.
     NoSuchCall,
+    /// The number is not on the do-not-call list.
+    NotListed,
     /// No such path.
     NoSuchRoute,
     /// The path exists, but not for this method.
@@ -109,6 +111,7 @@ impl ApiError {
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
+            | ApiError::NotListed
             | ApiError::NoSuchRoute => Status::NotFound,
             ApiError::MethodNotAllowed { .. } => Status::MethodNotAllowed,
             ApiError::Timeout => Status::RequestTimeout,
@@ -132,6 +135,7 @@ impl ApiError {
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
+            | ApiError::NotListed
             | ApiError::NoSuchRoute => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
             ApiError::Timeout => "timeout",
@@ -157,6 +161,7 @@ impl ApiError {
             ApiError::NoSuchCampaign => "Voice campaign not found".into(),
             ApiError::NoSuchLead => "Lead not found".into(),
             ApiError::NoSuchCall => "Call not found".into(),
+            ApiError::NotListed => "This number is not on the do-not-call list".into(),
             ApiError::NoSuchRoute => "Not found".into(),
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
@@ -216,6 +221,7 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "leads", ..] => "lead",
         ["api", "calls", ..] => "call",
         ["api", "dialing", ..] => "dialing",
+        ["api", "do-not-call", ..] => "do-not-call list",
         _ => "page",
     };
     format!("{verb} {noun}")
@@ -285,6 +291,22 @@ impl From<ImportError> for ApiError {
             ImportError::NoSuchCampaign => ApiError::NoSuchCampaign,
             ImportError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<ListError> for ApiError {
+    fn from(error: ListError) -> ApiError {
+        match error {
+            ListError::Invalid(invalid) => invalid.into(),
+            ListError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<csv::Error> for ApiError {
+    /// Of a table that cannot be written; what clients send is read elsewhere.
+    fn from(error: csv::Error) -> ApiError {
+        std::io::Error::from(error).into()
     }
 }
 

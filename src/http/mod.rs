@@ -8,6 +8,7 @@ mod body;
 mod calls;
 mod campaigns;
 mod dialing;
+mod do_not_call;
 mod edge;
 mod error;
 mod etag;
@@ -63,6 +64,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
         .mount("/api", dialing::routes())
+        .mount("/api", do_not_call::routes())
 }
 
 #[get("/health")]

@@ -3,7 +3,7 @@
 use super::row::{Cells, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
-use crate::domain::do_not_call::Source;
+use crate::domain::do_not_call::{Entry, Source};
 use crate::domain::fields::Words;
 use crate::domain::lead::LeadStatus;
 use crate::domain::phone::Phone;
@@ -158,6 +158,17 @@ impl Tx<'_> {
         self.cancel_leads(phone)?;
         self.wake_dialer();
         Ok(is_new)
+    }
+
+    /// Puts many numbers onto the list; the answer is how many of them are new.
+    pub fn list_all(&self, entries: &[Entry], source: Source, by: &str) -> Result<i64, StoreError> {
+        let mut added = 0;
+        for Entry { phone, reason } in entries {
+            let suppression =
+                Suppression { reason: reason.clone(), source, call_id: None, by: by.to_owned() };
+            added += i64::from(self.add_to_do_not_call_list(*phone, &suppression)?);
+        }
+        Ok(added)
     }
 
     fn list(&self, phone: Phone, suppression: &Suppression) -> Result<bool, StoreError> {
