@@ -16,6 +16,7 @@ mod dialer;
 mod dialer_faults;
 mod dialer_queue;
 mod e2e_cli;
+mod erasure;
 mod guard;
 mod races;
 mod random_walks;

@@ -8,6 +8,7 @@ pub mod campaign;
 pub mod clock_guard;
 pub mod columns;
 pub mod do_not_call;
+pub mod erasure;
 pub mod event;
 pub mod fields;
 pub mod gate;

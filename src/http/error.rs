@@ -33,6 +33,8 @@ pub(super) enum ApiError {
     NoSuchCall,
     /// The number is not on the do-not-call list.
     NotListed,
+    /// What stands in the path is no number.
+    NoSuchPerson,
     /// No such path.
     NoSuchRoute,
     /// The path exists, but not for this method.
@@ -92,7 +94,7 @@ impl ApiError {
         match status.code {
             400 => ApiError::Malformed("The request cannot be read".into()),
             401 => ApiError::Unauthorized,
-            403 => ApiError::Forbidden { needed: needed_scope(request.method()) },
+            403 => ApiError::Forbidden { needed: needed_scope(request) },
             404 => ApiError::NoSuchRoute,
             413 => ApiError::TooLarge { bytes: 0 },
             415 => ApiError::form_body(),
@@ -112,6 +114,7 @@ impl ApiError {
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
             | ApiError::NotListed
+            | ApiError::NoSuchPerson
             | ApiError::NoSuchRoute => Status::NotFound,
             ApiError::MethodNotAllowed { .. } => Status::MethodNotAllowed,
             ApiError::Timeout => Status::RequestTimeout,
@@ -136,6 +139,7 @@ impl ApiError {
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
             | ApiError::NotListed
+            | ApiError::NoSuchPerson
             | ApiError::NoSuchRoute => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
             ApiError::Timeout => "timeout",
@@ -162,6 +166,9 @@ impl ApiError {
             ApiError::NoSuchLead => "Lead not found".into(),
             ApiError::NoSuchCall => "Call not found".into(),
             ApiError::NotListed => "This number is not on the do-not-call list".into(),
+            ApiError::NoSuchPerson => {
+                "This is no phone number; give it with its country code, as +12025550101".into()
+            }
             ApiError::NoSuchRoute => "Not found".into(),
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
@@ -198,9 +205,9 @@ impl ApiError {
     }
 }
 
-fn needed_scope(method: Method) -> &'static str {
+fn needed_scope(request: &Request<'_>) -> &'static str {
     use crate::domain::fields::Words;
-    super::auth::scope_for(method).word()
+    super::auth::scope_for(request).word()
 }
 
 /// Verb and noun of what was tried, as the published errors say it: `fetch voice campaigns`.
@@ -222,6 +229,7 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "calls", ..] => "call",
         ["api", "dialing", ..] => "dialing",
         ["api", "do-not-call", ..] => "do-not-call list",
+        ["api", "people", ..] => "person",
         _ => "page",
     };
     format!("{verb} {noun}")

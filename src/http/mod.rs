@@ -16,6 +16,7 @@ mod idempotency;
 mod imports;
 mod lead_actions;
 mod leads;
+mod people;
 mod query;
 mod quota;
 mod stats;
@@ -65,6 +66,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", calls::routes())
         .mount("/api", dialing::routes())
         .mount("/api", do_not_call::routes())
+        .mount("/api", people::routes())
 }
 
 #[get("/health")]

@@ -228,7 +228,6 @@ impl Tx<'_> {
         let sql = "INSERT INTO erased_numbers (hash, last_call_id, created_at)
                    VALUES (?1, (SELECT coalesce(max(id), 0) FROM calls), ?2) ON CONFLICT (hash) DO NOTHING";
         self.execute(sql, params![self.watch.key.hash_of(phone), ms(self.now)])?;
-        self.cancel_leads(phone)?;
         self.wake_dialer();
         Ok(())
     }

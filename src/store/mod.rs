@@ -11,6 +11,7 @@ pub mod check;
 mod deletion;
 mod do_not_call;
 mod do_not_call_table;
+mod erasure;
 mod events;
 mod file;
 mod guard;
@@ -33,6 +34,7 @@ pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
 pub use do_not_call::{ListChange, ListFilter, Listed, Removal, Suppression};
 pub use do_not_call_table::{ListError, ListOptions, ListReport, NotListed, list_table};
+pub use erasure::{Erasure, Traces};
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
 pub use guard::Stop;
 pub use lead_batches::{Changed, Retried};
@@ -174,6 +176,11 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.0.writer.write(job).await
+    }
+
+    /// Moves the write-ahead log into the file and empties it; false when readers were in the way.
+    async fn checkpoint(&self) -> Result<bool, StoreError> {
+        self.0.writer.checkpoint().await
     }
 
     /// Like [`Self::write`], but answers only when no dial that was claimed before the commit is still on its
