@@ -1,8 +1,12 @@
 //! A person who was erased: nothing in any file of the data folder tells of them, and nobody calls them again.
 
+use crate::support::evidence;
 use crate::support::world::{MONDAY_NOON, World, lenient, numbers, story, suppression};
 use crate::support::{ADMIN, TestServer, WRITER};
 use chrono::TimeDelta;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::fs;
@@ -31,9 +35,9 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 fn sightings(folder: &Path, canaries: &[&str]) -> Vec<String> {
     let mut seen = Vec::new();
     for file in files_below(folder) {
-        let bytes = fs::read(&file).unwrap();
+        let text: String = fs::read(&file).unwrap().into_iter().map(char::from).collect();
         for canary in canaries {
-            let count = bytes.windows(canary.len()).filter(|window| *window == canary.as_bytes()).count();
+            let count = text.matches(canary).count();
             if count > 0 {
                 seen.push(format!("{canary}: {count} in {}", file.file_name().unwrap().to_string_lossy()));
             }
@@ -253,4 +257,36 @@ fn an_admin_erases_a_person_and_what_is_left_says_nothing() {
         "an unknown number is suppressed too"
     );
     assert_eq!(erase("nobody", ADMIN).status, 404);
+}
+
+#[tokio::test]
+async fn nothing_is_left_behind_in_pages_that_were_split_and_joined() {
+    let world = World::new(MONDAY_NOON).await;
+    let mut chance = SmallRng::seed_from_u64(evidence::seed());
+    let mut all: Vec<u64> = (0..12_000).collect();
+    all.shuffle(&mut chance);
+    let number = |n: u64| format!("+1202{}{:04}", 600 + n / 10_000, n % 10_000);
+    let name = |n: u64| format!("Canary{n:05}bird");
+    let lead = |n: &u64| json!({"phone": number(*n), "first_name": name(*n), "notes": "x".repeat((*n % 300) as usize)});
+    let campaigns = [
+        world.campaign(json!({"status": "paused"})).await,
+        world.campaign(json!({"status": "paused"})).await,
+    ];
+    for some in all.chunks(500) {
+        for campaign in &campaigns {
+            world.add(campaign, some.iter().map(lead).collect()).await;
+        }
+        // Pages lose and gain rows all the while.
+        let ids: Vec<i64> = world.all_leads(&campaigns[0]).await.iter().map(|lead| lead.id).collect();
+        let gone: Vec<i64> = ids.iter().copied().filter(|_| chance.random_range(0..20) == 0).collect();
+        world.write(move |tx| gone.into_iter().try_for_each(|id| tx.delete_lead(id).map(drop))).await;
+    }
+    let erased: Vec<u64> = all.into_iter().take(40).collect();
+    for n in &erased {
+        assert!(matches!(world.store.erase(phone(&number(*n))).await.unwrap(), Erasure::Erased(_)));
+    }
+    let canaries: Vec<String> = erased.iter().flat_map(|n| [number(*n)[2..].to_owned(), name(*n)]).collect();
+    let canaries: Vec<&str> = canaries.iter().map(String::as_str).collect();
+    assert_eq!(sightings(world.folder.path(), &canaries), [] as [String; 0]);
+    world.check().await;
 }
