@@ -4,6 +4,7 @@
 use crate::carrier::simulator::Simulator;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::housekeeping::Retention;
 use crate::store::pool::Db;
 use crate::store::{OpenError, Store};
 use crate::{dialer, housekeeping, http};
@@ -78,7 +79,13 @@ impl Server {
         let (stop_simulator, simulator_stopped) = watch::channel(false);
         let grace =
             TimeDelta::seconds(i64::try_from(config.shutdown_grace_seconds).unwrap_or(i64::MAX / 1_000));
-        let retention = TimeDelta::days(config.retention.deleted_campaigns_days.into());
+        let days = |days: u32| TimeDelta::days(days.into());
+        let retention = Retention {
+            deleted_campaigns: days(config.retention.deleted_campaigns_days),
+            events: days(config.retention.events_days),
+            import_files: days(config.retention.import_files_days),
+            call_details: config.retention.call_details_days.map(days),
+        };
         let dialing = dialer::run(store.clone(), Arc::new(simulator.clone()), grace, stop.subscribe());
         let workers = vec![
             tokio::spawn(async move {

@@ -20,6 +20,7 @@ mod erasure;
 mod guard;
 mod races;
 mod random_walks;
+mod retention;
 mod simulator;
 mod support;
 mod tidy;

@@ -154,20 +154,27 @@ const RULES: [Rule; 19] = [
         violations: "SELECT 'call ' || k.id FROM calls k JOIN do_not_call d ON d.phone = k.phone
              WHERE k.id > d.last_call_id",
     },
+    // A call whose event is missing is one of those events that are no longer kept; there are only so many.
     Rule {
-        invariant: "every ended call has exactly one event",
-        violations: "SELECT 'call ' || k.id FROM calls k
-             JOIN campaign_totals t ON t.campaign_id = k.campaign_id
-             LEFT JOIN events e ON e.key = 'call:' || k.id
-             WHERE (k.state = 'ended') <> (e.id IS NOT NULL)",
+        invariant: "every ended call has exactly one event, as long as events are kept",
+        violations: "SELECT 'call ' || k.id FROM calls k JOIN events e ON e.key = 'call:' || k.id
+             WHERE k.state <> 'ended'
+             UNION ALL SELECT 'campaign ' || t.campaign_id FROM campaign_totals t JOIN
+             (SELECT k.campaign_id, count(*) AS missing FROM calls k LEFT JOIN events e ON e.key = 'call:' || k.id
+              WHERE k.state = 'ended' AND e.id IS NULL GROUP BY k.campaign_id) m ON m.campaign_id = t.campaign_id
+             WHERE m.missing >= coalesce((SELECT min(sequence) FROM events WHERE campaign_id = t.campaign_id),
+                                         t.sequence + 1)",
     },
     Rule {
-        invariant: "events are numbered from 1 without gaps",
+        invariant: "events are numbered without gaps, from 1 or from the oldest that is kept",
         violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t
              LEFT JOIN
-             (SELECT campaign_id, count(*) AS events, max(sequence) AS last FROM events GROUP BY campaign_id) e
+             (SELECT campaign_id, count(*) AS events, min(sequence) AS first, max(sequence) AS last FROM events
+              GROUP BY campaign_id) e
              ON e.campaign_id = t.campaign_id
-             WHERE t.sequence <> coalesce(e.events, 0) OR t.sequence <> coalesce(e.last, 0)",
+             WHERE t.sequence <> coalesce(e.last, t.sequence) OR e.events <> e.last - e.first + 1
+                OR (coalesce(e.first, t.sequence + 1) > 1
+                    AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'events_pruned_to'))",
     },
 ];
 

@@ -23,6 +23,7 @@ pub mod pool;
 mod queue;
 mod readers;
 mod replies;
+mod retention;
 mod row;
 mod suppression;
 mod table;
