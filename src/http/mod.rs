@@ -7,6 +7,8 @@ mod auth;
 mod body;
 mod calls;
 mod campaigns;
+mod dialing;
+mod do_not_call;
 mod edge;
 mod error;
 mod etag;
@@ -15,11 +17,13 @@ mod idempotency;
 mod imports;
 mod lead_actions;
 mod leads;
+mod people;
 mod query;
 mod quota;
 mod stats;
 
 use crate::clock::Clock;
+use crate::domain::phone::Country;
 use crate::store::pool;
 use answer::Answer;
 use error::ApiError;
@@ -42,6 +46,8 @@ pub struct Settings {
     pub csv_limit_bytes: u64,
     /// Where tables wait while they are imported.
     pub spool_dir: PathBuf,
+    /// Country of numbers that name none, where the request does not say.
+    pub default_country: Option<Country>,
 }
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
@@ -63,6 +69,9 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
+        .mount("/api", dialing::routes())
+        .mount("/api", do_not_call::routes())
+        .mount("/api", people::routes())
         .mount("/api", events::routes())
         .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))))
 }

@@ -57,6 +57,7 @@ impl Default for Options {
                 unauthenticated_per_minute: 100_000,
                 csv_limit_bytes: 1 << 20,
                 spool_dir: std::env::temp_dir(),
+                default_country: None,
             },
             extend: |rocket| rocket,
         }
