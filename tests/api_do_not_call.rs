@@ -3,7 +3,6 @@
 use crate::support::{Answer, TestServer, WRITER};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use voice_campaigns::clock::{Clock, System};
 use voice_campaigns::domain::outcome::Outcome;
 
 const LIST: &str = "/api/do-not-call";
