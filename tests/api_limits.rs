@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 14] = [
+const ROUTES: [(&str, &str, bool); 18] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -22,6 +22,10 @@ const ROUTES: [(&str, &str, bool); 14] = [
     ("GET", "/api/voice-campaigns/1/calls", false),
     ("GET", "/api/calls", false),
     ("GET", "/api/calls/1", false),
+    ("POST", "/api/voice-campaigns/1/preview", false),
+    ("GET", "/api/voice-campaigns/1/leads/export", false),
+    ("GET", "/api/voice-campaigns/1/calls/export", false),
+    ("GET", "/api/calls/export", false),
 ];
 
 fn limited(requests_per_hour: u32, unauthenticated_per_minute: u32) -> TestServer {

@@ -4,10 +4,12 @@
 mod api_calls;
 mod api_campaigns;
 mod api_errors;
+mod api_exports;
 mod api_idempotency;
 mod api_leads;
 mod api_limits;
 mod api_page;
+mod api_scripts;
 mod carrier;
 mod crash;
 mod dialer;

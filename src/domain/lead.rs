@@ -139,6 +139,31 @@ pub const READ_ONLY: [&str; 10] = [
     "updated_at",
 ];
 
+/// What the server knows of a lead, as an export tells it after the columns and the variables.
+pub const EXPORTED: [&str; 8] =
+    ["id", "status", "outcome", "attempts", "next_call_at", "import_id", "created_at", "updated_at"];
+/// Before a variable in an export whose name is that of another column.
+const VARIABLE_PREFIX: &str = "variables.";
+
+/// The title of a variable's column in an export.
+pub fn variable_title(name: &str) -> String {
+    let normal = script::normal_name(name);
+    let is_taken = COLUMNS.iter().chain(&EXPORTED).any(|column| *column == normal)
+        || normal.starts_with(VARIABLE_PREFIX);
+    if is_taken { format!("{VARIABLE_PREFIX}{name}") } else { name.to_owned() }
+}
+
+/// The variable that a column's title in an export stands for.
+pub fn titled_variable(title: &str) -> &str {
+    title.strip_prefix(VARIABLE_PREFIX).unwrap_or(title)
+}
+
+/// Whether titles, in their comparison form, are those of an export: only there do `status` and the like mean what
+/// they mean on a lead, and not a variable.
+pub fn is_export(titles: &[String]) -> bool {
+    EXPORTED.iter().all(|name| titles.iter().any(|title| title == name))
+}
+
 /// Priority of a lead that names none.
 pub const DEFAULT_PRIORITY: i64 = 3;
 const NAME_MAX: usize = 200;
@@ -215,6 +240,20 @@ impl NewLead {
         }
     }
 
+    /// Names that every lead can have a value for, without a variable of its own.
+    pub const OWN_NAMES: [&str; 7] =
+        ["customer_name", "name", "first_name", "last_name", "email", "company_name", "phone"];
+
+    /// Every name that the lead has a value for that is not blank, in its comparison form, with that value.
+    pub fn values(&self) -> impl Iterator<Item = (String, String)> {
+        let own = self.variables.iter().map(|(name, value)| (script::normal_name(name), spoken(value)));
+        let is_own = |name: &&str| self.variables.keys().any(|key| script::normal_name(key) == **name);
+        let others = NewLead::OWN_NAMES.into_iter().filter(move |name| !is_own(name));
+        let others = others.map(|name| (name.to_owned(), self.value(name)));
+        let all = own.chain(others).filter_map(|(name, value)| Some((name, value?)));
+        all.filter(|(_, value)| !value.trim().is_empty())
+    }
+
     /// First and last name, as far as they are known.
     pub fn full_name(&self) -> Option<String> {
         let known: Vec<&str> =
@@ -223,7 +262,8 @@ impl NewLead {
     }
 }
 
-fn spoken(value: &Value) -> Option<String> {
+/// The text that a script says for a value.
+pub(super) fn spoken(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -251,7 +291,8 @@ fn time_of_day(value: &Value) -> Parsed<TimeOfDay> {
     TimeOfDay::parse(fields::string(value)?.trim())
 }
 
-fn variables(value: &Value) -> Parsed<Map<String, Value>> {
+/// Values by name, as a lead may have them.
+pub(super) fn variables(value: &Value) -> Parsed<Map<String, Value>> {
     let object =
         value.as_object().ok_or_else(|| format!("must be an object, not {}", fields::kind(value)))?;
     if object.len() > VARIABLES_MAX {

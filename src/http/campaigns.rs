@@ -14,6 +14,7 @@ use crate::domain::fields::{self, Fields, Parsed};
 use crate::domain::invalid::Invalid;
 use crate::domain::money::Money;
 use crate::domain::schedule::format_instant;
+use crate::domain::script_lint::{self, Occasion, Sample, Warning};
 use crate::store::pool::Db;
 use crate::store::{CampaignFilter, CampaignSort, Cursor, Order, Snapshot};
 use base64::Engine;
@@ -186,12 +187,14 @@ async fn create(
         return Ok(answer);
     }
     let mut request = campaign::Request::read(body.exact_value().await?, None)?;
+    let warnings = script_lint::lint(&request.settings, &Sample::default(), Occasion::Saved);
     let by = caller.0.name.clone();
     db.write(move |tx| {
         once.run(tx, |tx| {
             let made = make_secrets(&mut request.settings.webhooks);
             let campaign = tx.insert_campaign(&request, &by)?;
-            let answer = Answer::created(location(campaign.id), &View::showing(&campaign, &made))?;
+            let view = View::showing(&campaign, &made).with(&warnings);
+            let answer = Answer::created(location(campaign.id), &view)?;
             Ok(answer.with("ETag", Tag::of(&campaign)))
         })
     })
@@ -211,13 +214,18 @@ async fn update(
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     // Most of the work is done before everybody else who writes has to wait for it.
     let (seen_id, seen_if_match) = (id.clone(), if_match.clone());
-    let seen = db.read(move |snapshot| unchanged(snapshot, &seen_id, &seen_if_match)).await?;
+    let seen = db.read(move |snapshot| {
+        let seen = unchanged(snapshot, &seen_id, &seen_if_match)?;
+        let leads = snapshot.lead_sample(seen.id)?;
+        Ok::<_, ApiError>((seen, leads))
+    });
+    let (seen, leads) = seen.await?;
     let (seen, body, request) = body::aside(move || {
         let request = campaign::Request::read(body.clone(), Some(&seen.settings))?;
         Ok((seen, body, request))
     })
     .await?;
-    db.write_and_wait_for_dials(move |tx| {
+    let written = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
         let mut request = match before.version == seen.version {
             true => request,
@@ -225,9 +233,13 @@ async fn update(
         };
         let made = make_secrets(&mut request.settings.webhooks);
         let campaign = tx.update_campaign(&before, &request, &by)??;
-        Ok(Answer::ok(&View::showing(&campaign, &made))?.with("ETag", Tag::of(&campaign)))
-    })
-    .await
+        let is_activated = before.status != Status::Active && campaign.status == Status::Active;
+        Ok::<_, ApiError>((campaign, made, if is_activated { Occasion::Activated } else { Occasion::Saved }))
+    });
+    let (campaign, made, occasion) = written.await?;
+    let warnings = script_lint::lint(&campaign.settings, &leads, occasion);
+    let view = View::showing(&campaign, &made).with(&warnings);
+    Ok(Answer::ok(&view)?.with("ETag", Tag::of(&campaign)))
 }
 
 #[delete("/voice-campaigns/<id>")]
@@ -256,12 +268,24 @@ async fn set_status(
     let status = body.required("status", None, fields::word::<Status>);
     let status = body.finish(status)?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
-    db.write_and_wait_for_dials(move |tx| {
+    // Nobody who stops a campaign waits for a look at its leads.
+    let leads = match status {
+        Status::Active => Some(sample(db, id.clone()).await?),
+        Status::Draft | Status::Paused | Status::Completed => None,
+    };
+    let changed = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
-        let campaign = tx.change_status(&before, status, &by)??;
-        Ok(Answer::ok(&View::of(&campaign))?.with("ETag", Tag::of(&campaign)))
-    })
-    .await
+        Ok::<_, ApiError>(tx.change_status(&before, status, &by)??)
+    });
+    let campaign = changed.await?;
+    let warnings = leads.map(|leads| script_lint::lint(&campaign.settings, &leads, Occasion::Activated));
+    let warnings = warnings.unwrap_or_default();
+    Ok(Answer::ok(&View::of(&campaign).with(&warnings))?.with("ETag", Tag::of(&campaign)))
+}
+
+/// What the leads of the campaign that a path names have values for.
+async fn sample(db: &Db, id: String) -> Result<Sample, ApiError> {
+    db.read(move |snapshot| Ok(snapshot.lead_sample(existing(snapshot, &id)?.id)?)).await
 }
 
 /// The campaign to change, if it is still the one the caller saw.
@@ -328,6 +352,9 @@ struct View<'a> {
     webhooks: Vec<WebhookView<'a>>,
     created_at: String,
     updated_at: String,
+    /// What may be wrong with the scripts; told where they were written or come into use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<&'a [Warning]>,
 }
 
 /// A webhook as it is shown; the secret only once, in the answer to the request that made it.
@@ -399,7 +426,13 @@ impl<'a> View<'a> {
             webhooks: settings.webhooks.iter().map(webhook).collect(),
             created_at: format_instant(campaign.created_at),
             updated_at: format_instant(campaign.updated_at),
+            warnings: None,
         }
+    }
+
+    /// With what may be wrong with its scripts.
+    fn with(self, warnings: &'a [Warning]) -> View<'a> {
+        View { warnings: Some(warnings), ..self }
     }
 }
 

@@ -25,18 +25,14 @@ pub(super) fn routes() -> Vec<Route> {
 
 #[get("/voice-campaigns/<id>/leads")]
 async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
-    let status: Option<LeadStatus> = query.take("status", query::word);
-    let outcome: Option<Outcome> = query.take("outcome", query::word);
-    let search = query.take("search", query::text);
-    let import_id = query.take("import_id", query::id);
+    let filter = filter(&mut query);
     let limit = query::page_size(&mut query).unwrap_or(PAGE_SIZE);
     let after = query.take("cursor", query::id);
     query.finish()?;
     let id = id.to_owned();
     db.read(move |snapshot| {
         let campaign = campaigns::existing(snapshot, &id)?;
-        let campaign_id = campaign.id;
-        let filter = LeadFilter { campaign_id, status, outcome, search, import_id, after, limit: limit + 1 };
+        let filter = LeadFilter { campaign_id: campaign.id, after, limit: limit + 1, ..filter };
         let (leads, has_more) = query::page(snapshot.leads(&filter)?, limit);
         let viewer = Viewer::of(snapshot, &campaign)?;
         let views: Vec<View> =
@@ -48,6 +44,17 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
         })
     })
     .await
+}
+
+/// Which leads of a campaign are asked for.
+pub(super) fn filter(query: &mut Query) -> LeadFilter {
+    LeadFilter {
+        status: query.take("status", query::word),
+        outcome: query.take("outcome", query::word),
+        search: query.take("search", query::text),
+        import_id: query.take("import_id", query::id),
+        ..LeadFilter::default()
+    }
 }
 
 #[get("/leads/<id>")]

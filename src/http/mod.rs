@@ -10,11 +10,14 @@ mod campaigns;
 mod edge;
 mod error;
 mod etag;
+mod export;
 mod idempotency;
 mod imports;
 mod leads;
+mod preview;
 mod query;
 mod quota;
+mod sheet;
 mod stats;
 
 use crate::clock::Clock;
@@ -45,6 +48,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
         .manage(body::LargeBodies::new())
+        .manage(export::Exports::new())
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
@@ -56,6 +60,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", leads::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
+        .mount("/api", preview::routes())
+        .mount("/api", export::routes())
 }
 
 #[get("/health")]

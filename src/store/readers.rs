@@ -147,7 +147,7 @@ impl Inline {
 }
 
 /// Runs a job on one consistent snapshot, which ends with it, even when it panics.
-fn on_snapshot<T, E: From<StoreError>>(
+pub(super) fn on_snapshot<T, E: From<StoreError>>(
     connection: &Connection,
     moment: Moment,
     job: impl FnOnce(&Snapshot) -> Result<T, E>,
