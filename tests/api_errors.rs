@@ -169,7 +169,7 @@ fn a_path_that_does_not_exist_and_a_method_that_does_not_fit_are_told_apart() {
         ("GET", "/api/voice-campaigns/1/status", "PATCH"),
         ("HEAD", "/api/voice-campaigns/1/status", "PATCH"),
         ("PUT", "/api/voice-campaigns/1/stats", "GET, HEAD"),
-        ("PATCH", "/api/voice-campaigns/1/leads/", "GET, HEAD, POST"),
+        ("PUT", "/api/voice-campaigns/1/leads/", "GET, HEAD, PATCH, POST"),
         ("TRACE", "/api/calls", "GET, HEAD"),
     ] {
         let answer = server.request(method, path).token(WRITER).send();

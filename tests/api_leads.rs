@@ -3,6 +3,8 @@
 use crate::support::{Options, TestServer};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use voice_campaigns::domain::fields::Words;
+use voice_campaigns::domain::gate::HoldReason;
 use voice_campaigns::domain::outcome::Outcome;
 
 const LEADS: &str = "/api/voice-campaigns/1/leads";
@@ -213,7 +215,14 @@ fn a_lead_says_why_it_is_not_called_now() {
     let server = TestServer::start();
     server.campaign(json!({}));
     let lead = server.lead(1, "+12025550101");
-    let hold = || server.get(&format!("/api/leads/{lead}")).send().expect(200)["hold"].clone();
+    let hold = || {
+        let mut hold = server.get(&format!("/api/leads/{lead}")).send().expect(200)["hold"].take();
+        if let Some(hold) = hold.as_object_mut() {
+            let reason = HoldReason::from_word(hold["reason"].as_str().unwrap()).unwrap();
+            assert_eq!(hold.remove("message"), Some(json!(reason.sentence())));
+        }
+        hold
+    };
     let put = |change: Value| server.put("/api/voice-campaigns/1", &change).send().expect(200);
     assert_eq!(hold(), json!({"reason": "draft", "until": null}));
     put(json!({"status": "active"}));

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 18] = [
+const ROUTES: [(&str, &str, bool); 24] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -15,9 +15,15 @@ const ROUTES: [(&str, &str, bool); 18] = [
     ("DELETE", "/api/voice-campaigns/1", true),
     ("PATCH", "/api/voice-campaigns/1/status", true),
     ("GET", "/api/voice-campaigns/1/stats", false),
+    ("GET", "/api/voice-campaigns/1/holds", false),
     ("GET", "/api/voice-campaigns/1/leads", false),
     ("POST", "/api/voice-campaigns/1/leads", true),
+    ("PATCH", "/api/voice-campaigns/1/leads", true),
+    ("POST", "/api/voice-campaigns/1/leads/retry", true),
     ("GET", "/api/leads/1", false),
+    ("PUT", "/api/leads/1", true),
+    ("POST", "/api/leads/1/schedule", true),
+    ("POST", "/api/leads/1/cancel", true),
     ("DELETE", "/api/leads/1", true),
     ("GET", "/api/voice-campaigns/1/calls", false),
     ("GET", "/api/calls", false),

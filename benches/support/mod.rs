@@ -112,6 +112,7 @@ pub(crate) fn all_day() -> Value {
         ("calling_hours_end", json!("23:59:59")),
         ("working_days", json!(days)),
         ("max_concurrent_calls", json!(1_000)),
+        ("max_attempts_per_lead", json!(20)),
     ] {
         body[name] = value;
     }

@@ -9,7 +9,7 @@ use crate::domain::gate::{Gate, Hold, HoldReason, Rules};
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::pacing::Shares;
 use crate::domain::phone::Phone;
-use crate::domain::schedule;
+use crate::domain::schedule::{self, TimeOfDay};
 use crate::store::{Claim, StoreError, Tx};
 use chrono::TimeDelta;
 use std::collections::{HashSet, VecDeque};
@@ -49,6 +49,15 @@ struct Candidate {
     dials_today: i64,
     leads: VecDeque<Lead>,
     is_exhausted: bool,
+}
+
+/// What is dialed first has the lowest rank: call-backs that were arranged, then by priority those whose preferred time
+/// it is, then those that have waited longest.
+type Rank = (bool, i64, bool, Option<Instant>, i64);
+
+fn rank(lead: &Lead, local: TimeOfDay) -> Rank {
+    let is_call_back = lead.wait_reason == Some(HoldReason::CallBack);
+    (!is_call_back, -lead.about.priority, !lead.about.prefers(local), lead.next_call_at, lead.id)
 }
 
 struct Planner<'t, 'c> {
@@ -176,17 +185,26 @@ impl Planner<'_, '_> {
                 LeadTimeZonePolicy::Lead => name.parse().map_or(Ok(()), |zone| gate.hours(&[zone])),
                 LeadTimeZonePolicy::Campaign => Ok(()),
             };
-            match own_hours {
-                Ok(()) => due.extend(self.tx.due_leads(campaign.id, &name, wanted)?),
-                Err(hold) => self.wait(&hold),
+            if let Err(hold) = own_hours {
+                self.wait(&hold);
+                continue;
             }
+            // On the clocks of a lead that names no zone, the campaign's stand for its own.
+            let local = TimeOfDay::at(self.tx.now, name.parse().unwrap_or(campaign.settings.time_zone));
+            let call_backs = self.tx.call_backs_due(campaign.id, &name, wanted)?;
+            let preferred = self.tx.preferred_due(campaign.id, &name, local, wanted)?;
+            let longest_waiting = self.tx.due_leads(campaign.id, &name, wanted)?;
+            let found = [call_backs, preferred, longest_waiting].into_iter().flatten();
+            due.extend(found.map(|lead| (rank(&lead, local), lead)));
         }
         if due.is_empty() {
             candidate.is_exhausted = true;
             return Ok(());
         }
-        due.sort_by_key(|lead| (-lead.about.priority, lead.next_call_at, lead.id));
-        candidate.leads = due.into();
+        due.sort_by_key(|(rank, _)| *rank);
+        // A lead may be found in several ways, and must be dialed in one.
+        due.dedup_by_key(|(_, lead)| lead.id);
+        candidate.leads = due.into_iter().map(|(_, lead)| lead).collect();
         Ok(())
     }
 
@@ -236,19 +254,22 @@ impl Planner<'_, '_> {
         match hold.reason {
             HoldReason::DoNotCall => self.tx.finish_lead(lead, LeadStatus::DoNotCall),
             HoldReason::AttemptsUsedUp => self.tx.finish_lead(lead, LeadStatus::Failed),
-            HoldReason::NumberInCall => {
+            HoldReason::NumberInCall | HoldReason::CalledTooOften => {
                 let until = hold.until.unwrap_or(self.tx.now);
                 self.due(until);
-                self.tx.postpone_lead(lead, until)
+                self.tx.postpone_lead(lead, until, hold.reason)
             }
-            HoldReason::MissingVariable | HoldReason::TimeZoneUnknown => self.tx.hold_lead(lead, &hold),
+            HoldReason::MissingVariable
+            | HoldReason::TimeZoneUnknown
+            | HoldReason::CountryNotAllowed
+            | HoldReason::NumberRefused => self.tx.hold_lead(lead, &hold),
             // Asked by its number alone: the lead waits, not its campaign. No longer than an hour, should the hours
             // be edited meanwhile.
             HoldReason::OutsideCallingHours if lead.about.time_zone.is_none() => {
                 let latest = self.tx.now + TimeDelta::hours(1);
                 let until = hold.until.map_or(latest, |until| until.min(latest));
                 self.due(until);
-                self.tx.postpone_lead(lead, until)
+                self.tx.postpone_lead(lead, until, hold.reason)
             }
             HoldReason::Draft
             | HoldReason::Paused
@@ -266,9 +287,6 @@ impl Planner<'_, '_> {
             | HoldReason::RetryLater
             | HoldReason::CallBack
             | HoldReason::DialingStopped
-            | HoldReason::CountryNotAllowed
-            | HoldReason::NumberRefused
-            | HoldReason::CalledTooOften
             | HoldReason::SpendingLimit
             | HoldReason::Budget
             | HoldReason::AllLinesBusy => {

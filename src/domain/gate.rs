@@ -167,6 +167,7 @@ impl Serialize for Hold {
         if let Some(detail) = &self.detail {
             map.serialize_entry("detail", detail)?;
         }
+        map.serialize_entry("message", self.reason.sentence())?;
         map.end()
     }
 }
@@ -307,6 +308,11 @@ impl<'a> Gate<'a> {
             LeadTimeZonePolicy::Lead => self.dates()?,
         }
         self.daily_limit()?;
+        self.resources()
+    }
+
+    /// Whether there is money and a line for one more call.
+    pub fn resources(&self) -> Result<(), Hold> {
         self.budget()?;
         self.lines()
     }
@@ -346,11 +352,12 @@ impl<'a> Gate<'a> {
         self.hours(&zones)?;
         self.daily_limit()?;
         match lead.next_call_at {
-            Some(at) if at > self.now => return Err(Hold::until(HoldReason::RetryLater, at)),
+            Some(at) if at > self.now => {
+                return Err(Hold::until(lead.wait_reason.unwrap_or(HoldReason::RetryLater), at));
+            }
             Some(_) | None => {}
         }
-        self.budget()?;
-        self.lines()?;
+        self.resources()?;
         match number.is_in_call {
             true => Err(Hold::until(HoldReason::NumberInCall, self.now + NUMBER_PAUSE)),
             false => Ok(plan),
@@ -400,6 +407,19 @@ pub struct Dialing {
     /// Until when.
     #[serde(serialize_with = "shown_instant")]
     pub until: Option<Instant>,
+    /// The reason for a person.
+    pub message: Option<&'static str>,
+}
+
+impl Dialing {
+    fn calling() -> Dialing {
+        Dialing { state: DialingState::Calling, reason: None, until: None, message: None }
+    }
+
+    fn held(state: DialingState, hold: Hold) -> Dialing {
+        let Hold { reason, until, .. } = hold;
+        Dialing { state, reason: Some(reason), until, message: Some(reason.sentence()) }
+    }
 }
 
 fn shown_instant<S: serde::Serializer>(at: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -433,14 +453,13 @@ impl Gate<'_> {
     /// What the campaign is doing and why, from its own state and that of its queue.
     pub fn dialing(&self, queue: &Queue, clock_hold: Option<Hold>) -> Dialing {
         let alive = self.campaign.totals.in_progress_calls > 0;
-        let shown = |state, hold: Hold| Dialing { state, reason: Some(hold.reason), until: hold.until };
         if let Err(hold) = self.state() {
-            return shown(DialingState::Stopped, hold);
+            return Dialing::held(DialingState::Stopped, hold);
         }
         if alive {
-            return Dialing { state: DialingState::Calling, reason: None, until: None };
+            return Dialing::calling();
         }
-        let waiting = |hold| shown(DialingState::Waiting, hold);
+        let waiting = |hold| Dialing::held(DialingState::Waiting, hold);
         if let Some(hold) = clock_hold {
             return waiting(hold);
         }
@@ -454,7 +473,7 @@ impl Gate<'_> {
         let holds = queue.zones.iter().filter_map(|(zone, due_at)| self.zone(*zone, *due_at).err());
         let soonest = holds.min_by_key(|hold| hold.until.unwrap_or(Instant::MAX_UTC));
         match queue.zones.iter().any(|(zone, due_at)| self.zone(*zone, *due_at).is_ok()) {
-            true => Dialing { state: DialingState::Calling, reason: None, until: None },
+            true => Dialing::calling(),
             false => waiting(soonest.unwrap_or(Hold::standing(standing))),
         }
     }

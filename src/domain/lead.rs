@@ -4,12 +4,14 @@
 use super::Instant;
 use super::campaign;
 use super::fields::{self, Fields, Parsed};
+use super::gate::HoldReason;
 use super::invalid::Invalid;
 use super::outcome::Outcome;
 use super::phone::{self, Country, Phone};
 use super::schedule::TimeOfDay;
 use super::script;
 use crate::words;
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -19,10 +21,11 @@ words! {
     ///
     /// ```text
     ///   pending ──► in_progress ──► completed | failed | do_not_call
-    ///      ▲             │ nobody reached, attempts left
-    ///      │             ▼
-    ///      └──────── scheduled ──► in_progress
-    ///   pending | scheduled ──► canceled
+    ///                    │ nobody reached, attempts left
+    ///                    ▼
+    ///                scheduled ──► in_progress
+    ///   pending | scheduled ──► canceled | do_not_call
+    ///   completed | failed | canceled ──► scheduled      a call-back, or a retry that somebody asked for
     /// ```
     pub enum LeadStatus {
         /// Never dialed, or back in the queue.
@@ -100,8 +103,12 @@ pub struct Lead {
     pub attempts: i64,
     /// When it is due; none when there is nothing more to do, or while it is held.
     pub next_call_at: Option<Instant>,
+    /// Why it is due when it is; none for a new lead and for a retry.
+    pub wait_reason: Option<HoldReason>,
     /// Why it was put aside when its turn came, for a cause that only an edit removes.
     pub held: Option<String>,
+    /// When the person asked to be forgotten; the number is none then.
+    pub erased_at: Option<Instant>,
     /// The import that brought it.
     pub import_id: Option<i64>,
     /// When it was made.
@@ -126,7 +133,7 @@ pub const COLUMNS: [&str; 11] = [
 ];
 
 /// Fields that only the server sets; accepted and ignored.
-pub const READ_ONLY: [&str; 10] = [
+const READ_ONLY: [&str; 10] = [
     "id",
     "campaign_id",
     "status",
@@ -164,31 +171,58 @@ pub fn is_export(titles: &[String]) -> bool {
     EXPORTED.iter().all(|name| titles.iter().any(|title| title == name))
 }
 
+/// How far from its preferred time a lead is dialed before others.
+pub const PREFERRED_WITHIN: TimeDelta = TimeDelta::hours(1);
 /// Priority of a lead that names none.
 pub const DEFAULT_PRIORITY: i64 = 3;
 const NAME_MAX: usize = 200;
 const NOTES_MAX: usize = 5_000;
+const TAGS_MAX: usize = 50;
 pub(super) const VARIABLES_MAX: usize = 100;
 const VARIABLE_MAX: usize = 5_000;
 
 impl NewLead {
     /// Reads a lead from a JSON object. All problems come at once.
     pub fn read(body: Value, country: Option<Country>) -> Result<NewLead, Invalid> {
+        NewLead::read_over(body, None, country)
+    }
+
+    /// This lead with the fields changed that are sent; null empties one.
+    pub fn edited(&self, body: Value, country: Option<Country>) -> Result<NewLead, Invalid> {
+        NewLead::read_over(body, Some(self), country)
+    }
+
+    fn read_over(
+        body: Value,
+        before: Option<&NewLead>,
+        country: Option<Country>,
+    ) -> Result<NewLead, Invalid> {
         let mut f = Fields::of(body)?;
         f.read_only(&READ_ONLY);
-        let name = |f: &mut Fields, field| f.optional(field, None, None, fields::optional_text(NAME_MAX));
-        let number = f.required("phone", None, |value| parse_phone(value, country));
-        let first_name = name(&mut f, "first_name");
-        let last_name = name(&mut f, "last_name");
-        let email = name(&mut f, "email");
-        let company_name = name(&mut f, "company_name");
-        let time_zone = f.optional("time_zone", None, None, unless_blank(campaign::zone));
-        let language = f.optional("language", None, None, unless_blank(campaign::language));
-        let priority = f.optional("priority", DEFAULT_PRIORITY, DEFAULT_PRIORITY, fields::integer(1, 5));
-        let best_time_to_call = f.optional("best_time_to_call", None, None, unless_blank(time_of_day));
-        let variables = f.optional("variables", Map::new(), Map::new(), variables);
-        let notes = f.optional("notes", None, None, fields::optional_text(NOTES_MAX));
-        let tags = f.optional("tags", Vec::new(), Vec::new(), tags);
+        let name = |f: &mut Fields, field, of: fn(&NewLead) -> &Option<String>| {
+            let kept = before.and_then(|before| of(before).clone());
+            f.optional(field, kept, None, fields::optional_text(NAME_MAX))
+        };
+        let number = before.map(|before| before.phone);
+        let number = f.required("phone", number, |value| parse_phone(value, country));
+        let first_name = name(&mut f, "first_name", |before| &before.first_name);
+        let last_name = name(&mut f, "last_name", |before| &before.last_name);
+        let email = name(&mut f, "email", |before| &before.email);
+        let company_name = name(&mut f, "company_name", |before| &before.company_name);
+        let kept = before.and_then(|before| before.time_zone);
+        let time_zone = f.optional("time_zone", kept, None, unless_blank(campaign::zone));
+        let kept = before.and_then(|before| before.language.clone());
+        let language = f.optional("language", kept, None, unless_blank(campaign::language));
+        let kept = before.map_or(DEFAULT_PRIORITY, |before| before.priority);
+        let priority = f.optional("priority", kept, DEFAULT_PRIORITY, priority);
+        let kept = before.and_then(|before| before.best_time_to_call);
+        let best_time_to_call = f.optional("best_time_to_call", kept, None, unless_blank(time_of_day));
+        let kept = before.map(|before| before.variables.clone()).unwrap_or_default();
+        let variables = f.optional("variables", kept, Map::new(), variables);
+        let kept = before.and_then(|before| before.notes.clone());
+        let notes = f.optional("notes", kept, None, fields::optional_text(NOTES_MAX));
+        let kept = before.map(|before| before.tags.clone()).unwrap_or_default();
+        let tags = f.optional("tags", kept, Vec::new(), tags);
         f.finish(number.map(|phone| NewLead {
             phone,
             first_name,
@@ -254,6 +288,11 @@ impl NewLead {
         all.filter(|(_, value)| !value.trim().is_empty())
     }
 
+    /// Whether this is about the time at which the lead is best reached. `local` is what its clocks show.
+    pub fn prefers(&self, local: TimeOfDay) -> bool {
+        self.best_time_to_call.is_some_and(|best| best.is_near(local, PREFERRED_WITHIN))
+    }
+
     /// First and last name, as far as they are known.
     pub fn full_name(&self) -> Option<String> {
         let known: Vec<&str> =
@@ -270,6 +309,10 @@ pub(super) fn spoken(value: &Value) -> Option<String> {
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+fn priority(value: &Value) -> Parsed<i64> {
+    fields::integer(1, 5)(value)
 }
 
 fn parse_phone(value: &Value, country: Option<Country>) -> Parsed<Phone> {
@@ -326,7 +369,75 @@ pub(super) fn variable_name(name: &str) -> Parsed<String> {
 
 /// The labels of a lead, from JSON and from a column alike.
 fn tags(value: &Value) -> Parsed<Vec<String>> {
-    fields::array(50, fields::text(100))(value)
+    fields::array(TAGS_MAX, fields::text(100))(value)
+}
+
+/// What is changed about many leads at once; what is none stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeadChange {
+    /// 1–5; 5 is dialed first.
+    pub priority: Option<i64>,
+    /// The lead's own clock; the inner none for unknown.
+    pub time_zone: Option<Option<Tz>>,
+    /// BCP 47; the inner none for unknown.
+    pub language: Option<Option<String>>,
+    /// Local time at which they are best reached; the inner none for any.
+    pub best_time_to_call: Option<Option<TimeOfDay>>,
+    /// Labels that they get.
+    pub add_tags: Vec<String>,
+    /// Labels that they lose.
+    pub remove_tags: Vec<String>,
+    /// Takes those out of the queue that are in it.
+    pub cancel: bool,
+}
+
+impl LeadChange {
+    /// Reads a change from a JSON object; one that changes nothing is a mistake.
+    pub fn read(body: Value) -> Result<LeadChange, Invalid> {
+        let mut f = Fields::of(body)?;
+        let change = LeadChange {
+            priority: f.optional("priority", None, Some(DEFAULT_PRIORITY), |value| priority(value).map(Some)),
+            time_zone: f.optional("time_zone", None, Some(None), |value| {
+                unless_blank(campaign::zone)(value).map(Some)
+            }),
+            language: f.optional("language", None, Some(None), |value| {
+                unless_blank(campaign::language)(value).map(Some)
+            }),
+            best_time_to_call: f.optional("best_time_to_call", None, Some(None), |value| {
+                unless_blank(time_of_day)(value).map(Some)
+            }),
+            add_tags: f.optional("add_tags", Vec::new(), Vec::new(), tags),
+            remove_tags: f.optional("remove_tags", Vec::new(), Vec::new(), tags),
+            cancel: f.optional("status", false, false, |value| match fields::word::<LeadStatus>(value)? {
+                LeadStatus::Canceled => Ok(true),
+                other => Err(format!("can only be set to `canceled` for many leads, not to `{other}`")),
+            }),
+        };
+        let change = f.finish(Some(change))?;
+        if change == LeadChange::default() {
+            return Err(Invalid::one("body", "changes nothing; name at least one field to change"));
+        }
+        Ok(change)
+    }
+
+    /// A lead with the change made.
+    pub fn applied(&self, lead: &NewLead) -> NewLead {
+        let mut tags: Vec<String> =
+            lead.tags.iter().filter(|tag| !self.remove_tags.contains(tag)).cloned().collect();
+        for tag in &self.add_tags {
+            if !tags.contains(tag) && tags.len() < TAGS_MAX {
+                tags.push(tag.clone());
+            }
+        }
+        NewLead {
+            priority: self.priority.unwrap_or(lead.priority),
+            time_zone: self.time_zone.unwrap_or(lead.time_zone),
+            language: self.language.clone().unwrap_or_else(|| lead.language.clone()),
+            best_time_to_call: self.best_time_to_call.unwrap_or(lead.best_time_to_call),
+            tags,
+            ..lead.clone()
+        }
+    }
 }
 
 impl NewLead {

@@ -62,6 +62,24 @@ impl TimeOfDay {
         self.0
     }
 
+    /// Whether two times of day lie at most this far apart, over midnight too.
+    pub fn is_near(self, other: TimeOfDay, distance: TimeDelta) -> bool {
+        let apart = self.0.abs_diff(other.0);
+        i64::from(apart.min(DAY_S - apart)) <= distance.num_seconds()
+    }
+
+    /// The times of day that are [near](Self::is_near), as one range of seconds, or two around midnight.
+    pub fn around(self, distance: TimeDelta) -> Vec<(u32, u32)> {
+        let distance = u32::try_from(distance.num_seconds()).unwrap_or(0).min(DAY_S / 2);
+        let (from, to) = ((self.0 + DAY_S - distance) % DAY_S, (self.0 + distance) % DAY_S);
+        if from <= to { vec![(from, to)] } else { vec![(from, DAY_S - 1), (0, to)] }
+    }
+
+    /// What the clocks of `zone` show.
+    pub fn at(at: Instant, zone: Tz) -> TimeOfDay {
+        TimeOfDay((at.naive_utc() + offset(at, zone)).num_seconds_from_midnight())
+    }
+
     /// `None` past the end of the day.
     pub fn from_seconds(seconds: u32) -> Option<TimeOfDay> {
         (seconds < DAY_S).then_some(TimeOfDay(seconds))

@@ -87,7 +87,7 @@ impl Gatekeeper {
 }
 
 /// The token the request carries, if it is one of ours.
-fn known_token(request: &Request<'_>) -> Result<Option<Token>, String> {
+fn known_token(request: &Request<'_>) -> Result<Option<Arc<Token>>, String> {
     let Some(text) = bearer(request) else { return Ok(None) };
     let Some(db) = Db::fetch(request.rocket()) else { return Err("no database is attached".into()) };
     let token = db.token_by_hash(&token::hash(text)).map_err(|error| error.to_string())?;
@@ -133,7 +133,7 @@ pub(super) struct Admission {
 }
 
 enum Verdict {
-    Granted(Token),
+    Granted(Arc<Token>),
     Unauthorized,
     OverQuota,
     StoreFailed(String),

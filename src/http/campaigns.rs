@@ -166,7 +166,7 @@ async fn show(
 ) -> Result<Answer, ApiError> {
     query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchCampaign)?;
-    let campaign = db.look_up(|snapshot| snapshot.campaign(id))?.ok_or(ApiError::NoSuchCampaign)?;
+    let campaign = db.campaign(id)?.ok_or(ApiError::NoSuchCampaign)?;
     let tag = Tag::of(&campaign);
     let answer =
         if if_none_match.has(tag) { Answer::not_modified() } else { Answer::ok(&View::of(&campaign))? };

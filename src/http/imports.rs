@@ -11,7 +11,6 @@ use crate::domain::campaign::Campaign;
 use crate::domain::fields;
 use crate::domain::invalid::{Invalid, Problem};
 use crate::domain::lead::NewLead;
-use crate::domain::phone::Country;
 use crate::store::import::{self, ImportOptions, ImportReport};
 use crate::store::pool::Db;
 use crate::store::{Inserted, Tx};
@@ -98,11 +97,7 @@ async fn target(
 /// Of a table the good rows are taken and the bad ones reported, of an array all or nothing, unless `partial` says
 /// otherwise.
 fn import_options(query: &mut Query, is_table: bool) -> Result<ImportOptions, Invalid> {
-    let country = query.take("default_country", |text| {
-        Country::parse(text).ok_or_else(|| {
-            format!("must be a two-letter country code such as `US`; it is `{}`", fields::excerpt(text))
-        })
-    });
+    let country = query.take("default_country", query::country);
     let partial = query.take("partial", query::flag).unwrap_or(is_table);
     query.finish()?;
     Ok(ImportOptions { country, partial })
@@ -170,9 +165,7 @@ fn add_one(tx: &Tx, campaign: &Campaign, lead: &NewLead) -> Result<Answer, ApiEr
         }
         _ => {
             let known = tx.lead_with_phone(campaign.id, lead.phone)?.map_or(0, |lead| lead.id);
-            let number = lead.phone;
-            let message = format!("The campaign already has a lead with the number {number}: lead {known}");
-            Err(ApiError::Conflict { code: "duplicate", message })
+            Err(leads::duplicate(lead.phone, known))
         }
     }
 }

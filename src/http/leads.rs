@@ -1,7 +1,8 @@
-//! The leads of a campaign: listed, looked at, deleted.
+//! The leads of a campaign: listed, looked at, edited, deleted.
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
+use super::body::{BodyHead, JSON_MAX};
 use super::campaigns;
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, TextTag};
@@ -10,17 +11,31 @@ use crate::domain::campaign::Campaign;
 use crate::domain::gate::{Gate, Hold};
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::outcome::Outcome;
+use crate::domain::phone::Phone;
 use crate::domain::schedule::format_instant;
 use crate::store::pool::Db;
-use crate::store::{LeadDeletion, LeadFilter, Snapshot};
+use crate::store::{LeadDeletion, LeadEdit, LeadFilter, Snapshot};
 use rocket::http::Status;
-use rocket::{Route, delete, get, routes};
+use rocket::{Data, Route, delete, get, put, routes};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
-    routes![list, show, remove]
+    routes![list, show, update, remove]
+}
+
+/// Which leads are meant, of a campaign that is known later.
+pub(super) fn filter(query: &mut Query) -> LeadFilter {
+    LeadFilter {
+        status: query.take("status", query::word),
+        outcome: query.take("outcome", query::word),
+        search: query.take("search", query::text),
+        import_id: query.take("import_id", query::id),
+        tag: query.take("tag", query::text),
+        hold: query.take("hold", query::word),
+        ..LeadFilter::default()
+    }
 }
 
 #[get("/voice-campaigns/<id>/leads")]
@@ -46,17 +61,6 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
     .await
 }
 
-/// Which leads of a campaign are asked for.
-pub(super) fn filter(query: &mut Query) -> LeadFilter {
-    LeadFilter {
-        status: query.take("status", query::word),
-        outcome: query.take("outcome", query::word),
-        search: query.take("search", query::text),
-        import_id: query.take("import_id", query::id),
-        ..LeadFilter::default()
-    }
-}
-
 #[get("/leads/<id>")]
 async fn show(
     _caller: ReadScope,
@@ -78,6 +82,68 @@ async fn show(
     .await
 }
 
+#[put("/leads/<id>", data = "<data>")]
+async fn update(
+    _caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    head: BodyHead,
+    if_match: IfMatch,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    let country = query.take("default_country", query::country);
+    query.finish()?;
+    let body = head.json(data, JSON_MAX).await?.value().await?;
+    let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
+    db.write_and_wait_for_dials(move |tx| {
+        let lead = unchanged(tx, id, &if_match)?;
+        let about = lead.about.edited(body, country)?;
+        match tx.edit_lead(&lead, &about)? {
+            LeadEdit::Edited => {
+                let (body, tag) = shown(tx, &tx.lead(id)?.ok_or(ApiError::NoSuchLead)?)?;
+                Ok(Answer::text(Status::Ok, body).with("ETag", tag))
+            }
+            LeadEdit::InProgress => Err(being_called("change it")),
+            LeadEdit::WasDialed => Err(ApiError::Conflict {
+                code: "was_dialed",
+                message:
+                    "This lead was dialed, so its number stays as it is; delete the lead and add a new one"
+                        .into(),
+            }),
+            LeadEdit::Duplicate(other) => Err(duplicate(about.phone, other)),
+        }
+    })
+    .await
+}
+
+/// The campaign has the number already.
+pub(super) fn duplicate(phone: Phone, lead_id: i64) -> ApiError {
+    let message = format!("The campaign already has a lead with the number {phone}: lead {lead_id}");
+    ApiError::Conflict { code: "duplicate", message }
+}
+
+/// Why a lead that is being called cannot be touched.
+pub(super) fn being_called(what: &str) -> ApiError {
+    let message = format!("This lead is being called; {what} once the call has ended");
+    ApiError::Conflict { code: "in_progress", message }
+}
+
+/// The lead to change, if it is still the one the caller saw.
+pub(super) fn unchanged(snapshot: &Snapshot, id: i64, if_match: &IfMatch) -> Result<Lead, ApiError> {
+    let lead = snapshot.lead(id)?.ok_or(ApiError::NoSuchLead)?;
+    if if_match.is_there() && !if_match.allows_text(&shown(snapshot, &lead)?.1) {
+        return Err(ApiError::Stale);
+    }
+    match lead.erased_at {
+        None => Ok(lead),
+        Some(_) => Err(ApiError::Conflict {
+            code: "erased",
+            message: "This person was erased; nothing of the lead can be changed".into(),
+        }),
+    }
+}
+
 #[delete("/leads/<id>")]
 async fn remove(
     _caller: WriteScope<'_>,
@@ -90,18 +156,12 @@ async fn remove(
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
     db.write_and_wait_for_dials(move |tx| {
         if if_match.is_there() {
-            let (_, tag) = shown(tx, &tx.lead(id)?.ok_or(ApiError::NoSuchLead)?)?;
-            if !if_match.allows_text(&tag) {
-                return Err(ApiError::Stale);
-            }
+            unchanged(tx, id, &if_match)?;
         }
         match tx.delete_lead(id)? {
             LeadDeletion::Deleted => Ok(Answer::no_content()),
             LeadDeletion::NotFound => Err(ApiError::NoSuchLead),
-            LeadDeletion::InProgress => Err(ApiError::Conflict {
-                code: "in_progress",
-                message: "This lead is being called; delete it once the call has ended".into(),
-            }),
+            LeadDeletion::InProgress => Err(being_called("delete it")),
         }
     })
     .await
@@ -134,7 +194,7 @@ impl<'a> Viewer<'a> {
         Ok(View {
             id: lead.id,
             campaign_id: lead.campaign_id,
-            phone: about.phone.to_string(),
+            phone: lead.erased_at.is_none().then(|| about.phone.to_string()),
             first_name: about.first_name.as_deref(),
             last_name: about.last_name.as_deref(),
             email: about.email.as_deref(),
@@ -171,7 +231,8 @@ impl<'a> Viewer<'a> {
 struct View<'a> {
     id: i64,
     campaign_id: i64,
-    phone: String,
+    /// None of a person who was erased.
+    phone: Option<String>,
     first_name: Option<&'a str>,
     last_name: Option<&'a str>,
     email: Option<&'a str>,

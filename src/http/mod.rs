@@ -13,6 +13,7 @@ mod etag;
 mod export;
 mod idempotency;
 mod imports;
+mod lead_actions;
 mod leads;
 mod preview;
 mod query;
@@ -58,6 +59,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", campaigns::routes())
         .mount("/api", stats::routes())
         .mount("/api", leads::routes())
+        .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
         .mount("/api", preview::routes())

@@ -3,6 +3,7 @@
 
 use crate::domain::fields::{self, Parsed, Words};
 use crate::domain::invalid::{Invalid, Problem};
+use crate::domain::phone::Country;
 use rocket::Request;
 use rocket::request::{FromRequest, Outcome};
 use std::convert::Infallible;
@@ -121,6 +122,13 @@ pub(super) fn text(text: &str) -> Parsed<String> {
         ..=LENGTH_MAX => Ok(text.to_owned()),
         _ => Err(format!("must be at most {LENGTH_MAX} bytes")),
     }
+}
+
+/// A country by its two letters.
+pub(super) fn country(text: &str) -> Parsed<Country> {
+    Country::parse(text).ok_or_else(|| {
+        format!("must be a two-letter country code such as `US`; it is `{}`", fields::excerpt(text))
+    })
 }
 
 /// How many rows a page has, where the caller may say so.

@@ -1,4 +1,4 @@
-//! `GET /api/voice-campaigns/{id}/stats`: what a campaign has done, and what it is doing.
+//! What a campaign has done, what it is doing, and why its leads wait.
 
 use super::answer::Answer;
 use super::auth::ReadScope;
@@ -8,6 +8,7 @@ use super::query::Query;
 use crate::domain::campaign::Campaign;
 use crate::domain::fields::Words;
 use crate::domain::gate::{Dialing, Gate};
+use crate::domain::holds;
 use crate::domain::money::Money;
 use crate::store::Snapshot;
 use crate::store::pool::Db;
@@ -16,7 +17,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
-    routes![show]
+    routes![show, why]
 }
 
 #[get("/voice-campaigns/<id>/stats")]
@@ -26,6 +27,19 @@ async fn show(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
     db.read(move |snapshot| {
         let campaign = campaigns::existing(snapshot, &id)?;
         Answer::ok(&view(snapshot, &campaign)?)
+    })
+    .await
+}
+
+#[get("/voice-campaigns/<id>/holds")]
+async fn why(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let id = id.to_owned();
+    db.read_long(move |snapshot| {
+        let campaign = campaigns::existing(snapshot, &id)?;
+        let gate = Gate::new(&campaign, snapshot.dials_today(&campaign)?, snapshot.now);
+        let waiting = snapshot.waiting(campaign.id)?;
+        Answer::ok(&holds::breakdown(&gate, snapshot.clock_hold(), &waiting))
     })
     .await
 }

@@ -124,12 +124,17 @@ impl<'r> Borrowed<'r> {
     }
 }
 
+/// A number to dial. No country has the code 999: it stands before the ids of people who were erased.
+fn number(text: &str) -> Option<Phone> {
+    Phone::from_e164(text).filter(|_| !text.starts_with("+999"))
+}
+
 fn lead<'r>(row: &'r Row<'r>) -> rusqlite::Result<LeadRow<'r>> {
     let mut cells = Borrowed { row, next: 0 };
     let c = &mut cells;
     Ok(LeadRow {
         id: c.number()?,
-        phone: Phone::from_e164(c.word()?),
+        phone: number(c.word()?),
         first_name: c.text()?,
         last_name: c.text()?,
         email: c.text()?,
@@ -159,7 +164,7 @@ fn call<'r>(row: &'r Row<'r>) -> rusqlite::Result<CallRow<'r>> {
         campaign_id: c.number()?,
         lead_id: c.number()?,
         attempt: c.number()?,
-        phone: Phone::from_e164(c.word()?),
+        phone: number(c.word()?),
         carrier: c.word()?,
         state: c.word()?,
         outcome: c.text()?,

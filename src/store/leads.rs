@@ -1,10 +1,10 @@
-//! Leads: who is to be reached, and the queue of those who are due.
+//! Leads: who is to be reached.
 
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::fields::Words;
-use crate::domain::gate::{Hold, Number};
+use crate::domain::gate::{HoldReason, Number};
 use crate::domain::lead::{Lead, LeadStatus, NewLead};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 use rusqlite::{OptionalExtension, Row, params};
 
 /// Which leads a list shows, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeadFilter {
     /// Of this campaign.
     pub campaign_id: i64,
@@ -25,6 +25,10 @@ pub struct LeadFilter {
     pub search: Option<String>,
     /// Only those of this import.
     pub import_id: Option<i64>,
+    /// Only those with this tag.
+    pub tag: Option<String>,
+    /// Only those that were put aside or wait for this reason.
+    pub hold: Option<HoldReason>,
     /// Only those with a higher id.
     pub after: Option<i64>,
     /// At most so many.
@@ -53,26 +57,24 @@ pub enum LeadDeletion {
     InProgress,
 }
 
-/// The columns that [`read`] reads, of `leads l`.
-macro_rules! columns {
+/// What became of a change of a lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeadEdit {
+    /// It is as it was asked for.
+    Edited,
+    /// It is being called.
+    InProgress,
+    /// It was dialed, so its number stays: the record of its calls belongs to that number.
+    WasDialed,
+    /// Another lead of the campaign, this one, has the number.
+    Duplicate(i64),
+}
+
+macro_rules! lead_columns {
     () => {
         "l.id, l.campaign_id, l.phone, l.first_name, l.last_name, l.email, l.company_name, l.time_zone, l.language,
          l.priority, l.best_time_to_call, l.variables, l.notes, l.tags, l.status, l.outcome, l.attempts,
-         l.next_call_at, l.held, l.import_id, l.created_at, l.updated_at"
-    };
-}
-
-/// A page of leads with any of the statuses: one seek each in the index of statuses, merged by id.
-macro_rules! page_of_ids {
-    ($status:literal) => {
-        concat!(
-            "SELECT * FROM (SELECT id FROM leads WHERE campaign_id = ?1 AND status = '", $status,
-            "' AND deleted_at IS NULL AND id > ?2 AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR outcome = ?4)
-               AND (?5 IS NULL OR instr(lower(phone || char(10) || coalesce(first_name || ' ', '')
-                   || coalesce(last_name, '') || char(10) || coalesce(email, '') || char(10)
-                   || coalesce(company_name, '')), lower(?5)) > 0)
-               AND (?6 IS NULL OR import_id = ?6) ORDER BY id LIMIT ?7)"
-        )
+         l.next_call_at, l.wait_reason, l.held, l.import_id, l.erased_at, l.created_at, l.updated_at"
     };
 }
 
@@ -101,7 +103,23 @@ macro_rules! page {
     };
 }
 
-pub(super) use {columns, page, page_of_ids};
+/// A page of leads with any of the statuses: one seek each in the index of statuses, merged by id.
+macro_rules! page_of_ids {
+    ($status:literal) => {
+        concat!(
+            "SELECT * FROM (SELECT id FROM leads WHERE campaign_id = ?1 AND status = '", $status,
+            "' AND deleted_at IS NULL AND id > ?2 AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR outcome = ?4)
+               AND (?5 IS NULL OR instr(lower(phone || char(10) || coalesce(first_name || ' ', '')
+                   || coalesce(last_name, '') || char(10) || coalesce(email, '') || char(10)
+                   || coalesce(company_name, '')), lower(?5)) > 0)
+               AND (?6 IS NULL OR import_id = ?6)
+               AND (?8 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?8))
+               AND (?9 IS NULL OR wait_reason = ?9 OR held = ?9 OR held LIKE ?9 || ':%') ORDER BY id LIMIT ?7)"
+        )
+    };
+}
+
+pub(super) use {lead_columns, page, page_of_ids};
 
 pub(super) fn read(row: &Row) -> rusqlite::Result<Lead> {
     let mut cells = Cells::of(row);
@@ -130,8 +148,10 @@ pub(super) fn read(row: &Row) -> rusqlite::Result<Lead> {
         outcome: c.parse_optional(|word: String| Words::from_word(&word))?,
         attempts: c.get()?,
         next_call_at: c.instant_optional()?,
+        wait_reason: c.parse_optional(|word: String| Words::from_word(&word))?,
         held: c.get()?,
         import_id: c.get()?,
+        erased_at: c.instant_optional()?,
         created_at: c.instant()?,
         updated_at: c.instant()?,
     })
@@ -142,7 +162,7 @@ impl Snapshot<'_> {
     pub fn lead(&self, id: i64) -> Result<Option<Lead>, StoreError> {
         let sql = concat!(
             "SELECT ",
-            columns!(),
+            lead_columns!(),
             " FROM leads l JOIN campaigns c ON c.id = l.campaign_id
              WHERE l.id = ?1 AND l.deleted_at IS NULL AND c.deleted_at IS NULL"
         );
@@ -151,7 +171,7 @@ impl Snapshot<'_> {
 
     /// A lead, deleted or not; a call that is alive is settled all the same.
     pub(super) fn lead_even_deleted(&self, id: i64) -> Result<Lead, StoreError> {
-        let sql = concat!("SELECT ", columns!(), " FROM leads l WHERE l.id = ?1");
+        let sql = concat!("SELECT ", lead_columns!(), " FROM leads l WHERE l.id = ?1");
         Ok(self.connection.prepare_cached(sql)?.query_row([id], read)?)
     }
 
@@ -159,7 +179,7 @@ impl Snapshot<'_> {
     pub fn lead_with_phone(&self, campaign_id: i64, phone: Phone) -> Result<Option<Lead>, StoreError> {
         let sql = concat!(
             "SELECT ",
-            columns!(),
+            lead_columns!(),
             " FROM leads l WHERE l.campaign_id = ?1 AND l.phone = ?2 AND l.deleted_at IS NULL"
         );
         Ok(self
@@ -172,7 +192,7 @@ impl Snapshot<'_> {
     /// A page of a campaign's leads, by id.
     pub fn leads(&self, filter: &LeadFilter) -> Result<Vec<Lead>, StoreError> {
         let mut leads = Vec::new();
-        self.each_lead(page!(columns!()), filter, |row| {
+        self.each_lead(page!(lead_columns!()), filter, |row| {
             leads.push(read(row)?);
             Ok::<_, StoreError>(())
         })?;
@@ -194,72 +214,15 @@ impl Snapshot<'_> {
             filter.outcome.map(Words::word),
             filter.search,
             filter.import_id,
-            filter.limit as i64
+            filter.limit as i64,
+            filter.tag,
+            filter.hold.map(Words::word)
         ]);
         let mut rows = rows.map_err(StoreError::from)?;
         while let Some(row) = rows.next().map_err(StoreError::from)? {
             each(row)?;
         }
         Ok(())
-    }
-
-    /// The time zones of the leads that wait in a campaign's queue; the empty name stands for unknown.
-    pub fn zones_waiting(&self, campaign_id: i64) -> Result<Vec<String>, StoreError> {
-        // A loose index scan: one seek per zone, however many leads there are.
-        let sql = "SELECT min(time_zone) FROM leads
-                   WHERE campaign_id = ?1 AND next_call_at IS NOT NULL AND time_zone > ?2";
-        let first = "SELECT min(time_zone) FROM leads WHERE campaign_id = ?1 AND next_call_at IS NOT NULL";
-        let mut zones = Vec::new();
-        let mut found: Option<String> =
-            self.connection.prepare_cached(first)?.query_row([campaign_id], |row| row.get(0))?;
-        let mut next = self.connection.prepare_cached(sql)?;
-        while let Some(zone) = found {
-            found = next.query_row(params![campaign_id, zone], |row| row.get(0))?;
-            zones.push(zone);
-        }
-        Ok(zones)
-    }
-
-    /// The next leads of one zone that are due: highest priority first, then the longest waiting.
-    pub fn due_leads(&self, campaign_id: i64, zone: &str, limit: usize) -> Result<Vec<Lead>, StoreError> {
-        let sql = concat!(
-            "SELECT ",
-            columns!(),
-            " FROM leads l WHERE l.campaign_id = ?1 AND l.time_zone = ?2 AND l.priority = ?3
-             AND l.next_call_at <= ?4 ORDER BY l.next_call_at, l.id LIMIT ?5"
-        );
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut due = Vec::new();
-        for priority in (1..=5).rev() {
-            let left = (limit - due.len()) as i64;
-            let rows = statement.query_map(params![campaign_id, zone, priority, ms(self.now), left], read)?;
-            for lead in rows {
-                due.push(lead?);
-            }
-            if due.len() >= limit {
-                break;
-            }
-        }
-        Ok(due)
-    }
-
-    /// When the first waiting lead of a zone is due that is due later than `after`.
-    pub fn first_due_at(
-        &self,
-        campaign_id: i64,
-        zone: &str,
-        after: Instant,
-    ) -> Result<Option<Instant>, StoreError> {
-        let sql = "SELECT min(next_call_at) FROM leads
-                   WHERE campaign_id = ?1 AND time_zone = ?2 AND priority = ?3 AND next_call_at > ?4";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut first: Option<i64> = None;
-        for priority in 1..=5 {
-            let params = params![campaign_id, zone, priority, ms(after)];
-            let due: Option<i64> = statement.query_row(params, |row| row.get(0))?;
-            first = [first, due].into_iter().flatten().min();
-        }
-        Ok(first.and_then(chrono::DateTime::from_timestamp_millis))
     }
 
     /// What there is to know about a number before it is dialed.
@@ -334,6 +297,62 @@ impl Tx<'_> {
         Ok(LeadDeletion::Deleted)
     }
 
+    /// Writes what is changed about a lead, and puts it back into the queue if it was put aside. One that is being
+    /// called stays as it is.
+    pub fn edit_lead(&self, lead: &Lead, about: &NewLead) -> Result<LeadEdit, StoreError> {
+        if lead.status == LeadStatus::InProgress {
+            return Ok(LeadEdit::InProgress);
+        }
+        if about.phone != lead.about.phone {
+            if lead.attempts > 0 {
+                return Ok(LeadEdit::WasDialed);
+            }
+            if let Some(other) = self.lead_with_phone(lead.campaign_id, about.phone)? {
+                return Ok(LeadEdit::Duplicate(other.id));
+            }
+        }
+        if *about == lead.about {
+            return Ok(LeadEdit::Edited);
+        }
+        let sql =
+            "UPDATE leads SET phone = ?2, first_name = ?3, last_name = ?4, email = ?5, company_name = ?6,
+                     time_zone = ?7, language = ?8, priority = ?9, best_time_to_call = ?10, variables = ?11,
+                     notes = ?12, tags = ?13, updated_at = ?14,
+                     next_call_at = CASE WHEN held IS NULL THEN next_call_at ELSE ?14 END, held = NULL
+                   WHERE id = ?1";
+        self.execute(
+            sql,
+            params![
+                lead.id,
+                about.phone.to_string(),
+                about.first_name,
+                about.last_name,
+                about.email,
+                about.company_name,
+                about.time_zone.map_or("", Tz::name),
+                about.language,
+                about.priority,
+                about.best_time_to_call.map(TimeOfDay::seconds),
+                json_text(&about.variables),
+                about.notes,
+                json_text(&about.tags),
+                ms(self.now),
+            ],
+        )?;
+        self.wake_dialer();
+        Ok(LeadEdit::Edited)
+    }
+
+    /// Puts a lead back into the queue, due at an instant: a call-back that somebody arranged, or, without a reason,
+    /// a retry.
+    pub fn queue_lead(&self, lead: &Lead, at: Instant, reason: Option<HoldReason>) -> Result<(), StoreError> {
+        self.move_lead(lead, LeadStatus::Scheduled, Some(at))?;
+        let sql = "UPDATE leads SET wait_reason = ?2 WHERE id = ?1";
+        self.execute(sql, params![lead.id, reason.map(Words::word)])?;
+        self.wake_dialer();
+        Ok(())
+    }
+
     /// Moves a lead to a status, with everything that goes with it.
     pub(super) fn move_lead(
         &self,
@@ -347,40 +366,5 @@ impl Tx<'_> {
             self.count_leads(lead.campaign_id, Some(lead.status), Some(to), 1)?;
         }
         Ok(())
-    }
-
-    /// Puts a lead aside that cannot be dialed before somebody changes something, and says why.
-    pub fn hold_lead(&self, lead: &Lead, hold: &Hold) -> Result<(), StoreError> {
-        let reason = match &hold.detail {
-            Some(detail) => format!("{}:{detail}", hold.reason),
-            None => hold.reason.to_string(),
-        };
-        let sql = "UPDATE leads SET next_call_at = NULL, wait_reason = NULL, held = ?2, updated_at = ?3 WHERE id = ?1";
-        self.execute(sql, params![lead.id, reason, ms(self.now)])?;
-        Ok(())
-    }
-
-    /// Finishes a lead without a call: its number is on the do-not-call list, or its attempts are used up.
-    pub fn finish_lead(&self, lead: &Lead, status: LeadStatus) -> Result<(), StoreError> {
-        self.move_lead(lead, status, None)?;
-        self.complete_if_finished(lead.campaign_id)
-    }
-
-    /// Lets a lead wait until its number is free.
-    pub fn postpone_lead(&self, lead: &Lead, until: Instant) -> Result<(), StoreError> {
-        self.move_lead(lead, lead.status, Some(until))
-    }
-
-    /// Puts leads that were set aside back into the queue after their campaign was edited, some at a time;
-    /// true when there may be more.
-    pub fn release_held_leads(&self, campaign_id: i64, limit: usize) -> Result<bool, StoreError> {
-        let sql = "UPDATE leads SET next_call_at = max(?2, created_at), held = NULL WHERE id IN
-                     (SELECT id FROM leads WHERE campaign_id = ?1 AND held IS NOT NULL LIMIT ?3)";
-        let released = self.execute(sql, params![campaign_id, ms(self.now), limit as i64])?;
-        let is_more = released == limit;
-        if !is_more {
-            self.execute("UPDATE campaigns SET holds_stale = 0 WHERE id = ?1", [campaign_id])?;
-        }
-        Ok(is_more)
     }
 }

@@ -14,9 +14,12 @@ mod events;
 mod export;
 mod file;
 pub mod import;
+mod lead_batches;
 mod leads;
+mod memo;
 mod pages;
 pub mod pool;
+mod queue;
 mod readers;
 mod replies;
 mod row;
@@ -31,15 +34,18 @@ pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
 pub use do_not_call::Suppression;
 pub use export::{CallRow, LeadRow};
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
-pub use leads::{Inserted, LeadDeletion, LeadFilter};
+pub use lead_batches::{Changed, Retried};
+pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
 pub use pages::Pages;
 pub use replies::RememberedReply;
 pub use tokens::{Scope, Token, TokenRow};
 pub use tx::{Snapshot, Tx};
 
 use crate::clock::Clock;
+use crate::domain::campaign::Campaign;
 use crate::domain::gate::Hold;
 use file::Opener;
+use memo::{Memo, Pulse};
 use readers::{Inline, Moment, Readers};
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
@@ -84,6 +90,11 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+/// Tokens kept in memory while nothing is written.
+const TOKENS_KEPT: usize = 1_000;
+/// Campaigns, likewise; one may have texts of 100 kB.
+const CAMPAIGNS_KEPT: usize = 64;
+
 /// The database of one data folder.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
@@ -95,6 +106,9 @@ struct Inner {
     thread: Mutex<Option<WriterThread>>,
     readers: Readers,
     inline: Inline,
+    pulse: Pulse,
+    tokens: Memo<[u8; 32], Arc<Token>>,
+    campaigns: Memo<i64, Arc<Campaign>>,
     changed: watch::Sender<u64>,
     dial_gate: RwLock<()>,
     clock_hold: Mutex<Option<Hold>>,
@@ -126,6 +140,8 @@ impl Store {
     ) -> Result<Store, OpenError> {
         let writing = file::open(folder, clock.now(), opener)?;
         let pool = file::reader_pool(folder)?;
+        let pulse = Pulse::of(&data_file(folder))
+            .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
         let changed = watch::Sender::new(0);
         let (writer, thread) = Writer::start(writing, clock.clone(), changed.clone());
         Ok(Store(Arc::new(Inner {
@@ -133,6 +149,9 @@ impl Store {
             writer,
             thread: Mutex::new(Some(thread)),
             readers: Readers::start(pool)?,
+            pulse,
+            tokens: Memo::new(TOKENS_KEPT),
+            campaigns: Memo::new(CAMPAIGNS_KEPT),
             inline: Inline::new([file::open_reader(folder)?, file::open_reader(folder)?]),
             clock,
             changed,
@@ -184,11 +203,31 @@ impl Store {
         self.0.readers.read(self.moment(), job).await
     }
 
-    /// Reads at once and on the caller's own thread: only for a single statement, which is a snapshot by itself, and
-    /// one that takes microseconds, such as a row by its id.
-    pub fn look_up<T>(&self, job: impl FnOnce(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let Moment { now, clock_hold } = self.moment();
-        job(&Snapshot::new(&self.0.inline.any(), now, clock_hold))
+    /// A campaign that was not deleted. Takes microseconds and does not change threads.
+    pub fn campaign(&self, id: i64) -> Result<Option<Arc<Campaign>>, StoreError> {
+        self.0.campaigns.get(&self.0.pulse, id, || {
+            let Moment { now, clock_hold } = self.moment();
+            let connection = self.0.inline.any();
+            Ok(Snapshot::new(&connection, now, clock_hold).campaign(id)?.map(Arc::new))
+        })
+    }
+
+    /// Reads from one consistent snapshot what may take long, on a connection and a thread of its own.
+    pub async fn read_long<T, E>(
+        &self,
+        job: impl FnOnce(&Snapshot) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (pool, moment) = (self.pool().clone(), self.moment());
+        let read = move || {
+            let connection = pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            readers::on_snapshot(&connection, moment, job)
+        };
+        let done = tokio::task::spawn_blocking(read).await;
+        done.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string()).into()))
     }
 
     fn moment(&self) -> Moment {
@@ -201,8 +240,9 @@ impl Store {
     }
 
     /// The token with this hash, unless it was revoked. Takes microseconds and does not change threads.
-    pub fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<Token>, StoreError> {
-        tokens::by_hash(&self.0.inline.any(), hash)
+    pub fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<Arc<Token>>, StoreError> {
+        let read = || Ok(tokens::by_hash(&self.0.inline.any(), hash)?.map(Arc::new));
+        self.0.tokens.get(&self.0.pulse, *hash, read)
     }
 
     /// Writes down that a token was used, at most once a minute and without waiting.

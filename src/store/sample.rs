@@ -1,6 +1,6 @@
 //! What the leads of a campaign have values for, from a few of them: a script is looked over while somebody waits.
 
-use super::leads::{columns, read};
+use super::leads::{lead_columns, read};
 use super::pages::Pages;
 use super::{Snapshot, StoreError};
 use crate::domain::fields::Words;
@@ -54,7 +54,7 @@ impl Snapshot<'_> {
     fn leads_after(&self, campaign_id: i64, after: i64) -> Result<Vec<Lead>, StoreError> {
         let sql = concat!(
             "SELECT ",
-            columns!(),
+            lead_columns!(),
             " FROM leads l WHERE l.campaign_id = ?1 AND l.id > ?2 AND l.deleted_at IS NULL AND l.erased_at IS NULL
              ORDER BY l.id LIMIT ?3"
         );
@@ -68,7 +68,7 @@ macro_rules! at_end {
     ($direction:literal) => {
         concat!(
             "SELECT ",
-            columns!(),
+            lead_columns!(),
             " FROM leads l WHERE l.campaign_id = ?1 AND l.status = ?2 AND l.deleted_at IS NULL AND l.id > ?3
              AND l.erased_at IS NULL ORDER BY l.id ",
             $direction,

@@ -1,0 +1,214 @@
+//! What can be done with leads besides editing them: arrange a call-back, take them out of the queue, put those back
+//! whose calls ended in a certain way, and change many at once.
+
+use super::answer::Answer;
+use super::auth::WriteScope;
+use super::body::{self, BodyHead, JSON_MAX};
+use super::error::ApiError;
+use super::etag::IfMatch;
+use super::idempotency::Repeatable;
+use super::leads;
+use super::query::{self, Query};
+use crate::domain::campaign::Campaign;
+use crate::domain::fields::{self, Fields, Words};
+use crate::domain::gate::HoldReason;
+use crate::domain::invalid::Invalid;
+use crate::domain::lead::{Lead, LeadChange, LeadStatus};
+use crate::domain::outcome::Outcome;
+use crate::domain::schedule::{self, DateOnly, format_instant};
+use crate::store::pool::Db;
+use crate::store::{Changed, LeadFilter, Retried, Tx};
+use rocket::http::Status;
+use rocket::{Data, Route, patch, post, routes};
+
+/// The routes of this resource, below `/api`.
+pub(super) fn routes() -> Vec<Route> {
+    routes![call_back, cancel, retry, change_many]
+}
+
+/// Leads changed in one transaction, so that nobody else waits long.
+const AT_ONCE: usize = 500;
+
+#[allow(clippy::too_many_arguments, reason = "each is a guard")]
+#[post("/leads/<id>/schedule", data = "<data>")]
+async fn call_back(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    head: BodyHead,
+    if_match: IfMatch,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let body = head.json(data, JSON_MAX).await?;
+    let once = repeatable.once(caller.0, body.hash)?;
+    let mut body = Fields::of(body.value().await?)?;
+    let text = body.required("at", None, |value| fields::string(value).map(str::to_owned));
+    let text = body.finish(text)?;
+    let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
+    db.write_and_wait_for_dials(move |tx| {
+        once.run(tx, |tx| {
+            let lead = leads::unchanged(tx, id, &if_match)?;
+            let campaign = tx.campaign(lead.campaign_id)?.ok_or(ApiError::NoSuchLead)?;
+            let at = schedule::parse_instant(&text, campaign.settings.time_zone, DateOnly::StartOfDay)
+                .map_err(|message| Invalid::one("at", message))?;
+            check_call_back(tx, &campaign, &lead)?;
+            if at < tx.now {
+                return Err(Invalid::one("at", "must not be in the past").into());
+            }
+            if let Some(end) = campaign.settings.end_date.filter(|end| at >= *end) {
+                let message =
+                    format!("must be before the campaign's end_date, which is {}", format_instant(end));
+                return Err(Invalid::one("at", message).into());
+            }
+            tx.queue_lead(&lead, at, Some(HoldReason::CallBack))?;
+            shown(tx, id)
+        })
+    })
+    .await
+}
+
+/// Whether the lead may be called again at all.
+fn check_call_back(tx: &Tx, campaign: &Campaign, lead: &Lead) -> Result<(), ApiError> {
+    let refused = |code, message: &str| Err(ApiError::Conflict { code, message: message.into() });
+    match lead.status {
+        LeadStatus::InProgress => Err(leads::being_called("arrange a call-back")),
+        LeadStatus::DoNotCall => refused("do_not_call", "This person asked not to be called again"),
+        _ if tx.number(lead.about.phone)?.is_suppressed => {
+            refused("do_not_call", "The number is on the do-not-call list")
+        }
+        _ if lead.attempts >= campaign.settings.max_attempts_per_lead => refused(
+            "attempts_used_up",
+            "This lead has had all attempts the campaign allows; raise max_attempts_per_lead first",
+        ),
+        LeadStatus::Pending
+        | LeadStatus::Scheduled
+        | LeadStatus::Completed
+        | LeadStatus::Failed
+        | LeadStatus::Canceled => Ok(()),
+    }
+}
+
+#[post("/leads/<id>/cancel", data = "<data>")]
+async fn cancel(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    if_match: IfMatch,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    body::discard(data).await;
+    let once = repeatable.once(caller.0, [0; 32])?;
+    let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
+    db.write_and_wait_for_dials(move |tx| {
+        once.run(tx, |tx| {
+            let lead = leads::unchanged(tx, id, &if_match)?;
+            match lead.status {
+                LeadStatus::Pending | LeadStatus::Scheduled => tx.finish_lead(&lead, LeadStatus::Canceled)?,
+                LeadStatus::Canceled => {}
+                LeadStatus::InProgress => return Err(leads::being_called("cancel it")),
+                LeadStatus::Completed | LeadStatus::Failed | LeadStatus::DoNotCall => {
+                    let message = format!("This lead is not in the queue; its status is {}", lead.status);
+                    return Err(ApiError::Conflict { code: "conflict", message });
+                }
+            }
+            shown(tx, id)
+        })
+    })
+    .await
+}
+
+fn shown(tx: &Tx, id: i64) -> Result<Answer, ApiError> {
+    let (body, tag) = leads::shown(tx, &tx.lead(id)?.ok_or(ApiError::NoSuchLead)?)?;
+    Ok(Answer::text(Status::Ok, body).with("ETag", tag))
+}
+
+#[post("/voice-campaigns/<id>/leads/retry", data = "<data>")]
+async fn retry(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    head: BodyHead,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let body = head.json(data, JSON_MAX).await?;
+    let once = repeatable.once(caller.0, body.hash)?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let mut body = Fields::of(body.value().await?)?;
+    let outcomes = body.required("outcomes", None, |value| {
+        match fields::array(Outcome::all().len(), fields::word::<Outcome>)(value)? {
+            none if none.is_empty() => Err("must name at least one outcome".to_owned()),
+            some if some.contains(&Outcome::OptedOut) => {
+                Err("must not name `opted_out`: who said no is not called again".to_owned())
+            }
+            some => Ok(some),
+        }
+    });
+    let outcomes = body.finish(outcomes)?;
+    let campaign_id = campaign_id(db, id)?;
+    let mut total = Retried::default();
+    for status in [LeadStatus::Completed, LeadStatus::Failed] {
+        let mut after = Some(0);
+        while let Some(last) = after {
+            let outcomes = outcomes.clone();
+            let part = db.write(move |tx| {
+                let campaign = tx.campaign(campaign_id)?.ok_or(ApiError::NoSuchCampaign)?;
+                Ok::<_, ApiError>(tx.retry_leads(&campaign, status, &outcomes, last, AT_ONCE)?)
+            });
+            let (part, last) = part.await?;
+            total += part;
+            after = last;
+        }
+    }
+    db.write(move |tx| once.run(tx, |_| Answer::ok(&total))).await
+}
+
+#[patch("/voice-campaigns/<id>/leads", data = "<data>")]
+async fn change_many(
+    _caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    head: BodyHead,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    let filter = leads::filter(&mut query);
+    let all = query.take("all", query::flag).unwrap_or(false);
+    query.finish()?;
+    if filter == LeadFilter::default() && !all {
+        let message =
+            "name which leads to change, such as `status=pending` or `import_id=7`, or send `all=true`";
+        return Err(Invalid::one("filter", message).into());
+    }
+    let change = LeadChange::read(head.json(data, JSON_MAX).await?.value().await?)?;
+    let campaign_id = campaign_id(db, id)?;
+    let mut total = Changed::default();
+    let mut after = Some(0);
+    while let Some(last) = after {
+        let filter = LeadFilter { campaign_id, after: Some(last), limit: AT_ONCE, ..filter.clone() };
+        let change = change.clone();
+        let part = db.write_and_wait_for_dials(move |tx| {
+            tx.campaign(campaign_id)?.ok_or(ApiError::NoSuchCampaign)?;
+            Ok::<_, ApiError>(tx.change_leads(&filter, &change)?)
+        });
+        let (part, last) = part.await?;
+        total += part;
+        after = last;
+    }
+    Answer::ok(&total)
+}
+
+fn campaign_id(db: &Db, id: &str) -> Result<i64, ApiError> {
+    let id = query::path_id(id).ok_or(ApiError::NoSuchCampaign)?;
+    db.campaign(id)?.map(|campaign| campaign.id).ok_or(ApiError::NoSuchCampaign)
+}

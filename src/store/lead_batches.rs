@@ -1,0 +1,151 @@
+//! Many leads changed in small transactions, one batch by id after the other, so that nobody else waits long. Each
+//! batch says where the next one begins.
+
+use super::leads::{lead_columns, read};
+use super::row::json_text;
+use super::{LeadEdit, LeadFilter, StoreError, Tx};
+use crate::domain::Instant;
+use crate::domain::campaign::Campaign;
+use crate::domain::fields::Words;
+use crate::domain::lead::{Lead, LeadChange, LeadStatus};
+use crate::domain::outcome::Outcome;
+use chrono::DateTime;
+use rusqlite::params;
+use serde::Serialize;
+use std::ops::AddAssign;
+
+/// What became of leads that were to be called again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Retried {
+    /// Finished leads whose last call ended so.
+    pub matched: i64,
+    /// Those that are in the queue again.
+    pub queued: i64,
+    /// Those that have had all their attempts.
+    pub attempts_used_up: i64,
+    /// Those whose number may not be called.
+    pub do_not_call: i64,
+}
+
+impl AddAssign for Retried {
+    fn add_assign(&mut self, part: Retried) {
+        self.matched += part.matched;
+        self.queued += part.queued;
+        self.attempts_used_up += part.attempts_used_up;
+        self.do_not_call += part.do_not_call;
+    }
+}
+
+/// What became of leads that were to be changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// Leads that the filter names.
+    pub matched: i64,
+    /// Those that are as it was asked for.
+    pub changed: i64,
+    /// Those that are being called, which stay as they are.
+    pub in_progress: i64,
+    /// Those that were to be canceled and are finished already, and people who were erased.
+    pub skipped: i64,
+}
+
+impl AddAssign for Changed {
+    fn add_assign(&mut self, part: Changed) {
+        self.matched += part.matched;
+        self.changed += part.changed;
+        self.in_progress += part.in_progress;
+        self.skipped += part.skipped;
+    }
+}
+
+/// Where the next batch begins; none after the last.
+type Next = Option<i64>;
+
+fn next(batch: &[Lead], limit: usize) -> Next {
+    batch.last().filter(|_| batch.len() == limit).map(|lead| lead.id)
+}
+
+impl Tx<'_> {
+    /// Puts finished leads back into the queue whose last call ended in one of these ways, no sooner than their retry
+    /// delay allows.
+    pub fn retry_leads(
+        &self,
+        campaign: &Campaign,
+        status: LeadStatus,
+        outcomes: &[Outcome],
+        after: i64,
+        limit: usize,
+    ) -> Result<(Retried, Next), StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            lead_columns!(),
+            " FROM leads l WHERE l.campaign_id = ?1 AND l.status = ?2 AND l.deleted_at IS NULL AND l.id > ?3
+             AND l.erased_at IS NULL AND l.outcome IN (SELECT value FROM json_each(?4)) ORDER BY l.id LIMIT ?5"
+        );
+        let outcomes = json_text(outcomes);
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement
+            .query_map(params![campaign.id, status.word(), after, outcomes, limit as i64], read)?
+            .collect::<Result<Vec<Lead>, _>>()?;
+        let mut part = Retried { matched: rows.len() as i64, ..Retried::default() };
+        for lead in &rows {
+            if self.number(lead.about.phone)?.is_suppressed {
+                part.do_not_call += 1;
+            } else if lead.attempts >= campaign.settings.max_attempts_per_lead {
+                part.attempts_used_up += 1;
+            } else {
+                self.queue_lead(lead, self.retry_at(lead)?, None)?;
+                part.queued += 1;
+            }
+        }
+        Ok((part, next(&rows, limit)))
+    }
+
+    /// When the delay after a lead's last call is over, or now.
+    fn retry_at(&self, lead: &Lead) -> Result<Instant, StoreError> {
+        let sql = "SELECT max(ended_at + retry_delay) FROM calls WHERE lead_id = ?1";
+        let at: Option<i64> = self.connection.prepare_cached(sql)?.query_row([lead.id], |row| row.get(0))?;
+        Ok(at.and_then(DateTime::from_timestamp_millis).map_or(self.now, |at| at.max(self.now)))
+    }
+
+    /// Changes the leads of one page of a filter.
+    pub fn change_leads(
+        &self,
+        filter: &LeadFilter,
+        change: &LeadChange,
+    ) -> Result<(Changed, Next), StoreError> {
+        let rows = self.leads(filter)?;
+        let mut part = Changed { matched: rows.len() as i64, ..Changed::default() };
+        for lead in &rows {
+            if lead.erased_at.is_some() {
+                part.skipped += 1;
+                continue;
+            }
+            match self.edit_lead(lead, &change.applied(&lead.about))? {
+                LeadEdit::InProgress => part.in_progress += 1,
+                LeadEdit::Edited if !change.cancel => part.changed += 1,
+                LeadEdit::Edited => match lead.status {
+                    LeadStatus::Pending | LeadStatus::Scheduled => {
+                        self.move_lead(lead, LeadStatus::Canceled, None)?;
+                        part.changed += 1;
+                    }
+                    LeadStatus::Canceled => part.changed += 1,
+                    LeadStatus::InProgress
+                    | LeadStatus::Completed
+                    | LeadStatus::Failed
+                    | LeadStatus::DoNotCall => part.skipped += 1,
+                },
+                LeadEdit::WasDialed | LeadEdit::Duplicate(_) => {
+                    return Err(StoreError::Failed(format!(
+                        "a batch would change the number of lead {}",
+                        lead.id
+                    )));
+                }
+            }
+        }
+        if change.cancel {
+            self.complete_if_finished(filter.campaign_id)?;
+        }
+        Ok((part, next(&rows, filter.limit)))
+    }
+}
