@@ -27,6 +27,7 @@
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
 //! | [`server`] | the composition root | how any part works |
+//! | `log` | the log on standard error, with numbers masked | where it is written to from |
 //! | [`cli`], `demo` | commands | how any part works |
 //! | [`token`] | what an API token looks like | who has one |
 //!
@@ -63,6 +64,7 @@ pub mod dialer;
 pub mod domain;
 mod housekeeping;
 pub mod http;
+mod log;
 pub mod server;
 pub mod store;
 pub mod token;

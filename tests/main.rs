@@ -17,6 +17,7 @@ mod dialer;
 mod dialer_faults;
 mod dialer_queue;
 mod e2e_cli;
+mod e2e_log;
 mod races;
 mod random_walks;
 mod simulator;

@@ -3,6 +3,7 @@
 //! Knows how a number looks and whether a numbering plan contains it. Must not know whether we *may* dial it:
 //! do-not-call lists, allowed countries, premium prefixes and time zones are decided elsewhere.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use rlibphonenumber::{
@@ -63,6 +64,55 @@ impl fmt::Debug for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.masked())
     }
+}
+
+/// A text with every number in it masked, for logs: `+` with digits and the usual signs between them, and 8 to 15 bare
+/// digits. Digits that are part of a longer word, such as an id in hexadecimal, stay.
+pub fn masked_in(text: &str) -> Cow<'_, str> {
+    let mut masked = String::new();
+    let (mut kept, mut rest) = (0, 0);
+    while let Some(at) = text[rest..].find(|char: char| char == '+' || char.is_ascii_digit()) {
+        let start = rest + at;
+        let (length, digits) = number_at(&text[start..]);
+        let after = start + length;
+        let is_word = |char: Option<char>| char.is_some_and(char::is_alphanumeric);
+        let is_apart = !is_word(text[..start].chars().next_back()) && !is_word(text[after..].chars().next());
+        let has_plus = text[start..].starts_with('+');
+        if let Some(phone) = digits.and_then(Phone::from_digits).filter(|_| is_apart || has_plus) {
+            masked.push_str(&text[kept..start]);
+            let shown = phone.masked();
+            masked.push_str(if has_plus { &shown } else { &shown[1..] });
+            kept = after;
+        }
+        rest = after;
+    }
+    match kept {
+        0 => Cow::Borrowed(text),
+        _ => Cow::Owned(masked + &text[kept..]),
+    }
+}
+
+/// How long the number is that a text begins with, and its digits. Signs stand only between the groups of a number
+/// that begins with `+`; one that was written without any ends with its digits.
+fn number_at(text: &str) -> (usize, Option<u64>) {
+    const WRITTEN_IN_ONE: u32 = 10;
+    let has_plus = text.starts_with('+');
+    let (mut length, mut count, mut digits, mut is_in_one) = (1, 0, 0_u64, true);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'+' if at == 0 => {}
+            b'0'..=b'9' if has_plus && count == DIGITS_MAX => break,
+            b'0'..=b'9' => {
+                digits = digits.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+                count += 1;
+                length = at + 1;
+            }
+            _ if is_in_one && count >= WRITTEN_IN_ONE => break,
+            b' ' | b'-' | b'.' | b'(' | b')' | b'/' if has_plus => is_in_one = false,
+            _ => break,
+        }
+    }
+    (length, Some(digits).filter(|_| count >= DIGITS_MIN))
 }
 
 /// Why a text is no number we can dial. `Display` is a sentence that says what to do.
@@ -356,6 +406,41 @@ mod tests {
     use rlibphonenumber::PhoneNumberType;
 
     use super::*;
+
+    #[test]
+    fn numbers_in_a_text_are_masked_and_other_digits_stay() {
+        for (text, masked) in [
+            ("phone=+12025550101", "phone=+1202***0101"),
+            ("x+12025550101x", "x+1202***0101x"),
+            ("to +1 (202) 555-0101, 7", "to +1202***0101, 7"),
+            ("+12025550101 2026-03-04", "+1202***0101 2026-03-04"),
+            ("+12025550101\n+4930901820", "+1202***0101\n+493***1820"),
+            ("a 12025550101, (2025550101)", "a 1202***0101, (202***0101)"),
+            ("0012025550101", "1202***0101"),
+            ("2026-03-04T10:00:00.123456789Z call=1234567", "2026-03-04T10:00:00.123456789Z call=1234567"),
+            ("id 0a12345678901b1c", "id 0a12345678901b1c"),
+            ("id 1234567890123456", "id 1234567890123456"),
+            ("+ 1, +, ++", "+ 1, +, ++"),
+            ("+١٢٠٢", "+١٢٠٢"),
+            ("", ""),
+        ] {
+            assert_eq!(masked_in(text), masked);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_number_stays_readable(before in "[a-z =(,]{0,5}", digits in "[1-9][0-9]{9,14}", after in "([ ,)a-z][^0-9+]{0,5})?") {
+            let shown = masked_in(&format!("{before}+{digits}{after}")).into_owned();
+            prop_assert!(!shown.contains(&digits), "{}", shown);
+            masked_in(&(before + &digits + &after));
+        }
+
+        #[test]
+        fn any_text_can_be_masked(text in "\\PC*|[+0-9 .é-]{0,40}") {
+            prop_assert!(!masked_in(&text).is_empty() || text.is_empty());
+        }
+    }
 
     fn us() -> Option<Country> {
         Country::parse("us")
