@@ -11,6 +11,7 @@
 
 mod claims;
 mod create;
+mod export;
 mod footprint;
 mod import;
 mod show;
@@ -23,11 +24,12 @@ use support::{Shelf, role};
 type Bench = fn(&mut Shelf) -> bool;
 
 /// The dialer's bench changes the million leads, so it comes after those that only look at them.
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
     ("show", show::run),
     ("create", create::run),
     ("import", import::run),
     ("stats", stats::run),
+    ("export", export::run),
     ("claims", claims::run),
     ("footprint", footprint::run),
 ];

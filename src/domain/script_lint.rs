@@ -3,7 +3,7 @@
 //!
 //! Which leads there are is not known here; the caller hands in a [`Sample`] of what they have values for.
 
-use super::campaign::Settings;
+use super::campaign::{CampaignType, Settings};
 use super::fields;
 use super::lead::NewLead;
 use super::script::{self, Template, Variable};
@@ -117,7 +117,8 @@ pub fn lint(settings: &Settings, leads: &Sample, occasion: Occasion) -> Vec<Warn
     let limit = settings.call_duration_limit;
     let Ok(template) = Template::parse(&settings.script_template) else { return warnings };
     let said = as_written(&template);
-    if can_judge(&settings.ai_voice_language, &said) {
+    let calls_people = settings.campaign_type == CampaignType::Outbound;
+    if calls_people && can_judge(&settings.ai_voice_language, &said) {
         if !names_caller(&said) {
             warnings.push(Warning {
                 code: WarningCode::NoIdentification,
@@ -545,6 +546,12 @@ mod tests {
         ] {
             assert_eq!(said(language, script), expected, "{script}");
         }
+    }
+
+    #[test]
+    fn who_calls_us_knows_who_we_are() {
+        let settings = settings(json!({"script_template": "Yes?", "campaign_type": "inbound"}));
+        assert_eq!(codes(&settings, &Sample::default(), Occasion::Saved), []);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::domain::fields::{self, Fields, Parsed};
 use crate::domain::invalid::Invalid;
 use crate::domain::script_lint::{self, Occasion, Sample, Warning};
 use crate::domain::script_preview::{Case, Preview, Scripts, Values};
+use crate::store::Snapshot;
 use crate::store::pool::Db;
-use crate::store::{Snapshot, StoreError};
 use rocket::{Data, Route, post, routes};
 use serde::Serialize;
 use serde_json::Value;
@@ -46,8 +46,7 @@ async fn preview(
     let previews = match asked {
         Filling::With(case, values) => vec![scripts.preview(case, &values, &leads)],
         Filling::WorstCases => {
-            let id = campaign.id;
-            let longest = db.look_through::<_, StoreError>(move |pages| pages.longest_values(id)).await?;
+            let longest = db.longest_values(campaign.id).await?;
             [
                 (Case::LongestValues, longest),
                 (Case::EmptyValues, Values::default()),

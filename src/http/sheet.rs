@@ -196,6 +196,22 @@ mod tests {
     }
 
     #[test]
+    fn a_workbook_that_is_full_says_what_to_use_instead() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sheet = Sheet::create(Format::Xlsx, false, folder.path()).unwrap();
+        for _ in 0..=XLSX_ROWS_MAX {
+            sheet.row(|_| {}).unwrap();
+        }
+        match sheet.row(|_| {}) {
+            Err(ApiError::Invalid(invalid)) => assert_eq!(
+                invalid.to_string(),
+                "format: `xlsx` holds 1048575 rows and these are more; use `csv`"
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
     fn a_table_leaves_no_file_behind() {
         let folder = tempfile::tempdir().unwrap();
         for format in [Format::Csv, Format::Xlsx] {

@@ -1,8 +1,7 @@
 //! What the leads of a campaign have values for, from a few of them: a script is looked over while somebody waits.
 
 use super::leads::{lead_columns, read};
-use super::pages::Pages;
-use super::{Snapshot, StoreError};
+use super::{Snapshot, Store, StoreError};
 use crate::domain::fields::Words;
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::script_lint::Sample;
@@ -13,7 +12,7 @@ use rusqlite::params;
 const AT_EACH_END: usize = 500;
 /// Leads among which the longest values are looked for.
 const LONGEST_AMONG: usize = 100_000;
-const PAGE: usize = 1_000;
+const PAGE: usize = 500;
 
 impl Snapshot<'_> {
     /// What a campaign's leads have: of each status the oldest and the newest are looked at.
@@ -80,18 +79,23 @@ macro_rules! at_end {
 const OLDEST: &str = at_end!("ASC");
 const NEWEST: &str = at_end!("DESC");
 
-impl Pages {
-    /// Of every name the longest value that a lead of a campaign has, among the oldest hundred thousand.
-    pub fn longest_values(&self, campaign_id: i64) -> Result<Values, StoreError> {
+impl Store {
+    /// Of every name the value that a lead of a campaign has and that takes longest to say, among the oldest hundred
+    /// thousand leads. Reads page by page, so that other reads come in between.
+    pub async fn longest_values(&self, campaign_id: i64) -> Result<Values, StoreError> {
         let (mut longest, mut after) = (Values::default(), 0);
         for _ in 0..LONGEST_AMONG / PAGE {
-            let leads = self.read(|snapshot| snapshot.leads_after(campaign_id, after))?;
-            for lead in &leads {
-                longest.keep_longest(&lead.about);
-            }
-            match leads.last() {
-                Some(last) if leads.len() == PAGE => after = last.id,
-                _ => break,
+            let page = self.read(move |snapshot| {
+                let leads = snapshot.leads_after(campaign_id, after)?;
+                leads.iter().for_each(|lead| longest.keep_longest(&lead.about));
+                let next = leads.last().filter(|_| leads.len() == PAGE).map(|lead| lead.id);
+                Ok::<_, StoreError>((longest, next))
+            });
+            let next;
+            (longest, next) = page.await?;
+            match next {
+                Some(last) => after = last,
+                None => break,
             }
         }
         Ok(longest)
