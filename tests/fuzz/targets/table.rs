@@ -39,11 +39,8 @@ fuzz_target!(|bytes: &[u8]| {
     let options = ImportOptions { country: Country::parse("US"), partial: true };
     let imported = runtime.block_on(import(store, 1, table, options));
     let leads = runtime.block_on(store.write(|tx| {
-        let filter = voice_campaigns::store::LeadFilter {
-            campaign_id: 1,
-            limit: 1_000_000,
-            ..Default::default()
-        };
+        let filter =
+            voice_campaigns::store::LeadFilter { campaign_id: 1, limit: 1_000_000, ..Default::default() };
         let leads = tx.leads(&filter)?;
         for lead in &leads {
             tx.delete_lead(lead.id)?;
