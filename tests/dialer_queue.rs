@@ -2,10 +2,10 @@
 //! on one line.
 
 use crate::support::world::{World, at, numbers, story};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use voice_campaigns::domain::campaign::Campaign;
-use voice_campaigns::domain::gate::HoldReason;
+use voice_campaigns::store::Tx;
 
 /// Monday, noon in London: 07:00 in New York.
 const START: &str = "2026-03-02T12:00:00Z";
@@ -13,6 +13,19 @@ const START: &str = "2026-03-02T12:00:00Z";
 /// The last four digits of the numbers called, in the order they were.
 async fn called(world: &World, campaign: &Campaign) -> Vec<u64> {
     world.calls(campaign).await.iter().map(|call| call.phone.digits() % 10_000).collect()
+}
+
+async fn call_back(world: &World, leads: &[i64], at: DateTime<Utc>) {
+    let leads = leads.to_vec();
+    let arranged = move |tx: &Tx| {
+        for id in leads {
+            let lead = tx.lead(id)?.unwrap();
+            let campaign = tx.campaign(lead.campaign_id)?.unwrap();
+            assert_eq!(tx.arrange_call_back(&campaign, &lead, at)?, Ok(()));
+        }
+        Ok(())
+    };
+    world.write(arranged).await;
 }
 
 async fn on_one_line(world: &World, changes: Value) -> Campaign {
@@ -32,7 +45,7 @@ async fn a_call_back_that_is_due_comes_before_everybody_who_has_waited_longer() 
     world.add(&campaign, leads).await;
     let due = at("2026-03-02T12:05:00Z");
     let id = world.all_leads(&campaign).await.last().unwrap().id;
-    world.write(move |tx| tx.queue_lead(&tx.lead(id)?.unwrap(), due, Some(HoldReason::CallBack))).await;
+    call_back(&world, &[id], due).await;
     world.run_for(TimeDelta::hours(2)).await;
     let calls = world.calls(&campaign).await;
     assert_eq!(calls.len(), 31);
@@ -53,7 +66,7 @@ async fn a_call_back_waits_for_the_hours() {
     world.add(&campaign, vec![json!({"phone": story(101, 0)})]).await;
     let id = world.all_leads(&campaign).await[0].id;
     let due = at("2026-03-02T20:00:00Z");
-    world.write(move |tx| tx.queue_lead(&tx.lead(id)?.unwrap(), due, Some(HoldReason::CallBack))).await;
+    call_back(&world, &[id], due).await;
     world.run_for(TimeDelta::days(2)).await;
     let calls = world.calls(&campaign).await;
     assert_eq!(calls.len(), 1);
@@ -109,14 +122,7 @@ async fn a_lead_found_in_several_ways_is_called_once() {
     world.add(&campaign, leads).await;
     let due = world.time();
     let ids: Vec<i64> = world.all_leads(&campaign).await.iter().map(|lead| lead.id).collect();
-    world
-        .write(move |tx| {
-            for id in ids {
-                tx.queue_lead(&tx.lead(id)?.unwrap(), due, Some(HoldReason::CallBack))?;
-            }
-            Ok(())
-        })
-        .await;
+    call_back(&world, &ids, due).await;
     world.run_for(TimeDelta::hours(1)).await;
     assert_eq!(world.calls(&campaign).await.len(), 40);
     world.check().await;

@@ -14,10 +14,13 @@ use proptest::test_runner::RngSeed;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashSet};
 use voice_campaigns::domain::campaign::{Campaign, LeadTimeZonePolicy, Request, Status};
+use voice_campaigns::domain::fields::Words;
 use voice_campaigns::domain::gate::{DialingState, Gate};
-use voice_campaigns::domain::lead::NewLead;
+use voice_campaigns::domain::holds;
+use voice_campaigns::domain::lead::{Lead, LeadStatus, NewLead};
+use voice_campaigns::domain::outcome::Outcome;
 use voice_campaigns::domain::phone::Phone;
-use voice_campaigns::store::{StoreError, data_file};
+use voice_campaigns::store::{StoreError, Tx, data_file};
 
 /// One step of a walk. Campaigns and leads are named by any number; the walk takes it modulo how many there are.
 #[derive(Clone, Debug)]
@@ -27,6 +30,10 @@ enum Step {
     Edit { campaign: usize, settings: Value },
     Move { campaign: usize, to: Status },
     DeleteLead { campaign: usize, lead: usize },
+    EditLead { campaign: usize, lead: usize, change: Value },
+    CallBack { campaign: usize, lead: usize, seconds: i64 },
+    CancelLead { campaign: usize, lead: usize },
+    Retry { campaign: usize, outcomes: Vec<Outcome> },
     DeleteCampaign { campaign: usize },
     Purge { retention_days: i64 },
     DoNotCall { number: String },
@@ -53,15 +60,28 @@ fn leads() -> impl Strategy<Value = Vec<Value>> {
         proptest::option::weighted(0.7, Just("Ada")),
         proptest::option::weighted(0.5, Just("gold")),
         1..=5,
+        proptest::option::weighted(0.3, (0..24).prop_map(|hour| format!("{hour:02}:00"))),
     );
     vec(
-        lead.prop_map(|(phone, zone, first_name, plan, priority)| {
+        lead.prop_map(|(phone, zone, first_name, plan, priority, best_time)| {
             let variables = plan.map_or(json!({}), |plan| json!({"plan": plan}));
             json!({"phone": phone, "time_zone": zone, "first_name": first_name, "priority": priority,
-                   "variables": variables})
+                   "best_time_to_call": best_time, "variables": variables})
         }),
         1..15,
     )
+}
+
+/// What may be changed about a lead.
+fn lead_changes() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        numbers().prop_map(|phone| json!({"phone": phone})),
+        select(&ZONES[..]).prop_map(|zone| json!({"time_zone": zone})),
+        Just(json!({"time_zone": null, "first_name": null})),
+        Just(json!({"first_name": "Ada", "variables": {"plan": "gold"}})),
+        (1..=5).prop_map(|priority| json!({"priority": priority})),
+        (0..24).prop_map(|hour| json!({"best_time_to_call": format!("{hour:02}:00")})),
+    ]
 }
 
 /// A date in the weeks of the walk.
@@ -136,6 +156,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => (campaign.clone(), select(statuses.to_vec()))
             .prop_map(|(campaign, to)| Step::Move { campaign, to }),
         2 => (campaign.clone(), 0usize..30).prop_map(|(campaign, lead)| Step::DeleteLead { campaign, lead }),
+        2 => (campaign.clone(), 0usize..30, lead_changes())
+            .prop_map(|(campaign, lead, change)| Step::EditLead { campaign, lead, change }),
+        3 => (campaign.clone(), 0usize..30, 0i64..200_000)
+            .prop_map(|(campaign, lead, seconds)| Step::CallBack { campaign, lead, seconds }),
+        1 => (campaign.clone(), 0usize..30).prop_map(|(campaign, lead)| Step::CancelLead { campaign, lead }),
+        2 => (campaign.clone(), vec(select(Outcome::all()), 1..5))
+            .prop_map(|(campaign, outcomes)| Step::Retry { campaign, outcomes }),
         1 => campaign.prop_map(|campaign| Step::DeleteCampaign { campaign }),
         1 => (0i64..10).prop_map(|retention_days| Step::Purge { retention_days }),
         1 => numbers().prop_map(|number| Step::DoNotCall { number }),
@@ -227,6 +254,28 @@ impl Walk {
                 self.edit(self.named(campaign), json!({"status": to.to_string()})).await;
             }
             Step::DeleteLead { campaign, lead } => self.delete_lead(self.named(campaign), lead).await,
+            Step::EditLead { campaign, lead, change } => {
+                self.touch_lead(self.named(campaign), lead, move |tx, lead, _| {
+                    let about = lead.about.edited(change, None).unwrap();
+                    tx.edit_lead(lead, &about).map(drop)
+                })
+                .await;
+            }
+            Step::CallBack { campaign, lead, seconds } => {
+                self.touch_lead(self.named(campaign), lead, move |tx, lead, campaign| {
+                    let at = tx.now + TimeDelta::seconds(seconds);
+                    tx.arrange_call_back(campaign, lead, at).map(drop)
+                })
+                .await;
+            }
+            Step::CancelLead { campaign, lead } => {
+                self.touch_lead(self.named(campaign), lead, |tx, lead, _| match lead.status {
+                    LeadStatus::Pending | LeadStatus::Scheduled => tx.finish_lead(lead, LeadStatus::Canceled),
+                    _ => Ok(()),
+                })
+                .await;
+            }
+            Step::Retry { campaign, outcomes } => self.retry(self.named(campaign), outcomes).await,
             Step::DeleteCampaign { campaign } => self.delete_campaign(self.named(campaign)).await,
             Step::Purge { retention_days } => {
                 let retention = TimeDelta::days(retention_days);
@@ -300,17 +349,47 @@ impl Walk {
         edited.await.unwrap();
     }
 
+    /// Does something with a lead of a campaign, if both are there.
+    async fn touch_lead(
+        &self,
+        campaign_id: i64,
+        number: usize,
+        touch: impl FnOnce(&Tx, &Lead, &Campaign) -> Result<(), StoreError> + Send + 'static,
+    ) {
+        let Some(id) = self.lead_named(campaign_id, number) else { return };
+        let touched = self.world.store.write_and_wait_for_dials(move |tx| match tx.lead(id)? {
+            Some(lead) => touch(tx, &lead, &tx.campaign(campaign_id)?.unwrap()),
+            None => Ok(()),
+        });
+        touched.await.unwrap();
+    }
+
+    async fn retry(&self, campaign_id: i64, outcomes: Vec<Outcome>) {
+        self.world
+            .write(move |tx| {
+                let Some(campaign) = tx.campaign(campaign_id)? else { return Ok(()) };
+                for status in [LeadStatus::Completed, LeadStatus::Failed] {
+                    tx.retry_leads(&campaign, status, &outcomes, 0, 1_000)?;
+                }
+                Ok(())
+            })
+            .await;
+    }
+
     async fn delete_lead(&self, campaign_id: i64, number: usize) {
+        if let Some(id) = self.lead_named(campaign_id, number) {
+            self.world.store.write_and_wait_for_dials(move |tx| tx.delete_lead(id)).await.unwrap();
+        }
+    }
+
+    fn lead_named(&self, campaign_id: i64, number: usize) -> Option<i64> {
         let leads: Vec<i64> = self.sql(
             &format!(
                 "SELECT id FROM leads WHERE campaign_id = {campaign_id} AND deleted_at IS NULL ORDER BY id"
             ),
             |row| row.get(0),
         );
-        if !leads.is_empty() {
-            let id = leads[number % leads.len()];
-            self.world.store.write_and_wait_for_dials(move |tx| tx.delete_lead(id)).await.unwrap();
-        }
+        leads.get(number % leads.len().max(1)).copied()
     }
 
     async fn delete_campaign(&mut self, id: i64) {
@@ -372,6 +451,7 @@ impl Walk {
     /// Nothing is due any more, so a campaign with nobody on the line must have a reason to wait.
     async fn nobody_is_forgotten(&self) {
         for campaign in self.living().await {
+            self.every_wait_has_a_reason(campaign.clone()).await;
             // Where the hours are those of each lead, the campaign as a whole cannot tell.
             if campaign.settings.lead_time_zone_policy == LeadTimeZonePolicy::Lead {
                 continue;
@@ -392,6 +472,25 @@ impl Walk {
                 assert_ne!(dialing.state, DialingState::Calling, "campaign {id} is due, and nobody dials");
             }
         }
+    }
+
+    /// The leads counted by the reason why they wait are those that wait.
+    async fn every_wait_has_a_reason(&self, campaign: Campaign) {
+        let (counted, holds) = self
+            .world
+            .store
+            .read(move |s| {
+                let gate = Gate::new(&campaign, s.dials_today(&campaign)?, s.now);
+                let holds = holds::breakdown(&gate, s.clock_hold(), &s.waiting(campaign.id)?);
+                let waiting = [LeadStatus::Pending, LeadStatus::Scheduled];
+                let counts = s.lead_counts(campaign.id)?.into_iter();
+                let counted = counts.filter(|(status, _)| waiting.contains(status)).map(|(_, count)| count);
+                Ok::<_, StoreError>((counted.sum::<i64>(), holds))
+            })
+            .await
+            .unwrap();
+        let told: i64 = holds.holds.iter().map(|hold| hold.leads).sum();
+        assert_eq!((holds.waiting_leads, told + holds.ready_leads), (counted, counted), "{holds:?}");
     }
 
     /// Leaves everything alone for so long that every call is over.

@@ -117,6 +117,25 @@ pub struct Lead {
     pub updated_at: Instant,
 }
 
+impl Lead {
+    /// Whether a call-back may be arranged, in whatever way the lead has finished; else the reason why not.
+    pub fn may_be_called_back(&self, attempts_max: i64, is_suppressed: bool) -> Result<(), HoldReason> {
+        match self.status {
+            LeadStatus::InProgress => Err(HoldReason::InProgress),
+            LeadStatus::DoNotCall => Err(HoldReason::DoNotCall),
+            LeadStatus::Pending
+            | LeadStatus::Scheduled
+            | LeadStatus::Completed
+            | LeadStatus::Failed
+            | LeadStatus::Canceled => match () {
+                () if is_suppressed => Err(HoldReason::DoNotCall),
+                () if self.attempts >= attempts_max => Err(HoldReason::AttemptsUsedUp),
+                () => Ok(()),
+            },
+        }
+    }
+}
+
 /// The columns of a lead that have a meaning of their own; every other CSV column is a script variable.
 pub const COLUMNS: [&str; 11] = [
     "phone",

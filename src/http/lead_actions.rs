@@ -9,11 +9,10 @@ use super::etag::IfMatch;
 use super::idempotency::Repeatable;
 use super::leads;
 use super::query::{self, Query};
-use crate::domain::campaign::Campaign;
 use crate::domain::fields::{self, Fields, Words};
 use crate::domain::gate::HoldReason;
 use crate::domain::invalid::Invalid;
-use crate::domain::lead::{Lead, LeadChange, LeadStatus};
+use crate::domain::lead::{LeadChange, LeadStatus};
 use crate::domain::outcome::Outcome;
 use crate::domain::schedule::{self, DateOnly, format_instant};
 use crate::store::pool::Db;
@@ -54,7 +53,6 @@ async fn call_back(
             let campaign = tx.campaign(lead.campaign_id)?.ok_or(ApiError::NoSuchLead)?;
             let at = schedule::parse_instant(&text, campaign.settings.time_zone, DateOnly::StartOfDay)
                 .map_err(|message| Invalid::one("at", message))?;
-            check_call_back(tx, &campaign, &lead)?;
             if at < tx.now {
                 return Err(Invalid::one("at", "must not be in the past").into());
             }
@@ -63,31 +61,22 @@ async fn call_back(
                     format!("must be before the campaign's end_date, which is {}", format_instant(end));
                 return Err(Invalid::one("at", message).into());
             }
-            tx.queue_lead(&lead, at, Some(HoldReason::CallBack))?;
+            tx.arrange_call_back(&campaign, &lead, at)?.map_err(no_call_back)?;
             shown(tx, id)
         })
     })
     .await
 }
 
-/// Whether the lead may be called again at all.
-fn check_call_back(tx: &Tx, campaign: &Campaign, lead: &Lead) -> Result<(), ApiError> {
-    let refused = |code, message: &str| Err(ApiError::Conflict { code, message: message.into() });
-    match lead.status {
-        LeadStatus::InProgress => Err(leads::being_called("arrange a call-back")),
-        LeadStatus::DoNotCall => refused("do_not_call", "This person asked not to be called again"),
-        _ if tx.number(lead.about.phone)?.is_suppressed => {
-            refused("do_not_call", "The number is on the do-not-call list")
+/// Why the lead cannot be called back.
+fn no_call_back(reason: HoldReason) -> ApiError {
+    let refused = |message: &str| ApiError::Conflict { code: reason.word(), message: message.into() };
+    match reason {
+        HoldReason::InProgress => leads::being_called("arrange a call-back"),
+        HoldReason::AttemptsUsedUp => {
+            refused("This lead has had all attempts the campaign allows; raise max_attempts_per_lead first")
         }
-        _ if lead.attempts >= campaign.settings.max_attempts_per_lead => refused(
-            "attempts_used_up",
-            "This lead has had all attempts the campaign allows; raise max_attempts_per_lead first",
-        ),
-        LeadStatus::Pending
-        | LeadStatus::Scheduled
-        | LeadStatus::Completed
-        | LeadStatus::Failed
-        | LeadStatus::Canceled => Ok(()),
+        other => refused(other.sentence()),
     }
 }
 

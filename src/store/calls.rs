@@ -9,6 +9,7 @@ use crate::domain::campaign::{Campaign, LeadTimeZonePolicy};
 use crate::domain::do_not_call::Source;
 use crate::domain::event::Event;
 use crate::domain::fields::Words;
+use crate::domain::gate::HoldReason;
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::outcome::Outcome;
 use crate::domain::schedule;
@@ -362,6 +363,7 @@ fn evidence(campaign: &Campaign, lead: &Lead, zones: &[Tz], now: Instant) -> Val
         "reserved": campaign.totals.reserved,
         "start_date": settings.start_date.map(ms),
         "end_date": settings.end_date.map(ms),
+        "call_back": lead.wait_reason == Some(HoldReason::CallBack),
         "campaign_version": campaign.version,
     })
 }

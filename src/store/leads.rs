@@ -3,6 +3,7 @@
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
+use crate::domain::campaign::Campaign;
 use crate::domain::fields::Words;
 use crate::domain::gate::{HoldReason, Number};
 use crate::domain::lead::{Lead, LeadStatus, NewLead};
@@ -318,8 +319,9 @@ impl Tx<'_> {
             "UPDATE leads SET phone = ?2, first_name = ?3, last_name = ?4, email = ?5, company_name = ?6,
                      time_zone = ?7, language = ?8, priority = ?9, best_time_to_call = ?10, variables = ?11,
                      notes = ?12, tags = ?13, updated_at = ?14,
-                     next_call_at = CASE WHEN held IS NULL THEN next_call_at ELSE ?14 END, held = NULL
+                     next_call_at = CASE WHEN held IS NULL THEN next_call_at ELSE ?15 END, held = NULL
                    WHERE id = ?1";
+        let again_at = self.again_at(lead.id)?;
         self.execute(
             sql,
             params![
@@ -337,18 +339,33 @@ impl Tx<'_> {
                 about.notes,
                 json_text(&about.tags),
                 ms(self.now),
+                ms(again_at),
             ],
         )?;
         self.wake_dialer();
         Ok(LeadEdit::Edited)
     }
 
-    /// Puts a lead back into the queue, due at an instant: a call-back that somebody arranged, or, without a reason,
-    /// a retry.
-    pub fn queue_lead(&self, lead: &Lead, at: Instant, reason: Option<HoldReason>) -> Result<(), StoreError> {
+    /// Has a lead called back at an instant, within the hours; or says why it may not be called.
+    pub fn arrange_call_back(
+        &self,
+        campaign: &Campaign,
+        lead: &Lead,
+        at: Instant,
+    ) -> Result<Result<(), HoldReason>, StoreError> {
+        let is_suppressed = self.number(lead.about.phone)?.is_suppressed;
+        let allowed = lead.may_be_called_back(campaign.settings.max_attempts_per_lead, is_suppressed);
+        if allowed.is_ok() {
+            self.queue_lead(lead, at)?;
+            let sql = "UPDATE leads SET wait_reason = ?2 WHERE id = ?1";
+            self.execute(sql, params![lead.id, HoldReason::CallBack.word()])?;
+        }
+        Ok(allowed)
+    }
+
+    /// Puts a lead back into the queue, due at an instant.
+    pub(super) fn queue_lead(&self, lead: &Lead, at: Instant) -> Result<(), StoreError> {
         self.move_lead(lead, LeadStatus::Scheduled, Some(at))?;
-        let sql = "UPDATE leads SET wait_reason = ?2 WHERE id = ?1";
-        self.execute(sql, params![lead.id, reason.map(Words::word)])?;
         self.wake_dialer();
         Ok(())
     }
