@@ -179,6 +179,49 @@ fn an_export_that_cannot_be_written_is_an_error_and_not_half_a_table() {
     }
 }
 
+#[test]
+fn leads_with_more_variables_than_a_table_has_columns_are_not_cut() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    let lead = |number: usize| {
+        let variables: Map<String, Value> =
+            (0..100).map(|n| (format!("v{number}_{n}"), "x".into())).collect();
+        json!({"phone": format!("+1202555{:04}", 100 + number), "variables": variables})
+    };
+    let leads: Value = (0..11).map(lead).collect();
+    server.post(LEADS, &leads).send().expect(201);
+    assert_eq!(
+        server.get(LEADS_EXPORT).send().error(400),
+        "import_id: the leads have more than 1000 different variables; export fewer at a time"
+    );
+    let few = export(&server, &format!("{LEADS_EXPORT}?search=%2B12025550101"));
+    assert_eq!(rows(&few.body)[1].iter().filter(|cell| *cell == "x").count(), 100);
+}
+
+#[test]
+fn what_was_deleted_or_erased_does_not_leave() {
+    let server = TestServer::start();
+    server.campaign(json!({"status": "active"}));
+    let (deleted, erased) = (server.lead(1, "+12025550101"), server.lead(1, "+12025550102"));
+    let call = server.place_call(erased);
+    server.end_call(call, Outcome::Busy, None);
+    assert_eq!(server.delete(&format!("/api/leads/{deleted}")).send().status, 204);
+    let database =
+        rusqlite::Connection::open(voice_campaigns::store::data_file(server.folder.path())).unwrap();
+    database
+        .execute_batch(
+            "UPDATE leads SET phone = '+9990000000002', first_name = NULL, erased_at = 1;
+             UPDATE calls SET phone = '+9990000000002';",
+        )
+        .unwrap();
+    let leads = export(&server, LEADS_EXPORT).body;
+    assert_eq!(
+        (column(&leads, "id"), column(&leads, "phone")),
+        (vec![erased.to_string()], vec![String::new()])
+    );
+    assert_eq!(column(&export(&server, CALLS_EXPORT).body, "phone"), [""]);
+}
+
 /// Cells that spreadsheets run, or that break a table, from lists that testers use.
 const UGLY: [&str; 18] = [
     "=1+1",

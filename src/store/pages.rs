@@ -54,3 +54,57 @@ impl Store {
         done.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string()).into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::System;
+    use std::sync::mpsc;
+
+    fn confirmations(pages: &Pages) -> Result<String, StoreError> {
+        pages.read(|snapshot| snapshot.clock_confirmations())
+    }
+
+    #[tokio::test]
+    async fn every_page_is_a_snapshot_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Arc::new(System::new())).unwrap();
+        let (first_read, was_read) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        let look = store.look_through(move |pages| {
+            let first = confirmations(pages)?;
+            first_read.send(()).unwrap();
+            may_go_on.recv().unwrap();
+            Ok::<_, StoreError>((first, confirmations(pages)?))
+        });
+        let write = async {
+            tokio::task::spawn_blocking(move || was_read.recv()).await.unwrap().unwrap();
+            store.write(|tx| tx.trust_clock()).await.unwrap();
+            go_on.send(()).unwrap();
+        };
+        let (looked, ()) = tokio::join!(look, write);
+        assert_eq!(looked.unwrap(), ("0".to_owned(), "1".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_look_that_nobody_waits_for_ends_with_its_next_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Arc::new(System::new())).unwrap();
+        let (ended, end) = mpsc::channel();
+        let look = store.look_through(move |pages| {
+            let mut count = 0;
+            let refusal = loop {
+                match confirmations(pages) {
+                    Ok(_) => count += 1,
+                    Err(error) => break error,
+                }
+            };
+            ended.send((count, refusal)).unwrap();
+            Ok::<_, StoreError>(())
+        });
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(50), look).await;
+        assert!(waited.is_err());
+        let (count, refusal) = tokio::task::spawn_blocking(move || end.recv()).await.unwrap().unwrap();
+        assert!(count > 0 && matches!(refusal, StoreError::Closed), "{count}, {refusal}");
+    }
+}
