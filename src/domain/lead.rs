@@ -282,6 +282,11 @@ impl NewLead {
         if let Some((_, value)) = own {
             return spoken(value);
         }
+        self.own_value(name)
+    }
+
+    /// The value of a name that every lead can have one for.
+    fn own_value(&self, name: &str) -> Option<String> {
         match name {
             "customer_name" | "name" => self.full_name(),
             "first_name" => self.first_name.clone(),
@@ -298,13 +303,16 @@ impl NewLead {
         ["customer_name", "name", "first_name", "last_name", "email", "company_name", "phone"];
 
     /// Every name that the lead has a value for that is not blank, in its comparison form, with that value.
-    pub fn values(&self) -> impl Iterator<Item = (String, String)> {
+    pub fn values(&self) -> Vec<(String, String)> {
         let own = self.variables.iter().map(|(name, value)| (script::normal_name(name), spoken(value)));
-        let is_own = |name: &&str| self.variables.keys().any(|key| script::normal_name(key) == **name);
-        let others = NewLead::OWN_NAMES.into_iter().filter(move |name| !is_own(name));
-        let others = others.map(|name| (name.to_owned(), self.value(name)));
-        let all = own.chain(others).filter_map(|(name, value)| Some((name, value?)));
-        all.filter(|(_, value)| !value.trim().is_empty())
+        let mut all: Vec<(String, Option<String>)> = own.collect();
+        for name in NewLead::OWN_NAMES {
+            if all.iter().all(|(known, _)| known != name) {
+                all.push((name.to_owned(), self.own_value(name)));
+            }
+        }
+        let filled = all.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        filled.filter(|(_, value)| !value.trim().is_empty()).collect()
     }
 
     /// Whether this is about the time at which the lead is best reached. `local` is what its clocks show.

@@ -42,7 +42,7 @@ pub struct Values(BTreeMap<String, String>);
 impl Values {
     /// What a script sees of a lead.
     pub fn of_lead(lead: &NewLead) -> Values {
-        Values(lead.values().collect())
+        Values(lead.values().into_iter().collect())
     }
 
     /// Reads an object of texts, numbers and true/false. Without a name of its own, `{customer_name}` is first and
