@@ -214,12 +214,8 @@ async fn update(
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     // Most of the work is done before everybody else who writes has to wait for it.
     let (seen_id, seen_if_match) = (id.clone(), if_match.clone());
-    let seen = db.read(move |snapshot| {
-        let seen = unchanged(snapshot, &seen_id, &seen_if_match)?;
-        let leads = snapshot.lead_sample(seen.id)?;
-        Ok::<_, ApiError>((seen, leads))
-    });
-    let (seen, leads) = seen.await?;
+    let seen = db.read(move |snapshot| unchanged(snapshot, &seen_id, &seen_if_match)).await?;
+    let leads = sample(db, &seen).await?;
     let (seen, body, request) = body::aside(move || {
         let request = campaign::Request::read(body.clone(), Some(&seen.settings))?;
         Ok((seen, body, request))
@@ -269,9 +265,11 @@ async fn set_status(
     let status = body.finish(status)?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     // Nobody who stops a campaign waits for a look at its leads.
-    let leads = match status {
-        Status::Active => Some(sample(db, id.clone()).await?),
-        Status::Draft | Status::Paused | Status::Completed => None,
+    let starting = query::path_id(&id).filter(|_| status == Status::Active);
+    let starting = starting.map(|id| db.campaign(id)).transpose()?.flatten();
+    let leads = match starting {
+        Some(campaign) => Some(sample(db, &campaign).await?),
+        None => None,
     };
     let changed = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
@@ -283,9 +281,12 @@ async fn set_status(
     Ok(Answer::ok(&View::of(&campaign).with(&warnings))?.with("ETag", Tag::of(&campaign)))
 }
 
-/// What the leads of the campaign that a path names have values for.
-async fn sample(db: &Db, id: String) -> Result<Sample, ApiError> {
-    db.read(move |snapshot| Ok(snapshot.lead_sample(existing(snapshot, &id)?.id)?)).await
+/// What the leads of a campaign have values for.
+pub(super) async fn sample(db: &Db, campaign: &Campaign) -> Result<Sample, ApiError> {
+    match (campaign.id, campaign.totals.total_leads) {
+        (_, 0) => Ok(Sample::default()),
+        (id, _) => db.read_long(move |snapshot| Ok(snapshot.lead_sample(id)?)).await,
+    }
 }
 
 /// The campaign to change, if it is still the one the caller saw.

@@ -34,16 +34,16 @@ async fn preview(
     let body = head.json(data, JSON_MAX).await?.value().await?;
     query.finish()?;
     let id = id.to_owned();
-    let (asked, campaign, leads) = db
+    let (filling, campaign) = db
         .read(move |snapshot| {
             let mut campaign = campaigns::existing(snapshot, &id)?;
             let asked = Asked::read(body, &mut campaign)?;
-            let leads = snapshot.lead_sample(campaign.id)?;
-            Ok::<_, ApiError>((asked.found(snapshot, &campaign)?, campaign, leads))
+            Ok::<_, ApiError>((asked.found(snapshot, &campaign)?, campaign))
         })
         .await?;
+    let leads = campaigns::sample(db, &campaign).await?;
     let scripts = Scripts::of(&campaign.settings)?;
-    let previews = match asked {
+    let previews = match filling {
         Filling::With(case, values) => vec![scripts.preview(case, &values, &leads)],
         Filling::WorstCases => {
             let longest = db.longest_values(campaign.id).await?;

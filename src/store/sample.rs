@@ -1,4 +1,4 @@
-//! What the leads of a campaign have values for, from a few of them: a script is looked over while somebody waits.
+//! What the leads of a campaign have values for, from some of them: a script is looked over while somebody waits.
 
 use super::leads::{lead_columns, read};
 use super::{Snapshot, Store, StoreError};
@@ -9,7 +9,7 @@ use crate::domain::script_preview::Values;
 use rusqlite::params;
 
 /// Leads of each status that are looked at from either end.
-const AT_EACH_END: usize = 500;
+const AT_EACH_END: usize = 2_000;
 /// Leads among which the longest values are looked for.
 const LONGEST_AMONG: usize = 100_000;
 const PAGE: usize = 500;
