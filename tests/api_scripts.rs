@@ -166,6 +166,11 @@ fn scripts_are_looked_over_when_they_are_saved_and_when_calling_begins() {
     assert_eq!(warnings(&patch("active")), [("no_fallback_for", "script_template")]);
     assert_eq!(warnings(&patch("paused")), []);
     assert_eq!(warnings(&put(json!({"status": "active"}))), [("no_fallback_for", "script_template")]);
+    assert_eq!(
+        warnings(&put(json!({"status": "paused", "script_template": "?"}))),
+        [],
+        "who stops does not wait"
+    );
 }
 
 #[test]

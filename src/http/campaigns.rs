@@ -16,7 +16,7 @@ use crate::domain::money::Money;
 use crate::domain::schedule::format_instant;
 use crate::domain::script_lint::{self, Occasion, Sample, Warning};
 use crate::store::pool::Db;
-use crate::store::{CampaignFilter, CampaignSort, Cursor, Order, Snapshot};
+use crate::store::{CampaignFilter, CampaignSort, Cursor, Order, Snapshot, StoreError};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rocket::http::Status as HttpStatus;
@@ -215,7 +215,6 @@ async fn update(
     // Most of the work is done before everybody else who writes has to wait for it.
     let (seen_id, seen_if_match) = (id.clone(), if_match.clone());
     let seen = db.read(move |snapshot| unchanged(snapshot, &seen_id, &seen_if_match)).await?;
-    let leads = sample(db, &seen).await?;
     let (seen, body, request) = body::aside(move || {
         let request = campaign::Request::read(body.clone(), Some(&seen.settings))?;
         Ok((seen, body, request))
@@ -229,11 +228,14 @@ async fn update(
         };
         let made = make_secrets(&mut request.settings.webhooks);
         let campaign = tx.update_campaign(&before, &request, &by)??;
-        let is_activated = before.status != Status::Active && campaign.status == Status::Active;
-        Ok::<_, ApiError>((campaign, made, if is_activated { Occasion::Activated } else { Occasion::Saved }))
+        Ok::<_, ApiError>((before.status, campaign, made))
     });
-    let (campaign, made, occasion) = written.await?;
-    let warnings = script_lint::lint(&campaign.settings, &leads, occasion);
+    let (status_before, campaign, made) = written.await?;
+    let warnings = match (status_before == Status::Active, campaign.status == Status::Active) {
+        (true, false) => Vec::new(),
+        (false, true) => look_over(db, &campaign, Occasion::Activated).await,
+        (true, true) | (false, false) => look_over(db, &campaign, Occasion::Saved).await,
+    };
     let view = View::showing(&campaign, &made).with(&warnings);
     Ok(Answer::ok(&view)?.with("ETag", Tag::of(&campaign)))
 }
@@ -264,28 +266,34 @@ async fn set_status(
     let status = body.required("status", None, fields::word::<Status>);
     let status = body.finish(status)?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
-    // Nobody who stops a campaign waits for a look at its leads.
-    let starting = query::path_id(&id).filter(|_| status == Status::Active);
-    let starting = starting.map(|id| db.campaign(id)).transpose()?.flatten();
-    let leads = match starting {
-        Some(campaign) => Some(sample(db, &campaign).await?),
-        None => None,
-    };
     let changed = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
         Ok::<_, ApiError>(tx.change_status(&before, status, &by)??)
     });
     let campaign = changed.await?;
-    let warnings = leads.map(|leads| script_lint::lint(&campaign.settings, &leads, Occasion::Activated));
-    let warnings = warnings.unwrap_or_default();
+    let warnings = match campaign.status {
+        Status::Active => look_over(db, &campaign, Occasion::Activated).await,
+        // Nobody who stops a campaign waits for a look at its leads.
+        Status::Draft | Status::Paused | Status::Completed => Vec::new(),
+    };
     Ok(Answer::ok(&View::of(&campaign).with(&warnings))?.with("ETag", Tag::of(&campaign)))
 }
 
+/// Looks over the scripts of a campaign that was changed. The change is made by now, so leads that cannot be looked at
+/// are no error.
+async fn look_over(db: &Db, campaign: &Campaign, occasion: Occasion) -> Vec<Warning> {
+    let leads = sample(db, campaign).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, campaign = campaign.id, "the leads could not be looked at for warnings");
+        Sample::default()
+    });
+    script_lint::lint(&campaign.settings, &leads, occasion)
+}
+
 /// What the leads of a campaign have values for.
-pub(super) async fn sample(db: &Db, campaign: &Campaign) -> Result<Sample, ApiError> {
+pub(super) async fn sample(db: &Db, campaign: &Campaign) -> Result<Sample, StoreError> {
     match (campaign.id, campaign.totals.total_leads) {
         (_, 0) => Ok(Sample::default()),
-        (id, _) => db.read_long(move |snapshot| Ok(snapshot.lead_sample(id)?)).await,
+        (id, _) => db.read_long(move |snapshot| snapshot.lead_sample(id)).await,
     }
 }
 
