@@ -7,14 +7,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use voice_campaigns::store::data_file;
 
 const ROUNDS: usize = 3;
 const LEADS: f64 = 1_000_000.0;
 const FEW: &str = "search=Last77"; // a hundredth of the leads, or about
-/// A megabyte more for a hundred times the rows is still flat: buffers are as large as they ever get.
-const GROWTH_MAX: f64 = 1.25;
+const PEAK_MB_MAX: f64 = 20.0;
 
 /// The same columns, as far as SQL knows them.
 const SQL: &str = "SELECT phone, coalesce(first_name, ''), coalesce(last_name, ''), coalesce(email, ''),
@@ -68,11 +67,20 @@ fn dump_with_sqlite3(folder: &Path) -> Option<f64> {
     Some(started.elapsed().as_secs_f64())
 }
 
-/// The peak memory of a server that has exported once, in MB, and how many seconds that took.
+/// The most memory of its own that a server had while it exported, in MB, and how many seconds that took. Pages of the
+/// database that are mapped into memory are the system's to take back, and not counted.
 fn peak(folder: &Path, query: &str) -> (f64, f64) {
+    const EVERY: Duration = Duration::from_millis(5);
     let server = Server::start(folder);
-    let (seconds, _) = download(&server, query);
-    (megabytes(server.pid(), "VmHWM"), seconds)
+    std::thread::scope(|scope| {
+        let exporting = scope.spawn(|| download(&server, query).0);
+        let mut peak: f64 = 0.0;
+        while !exporting.is_finished() {
+            peak = peak.max(megabytes(server.pid(), "RssAnon"));
+            std::thread::sleep(EVERY);
+        }
+        (peak, exporting.join().unwrap())
+    })
 }
 
 pub(crate) fn run(shelf: &mut Shelf) -> bool {
@@ -108,10 +116,12 @@ pub(crate) fn run(shelf: &mut Shelf) -> bool {
         is_flat &= report(
             &format!("peak memory of an export, {format}"),
             &format!("{many:.1} MB"),
-            &format!("{few:.1} MB of about 11,000 rows"),
-            many / few,
-            Bar::AtMost(GROWTH_MAX),
-            &format!("the whole server, resident; {seconds:.1} s"),
+            &format!("{PEAK_MB_MAX} MB"),
+            many / PEAK_MB_MAX,
+            Bar::AtMost(1.0),
+            &format!(
+                "of about 11,000 rows {few:.1} MB; the whole server, without pages of the database; {seconds:.1} s"
+            ),
         );
     }
     is_fast && is_flat
