@@ -23,9 +23,10 @@
 //! | [`store`] | the database: one writer with group commit, readers on snapshots, import, invariants | HTTP, carriers |
 //! | [`carrier`] | the port to whoever places calls, and the simulator | campaigns, the database |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
-//! | [`http`] | the JSON API and the page: parse, one store call, render | SQL, the dialer |
+//! | [`http`] | the JSON API, the events stream and the page: parse, one store call, render | SQL, the dialer |
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
+//! | [`housekeeping`] | what goes after its retention time | what it was good for |
 //! | [`server`] | the composition root | how any part works |
 //! | `log` | the log on standard error, with numbers masked | where it is written to from |
 //! | [`cli`], `demo` | commands | how any part works |
@@ -38,6 +39,8 @@
 //!   attempt, also across crashes. `dialer/engine.rs` is the only caller of [`carrier::Carrier::dial`].
 //! - Once a transaction that forbids dialing (a pause, a deletion, a lowered limit) has answered, nothing it forbids
 //!   is on its way: [`store::Store::write_and_wait_for_dials`].
+//! - Whatever its settings say, no campaign dials a number on the do-not-call list or of an erased person, one that was
+//!   called too often in 24 hours, or anybody while dialing is stopped: [`domain::guard`], asked by the gate.
 //! - All that follows from the end of a call is decided as one value, [`domain::call::settle`], and written in one
 //!   transaction with its events.
 //! - Sums equal a recount: [`store::check`].
@@ -62,7 +65,7 @@ pub mod config;
 mod demo;
 pub mod dialer;
 pub mod domain;
-mod housekeeping;
+pub mod housekeeping;
 pub mod http;
 mod log;
 pub mod server;

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::io::Cursor;
 use voice_campaigns::domain::outcome::Outcome;
+use voice_campaigns::domain::phone::Phone;
 
 const LEADS: &str = "/api/voice-campaigns/1/leads";
 const LEADS_EXPORT: &str = "/api/voice-campaigns/1/leads/export";
@@ -208,12 +209,9 @@ fn what_was_deleted_or_erased_does_not_leave() {
     assert_eq!(server.delete(&format!("/api/leads/{deleted}")).send().status, 204);
     let database =
         rusqlite::Connection::open(voice_campaigns::store::data_file(server.folder.path())).unwrap();
-    database
-        .execute_batch(
-            "UPDATE leads SET phone = '+9990000000002', first_name = NULL, erased_at = 1;
-             UPDATE calls SET phone = '+9990000000002';",
-        )
-        .unwrap();
+    let nobody = Phone::erased(erased).to_string();
+    database.execute("UPDATE leads SET phone = ?1, first_name = NULL, erased_at = 1", [&nobody]).unwrap();
+    database.execute("UPDATE calls SET phone = ?1", [&nobody]).unwrap();
     let leads = export(&server, LEADS_EXPORT).body;
     assert_eq!(
         (column(&leads, "id"), column(&leads, "phone")),

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 24] = [
+const ROUTES: [(&str, &str, bool); 34] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -32,6 +32,16 @@ const ROUTES: [(&str, &str, bool); 24] = [
     ("GET", "/api/voice-campaigns/1/leads/export", false),
     ("GET", "/api/voice-campaigns/1/calls/export", false),
     ("GET", "/api/calls/export", false),
+    ("GET", "/api/events", false),
+    ("GET", "/api/do-not-call", false),
+    ("GET", "/api/do-not-call/+12025550101", false),
+    ("POST", "/api/do-not-call", true),
+    ("DELETE", "/api/do-not-call/+12025550101", true),
+    ("GET", "/api/do-not-call/export", false),
+    ("DELETE", "/api/people/+12025550101", true),
+    ("GET", "/api/dialing", false),
+    ("POST", "/api/dialing/stop", true),
+    ("POST", "/api/dialing/start", true),
 ];
 
 fn limited(requests_per_hour: u32, unauthenticated_per_minute: u32) -> TestServer {
@@ -53,7 +63,13 @@ fn every_route_is_in_the_table_below() {
             let mut mounted: Vec<String> = rocket
                 .routes()
                 .filter(|route| route.rank < 1000 && route.uri.path().starts_with("/api"))
-                .map(|route| format!("{} {}", route.method, route.uri.path().replace("<id>", "1")))
+                .map(|route| {
+                    format!(
+                        "{} {}",
+                        route.method,
+                        route.uri.path().replace("<id>", "1").replace("<number>", "+12025550101")
+                    )
+                })
                 .collect();
             let mut known: Vec<String> =
                 ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
@@ -72,6 +88,8 @@ fn every_route_asks_for_a_token_of_the_right_scope() {
     let server = TestServer::start();
     let mut bodies = Vec::new();
     for (method, path, changes) in ROUTES {
+        // A stream would not end; with a parameter that nobody knows it does not begin.
+        let path = if path == "/api/events" { "/api/events?nothing=1" } else { path };
         let request = || server.request(method, path);
         for refused in [
             request(),
@@ -91,7 +109,9 @@ fn every_route_asks_for_a_token_of_the_right_scope() {
         assert_eq!(forbidden, changes, "{method} {path}");
         for token in [WRITER, ADMIN] {
             let status = request().token(token).send().status;
-            assert!(![401, 403].contains(&status), "{method} {path}: {status}");
+            let is_too_little = token == WRITER && path.starts_with("/api/people");
+            let is_refused = [401, 403].contains(&status);
+            assert_eq!(is_refused, is_too_little, "{method} {path}: {status}");
         }
         let answer = request().header("authorization", &format!("bearer  {WRITER}")).send();
         assert_ne!(answer.status, 401, "the scheme is written in any case");

@@ -3,7 +3,9 @@
 
 mod api_calls;
 mod api_campaigns;
+mod api_do_not_call;
 mod api_errors;
+mod api_events;
 mod api_exports;
 mod api_idempotency;
 mod api_lead_life;
@@ -18,8 +20,11 @@ mod dialer_faults;
 mod dialer_queue;
 mod e2e_cli;
 mod e2e_log;
+mod erasure;
+mod guard;
 mod races;
 mod random_walks;
+mod retention;
 mod simulator;
 mod support;
 mod tidy;

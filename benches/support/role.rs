@@ -91,6 +91,7 @@ pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) {
         requests_per_hour: 1_000_000_000,
         unauthenticated_per_minute: 60,
         csv_limit_bytes: 1 << 30,
+        default_country: None,
         spool_dir: folder.into(),
     };
     let api = rocket::custom(config()).manage(Db::of(store));

@@ -104,12 +104,13 @@ pub(super) fn talked_seconds(answered_at: Option<Instant>, ended_at: Instant) ->
 
 /// A call as it is shown.
 #[derive(Serialize)]
-struct View<'a> {
+pub(super) struct View<'a> {
     id: i64,
     campaign_id: i64,
     lead_id: i64,
     attempt: i64,
-    phone: String,
+    /// None after the person was erased.
+    phone: Option<String>,
     carrier: &'a str,
     state: CallState,
     outcome: Option<Outcome>,
@@ -126,13 +127,14 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(call: &'a Call) -> View<'a> {
+    /// All of it.
+    pub(super) fn of(call: &'a Call) -> View<'a> {
         View {
             id: call.id,
             campaign_id: call.campaign_id,
             lead_id: call.lead_id,
             attempt: call.attempt,
-            phone: call.phone.to_string(),
+            phone: Some(call.phone).filter(|phone| !phone.is_erased()).map(|phone| phone.to_string()),
             carrier: &call.carrier,
             state: call.state,
             outcome: call.outcome,

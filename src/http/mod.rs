@@ -7,14 +7,18 @@ mod auth;
 mod body;
 mod calls;
 mod campaigns;
+mod dialing;
+mod do_not_call;
 mod edge;
 mod error;
 mod etag;
+mod events;
 mod export;
 mod idempotency;
 mod imports;
 mod lead_actions;
 mod leads;
+mod people;
 mod preview;
 mod query;
 mod quota;
@@ -22,10 +26,14 @@ mod sheet;
 mod stats;
 
 use crate::clock::Clock;
+use crate::domain::phone::Country;
+use crate::store::pool;
 use answer::Answer;
 use error::ApiError;
+use rocket::fairing::AdHoc;
 use rocket::shield::Shield;
-use rocket::{Build, Rocket, get, routes};
+use rocket::{Build, Orbit, Rocket, get, routes};
+use rocket_db_pools::Database;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +49,8 @@ pub struct Settings {
     pub csv_limit_bytes: u64,
     /// Where tables wait while they are imported.
     pub spool_dir: PathBuf,
+    /// Country of numbers that name none, where the request does not say.
+    pub default_country: Option<Country>,
 }
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
@@ -50,6 +60,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(settings)
         .manage(body::LargeBodies::new())
         .manage(export::Exports::new())
+        .manage(Arc::new(events::Feed::new()))
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
@@ -64,6 +75,17 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", calls::routes())
         .mount("/api", preview::routes())
         .mount("/api", export::routes())
+        .mount("/api", dialing::routes())
+        .mount("/api", do_not_call::routes())
+        .mount("/api", people::routes())
+        .mount("/api", events::routes())
+        .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))))
+}
+
+async fn start_feed(rocket: &Rocket<Orbit>) {
+    if let (Some(db), Some(feed)) = (pool::Db::fetch(rocket), rocket.state::<Arc<events::Feed>>()) {
+        rocket::tokio::spawn(events::run((**db).clone(), feed.clone(), rocket.shutdown()));
+    }
 }
 
 #[get("/health")]

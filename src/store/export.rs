@@ -124,9 +124,9 @@ impl<'r> Borrowed<'r> {
     }
 }
 
-/// A number to dial. No country has the code 999: it stands before the ids of people who were erased.
+/// A number to dial, unless its person was erased.
 fn number(text: &str) -> Option<Phone> {
-    Phone::from_e164(text).filter(|_| !text.starts_with("+999"))
+    Phone::from_e164(text).filter(|phone| !phone.is_erased())
 }
 
 fn lead<'r>(row: &'r Row<'r>) -> rusqlite::Result<LeadRow<'r>> {

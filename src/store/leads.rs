@@ -1,17 +1,21 @@
 //! Leads: who is to be reached.
 
+use super::changes::Change;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::campaign::Campaign;
 use crate::domain::fields::Words;
-use crate::domain::gate::{HoldReason, Number};
+use crate::domain::gate::HoldReason;
 use crate::domain::lead::{Lead, LeadStatus, NewLead};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
 use crate::domain::schedule::TimeOfDay;
 use chrono_tz::Tz;
 use rusqlite::{OptionalExtension, Row, params};
+
+/// New leads that are told of one by one; of more it is told that there are many.
+const NAMED_MAX: usize = 20;
 
 /// Which leads a list shows, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -225,14 +229,6 @@ impl Snapshot<'_> {
         }
         Ok(())
     }
-
-    /// What there is to know about a number before it is dialed.
-    pub fn number(&self, phone: Phone) -> Result<Number, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM do_not_call WHERE phone = ?1),
-                          EXISTS (SELECT 1 FROM calls WHERE phone = ?1 AND state <> 'ended')";
-        let read = |row: &Row| Ok(Number { is_suppressed: row.get(0)?, is_in_call: row.get(1)? });
-        Ok(self.connection.prepare_cached(sql)?.query_row([phone.to_string()], read)?)
-    }
 }
 
 impl Tx<'_> {
@@ -274,6 +270,10 @@ impl Tx<'_> {
                 inserted.duplicates += 1;
             }
         }
+        match inserted.ids.as_slice() {
+            few if few.len() <= NAMED_MAX => few.iter().for_each(|id| self.touch(Change::Lead(*id))),
+            _ => self.touch(Change::Leads(campaign_id)),
+        }
         if inserted.imported > 0 {
             self.count_leads(campaign_id, None, Some(LeadStatus::Pending), inserted.imported)?;
             self.wake_dialer();
@@ -293,6 +293,7 @@ impl Tx<'_> {
             let sql = "UPDATE leads SET deleted_at = ?2, next_call_at = NULL, wait_reason = NULL, held = NULL WHERE id = ?1";
             self.execute(sql, params![id, ms(self.now)])?;
         }
+        self.touch(Change::Lead(id));
         self.count_leads(lead.campaign_id, Some(lead.status), None, 1)?;
         self.complete_if_finished(lead.campaign_id)?;
         Ok(LeadDeletion::Deleted)
@@ -342,6 +343,7 @@ impl Tx<'_> {
                 ms(again_at),
             ],
         )?;
+        self.touch(Change::Lead(lead.id));
         self.wake_dialer();
         Ok(LeadEdit::Edited)
     }
@@ -379,6 +381,7 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let sql = "UPDATE leads SET status = ?2, next_call_at = ?3, wait_reason = NULL, held = NULL, updated_at = ?4 WHERE id = ?1";
         self.execute(sql, params![lead.id, to.word(), next_call_at.map(ms), ms(self.now)])?;
+        self.touch(Change::Lead(lead.id));
         if to != lead.status {
             self.count_leads(lead.campaign_id, Some(lead.status), Some(to), 1)?;
         }

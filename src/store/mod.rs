@@ -7,12 +7,16 @@
 
 mod calls;
 mod campaigns;
+mod changes;
 pub mod check;
 mod deletion;
 mod do_not_call;
+mod do_not_call_table;
+mod erasure;
 mod events;
 mod export;
 mod file;
+mod guard;
 pub mod import;
 mod lead_batches;
 mod leads;
@@ -22,8 +26,10 @@ pub mod pool;
 mod queue;
 mod readers;
 mod replies;
+mod retention;
 mod row;
 mod sample;
+mod suppression;
 mod table;
 mod tokens;
 mod tx;
@@ -31,10 +37,14 @@ mod writer;
 
 pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
-pub use do_not_call::Suppression;
+pub use changes::{Change, Changed};
+pub use do_not_call::{ListChange, ListFilter, Listed, Removal, Suppression};
+pub use do_not_call_table::{ListError, ListOptions, ListReport, NotListed, list_table};
+pub use erasure::{Erasure, Traces};
 pub use export::{CallRow, LeadRow};
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
-pub use lead_batches::{Changed, Retried};
+pub use guard::Stop;
+pub use lead_batches::{BatchChanged, Retried};
 pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
 pub use pages::Pages;
 pub use replies::RememberedReply;
@@ -44,12 +54,16 @@ pub use tx::{Snapshot, Tx};
 use crate::clock::Clock;
 use crate::domain::campaign::Campaign;
 use crate::domain::gate::Hold;
+use crate::domain::guard::Guard;
+use changes::Changes;
 use file::Opener;
+use guard::Watch;
 use memo::{Memo, Pulse};
 use readers::{Inline, Moment, Readers};
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use suppression::SuppressionKey;
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
 use writer::{Writer, WriterThread};
 
@@ -106,10 +120,12 @@ struct Inner {
     thread: Mutex<Option<WriterThread>>,
     readers: Readers,
     inline: Inline,
+    watch: Arc<Watch>,
     pulse: Pulse,
     tokens: Memo<[u8; 32], Arc<Token>>,
     campaigns: Memo<i64, Arc<Campaign>>,
     changed: watch::Sender<u64>,
+    changes: Arc<Changes>,
     dial_gate: RwLock<()>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
@@ -143,7 +159,10 @@ impl Store {
         let pulse = Pulse::of(&data_file(folder))
             .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
         let changed = watch::Sender::new(0);
-        let (writer, thread) = Writer::start(writing, clock.clone(), changed.clone());
+        let watch = Arc::new(Watch::new(SuppressionKey::open(folder, &writing)?));
+        let changes = Arc::<Changes>::default();
+        let (writer, thread) =
+            Writer::start(writing, clock.clone(), watch.clone(), changed.clone(), changes.clone());
         Ok(Store(Arc::new(Inner {
             folder: folder.to_owned(),
             writer,
@@ -154,7 +173,9 @@ impl Store {
             campaigns: Memo::new(CAMPAIGNS_KEPT),
             inline: Inline::new([file::open_reader(folder)?, file::open_reader(folder)?]),
             clock,
+            watch,
             changed,
+            changes,
             dial_gate: RwLock::new(()),
             clock_hold: Mutex::new(None),
             _lock: lock,
@@ -168,6 +189,11 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.0.writer.write(job).await
+    }
+
+    /// Moves the write-ahead log into the file and empties it; false when readers were in the way.
+    async fn checkpoint(&self) -> Result<bool, StoreError> {
+        self.0.writer.checkpoint().await
     }
 
     /// Like [`Self::write`], but answers only when no dial that was claimed before the commit is still on its
@@ -206,9 +232,9 @@ impl Store {
     /// A campaign that was not deleted. Takes microseconds and does not change threads.
     pub fn campaign(&self, id: i64) -> Result<Option<Arc<Campaign>>, StoreError> {
         self.0.campaigns.get(&self.0.pulse, id, || {
-            let Moment { now, clock_hold } = self.moment();
+            let Moment { now, watch, clock_hold } = self.moment();
             let connection = self.0.inline.any();
-            Ok(Snapshot::new(&connection, now, clock_hold).campaign(id)?.map(Arc::new))
+            Ok(Snapshot::new(&connection, now, watch, clock_hold).campaign(id)?.map(Arc::new))
         })
     }
 
@@ -231,7 +257,7 @@ impl Store {
     }
 
     fn moment(&self) -> Moment {
-        Moment { now: self.0.clock.now(), clock_hold: self.clock_hold() }
+        Moment { now: self.0.clock.now(), watch: self.0.watch.clone(), clock_hold: self.clock_hold() }
     }
 
     /// A connection of the read-only pool, for work too long for the reader threads.
@@ -264,6 +290,32 @@ impl Store {
     /// Tells of commits of this process that may give the dialer something to do.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
+    }
+
+    /// From now on remembers what changes, or no longer does. One may watch at a time.
+    pub fn watch_changes(&self, is_watched: bool) {
+        self.0.changes.watch(is_watched);
+    }
+
+    /// Ends when something has changed since it was last taken.
+    pub async fn changed(&self) {
+        self.0.changes.changed().await;
+    }
+
+    /// Takes what has changed.
+    pub fn take_changes(&self) -> Changed {
+        self.0.changes.take()
+    }
+
+    /// Puts limits into force for every dial that is claimed from now on. Until it is called, those are in force that
+    /// hold when nobody says otherwise.
+    pub fn set_guard(&self, guard: Guard) {
+        self.0.watch.set_guard(guard);
+        self.0.changed.send_modify(|count| *count += 1);
+    }
+
+    fn watch(&self) -> &Arc<Watch> {
+        &self.0.watch
     }
 
     /// Shows everybody that the clock is not trusted, or is again.

@@ -1,25 +1,34 @@
 //! What a closure gets: a [`Snapshot`] to read from, or a [`Tx`] that also writes. Both have one fixed time.
 
 use super::StoreError;
+use super::changes::Change;
+use super::guard::Watch;
 use super::row::ms;
 use crate::domain::Instant;
 use crate::domain::gate::Hold;
 use chrono::DateTime;
-use rusqlite::{Connection, params};
-use std::cell::Cell;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// A consistent view of the data.
 pub struct Snapshot<'c> {
     pub(super) connection: &'c Connection,
     /// The time of this transaction.
     pub now: Instant,
+    pub(super) watch: Arc<Watch>,
     clock_hold: Option<Hold>,
 }
 
 impl<'c> Snapshot<'c> {
-    pub(super) fn new(connection: &'c Connection, now: Instant, clock_hold: Option<Hold>) -> Snapshot<'c> {
-        Snapshot { connection, now, clock_hold }
+    pub(super) fn new(
+        connection: &'c Connection,
+        now: Instant,
+        watch: Arc<Watch>,
+        clock_hold: Option<Hold>,
+    ) -> Snapshot<'c> {
+        Snapshot { connection, now, watch, clock_hold }
     }
 
     /// Why no campaign dials at all, when the clock is not trusted.
@@ -43,12 +52,19 @@ impl<'c> Snapshot<'c> {
         let mut statement = self.connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
         Ok(statement.query_row([name], |row| row.get(0))?)
     }
+
+    /// A fact about this file that need not be there.
+    pub(super) fn fact_if_any(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
+        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+    }
 }
 
 /// A transaction. What it writes is kept only if its closure answers `Ok`.
 pub struct Tx<'c> {
     snapshot: Snapshot<'c>,
     wakes_dialer: Cell<bool>,
+    changes: RefCell<Vec<Change>>,
 }
 
 impl<'c> Deref for Tx<'c> {
@@ -59,8 +75,12 @@ impl<'c> Deref for Tx<'c> {
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(connection: &'c Connection, now: Instant) -> Tx<'c> {
-        Tx { snapshot: Snapshot::new(connection, now, None), wakes_dialer: Cell::new(false) }
+    pub(super) fn new(connection: &'c Connection, now: Instant, watch: Arc<Watch>) -> Tx<'c> {
+        Tx {
+            snapshot: Snapshot::new(connection, now, watch, None),
+            wakes_dialer: Cell::new(false),
+            changes: RefCell::default(),
+        }
     }
 
     pub(super) fn wakes_dialer(&self) -> bool {
@@ -70,6 +90,16 @@ impl<'c> Tx<'c> {
     /// After the commit the dialer looks again.
     pub(super) fn wake_dialer(&self) {
         self.wakes_dialer.set(true);
+    }
+
+    /// After the commit whoever watches hears of this.
+    pub(super) fn touch(&self, change: Change) {
+        self.changes.borrow_mut().push(change);
+    }
+
+    /// What was touched.
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        self.changes.into_inner()
     }
 
     pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
@@ -85,6 +115,13 @@ impl<'c> Tx<'c> {
         }
         self.execute("RELEASE part", [])?;
         done
+    }
+
+    pub(super) fn set_fact(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2)
+                   ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.execute(sql, [name, value])?;
+        Ok(())
     }
 
     /// A person says that the clock of this machine is right, whatever it showed before.
