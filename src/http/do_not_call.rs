@@ -13,6 +13,7 @@ use crate::domain::fields::{self, Parsed};
 use crate::domain::invalid::Invalid;
 use crate::domain::phone::{self, Country, Phone};
 use crate::domain::schedule::format_instant;
+use crate::domain::spreadsheet::defused;
 use crate::store::pool::Db;
 use crate::store::{
     ListChange, ListFilter, ListOptions, ListReport, Listed, NotListed, Removal, Snapshot, Suppression,
@@ -180,7 +181,7 @@ async fn export(
             let (reason, by) = (defused(&suppression.reason), defused(&suppression.by));
             let number = phone.to_string();
             let (source, at) = (suppression.source.to_string(), format_instant(*created_at));
-            table.write_record([&number, &reason, &source, &by, &at])?;
+            table.write_record([number.as_str(), &reason, &source, &by, &at])?;
         }
         match page.last() {
             Some(last) if page.len() == EXPORT_PAGE => filter.after = Some((last.created_at, last.phone)),
@@ -211,12 +212,6 @@ impl<'r> Responder<'r, 'static> for Download {
             .sized_body(length, self.file)
             .ok()
     }
-}
-
-/// A text that no spreadsheet takes for a formula.
-fn defused(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if is_formula { format!("'{text}") } else { text.to_owned() }
 }
 
 /// The number in a path, in whatever spelling.

@@ -13,13 +13,16 @@ mod edge;
 mod error;
 mod etag;
 mod events;
+mod export;
 mod idempotency;
 mod imports;
 mod lead_actions;
 mod leads;
 mod people;
+mod preview;
 mod query;
 mod quota;
+mod sheet;
 mod stats;
 
 use crate::clock::Clock;
@@ -56,6 +59,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
         .manage(body::LargeBodies::new())
+        .manage(export::Exports::new())
         .manage(Arc::new(events::Feed::new()))
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
@@ -69,6 +73,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
+        .mount("/api", preview::routes())
+        .mount("/api", export::routes())
         .mount("/api", dialing::routes())
         .mount("/api", do_not_call::routes())
         .mount("/api", people::routes())
