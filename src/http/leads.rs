@@ -45,7 +45,9 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
     let after = query.take("cursor", query::id);
     query.finish()?;
     let id = id.to_owned();
-    db.read(move |snapshot| {
+    // Only the status has an index; whatever else is asked for may be looked for in every lead.
+    let is_long = filter != LeadFilter { status: filter.status, ..LeadFilter::default() };
+    let page = move |snapshot: &Snapshot| {
         let campaign = campaigns::existing(snapshot, &id)?;
         let filter = LeadFilter { campaign_id: campaign.id, after, limit: limit + 1, ..filter };
         let (leads, has_more) = query::page(snapshot.leads(&filter)?, limit);
@@ -57,8 +59,11 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
             Some(last) if has_more => answer.with("Link", query.next_link(&last.id.to_string())),
             _ => answer,
         })
-    })
-    .await
+    };
+    match is_long {
+        true => db.read_long(page).await,
+        false => db.read(page).await,
+    }
 }
 
 #[get("/leads/<id>")]

@@ -9,6 +9,7 @@ use crate::domain::campaign::{Campaign, LeadTimeZonePolicy};
 use crate::domain::do_not_call::Source;
 use crate::domain::event::Event;
 use crate::domain::fields::Words;
+use crate::domain::gate::HoldReason;
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone;
@@ -352,6 +353,7 @@ impl Snapshot<'_> {
             "reserved": campaign.totals.reserved,
             "start_date": settings.start_date.map(ms),
             "end_date": settings.end_date.map(ms),
+            "call_back": lead.wait_reason == Some(HoldReason::CallBack),
             "country": phone::numbering(lead.about.phone).country,
             "allowed_countries": guard.countries.words(),
             "calls_per_number_per_day": guard.calls_per_number_per_day,

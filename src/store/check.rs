@@ -133,11 +133,12 @@ const RULES: [Rule; 19] = [
                AND campaign_id IN (SELECT campaign_id FROM campaign_totals)",
     },
     Rule {
-        invariant: "a retry comes no sooner than the delay after the attempt before",
+        invariant: "a retry comes no sooner than the delay after the attempt before, unless a call-back was arranged",
         violations: "SELECT 'call ' || id FROM
-             (SELECT id, placed_at, lag(ended_at) OVER w AS before, lag(retry_delay) OVER w AS delay
+             (SELECT id, placed_at, lag(ended_at) OVER w AS before, lag(retry_delay) OVER w AS delay,
+                     evidence = '{}' OR coalesce(json_extract(evidence, '$.call_back'), 0) AS is_call_back
               FROM calls WINDOW w AS (PARTITION BY lead_id ORDER BY attempt))
-             WHERE placed_at < before + delay",
+             WHERE placed_at < before + delay AND NOT is_call_back",
     },
     Rule {
         invariant: "a lead is in progress exactly while a call to it is alive",

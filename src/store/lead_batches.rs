@@ -4,12 +4,10 @@
 use super::leads::{lead_columns, read};
 use super::row::json_text;
 use super::{LeadEdit, LeadFilter, StoreError, Tx};
-use crate::domain::Instant;
 use crate::domain::campaign::Campaign;
 use crate::domain::fields::Words;
 use crate::domain::lead::{Lead, LeadChange, LeadStatus};
 use crate::domain::outcome::Outcome;
-use chrono::DateTime;
 use rusqlite::params;
 use serde::Serialize;
 use std::ops::AddAssign;
@@ -94,18 +92,11 @@ impl Tx<'_> {
             } else if lead.attempts >= campaign.settings.max_attempts_per_lead {
                 part.attempts_used_up += 1;
             } else {
-                self.queue_lead(lead, self.retry_at(lead)?)?;
+                self.queue_lead(lead, self.again_at(lead.id)?)?;
                 part.queued += 1;
             }
         }
         Ok((part, next(&rows, limit)))
-    }
-
-    /// When the delay after a lead's last call is over, or now.
-    fn retry_at(&self, lead: &Lead) -> Result<Instant, StoreError> {
-        let sql = "SELECT max(ended_at + retry_delay) FROM calls WHERE lead_id = ?1";
-        let at: Option<i64> = self.connection.prepare_cached(sql)?.query_row([lead.id], |row| row.get(0))?;
-        Ok(at.and_then(DateTime::from_timestamp_millis).map_or(self.now, |at| at.max(self.now)))
     }
 
     /// Changes the leads of one page of a filter.

@@ -289,8 +289,9 @@ impl Tx<'_> {
             "UPDATE leads SET phone = ?2, first_name = ?3, last_name = ?4, email = ?5, company_name = ?6,
                      time_zone = ?7, language = ?8, priority = ?9, best_time_to_call = ?10, variables = ?11,
                      notes = ?12, tags = ?13, updated_at = ?14,
-                     next_call_at = CASE WHEN held IS NULL THEN next_call_at ELSE ?14 END, held = NULL
+                     next_call_at = CASE WHEN held IS NULL THEN next_call_at ELSE ?15 END, held = NULL
                    WHERE id = ?1";
+        let again_at = self.again_at(lead.id)?;
         self.execute(
             sql,
             params![
@@ -308,6 +309,7 @@ impl Tx<'_> {
                 about.notes,
                 json_text(&about.tags),
                 ms(self.now),
+                ms(again_at),
             ],
         )?;
         self.wake_dialer();

@@ -12,6 +12,7 @@ use crate::domain::gate::{Hold, HoldReason};
 use crate::domain::holds::{Aside, Group, Waiting};
 use crate::domain::lead::{Lead, LeadStatus, PREFERRED_WITHIN};
 use crate::domain::schedule::TimeOfDay;
+use chrono::DateTime;
 use rusqlite::{Row, params};
 
 /// How many different preferred times are looked at in one search.
@@ -170,6 +171,14 @@ impl Snapshot<'_> {
         })
     }
 
+    /// When a lead may be dialed again that somebody puts back into the queue: now, or once the delay after its last call
+    /// is over.
+    pub(super) fn again_at(&self, lead_id: i64) -> Result<Instant, StoreError> {
+        let sql = "SELECT max(ended_at + retry_delay) FROM calls WHERE lead_id = ?1";
+        let at: Option<i64> = self.connection.prepare_cached(sql)?.query_row([lead_id], |row| row.get(0))?;
+        Ok(at.and_then(DateTime::from_timestamp_millis).map_or(self.now, |at| at.max(self.now)))
+    }
+
     /// When the first waiting lead of a zone is due that is due later than `after`.
     pub fn first_due_at(
         &self,
@@ -186,7 +195,7 @@ impl Snapshot<'_> {
             let due: Option<i64> = statement.query_row(params, |row| row.get(0))?;
             first = [first, due].into_iter().flatten().min();
         }
-        Ok(first.and_then(chrono::DateTime::from_timestamp_millis))
+        Ok(first.and_then(DateTime::from_timestamp_millis))
     }
 }
 
@@ -230,8 +239,9 @@ impl Tx<'_> {
     /// Puts leads that were set aside back into the queue after their campaign was edited, some at a time;
     /// true when there may be more.
     pub fn release_held_leads(&self, campaign_id: i64, limit: usize) -> Result<bool, StoreError> {
-        let sql = "UPDATE leads SET next_call_at = max(?2, created_at), held = NULL WHERE id IN
-                     (SELECT id FROM leads WHERE campaign_id = ?1 AND held IS NOT NULL LIMIT ?3)";
+        let sql = "UPDATE leads SET held = NULL, next_call_at = max(?2, created_at, coalesce(
+                     (SELECT max(ended_at + retry_delay) FROM calls WHERE lead_id = leads.id), 0))
+                   WHERE id IN (SELECT id FROM leads WHERE campaign_id = ?1 AND held IS NOT NULL LIMIT ?3)";
         let released = self.execute(sql, params![campaign_id, ms(self.now), limit as i64])?;
         let is_more = released == limit;
         if !is_more {
