@@ -1,10 +1,11 @@
 //! The do-not-call list over HTTP: added, looked for, taken off, imported and exported, and what it does to leads.
 
-use crate::support::{Answer, TestServer, WRITER};
+use crate::support::{ADMIN, Answer, TestServer, WRITER};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use voice_campaigns::clock::{Clock, System};
 use voice_campaigns::domain::outcome::Outcome;
+use voice_campaigns::domain::phone::Country;
 
 const LIST: &str = "/api/do-not-call";
 
@@ -174,6 +175,24 @@ fn an_array_and_a_table_are_taken_row_by_row_and_what_is_no_number_is_told() {
         3,
         "what was exported can be imported"
     );
+}
+
+#[test]
+fn a_number_without_a_country_belongs_to_the_default_one() {
+    let mut options = crate::support::Options::default();
+    options.settings.default_country = Country::parse("DE");
+    let server = TestServer::start_with(options);
+    let entry = server.post(LIST, &json!({"phone": "030 123456"})).send().expect(201);
+    assert_eq!(entry["phone"], "+4930123456");
+    assert_eq!(server.get(&format!("{LIST}/030%20123456")).send().status, 200);
+    let british =
+        server.post(&format!("{LIST}?default_country=GB"), &json!({"phone": "020 7946 0958"})).send();
+    assert_eq!(british.expect(201)["phone"], "+442079460958", "unless the request says another");
+    let campaign = server.campaign(json!({}));
+    let lead = server.lead(campaign, "030 654321");
+    assert_eq!(server.get(&format!("/api/leads/{lead}")).send().expect(200)["phone"], "+4930654321");
+    let erased = server.request("DELETE", "/api/people/030%20654321").token(ADMIN).send().expect(200);
+    assert_eq!(erased["erased"]["leads"], 1);
 }
 
 #[test]
