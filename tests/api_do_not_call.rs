@@ -40,6 +40,9 @@ fn a_number_goes_onto_the_list_and_off_again_and_every_change_is_kept() {
     for spelling in ["+12025550101", "%2B12025550101", "+1%20202-555-0101", "0012025550101"] {
         assert_eq!(server.get(&format!("{LIST}/{spelling}")).send().expect(200), entry, "{spelling}");
     }
+    let tag = server.get(&format!("{LIST}/+12025550101")).send().header("ETag").unwrap().to_owned();
+    let same = server.get(&format!("{LIST}/+12025550101")).header("If-None-Match", &tag).send();
+    assert_eq!((same.status, same.body.as_str()), (304, ""));
     let missing = server.get(&format!("{LIST}/+12025550102")).send().error(404);
     assert_eq!(missing, "This number is not on the do-not-call list");
 
