@@ -23,7 +23,7 @@
 //! | [`store`] | the database: one writer with group commit, readers on snapshots, import, invariants | HTTP, carriers |
 //! | [`carrier`] | the port to whoever places calls, and the simulator | campaigns, the database |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
-//! | [`http`] | the JSON API and the page: parse, one store call, render | SQL, the dialer |
+//! | [`http`] | the JSON API, the events stream and the page: parse, one store call, render | SQL, the dialer |
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
 //! | [`housekeeping`] | what goes after its retention time | what it was good for |

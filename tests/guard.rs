@@ -201,10 +201,9 @@ fn the_switch_is_shown_pulled_and_released() {
         json!({"reason": "dialing_stopped", "until": null, "message": HoldReason::DialingStopped.sentence()});
     assert_eq!(server.get(&format!("/api/leads/{lead}")).send().expect(200)["hold"], hold);
     let stats = server.get(&format!("/api/voice-campaigns/{campaign}/stats")).send().expect(200);
-    assert_eq!(
-        stats["dialing"],
-        json!({"state": "stopped", "reason": "dialing_stopped", "until": null, "message": hold["message"]})
-    );
+    let mut stopped = hold;
+    stopped["state"] = "stopped".into();
+    assert_eq!(stats["dialing"], stopped);
 
     assert_eq!(server.post("/api/dialing/start", &json!({})).send().expect(200), off);
     assert_eq!(server.request("POST", "/api/dialing/start").token("vc_writer").send().expect(200), off);

@@ -283,7 +283,7 @@ fn make_secrets(webhooks: &mut [Webhook]) -> Vec<String> {
 
 /// A campaign as it is shown; the order of the fields is the documented one.
 #[derive(Serialize)]
-struct View<'a> {
+pub(super) struct View<'a> {
     id: i64,
     name: &'a str,
     description: Option<&'a str>,
@@ -341,7 +341,8 @@ struct WebhookView<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(campaign: &'a Campaign) -> View<'a> {
+    /// With no secret.
+    pub(super) fn of(campaign: &'a Campaign) -> View<'a> {
         View::showing(campaign, &[])
     }
 

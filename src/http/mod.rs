@@ -12,6 +12,7 @@ mod do_not_call;
 mod edge;
 mod error;
 mod etag;
+mod events;
 mod idempotency;
 mod imports;
 mod lead_actions;
@@ -23,10 +24,13 @@ mod stats;
 
 use crate::clock::Clock;
 use crate::domain::phone::Country;
+use crate::store::pool;
 use answer::Answer;
 use error::ApiError;
+use rocket::fairing::AdHoc;
 use rocket::shield::Shield;
-use rocket::{Build, Rocket, get, routes};
+use rocket::{Build, Orbit, Rocket, get, routes};
+use rocket_db_pools::Database;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +56,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
         .manage(body::LargeBodies::new())
+        .manage(Arc::new(events::Feed::new()))
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
@@ -67,6 +72,14 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", dialing::routes())
         .mount("/api", do_not_call::routes())
         .mount("/api", people::routes())
+        .mount("/api", events::routes())
+        .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))))
+}
+
+async fn start_feed(rocket: &Rocket<Orbit>) {
+    if let (Some(db), Some(feed)) = (pool::Db::fetch(rocket), rocket.state::<Arc<events::Feed>>()) {
+        rocket::tokio::spawn(events::run((**db).clone(), feed.clone(), rocket.shutdown()));
+    }
 }
 
 #[get("/health")]

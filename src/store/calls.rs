@@ -1,5 +1,6 @@
 //! Calls: claimed before the carrier hears of them, settled with everything that follows from their end.
 
+use super::changes::Change;
 use super::do_not_call::Suppression;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
@@ -204,6 +205,8 @@ impl Tx<'_> {
             ],
         )?;
         let call_id = self.connection.last_insert_rowid();
+        self.touch(Change::Call(call_id));
+        self.touch(Change::Lead(lead.id));
         let sql =
             "UPDATE leads SET status = 'in_progress', attempts = ?2, next_call_at = NULL, wait_reason = NULL,
                      held = NULL, updated_at = ?3 WHERE id = ?1";
@@ -234,6 +237,7 @@ impl Tx<'_> {
                      answered_at = CASE WHEN ?2 = 'answered' THEN coalesce(answered_at, ?4) ELSE answered_at END
                    WHERE id = ?1 AND state <> 'ended' AND NOT (state = 'answered' AND ?2 = 'ringing')";
         self.execute(sql, params![call_id, state.word(), json_text(timeline), ms(at)])?;
+        self.touch(Change::Call(call_id));
         Ok(())
     }
 
@@ -248,6 +252,7 @@ impl Tx<'_> {
         let campaign = self.existing(call.campaign_id)?;
         let tried = Tried { attempts: lead.attempts, is_suppressed: self.is_suppressed(call.phone)? };
         let settled = call::settle(&campaign, &call, tried, ending);
+        self.touch(Change::Call(call_id));
         self.write_ended(&call, &settled, timeline.unwrap_or(&call.timeline))?;
         self.write_lead(&lead, &settled)?;
         self.save_totals(campaign.id, &settled.totals)?;
@@ -359,6 +364,7 @@ impl Snapshot<'_> {
             "calls_per_number_per_day": guard.calls_per_number_per_day,
             "spend_per_day": guard.spend_per_day,
             "spent_by_all": overall.money,
+            "call_back": lead.wait_reason == Some(HoldReason::CallBack),
             "campaign_version": campaign.version,
         }))
     }

@@ -7,6 +7,7 @@
 
 mod calls;
 mod campaigns;
+mod changes;
 pub mod check;
 mod deletion;
 mod do_not_call;
@@ -33,12 +34,13 @@ mod writer;
 
 pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
+pub use changes::{Change, Changed};
 pub use do_not_call::{ListChange, ListFilter, Listed, Removal, Suppression};
 pub use do_not_call_table::{ListError, ListOptions, ListReport, NotListed, list_table};
 pub use erasure::{Erasure, Traces};
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
 pub use guard::Stop;
-pub use lead_batches::{Changed, Retried};
+pub use lead_batches::{BatchChanged, Retried};
 pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
 pub use replies::RememberedReply;
 pub use tokens::{Scope, Token, TokenRow};
@@ -48,6 +50,7 @@ use crate::clock::Clock;
 use crate::domain::campaign::Campaign;
 use crate::domain::gate::Hold;
 use crate::domain::guard::Guard;
+use changes::Changes;
 use file::Opener;
 use guard::Watch;
 use memo::{Memo, Pulse};
@@ -117,6 +120,7 @@ struct Inner {
     tokens: Memo<[u8; 32], Arc<Token>>,
     campaigns: Memo<i64, Arc<Campaign>>,
     changed: watch::Sender<u64>,
+    changes: Arc<Changes>,
     dial_gate: RwLock<()>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
@@ -151,7 +155,9 @@ impl Store {
             .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
         let changed = watch::Sender::new(0);
         let watch = Arc::new(Watch::new(SuppressionKey::open(folder, &writing)?));
-        let (writer, thread) = Writer::start(writing, clock.clone(), watch.clone(), changed.clone());
+        let changes = Arc::<Changes>::default();
+        let (writer, thread) =
+            Writer::start(writing, clock.clone(), watch.clone(), changed.clone(), changes.clone());
         Ok(Store(Arc::new(Inner {
             folder: folder.to_owned(),
             writer,
@@ -164,6 +170,7 @@ impl Store {
             clock,
             watch,
             changed,
+            changes,
             dial_gate: RwLock::new(()),
             clock_hold: Mutex::new(None),
             _lock: lock,
@@ -278,6 +285,21 @@ impl Store {
     /// Tells of commits of this process that may give the dialer something to do.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
+    }
+
+    /// From now on remembers what changes, or no longer does. One may watch at a time.
+    pub fn watch_changes(&self, is_watched: bool) {
+        self.0.changes.watch(is_watched);
+    }
+
+    /// Ends when something has changed since it was last taken.
+    pub async fn changed(&self) {
+        self.0.changes.changed().await;
+    }
+
+    /// Takes what has changed.
+    pub fn take_changes(&self) -> Changed {
+        self.0.changes.take()
     }
 
     /// Puts limits into force for every dial that is claimed from now on. Until it is called, those are in force that

@@ -1,13 +1,14 @@
 //! What a closure gets: a [`Snapshot`] to read from, or a [`Tx`] that also writes. Both have one fixed time.
 
 use super::StoreError;
+use super::changes::Change;
 use super::guard::Watch;
 use super::row::ms;
 use crate::domain::Instant;
 use crate::domain::gate::Hold;
 use chrono::DateTime;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -63,6 +64,7 @@ impl<'c> Snapshot<'c> {
 pub struct Tx<'c> {
     snapshot: Snapshot<'c>,
     wakes_dialer: Cell<bool>,
+    changes: RefCell<Vec<Change>>,
 }
 
 impl<'c> Deref for Tx<'c> {
@@ -74,7 +76,11 @@ impl<'c> Deref for Tx<'c> {
 
 impl<'c> Tx<'c> {
     pub(super) fn new(connection: &'c Connection, now: Instant, watch: Arc<Watch>) -> Tx<'c> {
-        Tx { snapshot: Snapshot::new(connection, now, watch, None), wakes_dialer: Cell::new(false) }
+        Tx {
+            snapshot: Snapshot::new(connection, now, watch, None),
+            wakes_dialer: Cell::new(false),
+            changes: RefCell::default(),
+        }
     }
 
     pub(super) fn wakes_dialer(&self) -> bool {
@@ -84,6 +90,16 @@ impl<'c> Tx<'c> {
     /// After the commit the dialer looks again.
     pub(super) fn wake_dialer(&self) {
         self.wakes_dialer.set(true);
+    }
+
+    /// After the commit whoever watches hears of this.
+    pub(super) fn touch(&self, change: Change) {
+        self.changes.borrow_mut().push(change);
+    }
+
+    /// What was touched.
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        self.changes.into_inner()
     }
 
     pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {

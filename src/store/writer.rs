@@ -3,6 +3,7 @@
 //! with it. The answer is sent after the commit.
 
 use super::StoreError;
+use super::changes::{Change, Changes};
 use super::guard::Watch;
 use super::tx::Tx;
 use crate::clock::Clock;
@@ -51,11 +52,12 @@ impl Writer {
         clock: Arc<dyn Clock>,
         watch: Arc<Watch>,
         changed: watch::Sender<u64>,
+        changes: Arc<Changes>,
     ) -> (Writer, WriterThread) {
         let (work, queue) = mpsc::channel(QUEUE_MAX);
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(connection, queue, &clock, &watch, &changed))
+            .spawn(move || run(connection, queue, &clock, &watch, &changed, &changes))
             .expect("the system starts threads");
         (Writer { work: RwLock::new(Some(work)) }, WriterThread(thread))
     }
@@ -121,6 +123,7 @@ fn run(
     clock: &Arc<dyn Clock>,
     watch: &Arc<Watch>,
     changed: &watch::Sender<u64>,
+    changes: &Changes,
 ) {
     let mut answers = Vec::with_capacity(BATCH_MAX);
     let mut after = None;
@@ -138,8 +141,11 @@ fn run(
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = answers.len(), "a commit failed; its jobs were undone");
         }
-        if committed.is_ok_and(|wakes_dialer| wakes_dialer) {
-            changed.send_modify(|count| *count += 1);
+        if let Ok(Committed { wakes_dialer, touched }) = committed {
+            if wakes_dialer {
+                changed.send_modify(|count| *count += 1);
+            }
+            changes.add(touched);
         }
         for answer in answers.drain(..) {
             answer(outcome.clone());
@@ -161,7 +167,14 @@ fn checkpoint(connection: &Connection) -> Result<bool, StoreError> {
     Ok(done? == 0)
 }
 
-/// Runs the first job and those that wait behind it in one transaction; true if one asked to wake the dialer.
+/// What a commit has to tell.
+#[derive(Default)]
+struct Committed {
+    wakes_dialer: bool,
+    touched: Vec<Change>,
+}
+
+/// Runs the first job and those that wait behind it in one transaction.
 fn commit_batch(
     connection: &mut Connection,
     first: Job,
@@ -170,13 +183,13 @@ fn commit_batch(
     clock: &Arc<dyn Clock>,
     watch: &Arc<Watch>,
     answers: &mut Vec<Answer>,
-) -> Result<bool, StoreError> {
+) -> Result<Committed, StoreError> {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
         Err(error) => return refuse(first, error, answers),
     };
     let started = clock.monotonic();
-    let mut wakes_dialer = false;
+    let mut committed = Committed::default();
     let mut next = Some(first);
     while let Some(job) = next {
         if let Err(error) = step(&transaction, "SAVEPOINT job") {
@@ -186,7 +199,8 @@ fn commit_batch(
         let (keep, answer) = job(Ok(&tx));
         answers.push(answer);
         if keep {
-            wakes_dialer |= tx.wakes_dialer();
+            committed.wakes_dialer |= tx.wakes_dialer();
+            committed.touched.extend(tx.into_changes());
         } else {
             step(&transaction, "ROLLBACK TO job")?;
         }
@@ -201,10 +215,10 @@ fn commit_batch(
         };
     }
     transaction.commit()?;
-    Ok(wakes_dialer)
+    Ok(committed)
 }
 
-fn refuse(job: Job, error: rusqlite::Error, answers: &mut Vec<Answer>) -> Result<bool, StoreError> {
+fn refuse(job: Job, error: rusqlite::Error, answers: &mut Vec<Answer>) -> Result<Committed, StoreError> {
     let error = StoreError::from(error);
     answers.push(job(Err(error.clone())).1);
     Err(error)
