@@ -5,6 +5,7 @@ use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
 use super::body::{self, BodyHead, Json, Kind, LEADS_JSON_MAX, LargeBodies};
 use super::error::ApiError;
+use super::etag::{IfNoneMatch, TextTag};
 use super::idempotency::{Once, Repeatable};
 use super::query::{self, PAGE_SIZE, Query};
 use crate::domain::Instant;
@@ -62,12 +63,23 @@ async fn show(
     _caller: ReadScope,
     number: &str,
     mut query: Query,
+    if_none_match: IfNoneMatch,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
     let phone = number_in_path(number, settings)?;
-    db.read(move |snapshot| Answer::ok(&details(snapshot, phone)?.ok_or(ApiError::NotListed)?)).await
+    db.read(move |snapshot| {
+        let details = details(snapshot, phone)?.ok_or(ApiError::NotListed)?;
+        let body = serde_json::to_string(&details)?;
+        let tag = TextTag::of(&body, &body);
+        let answer = match if_none_match.has_text(&tag) {
+            true => Answer::not_modified(),
+            false => Answer::text(Status::Ok, body),
+        };
+        Ok(answer.with("ETag", tag))
+    })
+    .await
 }
 
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]

@@ -389,6 +389,7 @@ impl Snapshot<'_> {
             "reserved": campaign.totals.reserved,
             "start_date": settings.start_date.map(ms),
             "end_date": settings.end_date.map(ms),
+            "call_back": lead.wait_reason == Some(HoldReason::CallBack),
             "country": phone::numbering(lead.about.phone).country,
             "allowed_countries": guard.countries.words(),
             "calls_per_number_per_day": guard.calls_per_number_per_day,
