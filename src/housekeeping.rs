@@ -1,7 +1,7 @@
 //! What must go in time: old idempotent replies, and deleted campaigns after the retention time. Small
 //! transactions, so that nobody waits for them.
 
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, import};
 use chrono::TimeDelta;
 use tokio::sync::watch;
 
@@ -25,6 +25,7 @@ pub(crate) async fn run(store: Store, retention: TimeDelta, mut stop: watch::Rec
 /// Removes what is due, piece by piece, as long as nobody says stop.
 async fn turn(store: &Store, retention: TimeDelta, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
     store.write(|tx| tx.forget_old_replies()).await?;
+    while !*stop.borrow() && store.write(|tx| tx.remove_undone()).await? {}
     while !*stop.borrow() && store.write(move |tx| tx.purge_deleted(retention)).await? {}
-    Ok(())
+    import::remove_orphans(store).await
 }

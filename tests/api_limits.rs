@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 14] = [
+const ROUTES: [(&str, &str, bool); 18] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -17,6 +17,10 @@ const ROUTES: [(&str, &str, bool); 14] = [
     ("GET", "/api/voice-campaigns/1/stats", false),
     ("GET", "/api/voice-campaigns/1/leads", false),
     ("POST", "/api/voice-campaigns/1/leads", true),
+    ("GET", "/api/voice-campaigns/1/imports", false),
+    ("GET", "/api/voice-campaigns/1/imports/1", false),
+    ("GET", "/api/voice-campaigns/1/imports/1/skipped", false),
+    ("DELETE", "/api/voice-campaigns/1/imports/1", true),
     ("GET", "/api/leads/1", false),
     ("DELETE", "/api/leads/1", true),
     ("GET", "/api/voice-campaigns/1/calls", false),
@@ -43,7 +47,13 @@ fn every_route_is_in_the_table_below() {
             let mut mounted: Vec<String> = rocket
                 .routes()
                 .filter(|route| route.rank < 1000 && route.uri.path().starts_with("/api"))
-                .map(|route| format!("{} {}", route.method, route.uri.path().replace("<id>", "1")))
+                .map(|route| {
+                    format!(
+                        "{} {}",
+                        route.method,
+                        route.uri.path().replace("<id>", "1").replace("<import_id>", "1")
+                    )
+                })
                 .collect();
             let mut known: Vec<String> =
                 ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();

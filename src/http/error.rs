@@ -31,6 +31,8 @@ pub(super) enum ApiError {
     NoSuchLead,
     /// No call of this id.
     NoSuchCall,
+    /// No import of this id.
+    NoSuchImport,
     /// No such path.
     NoSuchRoute,
     /// The path exists, but not for this method.
@@ -109,6 +111,7 @@ impl ApiError {
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
+            | ApiError::NoSuchImport
             | ApiError::NoSuchRoute => Status::NotFound,
             ApiError::MethodNotAllowed { .. } => Status::MethodNotAllowed,
             ApiError::Timeout => Status::RequestTimeout,
@@ -132,6 +135,7 @@ impl ApiError {
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
+            | ApiError::NoSuchImport
             | ApiError::NoSuchRoute => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
             ApiError::Timeout => "timeout",
@@ -157,6 +161,7 @@ impl ApiError {
             ApiError::NoSuchCampaign => "Voice campaign not found".into(),
             ApiError::NoSuchLead => "Lead not found".into(),
             ApiError::NoSuchCall => "Call not found".into(),
+            ApiError::NoSuchImport => "Import not found".into(),
             ApiError::NoSuchRoute => "Not found".into(),
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
@@ -210,6 +215,8 @@ fn attempt(request: &Request<'_>) -> String {
     let noun = match path.as_slice() {
         ["api", "voice-campaigns"] if verb == "fetch" => "voice campaigns",
         ["api", "voice-campaigns", _, "leads"] => "leads",
+        ["api", "voice-campaigns", _, "imports"] => "imports",
+        ["api", "voice-campaigns", _, "imports", ..] => "import",
         ["api", "voice-campaigns", _, "calls"] | ["api", "calls"] => "calls",
         ["api", "voice-campaigns", _, "stats"] => "voice campaign statistics",
         ["api", "voice-campaigns", ..] => "voice campaign",

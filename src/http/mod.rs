@@ -45,6 +45,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
         .manage(body::LargeBodies::new())
+        .manage(imports::Importing::new())
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())

@@ -1,7 +1,7 @@
 //! The do-not-call list: who may not be called by any campaign, with every change of it.
 
 use super::row::ms;
-use super::{StoreError, Tx};
+use super::{Snapshot, StoreError, Tx};
 use crate::domain::do_not_call::Source;
 use crate::domain::phone::Phone;
 use rusqlite::params;
@@ -17,6 +17,14 @@ pub struct Suppression {
     pub call_id: Option<i64>,
     /// A token's name, or `server`.
     pub by: String,
+}
+
+impl Snapshot<'_> {
+    /// Whether nobody may call this number.
+    pub fn is_suppressed(&self, phone: Phone) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM do_not_call WHERE phone = ?1)";
+        Ok(self.connection.prepare_cached(sql)?.query_row([phone.to_string()], |row| row.get(0))?)
+    }
 }
 
 impl Tx<'_> {

@@ -10,14 +10,18 @@ mod campaigns;
 pub mod check;
 mod deletion;
 mod do_not_call;
+mod encoding;
 mod events;
 mod file;
 pub mod import;
+mod imports;
 mod leads;
 pub mod pool;
 mod readers;
 mod replies;
 mod row;
+mod sheet;
+mod source;
 mod table;
 mod tokens;
 mod tx;
@@ -27,8 +31,10 @@ pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
 pub use do_not_call::Suppression;
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
+pub use imports::{Import, NewImport, Undo};
 pub use leads::{Inserted, LeadDeletion, LeadFilter};
 pub use replies::RememberedReply;
+pub use source::Payload;
 pub use tokens::{Scope, Token, TokenRow};
 pub use tx::{Snapshot, Tx};
 
@@ -120,6 +126,11 @@ impl Store {
         opener: Opener,
     ) -> Result<Store, OpenError> {
         let writing = file::open(folder, clock.now(), opener)?;
+        if opener == Opener::Server {
+            file::in_transaction(&writing, folder, |connection| {
+                import::fail_lost(&Tx::new(connection, clock.now()), folder)
+            })?;
+        }
         let pool = file::reader_pool(folder)?;
         let changed = watch::Sender::new(0);
         let (writer, thread) = Writer::start(writing, clock.clone(), changed.clone());
