@@ -5,6 +5,7 @@ mod api_calls;
 mod api_campaigns;
 mod api_errors;
 mod api_idempotency;
+mod api_imports;
 mod api_leads;
 mod api_limits;
 mod api_page;

@@ -86,10 +86,12 @@ fn damaged(error: impl std::fmt::Display) -> SheetError {
 fn check_sizes(path: &Path) -> Result<(), SheetError> {
     let mut file = File::open(path)?;
     let packed = file.metadata()?.len();
-    if entries(&mut file, packed)?.is_none_or(|entries| entries > PARTS_MAX) {
-        return refused(format!(
-            "has more than {PARTS_MAX} parts, or is damaged; save it again as .xlsx or as CSV"
-        ));
+    match entries(&mut file, packed)? {
+        None => return Err(damaged("its end is missing")),
+        Some(entries) if entries > PARTS_MAX => {
+            return refused(format!("has more than {PARTS_MAX} parts; save it again as .xlsx or as CSV"));
+        }
+        Some(_) => {}
     }
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let unpacked_max = UNPACKED_MAX.min((packed * RATIO_MAX).max(UNSUSPICIOUS));
@@ -98,7 +100,10 @@ fn check_sizes(path: &Path) -> Result<(), SheetError> {
     for at in 0..archive.len() {
         let mut part = archive.by_index(at).map_err(damaged)?;
         let is_texts = part.name().map_err(damaged)?.to_ascii_lowercase().ends_with("sharedstrings.xml");
-        let part_max = if is_texts { left.min(TEXTS_MAX) } else { left };
+        let (part_max, told_max) = match is_texts && TEXTS_MAX < left {
+            true => (TEXTS_MAX, TEXTS_MAX),
+            false => (left, unpacked_max),
+        };
         let (mut size, mut head) = (0_u64, Vec::new());
         loop {
             let read = part.read(&mut chunk).map_err(damaged)?;
@@ -106,7 +111,7 @@ fn check_sizes(path: &Path) -> Result<(), SheetError> {
             if size > part_max {
                 return refused(format!(
                     "unpacks to more than {} MB, so it is not read; send the leads as CSV, or in several files",
-                    part_max >> 20
+                    told_max >> 20
                 ));
             }
             if is_texts && head.len() < 4096 {

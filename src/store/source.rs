@@ -239,6 +239,7 @@ impl Source {
                 match rows.next(&mut row) {
                     Err(error) => break Err(unreadable(error)),
                     Ok(None) => break Ok(()),
+                    Ok(Some(Found::Row)) if is_blank(&row, self.number_position()) => continue,
                     Ok(Some(found)) => block.push(found, rows.position().row, &row, self.number_position()),
                 }
                 count += 1;
@@ -454,6 +455,9 @@ fn understand(
     let (mut row, mut sample, mut after_first) = (Row::default(), Vec::new(), first);
     while sample.len() < SAMPLE_ROWS {
         let Some(found) = rows.next(&mut row).map_err(unreadable)? else { break };
+        if found == Found::Row && is_blank(&row, 0) {
+            continue;
+        }
         let is_first = sample.is_empty();
         if is_first {
             after_first = rows.position();
@@ -468,6 +472,12 @@ fn understand(
     let columns = Columns::understand(&sample, &reading.mapping, reading.country)?;
     let body = if columns.has_header { after_first } else { first };
     Ok((columns, body))
+}
+
+/// Whether nothing stands in the row but separators, as spreadsheets write it below their last row.
+fn is_blank(row: &Row, likely: usize) -> bool {
+    let is_blank = |cell: &[u8]| cell.iter().all(u8::is_ascii_whitespace);
+    row.cell(likely).is_none_or(is_blank) && row.cells().all(is_blank)
 }
 
 /// The cells of a row, if all of them are UTF-8.
