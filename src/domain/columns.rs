@@ -5,6 +5,7 @@
 
 use super::campaign;
 use super::fields;
+use super::headings::{HEADINGS, NAMES, REMARKS};
 use super::imports::{Cause, ColumnView, How, Reason, RowProblem, Target, Why};
 use super::invalid::{Invalid, Problem};
 use super::lead::{COLUMNS, NewLead, VARIABLES_MAX, variable_name};
@@ -47,408 +48,6 @@ pub struct ReadRow {
     /// Whether it says anything about the priority.
     pub has_priority: bool,
 }
-
-/// Headings that usually mean a field, as [`folded`] writes them. Among several phones the first names win.
-const HEADINGS: [(Target, &[&str]); 10] = [
-    (
-        Target::Field("phone"),
-        &[
-            "phonenumber",
-            "phoneno",
-            "mobile",
-            "mobilephone",
-            "mobilenumber",
-            "mobilephonenumber",
-            "mobileno",
-            "cell",
-            "cellphone",
-            "cellphonenumber",
-            "cellnumber",
-            "msisdn",
-            "e164",
-            "phonee164",
-            "handy",
-            "handynummer",
-            "handynr",
-            "mobil",
-            "mobilnummer",
-            "mobilnr",
-            "mobiltelefon",
-            "mobilfunknummer",
-            "portable",
-            "telephoneportable",
-            "telmobile",
-            "mobiltel",
-            "movil",
-            "celular",
-            "telefonomovil",
-            "telefonocelular",
-            "cellulare",
-            "telemovel",
-            "mobiel",
-            "mobielnummer",
-            "gsm",
-            "whatsapp",
-            "komorka",
-            "telefonkomorkowy",
-            "matkapuhelin",
-            "мобильный",
-            "мобильныйтелефон",
-            "手机",
-            "手机号",
-            "手機",
-            "携帯",
-            "携帯電話",
-            "primaryphone",
-            "contactphone",
-            "contactnumber",
-            "contactno",
-            "tel",
-            "telno",
-            "telnr",
-            "telephone",
-            "telephonenumber",
-            "telephoneno",
-            "telefon",
-            "telefonnummer",
-            "telefonnr",
-            "rufnummer",
-            "fon",
-            "numero",
-            "numerotelephone",
-            "numerodetelephone",
-            "numtel",
-            "ndetelephone",
-            "ntelephone",
-            "nrtelephone",
-            "numtelephone",
-            "notelephone",
-            "telefono",
-            "numerodetelefono",
-            "numerotelefono",
-            "numeroditelefono",
-            "telefone",
-            "numerodetelefone",
-            "telefoon",
-            "telefoonnummer",
-            "telefonszam",
-            "numertelefonu",
-            "nrtelefonu",
-            "puhelin",
-            "puhelinnumero",
-            "tlf",
-            "tlfnr",
-            "tlfnummer",
-            "телефон",
-            "номертелефона",
-            "номер",
-            "电话",
-            "电话号码",
-            "電話",
-            "電話番号",
-            "هاتف",
-            "phone1",
-            "tel1",
-            "telefon1",
-            "phoneprimary",
-            "homephone",
-            "workphone",
-            "businessphone",
-            "phonehome",
-            "phonework",
-            "telefonprivat",
-            "telefongeschaeftlich",
-            "phone2",
-            "otherphone",
-            "number",
-            "nummer",
-            "callernumber",
-        ],
-    ),
-    (
-        Target::Field("first_name"),
-        &[
-            "firstname",
-            "first",
-            "fname",
-            "givenname",
-            "given",
-            "forename",
-            "christianname",
-            "vorname",
-            "rufname",
-            "prenom",
-            "primernombre",
-            "nombredepila",
-            "primeironome",
-            "voornaam",
-            "fornavn",
-            "fornamn",
-            "etunimi",
-            "imie",
-            "keresztnev",
-            "имя",
-            "名",
-        ],
-    ),
-    (
-        Target::Field("last_name"),
-        &[
-            "lastname",
-            "last",
-            "lname",
-            "surname",
-            "familyname",
-            "nachname",
-            "familienname",
-            "zuname",
-            "nomdefamille",
-            "apellido",
-            "apellidos",
-            "cognome",
-            "sobrenome",
-            "apelido",
-            "achternaam",
-            "efternavn",
-            "etternavn",
-            "efternamn",
-            "sukunimi",
-            "nazwisko",
-            "vezeteknev",
-            "фамилия",
-            "姓",
-        ],
-    ),
-    (
-        Target::FullName,
-        &[
-            "name",
-            "fullname",
-            "customername",
-            "customer",
-            "contact",
-            "contactname",
-            "contactperson",
-            "clientname",
-            "client",
-            "leadname",
-            "personname",
-            "kunde",
-            "kundenname",
-            "ansprechpartner",
-            "kontakt",
-            "nomcomplet",
-            "nometprenom",
-            "nomprenom",
-            "prenomnom",
-            "nombrecompleto",
-            "nombreyapellidos",
-            "nomecompleto",
-            "nom",
-            "nombre",
-            "nome",
-            "naam",
-            "volledigenaam",
-            "navn",
-            "namn",
-            "nimi",
-            "imieinazwisko",
-            "фио",
-            "姓名",
-            "氏名",
-        ],
-    ),
-    (
-        Target::Field("email"),
-        &[
-            "emailaddress",
-            "emailadress",
-            "mail",
-            "mailaddress",
-            "emailadresse",
-            "mailadresse",
-            "courriel",
-            "adresseemail",
-            "adressemail",
-            "correo",
-            "correoelectronico",
-            "epost",
-            "eposta",
-            "indirizzoemail",
-            "enderecodeemail",
-            "sahkoposti",
-            "email1",
-            "primaryemail",
-            "почта",
-            "邮箱",
-            "メール",
-        ],
-    ),
-    (
-        Target::Field("company_name"),
-        &[
-            "company",
-            "companyname",
-            "organisation",
-            "organization",
-            "organisationname",
-            "organizationname",
-            "org",
-            "firma",
-            "firmenname",
-            "firmaname",
-            "unternehmen",
-            "societe",
-            "entreprise",
-            "raisonsociale",
-            "empresa",
-            "compania",
-            "azienda",
-            "societa",
-            "ragionesociale",
-            "bedrijf",
-            "bedrijfsnaam",
-            "foretag",
-            "virksomhed",
-            "business",
-            "businessname",
-            "account",
-            "accountname",
-            "employer",
-            "yritys",
-            "компания",
-            "公司",
-            "会社",
-        ],
-    ),
-    (
-        Target::Field("time_zone"),
-        &[
-            "timezone",
-            "tz",
-            "tzname",
-            "ianatimezone",
-            "zone",
-            "zeitzone",
-            "fuseauhoraire",
-            "fuseau",
-            "zonahoraria",
-            "husohorario",
-            "fusoorario",
-            "fusohorario",
-            "tijdzone",
-            "tidszon",
-            "tidszone",
-            "часовойпояс",
-            "时区",
-        ],
-    ),
-    (
-        Target::Field("language"),
-        &[
-            "lang",
-            "locale",
-            "preferredlanguage",
-            "sprache",
-            "langue",
-            "idioma",
-            "lingua",
-            "taal",
-            "sprak",
-            "sprog",
-            "jezyk",
-            "kieli",
-            "язык",
-            "语言",
-            "言語",
-        ],
-    ),
-    (
-        Target::Field("priority"),
-        &[
-            "prio",
-            "prioritat",
-            "prioritaet",
-            "priorite",
-            "prioridad",
-            "prioridade",
-            "priorita",
-            "prioriteit",
-            "prioritet",
-            "wichtigkeit",
-            "priorytet",
-            "приоритет",
-        ],
-    ),
-    (
-        Target::Field("best_time_to_call"),
-        &[
-            "besttime",
-            "calltime",
-            "preferredtime",
-            "preferredcalltime",
-            "callat",
-            "besteanrufzeit",
-            "anrufzeit",
-            "bestezeit",
-            "heuredappel",
-            "meilleureheure",
-            "mejorhora",
-            "horadellamada",
-            "horapreferida",
-        ],
-    ),
-];
-
-/// The two fields whose headings are told apart from what is a variable only by their plain words.
-const REMARKS: [(Target, &[&str]); 2] = [
-    (
-        Target::Field("notes"),
-        &[
-            "note",
-            "comment",
-            "comments",
-            "remark",
-            "remarks",
-            "notiz",
-            "notizen",
-            "bemerkung",
-            "bemerkungen",
-            "kommentar",
-            "kommentare",
-            "anmerkung",
-            "anmerkungen",
-            "remarque",
-            "remarques",
-            "commentaire",
-            "commentaires",
-            "nota",
-            "notas",
-            "observaciones",
-            "commento",
-            "opmerking",
-            "opmerkingen",
-            "备注",
-        ],
-    ),
-    (
-        Target::Field("tags"),
-        &[
-            "tag",
-            "label",
-            "labels",
-            "schlagwort",
-            "schlagworte",
-            "etiquette",
-            "etiquettes",
-            "etiqueta",
-            "etiquetas",
-        ],
-    ),
-];
-
-/// Headings that mean the part of the name which no other column holds.
-const NAMES: [&str; 8] = ["name", "nom", "nombre", "nome", "naam", "navn", "namn", "nimi"];
 
 impl Columns {
     /// Understands the first rows of a table. Without a column of phone numbers there is nothing to import.
@@ -511,8 +110,12 @@ impl Columns {
         self.phone
     }
 
-    /// The number in a phone cell.
-    pub fn number(&self, cell: &str, country: Option<Country>) -> Result<Phone, RowProblem> {
+    /// The number that a phone cell holds if it holds one; [`Self::read`] makes sure where that would take longer.
+    pub fn likely_number(&self, cell: &str, country: Option<Country>) -> Result<Phone, RowProblem> {
+        phone::at_a_glance(cell).map_or_else(|| self.number(cell, country), Ok)
+    }
+
+    fn number(&self, cell: &str, country: Option<Country>) -> Result<Phone, RowProblem> {
         number(cell, country).map_err(|(why, message)| RowProblem {
             cause: Cause { reason: Reason::NotANumber, why: Some(why) },
             at: Some(self.phone),
@@ -521,12 +124,13 @@ impl Columns {
         })
     }
 
-    /// Reads the rest of a row whose number is known.
+    /// Reads a row.
     pub fn read<'r>(
         &self,
-        phone: Phone,
         row: impl Iterator<Item = &'r str> + Clone,
+        country: Option<Country>,
     ) -> Result<ReadRow, RowProblem> {
+        let phone = self.number(row.clone().nth(self.phone).unwrap_or_default(), country)?;
         let (named, cells) = (self.all.len(), row.clone().count());
         // A separator inside a value that is not quoted would shift all values after it by one column.
         if cells > named && row.clone().skip(named).any(|cell| !cell.trim().is_empty()) {
@@ -990,9 +594,7 @@ mod tests {
     }
 
     fn read(columns: &Columns, row: &str) -> Result<NewLead, RowProblem> {
-        let cells: Vec<&str> = row.split('|').collect();
-        let phone = columns.number(cells[columns.phone_position()], None)?;
-        columns.read(phone, cells.iter().copied()).map(|read| read.lead)
+        columns.read(row.split('|'), None).map(|read| read.lead)
     }
 
     #[test]
@@ -1158,8 +760,7 @@ mod tests {
         fn no_table_stops_the_reader(rows in proptest::collection::vec(proptest::collection::vec("\\PC{0,12}", 0..6), 0..5)) {
             if let Ok(columns) = Columns::understand(&rows, &Mapping::new(), None) {
                 for row in &rows {
-                    let phone = Phone::from_digits(12_025_550_101).unwrap();
-                    let _ = columns.read(phone, row.iter().map(String::as_str));
+                    let _ = columns.read(row.iter().map(String::as_str), None);
                 }
             }
         }

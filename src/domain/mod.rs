@@ -11,6 +11,7 @@ pub mod do_not_call;
 pub mod event;
 pub mod fields;
 pub mod gate;
+mod headings;
 pub mod imports;
 pub mod invalid;
 pub mod lead;

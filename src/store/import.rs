@@ -416,7 +416,7 @@ impl Work {
         for place in places {
             let cause: Cause = match source.read(*place, reader).map_err(unreadable)? {
                 Err(problem) => problem.cause,
-                Ok(_) if !tally.seen.is_new(place.digits) => Reason::DuplicateInFile.into(),
+                Ok(read) if !tally.seen.is_new(read.lead.phone.digits()) => Reason::DuplicateInFile.into(),
                 Ok(read) => {
                     let lacks = tally.expectations.lacking(&read.lead);
                     ready.push(Ready::new(*place, read.lead, read.has_priority, lacks));

@@ -228,13 +228,21 @@ impl Snapshot<'_> {
     }
 }
 
+/// Pages of the write-ahead log while an import runs: 16 MB.
+const PAGES_MEANWHILE: i64 = 4_000;
+/// As SQLite has it.
+const PAGES_OTHERWISE: i64 = 1_000;
+
 /// Leads written by one statement, largest first. A statement alone costs about as much as a row.
-const AT_ONCE: [usize; 3] = [64, 8, 1];
+const AT_ONCE: [usize; 4] = [256, 64, 8, 1];
 /// Values that each row has of its own.
-const ROW_VALUES: usize = 12;
+const ROW_VALUES: usize = ROW_DEFAULTS.len();
+/// What stands for those that are not there, because handing a text over costs more than saying that there is none.
+const ROW_DEFAULTS: [Option<&str>; 12] =
+    [None, None, None, None, None, Some(""), None, None, None, Some("{}"), None, Some("[]")];
 
 /// One statement for each of [`AT_ONCE`].
-static INSERTS: LazyLock<[String; 3]> = LazyLock::new(|| AT_ONCE.map(insert_sql));
+static INSERTS: LazyLock<[String; 4]> = LazyLock::new(|| AT_ONCE.map(insert_sql));
 
 fn insert_sql(rows: usize) -> String {
     let mut sql = "INSERT INTO leads (campaign_id, import_id, next_call_at, created_at, updated_at, phone, first_name,
@@ -244,8 +252,12 @@ fn insert_sql(rows: usize) -> String {
     for row in 0..rows {
         let separator = if row == 0 { "" } else { "," };
         let _ = write!(sql, "{separator}(?1,?2,?3,?3,?3");
-        for value in 0..ROW_VALUES {
-            let _ = write!(sql, ",?{}", 4 + row * ROW_VALUES + value);
+        for (value, default) in ROW_DEFAULTS.into_iter().enumerate() {
+            let number = 4 + row * ROW_VALUES + value;
+            let _ = match default {
+                None => write!(sql, ",?{number}"),
+                Some(text) => write!(sql, ",coalesce(?{number},'{text}')"),
+            };
         }
         sql.push(')');
     }
@@ -261,13 +273,13 @@ fn bind(statement: &mut Statement, first: usize, ready: &Ready) -> rusqlite::Res
     statement.raw_bind_parameter(first + 2, lead.last_name.as_deref())?;
     statement.raw_bind_parameter(first + 3, lead.email.as_deref())?;
     statement.raw_bind_parameter(first + 4, lead.company_name.as_deref())?;
-    statement.raw_bind_parameter(first + 5, lead.time_zone.map_or("", Tz::name))?;
+    statement.raw_bind_parameter(first + 5, lead.time_zone.map(Tz::name))?;
     statement.raw_bind_parameter(first + 6, lead.language.as_deref())?;
     statement.raw_bind_parameter(first + 7, lead.priority)?;
     statement.raw_bind_parameter(first + 8, lead.best_time_to_call.map(TimeOfDay::seconds))?;
-    statement.raw_bind_parameter(first + 9, ready.variables.as_deref().unwrap_or("{}"))?;
+    statement.raw_bind_parameter(first + 9, ready.variables.as_deref())?;
     statement.raw_bind_parameter(first + 10, lead.notes.as_deref())?;
-    statement.raw_bind_parameter(first + 11, ready.tags.as_deref().unwrap_or("[]"))
+    statement.raw_bind_parameter(first + 11, ready.tags.as_deref())
 }
 
 /// Writes a number without asking for memory.
@@ -298,8 +310,16 @@ impl Tx<'_> {
 
     /// Says what the file turned out to be, and how many rows it has.
     pub(super) fn start_import(&self, id: i64, format: Format, rows: i64) -> Result<(), StoreError> {
+        self.checkpoint_after(PAGES_MEANWHILE)?;
         let sql = "UPDATE imports SET format = ?2, rows_total = ?3 WHERE id = ?1";
         self.execute(sql, params![id, format.word(), rows])?;
+        Ok(())
+    }
+
+    /// How many pages the write-ahead log may have before it is moved into the file. An import writes the same pages
+    /// again and again, so it pays to move them less often.
+    fn checkpoint_after(&self, pages: i64) -> Result<(), StoreError> {
+        self.connection.pragma_update(None, "wal_autocheckpoint", pages)?;
         Ok(())
     }
 
@@ -319,6 +339,7 @@ impl Tx<'_> {
         details: &Details,
         error: Option<&str>,
     ) -> Result<(), StoreError> {
+        self.checkpoint_after(PAGES_OTHERWISE)?;
         let sql = "UPDATE imports SET state = ?2, report = ?3, error = ?4, finished_at = ?5 WHERE id = ?1";
         let state = if error.is_some() { ImportState::Failed } else { ImportState::Completed };
         self.execute(sql, params![id, state.word(), json_text(details), error, ms(self.now)])?;

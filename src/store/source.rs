@@ -292,7 +292,7 @@ impl Source {
     /// The number in a phone cell, or of a lead in JSON.
     fn number(&self, text: &str) -> Result<Phone, RowProblem> {
         match &self.columns {
-            Some(columns) => columns.number(text, self.country),
+            Some(columns) => columns.likely_number(text, self.country),
             None => self.lead(text).map(|read| read.lead.phone),
         }
     }
@@ -335,13 +335,9 @@ impl Source {
         let Some(cells) = texts(&reader.row) else {
             return Ok(Err(RowProblem::of_row("must be UTF-8 text")));
         };
-        Ok(match (&self.columns, Phone::from_digits(place.digits)) {
-            (Some(columns), Some(phone)) => columns.read(phone, cells),
-            (Some(columns), None) => {
-                let cell = cells.clone().nth(columns.phone_position()).unwrap_or_default();
-                columns.number(cell, self.country).and_then(|phone| columns.read(phone, cells))
-            }
-            (None, _) => self.lead(cells.clone().next().unwrap_or_default()),
+        Ok(match &self.columns {
+            Some(columns) => columns.read(cells, self.country),
+            None => self.lead(cells.clone().next().unwrap_or_default()),
         })
     }
 
