@@ -15,7 +15,7 @@ use voice_campaigns::domain::campaign::Request;
 use voice_campaigns::domain::outcome::Outcome;
 use voice_campaigns::domain::phone::Phone;
 use voice_campaigns::store::import::{ImportOptions, import};
-use voice_campaigns::store::{Store, check};
+use voice_campaigns::store::{Store, Undo, check};
 
 const LEADS: &str = "/api/voice-campaigns/1/leads";
 const IMPORTS: &str = "/api/voice-campaigns/1/imports";
@@ -341,6 +341,24 @@ fn an_update_that_brings_the_missing_variable_puts_the_lead_back_into_the_queue(
 }
 
 #[test]
+fn leads_of_an_undone_import_are_not_dialed_though_they_are_not_gone_yet() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new("2026-03-04T10:00:00Z").await;
+        let campaign = world.campaign(json!({})).await;
+        let table = world.folder.path().join("leads.csv");
+        fs::write(&table, "phone\n+12026000001\n+12026000002\n").unwrap();
+        let done = import(&world.store, campaign.id, &table, ImportOptions::default(), "test").await.unwrap();
+        let id = campaign.id;
+        assert_eq!(world.write(move |tx| tx.undo_import(id, done.id)).await, Undo::Undone);
+        world.settle_down().await;
+        assert!(world.calls(&campaign).await.is_empty());
+        assert!(world.all_leads(&campaign).await.is_empty());
+        world.check().await;
+    });
+}
+
+#[test]
 fn what_will_keep_leads_from_being_called_is_told_beforehand() {
     let server = server();
     server.campaign(json!({"status": "active"}));
@@ -592,6 +610,10 @@ fn a_large_file_goes_in_by_number_and_every_row_finds_its_fate() {
         let plans = plans.await.unwrap();
         let count = |plan: &str| plans.iter().filter(|lead| lead.about.variables["plan"] == plan).count();
         assert_eq!([count("good"), count("first"), count("bad"), count("second")], [1_200, 1_200, 0, 0]);
+        assert_eq!(store.write(|tx| tx.undo_import(1, 1)).await.unwrap(), Undo::Undone);
+        while store.write(|tx| tx.remove_undone()).await.unwrap() {}
+        let campaign = store.read(|snapshot| snapshot.campaign(1)).await.unwrap().unwrap();
+        assert_eq!(campaign.totals.total_leads, 0);
         let findings = check::run(&store, None).await.unwrap();
         assert!(findings.iter().all(|finding| finding.ok), "{findings:#?}");
     });

@@ -503,16 +503,16 @@ impl Tx<'_> {
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((id, campaign_id)) = found else { return Ok(false) };
-        for status in LeadStatus::all().iter().copied() {
-            let sql = "SELECT count(*) FROM (SELECT status, deleted_at FROM leads WHERE import_id = ?1 ORDER BY id LIMIT ?2)
-                       WHERE status = ?3 AND deleted_at IS NULL";
-            let count = self
-                .connection
-                .prepare_cached(sql)?
-                .query_row(params![id, LEADS_MAX, status.word()], |row| row.get(0))?;
-            if count > 0 {
-                self.count_leads(campaign_id, Some(status), None, count)?;
-            }
+        let sql = "SELECT status, count(*) FROM
+                     (SELECT status, deleted_at FROM leads WHERE import_id = ?1 ORDER BY id LIMIT ?2)
+                   WHERE deleted_at IS NULL GROUP BY status";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([id, LEADS_MAX], |row| {
+            let mut cells = Cells::of(row);
+            Ok((cells.word::<LeadStatus>()?, cells.get::<i64>()?))
+        })?;
+        for (status, count) in rows.collect::<Result<Vec<_>, _>>()? {
+            self.count_leads(campaign_id, Some(status), None, count)?;
         }
         let sql =
             "DELETE FROM leads WHERE id IN (SELECT id FROM leads WHERE import_id = ?1 ORDER BY id LIMIT ?2)";
