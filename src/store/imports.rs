@@ -228,8 +228,8 @@ impl Snapshot<'_> {
     }
 }
 
-/// Pages of the write-ahead log while an import runs: 16 MB.
-const PAGES_MEANWHILE: i64 = 4_000;
+/// Pages of the write-ahead log while an import runs: 8 MB.
+const PAGES_MEANWHILE: i64 = 2_000;
 /// As SQLite has it.
 const PAGES_OTHERWISE: i64 = 1_000;
 
@@ -264,22 +264,33 @@ fn insert_sql(rows: usize) -> String {
     sql + " ON CONFLICT (phone, campaign_id) WHERE deleted_at IS NULL DO NOTHING"
 }
 
+/// Hands over the values of a row, but for those that are not there.
 fn bind(statement: &mut Statement, first: usize, ready: &Ready) -> rusqlite::Result<()> {
     let lead = &ready.lead;
     let mut phone = [0_u8; 21];
     let phone = e164(lead.phone.digits(), &mut phone);
-    statement.raw_bind_parameter(first, phone)?;
-    statement.raw_bind_parameter(first + 1, lead.first_name.as_deref())?;
-    statement.raw_bind_parameter(first + 2, lead.last_name.as_deref())?;
-    statement.raw_bind_parameter(first + 3, lead.email.as_deref())?;
-    statement.raw_bind_parameter(first + 4, lead.company_name.as_deref())?;
-    statement.raw_bind_parameter(first + 5, lead.time_zone.map(Tz::name))?;
-    statement.raw_bind_parameter(first + 6, lead.language.as_deref())?;
+    let texts = [
+        (0, Some(phone)),
+        (1, lead.first_name.as_deref()),
+        (2, lead.last_name.as_deref()),
+        (3, lead.email.as_deref()),
+        (4, lead.company_name.as_deref()),
+        (5, lead.time_zone.map(Tz::name)),
+        (6, lead.language.as_deref()),
+        (9, ready.variables.as_deref()),
+        (10, lead.notes.as_deref()),
+        (11, ready.tags.as_deref()),
+    ];
+    for (at, text) in texts {
+        if let Some(text) = text {
+            statement.raw_bind_parameter(first + at, text)?;
+        }
+    }
     statement.raw_bind_parameter(first + 7, lead.priority)?;
-    statement.raw_bind_parameter(first + 8, lead.best_time_to_call.map(TimeOfDay::seconds))?;
-    statement.raw_bind_parameter(first + 9, ready.variables.as_deref())?;
-    statement.raw_bind_parameter(first + 10, lead.notes.as_deref())?;
-    statement.raw_bind_parameter(first + 11, ready.tags.as_deref())
+    match lead.best_time_to_call {
+        Some(time) => statement.raw_bind_parameter(first + 8, time.seconds()),
+        None => Ok(()),
+    }
 }
 
 /// Writes a number without asking for memory.
@@ -405,6 +416,7 @@ impl Tx<'_> {
         leads: impl Iterator<Item = &'r Ready>,
     ) -> Result<usize, StoreError> {
         let mut statement = self.connection.prepare_cached(sql)?;
+        statement.clear_bindings();
         statement.raw_bind_parameter(1, campaign_id)?;
         statement.raw_bind_parameter(2, id)?;
         statement.raw_bind_parameter(3, ms(self.now))?;
