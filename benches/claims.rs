@@ -59,8 +59,8 @@ pub(crate) fn small(runtime: &Runtime) -> TempDir {
     write_table(&table, FEW);
     runtime.block_on(async {
         let store = Store::open(folder.path(), Arc::new(System::new())).unwrap();
-        let options = ImportOptions { country: None, partial: true };
-        import(&store, 1, &table, options).await.unwrap();
+        let options = ImportOptions::default();
+        import(&store, 1, &table, options, "bench").await.unwrap();
         store.close().await;
     });
     folder

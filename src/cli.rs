@@ -10,13 +10,14 @@ use crate::demo;
 use crate::domain::Instant;
 use crate::domain::fields::Words;
 use crate::domain::guard;
+use crate::domain::imports::{Format, OnDuplicate};
 use crate::domain::phone::Country;
 use crate::domain::schedule::format_instant;
 use crate::log;
 use crate::server::{Server, StartError};
 use crate::store::check::{self, Finding, sqlite_version};
-use crate::store::import::{ImportOptions, ImportReport, Rejection, import};
-use crate::store::{self, OpenError, Scope, Store, StoreError};
+use crate::store::import::{self, DryRun, ImportOptions};
+use crate::store::{self, Import, NewImport, OpenError, Payload, Scope, Store, StoreError};
 use crate::token;
 use anyhow::{Context, Result, anyhow, bail};
 use chrono::TimeDelta;
@@ -75,15 +76,21 @@ enum Command {
         #[command(subcommand)]
         command: DialingCommand,
     },
-    /// Import leads from a CSV file with a header row
+    /// Import leads from a CSV or Excel file, and report what became of its rows
     Import {
         /// The campaign they belong to
         campaign_id: i64,
-        /// The file; a `phone` column is needed, columns nobody knows become script variables
+        /// The file; what its columns are is found out, and those nobody knows become script variables
         file: PathBuf,
         /// Country of numbers without a country code, such as US or DE
         #[arg(long, value_parser = country)]
         country: Option<Country>,
+        /// Only report what would become of the rows
+        #[arg(long)]
+        dry_run: bool,
+        /// What to do with numbers that the campaign has: skip, update or reject
+        #[arg(long, default_value = "skip", value_parser = on_duplicate)]
+        on_duplicate: OnDuplicate,
         /// Import nothing if any row is bad
         #[arg(long)]
         all_or_nothing: bool,
@@ -179,6 +186,10 @@ fn country(text: &str) -> Result<Country, String> {
     Country::parse(text).ok_or_else(|| "must be a country of two letters, such as US or DE".to_owned())
 }
 
+fn on_duplicate(text: &str) -> Result<OnDuplicate, String> {
+    OnDuplicate::from_word(text).ok_or_else(|| "must be skip, update or reject".to_owned())
+}
+
 fn scope(text: &str) -> Result<Scope, String> {
     Scope::from_word(text).ok_or_else(|| "must be read, write or admin".to_owned())
 }
@@ -204,9 +215,10 @@ pub fn run() -> ExitCode {
         Some(Command::Token { command }) => tokens(command),
         Some(Command::TrustClock { data }) => trust_clock(data.into()),
         Some(Command::Dialing { command }) => dialing(command),
-        Some(Command::Import { campaign_id, file, country, all_or_nothing, data }) => {
-            let options = ImportOptions { country, partial: !all_or_nothing };
-            import_file(data.into(), campaign_id, &file, options)
+        Some(Command::Import { campaign_id, file, country, dry_run, on_duplicate, all_or_nothing, data }) => {
+            let partial = !all_or_nothing;
+            let options = ImportOptions { country, partial, on_duplicate, ..ImportOptions::default() };
+            import_file(data.into(), campaign_id, &file, options, dry_run)
         }
     };
     done.unwrap_or_else(|error| {
@@ -491,25 +503,77 @@ fn dialing(command: DialingCommand) -> Result<ExitCode> {
 
 type DialingJob = Box<dyn FnOnce(&store::Tx) -> Result<(), StoreError> + Send>;
 
-fn import_file(flags: Flags, campaign_id: i64, file: &Path, options: ImportOptions) -> Result<ExitCode> {
+fn import_file(
+    flags: Flags,
+    campaign_id: i64,
+    file: &Path,
+    options: ImportOptions,
+    dry_run: bool,
+) -> Result<ExitCode> {
     let config = Config::load(flags)?;
     must_exist(&config)?;
-    let report = with_store(&config, async |store| {
+    let import = with_store(&config, async |store| {
         let campaign = store.read(move |snapshot| snapshot.campaign(campaign_id)).await?;
         campaign.with_context(|| format!("there is no campaign {campaign_id}"))?;
-        anyhow::Ok(import(&store, campaign_id, file, options).await?)
+        if !dry_run {
+            return anyhow::Ok(import::import(&store, campaign_id, file, options, OPERATOR).await?);
+        }
+        let new = NewImport {
+            campaign_id,
+            format: Format::Csv,
+            file_name: None,
+            on_duplicate: options.on_duplicate,
+            country: options.country,
+            made_by: OPERATOR.to_owned(),
+        };
+        let payload = Payload::Table(file.to_owned());
+        let DryRun { import, .. } = import::dry_run(&store, new, payload, options).await?;
+        Ok(import)
     })?;
-    let mut complaints = io::stderr().lock();
-    for Rejection { row, field, value, message } in &report.rejections {
-        writeln!(complaints, "row {row}, {field} `{value}`: {message}")?;
+    let mut out = io::stdout().lock();
+    write_import(&mut out, &import)?;
+    match (dry_run, import.counts.skipped + import.counts.rejected) {
+        (true, _) => writeln!(out, "Nothing was written; this was a dry run.")?,
+        (false, 0) => {}
+        (false, _) => {
+            let rows = import::skipped_file(&absolute(&config.data), import.id);
+            writeln!(out, "All rows that did not come in: {}", rows.display())?;
+        }
     }
-    let untold = report.rejected - report.rejections.len() as i64;
-    if untold > 0 {
-        writeln!(complaints, "and {untold} more")?;
-    }
-    let ImportReport { imported, duplicates, rejected, .. } = report;
-    writeln!(io::stdout(), "{imported} imported, {duplicates} duplicates, {rejected} rejected")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The report of an import, for a person.
+fn write_import(out: &mut impl Write, import: &Import) -> io::Result<()> {
+    let counts = import.counts;
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |name: &str| import.details[name].as_array().cloned().unwrap_or_default();
+    writeln!(
+        out,
+        "{} rows: {} imported, {} updated, {} skipped, {} rejected",
+        counts.total(),
+        counts.imported,
+        counts.updated,
+        counts.skipped,
+        counts.rejected
+    )?;
+    writeln!(out, "\nColumns")?;
+    for column in list("columns") {
+        let (title, becomes) = (text(&column["column"]), text(&column["becomes"]));
+        let note = column["note"].as_str().map(|note| format!(" ({note})")).unwrap_or_default();
+        writeln!(out, "  {title} -> {becomes}{note}")?;
+    }
+    for reason in list("reasons") {
+        writeln!(out, "\n{} rows: {}", reason["count"], text(&reason["message"]))?;
+        for row in reason["first_rows"].as_array().into_iter().flatten() {
+            let (field, value, message) = (text(&row["field"]), text(&row["value"]), text(&row["message"]));
+            writeln!(out, "  row {}, {field} `{value}`: {message}", row["row"])?;
+        }
+    }
+    for warning in list("warnings") {
+        writeln!(out, "\nWarning for {} rows: {}", warning["count"], text(&warning["message"]))?;
+    }
+    writeln!(out)
 }
 
 /// A folder with a typing mistake must not become a new, empty installation.

@@ -2,7 +2,7 @@
 //! during calls, each after its own retention time. Small transactions, so that nobody waits for them.
 
 use crate::domain::Instant;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, import};
 use chrono::TimeDelta;
 use tokio::sync::watch;
 
@@ -53,10 +53,12 @@ pub(crate) async fn run(store: Store, retention: Retention, mut stop: watch::Rec
 pub async fn turn(store: &Store, retention: Retention) -> Result<Turn, StoreError> {
     let Retention { deleted_campaigns, events, import_files, call_details } = retention;
     store.write(|tx| tx.forget_old_replies()).await?;
-    let mut has_more = store.write(move |tx| tx.purge_deleted(deleted_campaigns)).await?;
+    let mut has_more = store.write(|tx| tx.remove_undone()).await?;
+    has_more |= store.write(move |tx| tx.purge_deleted(deleted_campaigns)).await?;
     has_more |= store.write(move |tx| tx.prune_events(events)).await?;
     has_more |= store.write(move |tx| tx.prune_import_reports(import_files)).await?;
     store.remove_pruned_files().await?;
+    import::remove_orphans(store).await?;
     if let Some(call_details) = call_details {
         has_more |= store.write(move |tx| tx.prune_call_details(call_details)).await?;
     }

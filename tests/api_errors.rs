@@ -99,7 +99,9 @@ fn only_json_is_read_where_json_is_expected() {
     let packed = server.post(CAMPAIGNS, &example()).header("Content-Encoding", "gzip").send();
     assert_eq!(packed.error(415), "Send the body without Content-Encoding");
     let lead = server.request("POST", &format!("{CAMPAIGNS}/{}/leads", server.campaign(json!({}))));
-    assert_eq!(lead.token(WRITER).body("multipart/form-data; boundary=x", b"--x--").send().status, 415);
+    let form = lead.token(WRITER).body("multipart/form-data; boundary=x", b"--x--\r\n").send();
+    assert_eq!(form.error(400), "The form has no file in it; send one as the part `file`");
+    assert_eq!(send(&server, "multipart/form-data; boundary=x", b"--x--\r\n").status, 415);
 }
 
 #[test]
@@ -114,6 +116,19 @@ fn a_form_cannot_pretend_to_be_another_method() {
         let sentence = "Forms are not accepted; send JSON with Content-Type: application/json";
         assert_eq!(answer.error(415), sentence, "{method}");
         check_headers(&answer);
+    }
+    // Where files are taken, a form of the other kind does not change the method either.
+    for path in [path.clone(), format!("{path}/leads")] {
+        let part = "--x\r\nContent-Disposition: form-data; name=\"_method\"\r\n\r\ndelete\r\n--x--\r\n";
+        for body in [part, "_method=delete&x=--x--"] {
+            let form = server.request("POST", &path).token(WRITER);
+            let answer = form.body("multipart/form-data; boundary=x", body.as_bytes()).send();
+            assert!([400, 415].contains(&answer.status), "{}", answer.body);
+            let disguised = server.request("POST", &path).token(WRITER);
+            let answer =
+                disguised.body("application/x-www-form-urlencoded; boundary=x", body.as_bytes()).send();
+            assert_eq!(answer.status, 415, "{}", answer.body);
+        }
     }
     let anonymous =
         server.request("POST", &path).body("application/x-www-form-urlencoded", b"_method=delete");

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 34] = [
+const ROUTES: [(&str, &str, bool); 38] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -18,6 +18,10 @@ const ROUTES: [(&str, &str, bool); 34] = [
     ("GET", "/api/voice-campaigns/1/holds", false),
     ("GET", "/api/voice-campaigns/1/leads", false),
     ("POST", "/api/voice-campaigns/1/leads", true),
+    ("GET", "/api/voice-campaigns/1/imports", false),
+    ("GET", "/api/voice-campaigns/1/imports/1", false),
+    ("GET", "/api/voice-campaigns/1/imports/1/skipped", false),
+    ("DELETE", "/api/voice-campaigns/1/imports/1", true),
     ("PATCH", "/api/voice-campaigns/1/leads", true),
     ("POST", "/api/voice-campaigns/1/leads/retry", true),
     ("GET", "/api/leads/1", false),
@@ -64,11 +68,8 @@ fn every_route_is_in_the_table_below() {
                 .routes()
                 .filter(|route| route.rank < 1000 && route.uri.path().starts_with("/api"))
                 .map(|route| {
-                    format!(
-                        "{} {}",
-                        route.method,
-                        route.uri.path().replace("<id>", "1").replace("<number>", "+12025550101")
-                    )
+                    let path = route.uri.path().replace("<id>", "1").replace("<import_id>", "1");
+                    format!("{} {}", route.method, path.replace("<number>", "+12025550101"))
                 })
                 .collect();
             let mut known: Vec<String> =

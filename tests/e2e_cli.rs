@@ -218,8 +218,22 @@ fn leads_are_imported_from_a_file_beside_the_running_server() {
 
     let output = place.run(&["import", &id, "leads.csv", "--country", "US"]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "2 imported, 1 duplicates, 1 rejected\n");
-    assert!(complaint(&output).starts_with("row 5, phone `12`: "), "{}", complaint(&output));
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    for line in [
+        "4 rows: 2 imported, 0 updated, 1 skipped, 1 rejected\n",
+        "  plan -> variable:plan\n",
+        "1 rows: An earlier row has the same number\n  row 4, phone `+12025550101`: ",
+        "  row 5, phone `12`: the phone number has too few digits",
+        "All rows that did not come in: ",
+    ] {
+        assert!(report.contains(line), "{line}\n{report}");
+    }
+    let rows = fs::read_to_string(report.trim_end().rsplit(": ").next().unwrap()).unwrap();
+    assert!(rows.ends_with("12,X,Y\n"), "{rows}");
+    let dry =
+        place.run(&["import", &id, "leads.csv", "--country", "US", "--dry-run", "--on-duplicate", "update"]);
+    let report = String::from_utf8_lossy(&dry.stdout).into_owned();
+    assert!(report.starts_with("4 rows: 0 imported, 2 updated, 1 skipped, 1 rejected\n"), "{report}");
 
     let strict = place.run(&["import", &id, "leads.csv", "--country", "US", "--all-or-nothing"]);
     assert_eq!((strict.status.code(), strict.stdout.len()), (Some(1), 0));

@@ -8,6 +8,7 @@ mod api_errors;
 mod api_events;
 mod api_exports;
 mod api_idempotency;
+mod api_imports;
 mod api_lead_life;
 mod api_leads;
 mod api_limits;

@@ -30,7 +30,8 @@ use voice_campaigns::domain::lead::NewLead;
 use voice_campaigns::domain::money::Money;
 use voice_campaigns::domain::outcome::{Cause, Outcome};
 use voice_campaigns::domain::phone::Phone;
-use voice_campaigns::store::{Store, StoreError, check};
+use voice_campaigns::store::import::{ImportOptions, import};
+use voice_campaigns::store::{Store, StoreError, Undo, check};
 
 /// One dial, in the order of everything that happens in a test.
 struct Dialed {
@@ -587,6 +588,62 @@ async fn of_sixty_four_who_claim_at_once_as_many_get_a_call_as_the_day_and_the_n
     assert!(calls.len() >= 40 && calls.len() <= 60, "{} calls", calls.len());
     let findings = check::run(&store, None).await.unwrap();
     assert!(findings.iter().all(|finding| finding.ok), "{findings:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_of_an_undone_import_is_dialed_and_an_import_that_was_dialed_is_not_undone() {
+    const HANDS: u64 = 8;
+    let races = evidence::number("VC_TEST_RACES", 1_000);
+    let folder = folder_in_memory();
+    let office = Arc::new(Office::open(folder.path()));
+    let _evidence = Evidence::of(folder.path(), "undone");
+    let mut hands = JoinSet::new();
+    for hand in 0..HANDS {
+        let (office, table) = (office.clone(), folder.path().join(format!("hand-{hand}.csv")));
+        hands.spawn(async move {
+            let mut chance = SmallRng::seed_from_u64(evidence::seed() + hand);
+            let campaign = office.campaign().await;
+            let mut undone = Vec::new();
+            for _ in 0..races.div_ceil(HANDS) {
+                let first = office.next_number.fetch_add(6, Ordering::Relaxed);
+                let numbers: Vec<String> = (first..first + 6)
+                    .map(|n| format!("+1212{}{:04}", 600 + n / 10_000, n % 10_000))
+                    .collect();
+                std::fs::write(&table, format!("phone\n{}\n", numbers.join("\n"))).unwrap();
+                // It may have completed by itself.
+                office
+                    .edit(campaign, |campaign, _| match campaign.status {
+                        Status::Completed => json!({"status": "active"}),
+                        Status::Active | Status::Paused | Status::Draft => json!({}),
+                    })
+                    .await;
+                let import =
+                    import(&office.store, campaign, &table, ImportOptions::default(), "test").await.unwrap();
+                if chance.random_bool(0.2) {
+                    tokio::task::yield_now().await;
+                }
+                let undo =
+                    office.store.write_and_wait_for_dials(move |tx| tx.undo_import(campaign, import.id));
+                let is_undone = undo.await.unwrap() == Undo::Undone;
+                if is_undone {
+                    tokio::task::yield_now().await;
+                    while office.store.write(|tx| tx.remove_undone()).await.unwrap() {}
+                }
+                undone.push((numbers, is_undone));
+            }
+            undone
+        });
+    }
+    let undos = all(hands).await.concat();
+    let (dialed, _) = Arc::into_inner(office).unwrap().close().await;
+    let dialed: HashSet<String> = dialed.iter().map(|dial| dial.phone.to_string()).collect();
+    for (numbers, is_undone) in &undos {
+        let count = numbers.iter().filter(|number| dialed.contains(*number)).count();
+        assert_eq!(count == 0, *is_undone, "{count} of {numbers:?} were dialed, undone: {is_undone}");
+    }
+    let undone = undos.iter().filter(|(_, is_undone)| *is_undone).count();
+    println!("{} imports, {undone} undone, {} dials; 0 of an undone import", undos.len(), dialed.len());
+    assert!(undone * 100 > undos.len() && undone < undos.len(), "no race took place: {undone} undone");
 }
 
 #[test]

@@ -224,6 +224,11 @@ impl Planner<'_, '_> {
                 continue;
             };
             self.looks += 1;
+            // An import that was undone takes its leads along, also those that are not gone yet.
+            if self.tx.is_undone(&lead)? {
+                self.tx.delete_lead(lead.id)?;
+                continue;
+            }
             let Candidate { campaign, rules, dials_today, .. } = &*candidate;
             let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now);
             match gate.lead(&lead, self.tx.number(lead.about.phone)?) {

@@ -320,6 +320,11 @@ impl NewLead {
         self.best_time_to_call.is_some_and(|best| best.is_near(local, PREFERRED_WITHIN))
     }
 
+    /// Whether a script has something to say for this name, in its comparison form.
+    pub fn has_value(&self, name: &str) -> bool {
+        self.value(name).is_some_and(|value| !value.trim().is_empty())
+    }
+
     /// First and last name, as far as they are known.
     pub fn full_name(&self) -> Option<String> {
         let known: Vec<&str> =
@@ -471,6 +476,32 @@ impl NewLead {
     pub(super) fn set_variable(&mut self, name: &str, text: &str) -> Parsed<()> {
         let text = limited(text, VARIABLE_MAX)?;
         self.variables.insert(name.to_owned(), Value::String(text));
+        Ok(())
+    }
+
+    /// Splits `Ada Lovelace`, or `Lovelace, Ada`, into first and last name.
+    pub(super) fn set_full_name(&mut self, text: &str) -> Parsed<()> {
+        const PARTICLES: [&str; 18] = [
+            "van", "von", "vom", "zu", "zur", "de", "den", "der", "del", "della", "di", "da", "dos", "du",
+            "la", "le", "ter", "bin",
+        ];
+        let (first, last) = match text.split_once(',') {
+            Some((last, first)) => (first.to_owned(), last.to_owned()),
+            None => {
+                let words: Vec<&str> = text.split_whitespace().collect();
+                let mut at = words.len().saturating_sub(1).max(1);
+                while at > 1 && PARTICLES.contains(&words[at - 1]) {
+                    at -= 1;
+                }
+                let (first, last) = words.split_at(at.min(words.len()));
+                (first.join(" "), last.join(" "))
+            }
+        };
+        let part = |text: &str| match text.trim() {
+            "" => Ok(None),
+            name => limited(name, NAME_MAX).map(Some),
+        };
+        (self.first_name, self.last_name) = (part(&first)?, part(&last)?);
         Ok(())
     }
 

@@ -318,8 +318,30 @@ pub fn parse(text: &str, default_country: Option<Country>) -> Result<Phone, Phon
             None
         }
     };
-    let number =
-        PHONE_NUMBER_UTIL.parse(typed.as_str(), region).map_err(|error| problem_of_parse(error, &typed))?;
+    let problem = match checked(&typed, region) {
+        Err(problem) if region.is_some() => problem,
+        read => return read,
+    };
+    // Most of the world dials `00` before a country code, also where the default country dials something else.
+    match typed.read_00_as_plus() {
+        Ok(()) => checked(&typed, None).map_err(|_| problem),
+        Err(_) => Err(problem),
+    }
+}
+
+/// The number that [`parse`] finds if it finds one, where that can be told at a glance.
+pub fn at_a_glance(text: &str) -> Option<Phone> {
+    let national = Typed::read(bare(text)).ok()?.north_american()?;
+    Phone::from_digits(10_000_000_000 + national)
+}
+
+fn checked(typed: &Typed, region: Option<Region>) -> Result<Phone, PhoneProblem> {
+    let number = match typed.north_american() {
+        Some(national_number) => PhoneNumber { country_code: 1, national_number, ..PhoneNumber::default() },
+        None => {
+            PHONE_NUMBER_UTIL.parse(typed.as_str(), region).map_err(|error| problem_of_parse(error, typed))?
+        }
+    };
     if !number.is_valid() {
         return Err(problem_of_validity(&number));
     }
@@ -410,6 +432,13 @@ impl Typed {
             ..7 => Err(PhoneProblem::TooShort),
             7.. => Err(PhoneProblem::NoCountry),
         }
+    }
+
+    /// The ten digits behind `+1`, where nothing about them is open: no other calling code begins so, and none of the
+    /// prefixes that could be left out. Files are full of them.
+    fn north_american(&self) -> Option<u64> {
+        let digits = self.as_str().strip_prefix("+1").filter(|digits| digits.len() == 10)?;
+        digits.parse().ok().filter(|number| *number >= 2_000_000_000)
     }
 
     /// The first three digits: no calling code is longer.
@@ -599,6 +628,23 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn a_north_american_number_is_what_the_library_reads(digits in "[2-9][0-9]{9}") {
+            let typed = Typed::read(&format!("+1{digits}")).unwrap();
+            let number = PHONE_NUMBER_UTIL.parse(typed.as_str(), None).unwrap();
+            let ours = PhoneNumber {
+                country_code: 1,
+                national_number: typed.north_american().unwrap(),
+                ..PhoneNumber::default()
+            };
+            prop_assert_eq!(number, ours);
+            let glance = at_a_glance(&format!("+1 {digits}"));
+            let read = parse(&format!("+1 {digits}"), None);
+            prop_assert!(read.is_err() || read.ok() == glance);
+        }
+    }
+
     #[test]
     fn a_national_form_is_read_in_the_default_country() {
         for (text, country, expected) in [
@@ -611,6 +657,8 @@ mod tests {
             ("020 7946 0018", "GB", "+442079460018"),
             ("06 698 12345", "IT", "+390669812345"),
             ("+1 202 555 0101", "DE", "+12025550101"),
+            ("0049 30 901820", "US", "+4930901820"),
+            ("001 202 555 0101", "US", "+12025550101"),
         ] {
             assert_eq!(read(text, Country::parse(country)).as_deref(), Ok(expected), "{text:?} in {country}");
         }

@@ -105,6 +105,11 @@ impl Json {
         self.value().await
     }
 
+    /// Whether it is an array, if it is JSON at all.
+    pub(super) fn is_array(&self) -> bool {
+        self.bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+    }
+
     /// Its items one by one, if it is an array; `take` says whether it wants another. Else all of it, as the
     /// only item.
     pub(super) fn each(&self, take: &mut dyn FnMut(Value) -> bool) -> Result<Kind, ApiError> {
@@ -180,11 +185,24 @@ pub(super) struct Spool {
 }
 
 impl BodyHead {
-    /// Whether the body claims to be a table.
-    pub(super) fn is_csv(&self) -> bool {
-        let is_table =
-            |kind: &ContentType| kind.sub() == "csv" && (kind.top() == "text" || kind.top() == "application");
-        self.content_type.as_ref().is_some_and(is_table)
+    /// Whether the body claims to be a table: text with separators, or a workbook.
+    pub(super) fn is_table(&self) -> bool {
+        self.is_text_table()
+            || self.is_kind("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+    }
+
+    /// Whether the body claims to be CSV.
+    pub(super) fn is_text_table(&self) -> bool {
+        self.is_kind("text", "csv") || self.is_kind("application", "csv")
+    }
+
+    /// Whether the body claims to be a form with files in it.
+    pub(super) fn is_multipart(&self) -> bool {
+        self.is_kind("multipart", "form-data")
+    }
+
+    fn is_kind(&self, top: &str, sub: &str) -> bool {
+        self.content_type.as_ref().is_some_and(|kind| kind.top() == top && kind.sub() == sub)
     }
 
     fn is_json(&self) -> bool {
@@ -250,9 +268,8 @@ impl BodyHead {
         bytes_max: u64,
         folder: &Path,
     ) -> Result<Spool, ApiError> {
-        let mut stream = self.open(data, bytes_max, "text/csv", self.is_csv()).await?;
-        let (file, path) = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempfile_in(folder)?.into_parts();
-        let mut file = File::from_std(file);
+        let mut stream = self.open(data, bytes_max, "text/csv", self.is_table()).await?;
+        let (mut file, path) = spool_file(folder)?;
         let mut hash = Sha256::new();
         let mut written = 0;
         let mut chunk = Vec::with_capacity(CHUNK);
@@ -271,11 +288,28 @@ impl BodyHead {
         Ok(Spool { path, hash: hash.finalize().into() })
     }
 
+    /// Puts the file of a form into a temporary file of `folder`. Each part goes to the disk as it comes.
+    pub(super) async fn form(&self, data: Data<'_>, bytes_max: u64, folder: &Path) -> Result<Form, ApiError> {
+        let mut stream = self.open(data, bytes_max, "multipart/form-data", self.is_multipart()).await?;
+        let boundary = self.content_type.as_ref().and_then(|kind| kind.param("boundary"));
+        let Some(boundary) = boundary.filter(|boundary| (1..=70).contains(&boundary.len())) else {
+            drain(stream).await;
+            return Err(ApiError::Malformed("The Content-Type names no boundary between the parts".into()));
+        };
+        let read = read_form(&mut stream, boundary, bytes_max, folder).await;
+        if read.is_err() {
+            drain(stream).await;
+        }
+        read
+    }
+
     fn check_type(&self, expected: &str, is_expected: bool) -> Result<(), ApiError> {
         let charset = self.content_type.as_ref().and_then(|kind| kind.param("charset"));
-        let is_utf8 = charset.is_none_or(|charset| {
-            ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
-        });
+        // How a table is encoded is found out.
+        let is_utf8 = self.is_table()
+            || charset.is_none_or(|charset| {
+                ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+            });
         match () {
             () if !is_expected => Err(unsupported(format!("Send the body with Content-Type: {expected}"))),
             () if !is_utf8 => Err(unsupported("Send the body in UTF-8".into())),
@@ -301,6 +335,98 @@ impl BodyHead {
             _ => Ok(stream),
         }
     }
+}
+
+/// A form with one file in it.
+pub(super) struct Form {
+    /// Its other parts, by name.
+    pub(super) fields: Vec<(String, String)>,
+    /// The file; its hash is of all parts, because the boundary between them is another one each time.
+    pub(super) file: Spool,
+    /// What the file is called.
+    pub(super) file_name: Option<String>,
+}
+
+/// Parts of a form, and bytes of one that is no file.
+const PARTS_MAX: usize = 20;
+const FIELD_MAX: usize = 256 << 10;
+
+async fn read_form(
+    stream: &mut DataStream<'_>,
+    boundary: &str,
+    bytes_max: u64,
+    folder: &Path,
+) -> Result<Form, ApiError> {
+    let mut form = multer::Multipart::with_reader(stream, boundary);
+    let (mut fields, mut file, mut hash, mut read) = (Vec::new(), None, Sha256::new(), 0);
+    for _ in 0..=PARTS_MAX {
+        let Some(mut part) = timeout(STALL_MAX, form.next_field()).await?.map_err(malformed_form)? else {
+            let Some((path, file_name)) = file else {
+                return Err(ApiError::Malformed(
+                    "The form has no file in it; send one as the part `file`".into(),
+                ));
+            };
+            let file = Spool { path, hash: hash.finalize().into() };
+            return Ok(Form { fields, file, file_name });
+        };
+        let name = part.name().unwrap_or_default().to_owned();
+        let file_name = part.file_name().map(str::to_owned);
+        let is_file = file_name.is_some() || name == "file";
+        if is_file && file.is_some() {
+            return Err(ApiError::Malformed("The form has several files in it; send them one by one".into()));
+        }
+        for text in [name.as_str(), file_name.as_deref().unwrap_or_default()] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        let mut content = Sha256::new();
+        let mut text = Vec::new();
+        let mut spool = if is_file { Some(spool_file(folder)?) } else { None };
+        while let Some(chunk) = timeout(STALL_MAX, part.chunk()).await?.map_err(malformed_form)? {
+            read += chunk.len() as u64;
+            if read > bytes_max {
+                return Err(ApiError::TooLarge { bytes: bytes_max });
+            }
+            content.update(&chunk);
+            match &mut spool {
+                Some((file, _)) => file.write_all(&chunk).await?,
+                None if text.len() + chunk.len() > FIELD_MAX => {
+                    let shown = crate::domain::fields::excerpt(&name);
+                    return Err(ApiError::Malformed(format!(
+                        "The part `{shown}` is longer than {FIELD_MAX} bytes"
+                    )));
+                }
+                None => text.extend_from_slice(&chunk),
+            }
+        }
+        hash.update(content.finalize());
+        match spool {
+            Some((mut written, path)) => {
+                written.flush().await?;
+                if written.metadata().await?.len() == 0 {
+                    return Err(ApiError::Malformed("The file is empty".into()));
+                }
+                file = Some((path, file_name));
+            }
+            None => {
+                let text = String::from_utf8(text);
+                let shown = crate::domain::fields::excerpt(&name);
+                let text =
+                    text.map_err(|_| ApiError::Malformed(format!("The part `{shown}` is not UTF-8")))?;
+                fields.push((name, text));
+            }
+        }
+    }
+    Err(ApiError::Malformed(format!("The form has more than {PARTS_MAX} parts")))
+}
+
+fn malformed_form(error: multer::Error) -> ApiError {
+    ApiError::Malformed(format!("The form cannot be read: {error}"))
+}
+
+fn spool_file(folder: &Path) -> Result<(File, TempPath), ApiError> {
+    let (file, path) = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempfile_in(folder)?.into_parts();
+    Ok((File::from_std(file), path))
 }
 
 /// Does what takes milliseconds where no other request waits for it.

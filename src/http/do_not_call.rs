@@ -100,7 +100,7 @@ async fn add(
         return Err(invalid.into());
     }
     let by = caller.0.name.clone();
-    if head.is_csv() {
+    if head.is_text_table() {
         let spool = head.spool(data, settings.csv_limit_bytes, &settings.spool_dir).await?;
         let once = repeatable.once(caller.0, spool.hash)?;
         return match once.first_answer(db).await? {

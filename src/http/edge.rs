@@ -21,8 +21,12 @@ impl Fairing for Edge {
 
     async fn on_request(&self, request: &mut Request<'_>, data: &mut Data<'_>) {
         // Rocket reads `_method` in a form and may by now have turned a POST into a DELETE; so no request
-        // with a form in its body gets any further, whatever its method says.
-        let claims_form = request.content_type().is_some_and(|kind| kind.is_form() || kind.is_form_data());
+        // with a form in its body gets any further, whatever its method says. It looks for it only in forms of
+        // the one kind (Rocket 0.5, `Rocket::preprocess_request`), so files may come in the other where files are
+        // expected.
+        let claims_form = request
+            .content_type()
+            .is_some_and(|kind| kind.is_form() || (kind.is_form_data() && !takes_files(request)));
         if claims_form && !data.peek(1).await.is_empty() {
             request.local_cache(|| FormBody(true));
         }
@@ -36,6 +40,12 @@ impl Fairing for Edge {
             response.set_max_chunk_size(size.clamp(4 << 10, 256 << 10));
         }
     }
+}
+
+/// Whether files of leads are sent here.
+fn takes_files(request: &Request<'_>) -> bool {
+    let path: Vec<&str> = request.uri().path().segments().collect();
+    request.method() == Method::Post && matches!(path.as_slice(), ["api", "voice-campaigns", _, "leads"])
 }
 
 struct FormBody(bool);

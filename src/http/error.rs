@@ -35,6 +35,8 @@ pub(super) enum ApiError {
     NotListed,
     /// What stands in the path is no number.
     NoSuchPerson,
+    /// No import of this id.
+    NoSuchImport,
     /// No such path.
     NoSuchRoute,
     /// The path exists, but not for this method.
@@ -115,6 +117,7 @@ impl ApiError {
             | ApiError::NoSuchCall
             | ApiError::NotListed
             | ApiError::NoSuchPerson
+            | ApiError::NoSuchImport
             | ApiError::NoSuchRoute => Status::NotFound,
             ApiError::MethodNotAllowed { .. } => Status::MethodNotAllowed,
             ApiError::Timeout => Status::RequestTimeout,
@@ -140,6 +143,7 @@ impl ApiError {
             | ApiError::NoSuchCall
             | ApiError::NotListed
             | ApiError::NoSuchPerson
+            | ApiError::NoSuchImport
             | ApiError::NoSuchRoute => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
             ApiError::Timeout => "timeout",
@@ -169,6 +173,7 @@ impl ApiError {
             ApiError::NoSuchPerson => {
                 "This is no phone number; give it with its country code, as +12025550101".into()
             }
+            ApiError::NoSuchImport => "Import not found".into(),
             ApiError::NoSuchRoute => "Not found".into(),
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
@@ -222,6 +227,8 @@ fn attempt(request: &Request<'_>) -> String {
     let noun = match path.as_slice() {
         ["api", "voice-campaigns"] if verb == "fetch" => "voice campaigns",
         ["api", "voice-campaigns", _, "leads", ..] => "leads",
+        ["api", "voice-campaigns", _, "imports"] => "imports",
+        ["api", "voice-campaigns", _, "imports", ..] => "import",
         ["api", "voice-campaigns", _, "calls", ..] | ["api", "calls"] | ["api", "calls", "export"] => "calls",
         ["api", "voice-campaigns", _, "preview"] => "preview",
         ["api", "voice-campaigns", _, "stats"] => "voice campaign statistics",

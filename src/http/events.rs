@@ -11,7 +11,7 @@
 use super::auth::{self, ReadScope};
 use super::error::ApiError;
 use super::query::{self, Query};
-use super::{calls, campaigns, leads, stats};
+use super::{calls, campaigns, imports, leads, stats};
 use crate::domain::call::CallState;
 use crate::domain::campaign::Status;
 use crate::store::pool::Db;
@@ -235,6 +235,7 @@ fn look(
             }
             Change::Lead(id) => Some(lead_patch(snapshot, id)?),
             Change::Call(id) => call_patch(snapshot, id, &mut memory)?,
+            Change::Import(id) => import_patch(snapshot, id)?,
         });
     }
     Ok((told, memory))
@@ -278,6 +279,12 @@ fn call_patch(snapshot: &Snapshot, id: i64, memory: &mut Memory) -> Result<Optio
     let ids = json!({"id": id, "campaign_id": call.campaign_id, "lead_id": call.lead_id});
     let campaign_id = Some(call.campaign_id);
     Ok(patch.map(|patch| Told { name: "call", campaign_id, data: named(ids, patch) }))
+}
+
+fn import_patch(snapshot: &Snapshot, id: i64) -> Result<Option<Told>, StoreError> {
+    let Some(import) = snapshot.import_by_id(id)? else { return Ok(None) };
+    let data = imports::progress(&import);
+    Ok(Some(Told { name: "import", campaign_id: Some(import.campaign_id), data }))
 }
 
 fn object(view: &impl Serialize) -> Map<String, Value> {

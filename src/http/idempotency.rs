@@ -95,7 +95,7 @@ impl Once {
     }
 
     /// The first answer, where this request was done before.
-    fn remembered(&self, snapshot: &Snapshot) -> Result<Option<Answer>, ApiError> {
+    pub(super) fn remembered(&self, snapshot: &Snapshot) -> Result<Option<Answer>, ApiError> {
         let Some(key) = &self.key else { return Ok(None) };
         match snapshot.remembered_reply(self.token_id, key)? {
             None => Ok(None),

@@ -61,6 +61,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(body::LargeBodies::new())
         .manage(export::Exports::new())
         .manage(Arc::new(events::Feed::new()))
+        .manage(imports::Importing::new())
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())

@@ -37,6 +37,16 @@ impl Query {
         Query { path: path.collect(), left: all.clone(), all, known: Vec::new(), problems: Vec::new() }
     }
 
+    /// Takes parameters that came in another way, as if they stood in the address.
+    pub(super) fn add(&mut self, parameters: Vec<(String, String)>) {
+        self.left.extend(parameters);
+    }
+
+    /// Whether a parameter is there that was not taken yet.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.left.iter().any(|(known, _)| known == name)
+    }
+
     /// A parameter, if it is there.
     pub(super) fn take<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
         self.known.push(name);

@@ -19,6 +19,8 @@ pub enum Change {
     Lead(i64),
     /// A call.
     Call(i64),
+    /// An import: how far it is, and how it ended.
+    Import(i64),
 }
 
 /// Changes that may wait to be looked at; beyond them it is only known that much has changed.

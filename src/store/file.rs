@@ -1,6 +1,7 @@
 //! The file: finding, making, checking, migrating and locking it. A file that is not ours, or newer than this
 //! program, is refused untouched.
 
+use super::StoreError;
 use crate::domain::Instant;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -168,6 +169,19 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
         migrate(&mut connection, now).map_err(&failed)?;
     }
     Ok(connection)
+}
+
+/// Runs a part of the opening that writes.
+pub(super) fn in_transaction(
+    connection: &Connection,
+    folder: &Path,
+    job: impl FnOnce(&Connection) -> Result<(), StoreError>,
+) -> Result<(), OpenError> {
+    let failed = failure(folder);
+    let transaction = connection.unchecked_transaction().map_err(&failed)?;
+    job(&transaction)
+        .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
+    transaction.commit().map_err(failed)
 }
 
 /// Looks at the file without writing to it, and refuses what is not ours; the answer is its version.

@@ -12,12 +12,14 @@ pub mod check;
 mod deletion;
 mod do_not_call;
 mod do_not_call_table;
+mod encoding;
 mod erasure;
 mod events;
 mod export;
 mod file;
 mod guard;
 pub mod import;
+mod imports;
 mod lead_batches;
 mod leads;
 mod memo;
@@ -29,6 +31,8 @@ mod replies;
 mod retention;
 mod row;
 mod sample;
+mod sheet;
+mod source;
 mod suppression;
 mod table;
 mod tokens;
@@ -44,10 +48,12 @@ pub use erasure::{Erasure, Traces};
 pub use export::{CallRow, LeadRow};
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
 pub use guard::Stop;
+pub use imports::{Import, NewImport, Undo};
 pub use lead_batches::{BatchChanged, Retried};
 pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
 pub use pages::Pages;
 pub use replies::RememberedReply;
+pub use source::Payload;
 pub use tokens::{Scope, Token, TokenRow};
 pub use tx::{Snapshot, Tx};
 
@@ -155,11 +161,16 @@ impl Store {
         opener: Opener,
     ) -> Result<Store, OpenError> {
         let writing = file::open(folder, clock.now(), opener)?;
+        let watch = Arc::new(Watch::new(SuppressionKey::open(folder, &writing)?));
+        if opener == Opener::Server {
+            file::in_transaction(&writing, folder, |connection| {
+                import::fail_lost(&Tx::new(connection, clock.now(), watch.clone()), folder)
+            })?;
+        }
         let pool = file::reader_pool(folder)?;
         let pulse = Pulse::of(&data_file(folder))
             .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
         let changed = watch::Sender::new(0);
-        let watch = Arc::new(Watch::new(SuppressionKey::open(folder, &writing)?));
         let changes = Arc::<Changes>::default();
         let (writer, thread) =
             Writer::start(writing, clock.clone(), watch.clone(), changed.clone(), changes.clone());

@@ -87,12 +87,18 @@ pub(super) struct Rows<R> {
     input: R,
     separator: u8,
     position: Position,
+    bytes_max: u64,
 }
 
 impl<R: BufRead> Rows<R> {
     /// Goes on where `input` stands, which is at `position`.
     pub(super) fn new(input: R, separator: u8, position: Position) -> Rows<R> {
-        Rows { input, separator, position }
+        Rows { input, separator, position, bytes_max: ROW_BYTES_MAX }
+    }
+
+    /// Lets a row have so many bytes.
+    pub(super) fn up_to(self, bytes_max: u64) -> Rows<R> {
+        Rows { bytes_max, ..self }
     }
 
     /// Where the next row will be looked for.
@@ -129,7 +135,7 @@ impl<R: BufRead> Rows<R> {
                     break;
                 }
                 row.length += 1;
-                cell = step(cell, byte, self.separator, row);
+                cell = step(cell, byte, self.separator, self.bytes_max, row);
             }
             self.input.consume(used);
             self.position.offset += used as u64;
@@ -145,7 +151,7 @@ impl<R: BufRead> Rows<R> {
         Ok(Some(match () {
             () if cell == Cell::Quoted => Found::Unclosed,
             () if row.ends.len() > CELLS_MAX => Found::TooManyCells,
-            () if row.length > ROW_BYTES_MAX => Found::TooLong,
+            () if row.length > self.bytes_max => Found::TooLong,
             () => Found::Row,
         }))
     }
@@ -153,8 +159,8 @@ impl<R: BufRead> Rows<R> {
 
 /// Takes one byte of a row. Beyond the limits the state goes on, so that the end of the row is found, but
 /// nothing more is kept.
-fn step(cell: Cell, byte: u8, separator: u8, row: &mut Row) -> Cell {
-    let has_room = row.length <= ROW_BYTES_MAX && row.ends.len() <= CELLS_MAX;
+fn step(cell: Cell, byte: u8, separator: u8, bytes_max: u64, row: &mut Row) -> Cell {
+    let has_room = row.length <= bytes_max && row.ends.len() <= CELLS_MAX;
     let mut keep = |byte| {
         if has_room {
             row.text.push(byte);
@@ -180,21 +186,43 @@ fn step(cell: Cell, byte: u8, separator: u8, row: &mut Row) -> Cell {
     }
 }
 
+/// Separators that are looked for; of equal ones the last.
+const SEPARATORS: [u8; 4] = [b'|', b'\t', b';', b','];
+/// Rows looked at to find out which separator it is.
+const ROWS_COMPARED: usize = 50;
+
 /// Where the first row begins, and what separates its cells: what a first line `sep=;` says, as Excel writes
-/// it, else what the header row has most of.
+/// it, else what cuts the header into several cells and most rows into as many.
 pub(super) fn layout(start: &[u8]) -> (usize, u8) {
     let mark = if start.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
-    let lines = || start[mark..].split(|byte| matches!(byte, b'\n' | b'\r'));
-    let first = lines().next().unwrap_or_default();
+    let first = start[mark..].split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
     if let Some(separator) = named_separator(first) {
         let end = mark + first.len();
         let line_end = if start[end..].starts_with(b"\r\n") { 2 } else { 1 };
         return ((end + line_end).min(start.len()), separator);
     }
-    let header = lines().find(|line| !line.is_empty()).unwrap_or_default();
-    let count = |separator: u8| header.iter().filter(|byte| **byte == separator).count();
-    let separators = [b'|', b'\t', b';', b','];
-    (mark, separators.into_iter().max_by_key(|separator| count(*separator)).unwrap_or(b','))
+    let best = SEPARATORS.into_iter().max_by_key(|separator| regularity(&start[mark..], *separator));
+    (mark, best.unwrap_or(b','))
+}
+
+/// How well a separator cuts a text: whether there is anything to cut, how many rows are cut like the first, and
+/// into how many cells.
+fn regularity(text: &[u8], separator: u8) -> (bool, usize, usize) {
+    let mut rows = Rows::new(text, separator, Position::default());
+    let (mut row, mut first, mut alike) = (Row::default(), 0, 0);
+    for _ in 0..ROWS_COMPARED {
+        // The last row may be cut off.
+        let Ok(Some(Found::Row)) = rows.next(&mut row) else { break };
+        let cells = row.ends.len();
+        if first == 0 {
+            first = cells;
+        }
+        alike += usize::from(cells == first);
+    }
+    match first {
+        0 | 1 => (false, 0, 0),
+        cells => (true, alike, cells),
+    }
 }
 
 fn named_separator(line: &[u8]) -> Option<u8> {
@@ -266,6 +294,8 @@ mod tests {
         assert_eq!(layout(b"phone;name\n1,2,3\n"), (0, b';'));
         assert_eq!(layout(b"\xEF\xBB\xBF\r\n\nphone\tname\n"), (3, b'\t'));
         assert_eq!(layout(b"phone\n"), (0, b','));
+        assert_eq!(layout(b"name, title;phone\na;1\nb;2\n"), (0, b';'));
+        assert_eq!(layout(b"\"a;b\",\"c;d\"\n1,2\n"), (0, b','));
         assert_eq!(layout(b"sep=;\r\nphone,x;name\r\n"), (7, b';'));
         assert_eq!(layout(b"\xEF\xBB\xBF\"sep=|\"\nphone\n"), (11, b'|'));
         assert_eq!(layout(b"sep=;"), (5, b';'));

@@ -291,13 +291,14 @@ impl Listener<'_> {
 
     /// The next event, whatever its id.
     pub(crate) fn event(&mut self) -> (String, Value) {
-        loop {
+        for _ in 0..20 {
             match self.hear() {
                 Heard::Event(name, data) => return (name, data),
                 Heard::Id(_) | Heard::Comment => {}
                 Heard::End => panic!("the stream has ended"),
             }
         }
+        panic!("there is nothing but silence");
     }
 
     /// The next event of this name.
