@@ -7,6 +7,7 @@
 //! not in force.
 
 use crate::carrier::simulator;
+use crate::domain::address::Network;
 use crate::domain::fields;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
@@ -40,6 +41,10 @@ pub struct Config {
     pub quota: Quota,
     /// How much one may send.
     pub limits: Limits,
+    /// How long what has ended is kept.
+    pub retention: Retention,
+    /// Where events are sent.
+    pub webhooks: Webhooks,
     /// What is logged.
     pub log: Log,
     /// The carrier that rings nobody.
@@ -64,6 +69,22 @@ pub struct Limits {
     pub csv_megabytes: u32,
 }
 
+/// How long what has ended is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Deliveries of webhooks that were made or given up.
+    pub deliveries_days: u32,
+}
+
+/// Where events are sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// Networks that may be sent to although they are not public.
+    pub allowed_networks: Vec<Network>,
+}
+
 /// What is logged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,6 +104,8 @@ impl Default for Config {
             retention_days: 30,
             quota: Quota { requests_per_hour: 1_000, unauthenticated_per_minute: 60 },
             limits: Limits { csv_megabytes: 256 },
+            retention: Retention { deliveries_days: 30 },
+            webhooks: Webhooks { allowed_networks: Vec::new() },
             log: Log { filter: "info".into() },
             simulator: simulator::Settings::default(),
         }
@@ -366,6 +389,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     between("retention_days", config.retention_days.into(), 1, 3_650);
     between("quota.requests_per_hour", config.quota.requests_per_hour.into(), 1, 1_000_000_000);
     between("quota.unauthenticated_per_minute", config.quota.unauthenticated_per_minute.into(), 1, 1_000_000);
+    between("retention.deliveries_days", config.retention.deliveries_days.into(), 1, 3_650);
     between("limits.csv_megabytes", config.limits.csv_megabytes.into(), 1, 16_384);
     if config.data.as_os_str().is_empty() {
         problems.push("`data` must name a folder; it is empty".into());

@@ -1,12 +1,13 @@
-//! The composition root: opens the store, builds the carrier, starts HTTP, the dialer and the housekeeping, and
-//! stops them in an order that loses nothing. Everything else is told what it works with.
+//! The composition root: opens the store, builds the carrier, starts HTTP, the dialer, the webhooks and the
+//! housekeeping, and stops them in an order that loses nothing. Everything else is told what it works with.
 
 use crate::carrier::simulator::Simulator;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::pool::Db;
 use crate::store::{OpenError, Store};
-use crate::{dialer, housekeeping, http};
+use crate::webhooks::{SystemLookup, WebClient};
+use crate::{dialer, housekeeping, http, webhooks};
 use anyhow::Context;
 use chrono::TimeDelta;
 use rocket::fairing::AdHoc;
@@ -61,6 +62,9 @@ impl Server {
         let simulator = Simulator::new(config.simulator.clone(), clock.clone(), Some(&ledger))
             .with_context(|| format!("cannot write {}", ledger.display()))?;
 
+        let web = WebClient::new(&config.webhooks.allowed_networks, Arc::new(SystemLookup))
+            .map_err(|cause| anyhow::anyhow!("cannot make an HTTP client: {cause}"))?;
+
         // Before anybody is told that it listens, so that no signal finds it unprepared.
         let signals = Signals::listen().context("cannot listen for signals")?;
         let listening = start_http(config, store.clone(), clock).await;
@@ -75,7 +79,10 @@ impl Server {
         let (stop_simulator, simulator_stopped) = watch::channel(false);
         let grace =
             TimeDelta::seconds(i64::try_from(config.shutdown_grace_seconds).unwrap_or(i64::MAX / 1_000));
-        let retention = TimeDelta::days(config.retention_days.into());
+        let kept = housekeeping::Kept {
+            campaigns: TimeDelta::days(config.retention_days.into()),
+            deliveries: TimeDelta::days(config.retention.deliveries_days.into()),
+        };
         let dialing = dialer::run(store.clone(), Arc::new(simulator.clone()), grace, stop.subscribe());
         let workers = vec![
             tokio::spawn(async move {
@@ -84,7 +91,8 @@ impl Server {
                 stop_simulator.send_replace(true);
             }),
             tokio::spawn(simulator.run(simulator_stopped)),
-            tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
+            tokio::spawn(webhooks::run(store.clone(), Arc::new(web), stop.subscribe())),
+            tokio::spawn(housekeeping::run(store.clone(), kept, stop.subscribe())),
         ];
         let url = format!("http://{}", std::net::SocketAddr::new(config.address, port));
         Ok(Server { url, store, stop, signals, http_shutdown, http, workers })
@@ -155,6 +163,7 @@ async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> any
         unauthenticated_per_minute: config.quota.unauthenticated_per_minute,
         csv_limit_bytes: u64::from(config.limits.csv_megabytes) * 1024 * 1024,
         spool_dir: config.data.clone(),
+        allowed_networks: config.webhooks.allowed_networks.clone(),
     };
     let (listening, is_listening) = oneshot::channel();
     let listening = Mutex::new(Some(listening));

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 20] = [
+const ROUTES: [(&str, &str, bool); 34] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -28,7 +28,24 @@ const ROUTES: [(&str, &str, bool); 20] = [
     ("GET", "/api/voice-campaigns/1/calls", false),
     ("GET", "/api/calls", false),
     ("GET", "/api/calls/1", false),
+    ("GET", "/api/webhooks", false),
+    ("POST", "/api/webhooks", true),
+    ("GET", "/api/webhooks/1", false),
+    ("PUT", "/api/webhooks/1", true),
+    ("DELETE", "/api/webhooks/1", true),
+    ("POST", "/api/webhooks/1/rotate-secret", true),
+    ("POST", "/api/webhooks/1/test", true),
+    ("POST", "/api/webhooks/1/redeliver-failed", true),
+    ("GET", "/api/voice-campaigns/1/webhooks", false),
+    ("POST", "/api/voice-campaigns/1/webhooks/test", true),
+    ("GET", "/api/voice-campaigns/1/webhook-deliveries", false),
+    ("GET", "/api/webhook-deliveries", false),
+    ("GET", "/api/webhook-deliveries/1", false),
+    ("POST", "/api/webhook-deliveries/1/redeliver", true),
 ];
+
+/// Those that only an administrator may use.
+const ADMIN_ONLY: [(&str, &str); 1] = [("POST", "/api/webhooks")];
 
 fn limited(requests_per_hour: u32, unauthenticated_per_minute: u32) -> TestServer {
     let mut options = Options::default();
@@ -87,6 +104,10 @@ fn every_route_asks_for_a_token_of_the_right_scope() {
         assert_eq!(forbidden, changes, "{method} {path}");
         for token in [WRITER, ADMIN] {
             let status = request().token(token).send().status;
+            if token == WRITER && ADMIN_ONLY.contains(&(method, path)) {
+                assert_eq!(status, 403, "{method} {path}");
+                continue;
+            }
             assert!(![401, 403].contains(&status), "{method} {path}: {status}");
         }
         let answer = request().header("authorization", &format!("bearer  {WRITER}")).send();

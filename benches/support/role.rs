@@ -92,6 +92,7 @@ pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) {
         unauthenticated_per_minute: 60,
         csv_limit_bytes: 1 << 30,
         spool_dir: folder.into(),
+        allowed_networks: Vec::new(),
     };
     let api = rocket::custom(config()).manage(Db::of(store));
     let api = http::mount(api, settings, clock).mount("/", rocket::routes![empty]);

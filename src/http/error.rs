@@ -31,6 +31,10 @@ pub(super) enum ApiError {
     NoSuchLead,
     /// No call of this id.
     NoSuchCall,
+    /// No endpoint of this id.
+    NoSuchWebhook,
+    /// No delivery of this id.
+    NoSuchDelivery,
     /// No such path.
     NoSuchRoute,
     /// The path exists, but not for this method.
@@ -109,6 +113,8 @@ impl ApiError {
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
+            | ApiError::NoSuchWebhook
+            | ApiError::NoSuchDelivery
             | ApiError::NoSuchRoute => Status::NotFound,
             ApiError::MethodNotAllowed { .. } => Status::MethodNotAllowed,
             ApiError::Timeout => Status::RequestTimeout,
@@ -132,6 +138,8 @@ impl ApiError {
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
+            | ApiError::NoSuchWebhook
+            | ApiError::NoSuchDelivery
             | ApiError::NoSuchRoute => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
             ApiError::Timeout => "timeout",
@@ -157,13 +165,18 @@ impl ApiError {
             ApiError::NoSuchCampaign => "Voice campaign not found".into(),
             ApiError::NoSuchLead => "Lead not found".into(),
             ApiError::NoSuchCall => "Call not found".into(),
+            ApiError::NoSuchWebhook => "Webhook not found".into(),
+            ApiError::NoSuchDelivery => "Webhook delivery not found".into(),
             ApiError::NoSuchRoute => "Not found".into(),
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
             ApiError::Conflict { message, .. } => message.clone(),
             ApiError::Stale => {
-                let is_lead = request.uri().path().segments().nth(1) == Some("leads");
-                let thing = if is_lead { "lead" } else { "campaign" };
+                let thing = match request.uri().path().segments().nth(1) {
+                    Some("leads") => "lead",
+                    Some("webhooks") => "webhook",
+                    _ => "campaign",
+                };
                 format!("The {thing} has changed since; fetch it again and repeat the change")
             }
             ApiError::TooLarge { bytes: 0 } => "The body is too large".into(),
@@ -211,6 +224,12 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "voice-campaigns"] if verb == "fetch" => "voice campaigns",
         ["api", "voice-campaigns", _, "leads"] => "leads",
         ["api", "voice-campaigns", _, "calls"] | ["api", "calls"] => "calls",
+        ["api", "voice-campaigns", _, "webhooks", ..] => "webhooks",
+        ["api", "voice-campaigns", _, "webhook-deliveries"] => "webhook deliveries",
+        ["api", "webhooks"] if verb == "fetch" => "webhooks",
+        ["api", "webhook-deliveries"] => "webhook deliveries",
+        ["api", "webhooks", ..] => "webhook",
+        ["api", "webhook-deliveries", ..] => "webhook delivery",
         ["api", "voice-campaigns", _, "stats"] => "voice campaign statistics",
         ["api", "voice-campaigns", ..] => "voice campaign",
         ["api", "leads", ..] => "lead",

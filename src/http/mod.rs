@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod calls;
 mod campaigns;
+mod deliveries;
 mod edge;
 mod error;
 mod etag;
@@ -17,8 +18,10 @@ mod leads;
 mod query;
 mod quota;
 mod stats;
+mod webhooks;
 
 use crate::clock::Clock;
+use crate::domain::address::Network;
 use answer::Answer;
 use error::ApiError;
 use rocket::shield::Shield;
@@ -38,6 +41,8 @@ pub struct Settings {
     pub csv_limit_bytes: u64,
     /// Where tables wait while they are imported.
     pub spool_dir: PathBuf,
+    /// Networks that events may be sent to although they are not public.
+    pub allowed_networks: Vec<Network>,
 }
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
@@ -58,6 +63,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
+        .mount("/api", webhooks::routes())
+        .mount("/api", deliveries::routes())
 }
 
 #[get("/health")]

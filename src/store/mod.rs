@@ -9,7 +9,9 @@ mod calls;
 mod campaigns;
 pub mod check;
 mod deletion;
+mod deliveries;
 mod do_not_call;
+mod endpoints;
 mod events;
 mod file;
 pub mod import;
@@ -28,6 +30,7 @@ mod writer;
 
 pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
+pub use deliveries::{Delivery, DeliveryFilter, Outgoing, TEST_EVENT, Tried, Try, Waiting};
 pub use do_not_call::Suppression;
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
 pub use lead_batches::{Changed, Retried};
@@ -46,7 +49,7 @@ use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
-use writer::{Writer, WriterThread};
+use writer::{Signals, Writer, WriterThread};
 
 /// Why the database did not do what it was asked; named by what the caller can do about it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -104,7 +107,7 @@ struct Inner {
     pulse: Pulse,
     tokens: Memo<[u8; 32], Arc<Token>>,
     campaigns: Memo<i64, Arc<Campaign>>,
-    changed: watch::Sender<u64>,
+    signals: Signals,
     dial_gate: RwLock<()>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
@@ -137,8 +140,8 @@ impl Store {
         let pool = file::reader_pool(folder)?;
         let pulse = Pulse::of(&data_file(folder))
             .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
-        let changed = watch::Sender::new(0);
-        let (writer, thread) = Writer::start(writing, clock.clone(), changed.clone());
+        let signals = Signals::new();
+        let (writer, thread) = Writer::start(writing, clock.clone(), signals.clone());
         Ok(Store(Arc::new(Inner {
             folder: folder.to_owned(),
             writer,
@@ -149,7 +152,7 @@ impl Store {
             campaigns: Memo::new(CAMPAIGNS_KEPT),
             inline: Inline::new([file::open_reader(folder)?, file::open_reader(folder)?]),
             clock,
-            changed,
+            signals,
             dial_gate: RwLock::new(()),
             clock_hold: Mutex::new(None),
             _lock: lock,
@@ -258,7 +261,12 @@ impl Store {
 
     /// Tells of commits of this process that may give the dialer something to do.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changed.subscribe()
+        self.0.signals.dialer.subscribe()
+    }
+
+    /// Tells of commits of this process that leave something to deliver.
+    pub fn outbox(&self) -> watch::Receiver<u64> {
+        self.0.signals.webhooks.subscribe()
     }
 
     /// Shows everybody that the clock is not trusted, or is again.

@@ -3,7 +3,7 @@
 //! with it. The answer is sent after the commit.
 
 use super::StoreError;
-use super::tx::Tx;
+use super::tx::{Tx, Wakes};
 use crate::clock::Clock;
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +26,27 @@ pub(super) struct Writer {
     jobs: RwLock<Option<mpsc::Sender<Job>>>,
 }
 
+/// Count the commits that give somebody something to do.
+#[derive(Clone)]
+pub(super) struct Signals {
+    pub(super) dialer: watch::Sender<u64>,
+    pub(super) webhooks: watch::Sender<u64>,
+}
+
+impl Signals {
+    pub(super) fn new() -> Signals {
+        Signals { dialer: watch::Sender::new(0), webhooks: watch::Sender::new(0) }
+    }
+
+    fn send(&self, wakes: Wakes) {
+        for (signal, is_wanted) in [(&self.dialer, wakes.dialer), (&self.webhooks, wakes.webhooks)] {
+            if is_wanted {
+                signal.send_modify(|count| *count += 1);
+            }
+        }
+    }
+}
+
 /// The thread; ends when the writer is closed and the queue is empty.
 pub(super) struct WriterThread(thread::JoinHandle<()>);
 
@@ -37,16 +58,16 @@ impl WriterThread {
 }
 
 impl Writer {
-    /// Starts the thread on its connection. `changed` counts commits that asked to wake the dialer.
+    /// Starts the thread on its connection.
     pub(super) fn start(
         connection: Connection,
         clock: Arc<dyn Clock>,
-        changed: watch::Sender<u64>,
+        signals: Signals,
     ) -> (Writer, WriterThread) {
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(connection, queue, &clock, &changed))
+            .spawn(move || run(connection, queue, &clock, &signals))
             .expect("the system starts threads");
         (Writer { jobs: RwLock::new(Some(jobs)) }, WriterThread(thread))
     }
@@ -102,7 +123,7 @@ fn run(
     mut connection: Connection,
     mut queue: mpsc::Receiver<Job>,
     clock: &Arc<dyn Clock>,
-    changed: &watch::Sender<u64>,
+    signals: &Signals,
 ) {
     let mut answers = Vec::with_capacity(BATCH_MAX);
     while let Some(first) = queue.blocking_recv() {
@@ -111,9 +132,7 @@ fn run(
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = answers.len(), "a commit failed; its jobs were undone");
         }
-        if committed.is_ok_and(|wakes_dialer| wakes_dialer) {
-            changed.send_modify(|count| *count += 1);
-        }
+        signals.send(committed.unwrap_or_default());
         for answer in answers.drain(..) {
             answer(outcome.clone());
         }
@@ -123,20 +142,20 @@ fn run(
     }
 }
 
-/// Runs the first job and those that wait behind it in one transaction; true if one asked to wake the dialer.
+/// Runs the first job and those that wait behind it in one transaction; the answer is whom they asked to wake.
 fn commit_batch(
     connection: &mut Connection,
     first: Job,
     queue: &mut mpsc::Receiver<Job>,
     clock: &Arc<dyn Clock>,
     answers: &mut Vec<Answer>,
-) -> Result<bool, StoreError> {
+) -> Result<Wakes, StoreError> {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
         Err(error) => return refuse(first, error, answers),
     };
     let started = clock.monotonic();
-    let mut wakes_dialer = false;
+    let mut wakes = Wakes::default();
     let mut next = Some(first);
     while let Some(job) = next {
         if let Err(error) = step(&transaction, "SAVEPOINT job") {
@@ -146,7 +165,7 @@ fn commit_batch(
         let (keep, answer) = job(Ok(&tx));
         answers.push(answer);
         if keep {
-            wakes_dialer |= tx.wakes_dialer();
+            wakes |= tx.wakes();
         } else {
             step(&transaction, "ROLLBACK TO job")?;
         }
@@ -155,10 +174,10 @@ fn commit_batch(
         next = if full { None } else { queue.try_recv().ok() };
     }
     transaction.commit()?;
-    Ok(wakes_dialer)
+    Ok(wakes)
 }
 
-fn refuse(job: Job, error: rusqlite::Error, answers: &mut Vec<Answer>) -> Result<bool, StoreError> {
+fn refuse(job: Job, error: rusqlite::Error, answers: &mut Vec<Answer>) -> Result<Wakes, StoreError> {
     let error = StoreError::from(error);
     answers.push(job(Err(error.clone())).1);
     Err(error)
