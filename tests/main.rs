@@ -20,3 +20,4 @@ mod random_walks;
 mod simulator;
 mod support;
 mod tidy;
+mod webhooks;

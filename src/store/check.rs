@@ -26,7 +26,7 @@ struct Rule {
     violations: &'static str,
 }
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 18] = [
     Rule {
         invariant: "foreign keys point to rows that exist",
         violations: "SELECT \"table\" || ' row ' || rowid FROM pragma_foreign_key_check",
@@ -144,6 +144,19 @@ const RULES: [Rule; 16] = [
              (SELECT campaign_id, count(*) AS events, max(sequence) AS last FROM events GROUP BY campaign_id) e
              ON e.campaign_id = t.campaign_id
              WHERE t.sequence <> coalesce(e.events, 0) OR t.sequence <> coalesce(e.last, 0)",
+    },
+    Rule {
+        invariant: "an event is delivered to endpoints of its campaign or of all campaigns",
+        violations: "SELECT 'delivery ' || d.id FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
+             LEFT JOIN events v ON v.id = d.event_id
+             WHERE e.campaign_id <> d.campaign_id OR v.campaign_id IS NOT d.campaign_id AND d.event_id IS NOT NULL
+                OR v.type <> d.type",
+    },
+    Rule {
+        invariant: "tries of a delivery are numbered from 1 without holes, and counted",
+        violations: "SELECT 'delivery ' || d.id FROM deliveries d LEFT JOIN
+             (SELECT delivery_id, count(*) AS tries, max(nth) AS last FROM delivery_tries GROUP BY delivery_id) t
+             ON t.delivery_id = d.id WHERE d.tries <> coalesce(t.tries, 0) OR d.tries <> coalesce(t.last, 0)",
     },
 ];
 
