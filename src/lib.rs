@@ -25,7 +25,7 @@
 //! | [`carrier`] | the port to whoever places calls, and the simulator | campaigns, the database |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
 //! | [`webhooks`] | deliveries: sign, send, write down what came back | who makes events, HTTP's routes |
-//! | [`http`] | the JSON API and the page: parse, one store call, render | SQL, the dialer |
+//! | [`http`] | the JSON API, the events stream and the page: parse, one store call, render | SQL, the dialer |
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
 //! | [`server`] | the composition root | how any part works |

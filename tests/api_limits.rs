@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 34] = [
+const ROUTES: [(&str, &str, bool); 35] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -28,6 +28,7 @@ const ROUTES: [(&str, &str, bool); 34] = [
     ("GET", "/api/voice-campaigns/1/calls", false),
     ("GET", "/api/calls", false),
     ("GET", "/api/calls/1", false),
+    ("GET", "/api/events", false),
     ("GET", "/api/webhooks", false),
     ("POST", "/api/webhooks", true),
     ("GET", "/api/webhooks/1", false),
@@ -85,6 +86,8 @@ fn every_route_asks_for_a_token_of_the_right_scope() {
     let server = TestServer::start();
     let mut bodies = Vec::new();
     for (method, path, changes) in ROUTES {
+        // A stream would not end; with a parameter that nobody knows it does not begin.
+        let path = if path == "/api/events" { "/api/events?nothing=1" } else { path };
         let request = || server.request(method, path);
         for refused in [
             request(),

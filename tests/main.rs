@@ -4,6 +4,7 @@
 mod api_calls;
 mod api_campaigns;
 mod api_errors;
+mod api_events;
 mod api_idempotency;
 mod api_lead_life;
 mod api_leads;

@@ -15,12 +15,15 @@ use voice_campaigns::webhooks::{Client, Deliverer, Post, Replying};
 /// When every test here begins.
 const START: &str = "2026-03-04T10:00:00Z";
 
+type Sent = (DateTime<Utc>, Post);
+type Manners = Box<dyn Fn(&Post) -> Reply + Send>;
+
 /// Receivers that answer by URL, and remember what they were sent and when.
 #[derive(Clone)]
 struct Receivers {
     clock: Manual,
-    ledger: Arc<Mutex<Vec<(DateTime<Utc>, Post)>>>,
-    manners: Arc<Mutex<Box<dyn Fn(&Post) -> Reply + Send>>>,
+    ledger: Arc<Mutex<Vec<Sent>>>,
+    manners: Arc<Mutex<Manners>>,
 }
 
 impl Client for Receivers {
@@ -131,7 +134,7 @@ impl Office {
         .await;
     }
 
-    fn sent(&self) -> Vec<(DateTime<Utc>, Post)> {
+    fn sent(&self) -> Vec<Sent> {
         self.receivers.ledger.lock().unwrap().clone()
     }
 
@@ -188,7 +191,7 @@ async fn what_nobody_takes_is_tried_ten_times_in_three_days_under_one_id_and_the
         let waited = tries[1].0 - tries[0].0;
         assert!(delay <= waited && waited <= delay + delay / 10, "{waited} instead of {delay}");
     }
-    let same = |(_, post): &(DateTime<Utc>, Post)| (post.message_id.clone(), post.body.clone());
+    let same = |(_, post): &Sent| (post.message_id.clone(), post.body.clone());
     assert!(sent.iter().all(|post| same(post) == same(&sent[0])));
     let signatures: std::collections::HashSet<_> = sent.iter().map(|(_, post)| &post.signature).collect();
     assert_eq!(signatures.len(), 10, "each is signed with its own time");

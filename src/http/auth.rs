@@ -6,7 +6,7 @@ use super::quota::{FixedWindow, Quota, Standing};
 use super::{Settings, edge};
 use crate::clock::Clock;
 use crate::store::pool::Db;
-use crate::store::{Scope, Token};
+use crate::store::{Scope, Store, Token};
 use crate::token;
 use rocket::Request;
 use rocket::http::{Method, Status};
@@ -189,6 +189,28 @@ fn admit<'r>(request: &'r Request<'_>, needed: Scope) -> Outcome<&'r Token, ()> 
 
 /// A caller who may look.
 pub(super) struct ReadScope;
+
+/// The token that a request carries, for an answer that goes on for so long that it may be revoked meanwhile.
+pub(super) struct Presented([u8; 32]);
+
+impl Presented {
+    /// Whether it still counts. While the database cannot be asked, it does not.
+    pub(super) fn is_in_force(&self, store: &Store) -> bool {
+        store.token_by_hash(&self.0).is_ok_and(|token| token.is_some())
+    }
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Presented {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Presented, ()> {
+        match bearer(request) {
+            Some(text) => Outcome::Success(Presented(token::hash(text))),
+            None => Outcome::Error((Status::Unauthorized, ())),
+        }
+    }
+}
 
 /// A caller who may change things.
 pub(super) struct WriteScope<'r>(pub(super) &'r Token);

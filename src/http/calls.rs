@@ -96,7 +96,7 @@ fn page(snapshot: &Snapshot, filter: CallFilter, limit: usize, query: &Query) ->
 
 /// A call as it is shown.
 #[derive(Serialize)]
-struct View<'a> {
+pub(super) struct View<'a> {
     id: i64,
     campaign_id: i64,
     lead_id: i64,
@@ -118,7 +118,8 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(call: &'a Call) -> View<'a> {
+    /// All of it.
+    pub(super) fn of(call: &'a Call) -> View<'a> {
         let talked =
             |ended_at: Instant| call.answered_at.map_or(0, |at| (ended_at - at).num_seconds().max(0));
         View {

@@ -280,7 +280,7 @@ fn unchanged(snapshot: &Snapshot, id: &str, if_match: &IfMatch) -> Result<Campai
 
 /// A campaign as it is shown; the order of the fields is the documented one.
 #[derive(Serialize)]
-struct View<'a> {
+pub(super) struct View<'a> {
     id: i64,
     name: &'a str,
     description: Option<&'a str>,
@@ -338,7 +338,8 @@ struct WebhookView<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(campaign: &'a Campaign) -> View<'a> {
+    /// As it is stored, or with the secrets that have just been made.
+    pub(super) fn of(campaign: &'a Campaign) -> View<'a> {
         let (settings, totals) = (&campaign.settings, &campaign.totals);
         let webhook = |webhook: &'a Webhook| WebhookView {
             url: &webhook.url,

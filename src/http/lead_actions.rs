@@ -16,7 +16,7 @@ use crate::domain::lead::{LeadChange, LeadStatus};
 use crate::domain::outcome::Outcome;
 use crate::domain::schedule::{self, DateOnly, format_instant};
 use crate::store::pool::Db;
-use crate::store::{Changed, LeadFilter, Retried, Tx};
+use crate::store::{BatchChanged, LeadFilter, Retried, Tx};
 use rocket::http::Status;
 use rocket::{Data, Route, patch, post, routes};
 
@@ -181,7 +181,7 @@ async fn change_many(
     }
     let change = LeadChange::read(head.json(data, JSON_MAX).await?.value().await?)?;
     let campaign_id = campaign_id(db, id)?;
-    let mut total = Changed::default();
+    let mut total = BatchChanged::default();
     let mut after = Some(0);
     while let Some(last) = after {
         let filter = LeadFilter { campaign_id, after: Some(last), limit: AT_ONCE, ..filter.clone() };

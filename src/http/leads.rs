@@ -18,7 +18,7 @@ use crate::store::{LeadDeletion, LeadEdit, LeadFilter, Snapshot};
 use rocket::http::Status;
 use rocket::{Data, Route, delete, get, put, routes};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
@@ -181,6 +181,19 @@ pub(super) fn shown(snapshot: &Snapshot, lead: &Lead) -> Result<(String, TextTag
     let facts = serde_json::to_string(&View { hold: None, ..view })?;
     let tag = TextTag::of(&facts, &body);
     Ok((body, tag))
+}
+
+/// What calls change about a lead.
+pub(super) fn progress(lead: &Lead) -> Value {
+    json!({
+        "id": lead.id,
+        "campaign_id": lead.campaign_id,
+        "status": lead.status,
+        "outcome": lead.outcome,
+        "attempts": lead.attempts,
+        "next_call_at": lead.next_call_at.map(format_instant),
+        "updated_at": format_instant(lead.updated_at),
+    })
 }
 
 /// Shows the leads of one campaign at one moment.

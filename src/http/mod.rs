@@ -11,6 +11,7 @@ mod deliveries;
 mod edge;
 mod error;
 mod etag;
+mod events;
 mod idempotency;
 mod imports;
 mod lead_actions;
@@ -22,10 +23,13 @@ mod webhooks;
 
 use crate::clock::Clock;
 use crate::domain::address::Network;
+use crate::store::pool;
 use answer::Answer;
 use error::ApiError;
+use rocket::fairing::AdHoc;
 use rocket::shield::Shield;
-use rocket::{Build, Rocket, get, routes};
+use rocket::{Build, Orbit, Rocket, get, routes};
+use rocket_db_pools::Database;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +55,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
         .manage(body::LargeBodies::new())
+        .manage(Arc::new(events::Feed::new()))
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
@@ -65,6 +70,14 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", calls::routes())
         .mount("/api", webhooks::routes())
         .mount("/api", deliveries::routes())
+        .mount("/api", events::routes())
+        .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))))
+}
+
+async fn start_feed(rocket: &Rocket<Orbit>) {
+    if let (Some(db), Some(feed)) = (pool::Db::fetch(rocket), rocket.state::<Arc<events::Feed>>()) {
+        rocket::tokio::spawn(events::run((**db).clone(), feed.clone(), rocket.shutdown()));
+    }
 }
 
 #[get("/health")]

@@ -10,8 +10,8 @@ use crate::domain::fields::Words;
 use crate::domain::gate::{Dialing, Gate};
 use crate::domain::holds;
 use crate::domain::money::Money;
-use crate::store::Snapshot;
 use crate::store::pool::Db;
+use crate::store::{Snapshot, StoreError};
 use rocket::{Route, get, routes};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -44,7 +44,8 @@ async fn why(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<
     .await
 }
 
-fn view(snapshot: &Snapshot, campaign: &Campaign) -> Result<View, ApiError> {
+/// The statistics of a campaign at this moment.
+pub(super) fn view(snapshot: &Snapshot, campaign: &Campaign) -> Result<View, StoreError> {
     let (settings, totals) = (&campaign.settings, &campaign.totals);
     let gate = Gate::new(campaign, snapshot.dials_today(campaign)?, snapshot.now);
     let dialing = gate.dialing(&snapshot.queue(campaign)?, snapshot.clock_hold());
@@ -72,7 +73,7 @@ fn view(snapshot: &Snapshot, campaign: &Campaign) -> Result<View, ApiError> {
 
 /// The first nine fields are the published ones, in their order.
 #[derive(serde::Serialize)]
-struct View {
+pub(super) struct View {
     total_leads: i64,
     completed_calls: i64,
     successful_calls: i64,

@@ -1,5 +1,6 @@
 //! Calls: claimed before the carrier hears of them, settled with everything that follows from their end.
 
+use super::changes::Change;
 use super::do_not_call::Suppression;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
@@ -187,6 +188,8 @@ impl Tx<'_> {
             ],
         )?;
         let call_id = self.connection.last_insert_rowid();
+        self.touch(Change::Call(call_id));
+        self.touch(Change::Lead(lead.id));
         let sql =
             "UPDATE leads SET status = 'in_progress', attempts = ?2, next_call_at = NULL, wait_reason = NULL,
                      held = NULL, updated_at = ?3 WHERE id = ?1";
@@ -216,6 +219,7 @@ impl Tx<'_> {
                      answered_at = CASE WHEN ?2 = 'answered' THEN coalesce(answered_at, ?4) ELSE answered_at END
                    WHERE id = ?1 AND state <> 'ended' AND NOT (state = 'answered' AND ?2 = 'ringing')";
         self.execute(sql, params![call_id, state.word(), json_text(timeline), ms(at)])?;
+        self.touch(Change::Call(call_id));
         Ok(())
     }
 
@@ -229,6 +233,7 @@ impl Tx<'_> {
         let lead = self.lead_even_deleted(call.lead_id)?;
         let campaign = self.existing(call.campaign_id)?;
         let settled = call::settle(&campaign, &call, lead.attempts, ending);
+        self.touch(Change::Call(call_id));
         self.write_ended(&call, &settled, timeline.unwrap_or(&call.timeline))?;
         self.write_lead(&lead, &settled)?;
         self.save_totals(campaign.id, &settled.totals)?;

@@ -1,5 +1,6 @@
 //! Campaigns: their settings, their status and their sums.
 
+use super::changes::Change;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
@@ -446,6 +447,7 @@ impl Tx<'_> {
         self.execute("INSERT INTO campaign_totals (campaign_id) VALUES (?1)", [id])?;
         let mut webhooks = request.settings.webhooks.clone();
         self.put_webhooks(id, &mut webhooks)?;
+        self.touch(Change::Campaign(id));
         let mut campaign = self.existing(id)?;
         if status != Status::Draft {
             self.emit(id, &Event::status_changed(&campaign, Status::Draft, status, by, None))?;
@@ -510,6 +512,8 @@ impl Tx<'_> {
             self.carry_dials(before.id, settings.time_zone)?;
         }
         self.tell_budget(before, settings)?;
+        self.touch(Change::Campaign(id));
+        self.touch(Change::Stats(id));
         self.wake_dialer();
         Ok(())
     }
@@ -587,6 +591,8 @@ impl Tx<'_> {
                    WHERE id = ?1";
         self.execute(sql, params![campaign.id, to.word(), reason, ms(self.now)])?;
         let changed = self.existing(campaign.id)?;
+        self.touch(Change::Campaign(campaign.id));
+        self.touch(Change::Stats(campaign.id));
         self.emit(campaign.id, &Event::status_changed(&changed, campaign.status, to, by, reason))?;
         self.wake_dialer();
         Ok(changed)
@@ -600,6 +606,7 @@ impl Tx<'_> {
             self.put_status(&campaign, Status::Completed, by, Some("deleted"))?;
         }
         self.execute("UPDATE campaigns SET deleted_at = ?2 WHERE id = ?1", params![id, ms(self.now)])?;
+        self.touch(Change::Campaign(id));
         self.wake_dialer();
         Ok(true)
     }
@@ -609,6 +616,7 @@ impl Tx<'_> {
         let sql = "UPDATE campaign_totals SET completed_calls = ?2, successful_calls = ?3, failed_calls = ?4,
              attempts = ?5, unanswered_calls = ?6, error_calls = ?7, in_progress_calls = ?8, talk_ms = ?9,
              spent = ?10, reserved = ?11, alerted_percent = ?12, revision = ?13 WHERE campaign_id = ?1";
+        self.touch(Change::Stats(id));
         let t = totals;
         self.execute(
             sql,
@@ -644,6 +652,7 @@ impl Tx<'_> {
              leads_scheduled = leads_scheduled + ?5, leads_completed = leads_completed + ?6,
              leads_failed = leads_failed + ?7, leads_canceled = leads_canceled + ?8,
              leads_do_not_call = leads_do_not_call + ?9 WHERE campaign_id = ?1";
+        self.touch(Change::Stats(campaign_id));
         let change = |status| count * (i64::from(to == Some(status)) - i64::from(from == Some(status)));
         let total = count * (i64::from(to.is_some()) - i64::from(from.is_some()));
         let [pending, in_progress, scheduled, completed, failed, canceled, do_not_call] = [

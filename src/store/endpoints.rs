@@ -2,7 +2,7 @@
 //! secrets, so that showing a campaign takes one look.
 
 use super::row::{Cells, json_text, ms};
-use super::{Snapshot, StoreError, Tx};
+use super::{Change, Snapshot, StoreError, Tx};
 use crate::domain::campaign::{EventType, Webhook};
 use crate::domain::delivery::{DeliveryState, DisabledReason};
 use crate::domain::endpoint::{self, Endpoint, EndpointRequest, EndpointSettings, PREVIOUS_SECRET_KEPT};
@@ -185,6 +185,7 @@ impl Tx<'_> {
             .collect();
         let sql = "UPDATE campaigns SET webhooks = ?2, version = version + 1, updated_at = ?3 WHERE id = ?1";
         self.execute(sql, params![campaign_id, json_text(&webhooks), ms(self.now)])?;
+        self.touch(Change::Campaign(campaign_id));
         Ok(())
     }
 

@@ -36,7 +36,7 @@ impl AddAssign for Retried {
 
 /// What became of leads that were to be changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Changed {
+pub struct BatchChanged {
     /// Leads that the filter names.
     pub matched: i64,
     /// Those that are as it was asked for.
@@ -47,8 +47,8 @@ pub struct Changed {
     pub skipped: i64,
 }
 
-impl AddAssign for Changed {
-    fn add_assign(&mut self, part: Changed) {
+impl AddAssign for BatchChanged {
+    fn add_assign(&mut self, part: BatchChanged) {
         self.matched += part.matched;
         self.changed += part.changed;
         self.in_progress += part.in_progress;
@@ -104,9 +104,9 @@ impl Tx<'_> {
         &self,
         filter: &LeadFilter,
         change: &LeadChange,
-    ) -> Result<(Changed, Next), StoreError> {
+    ) -> Result<(BatchChanged, Next), StoreError> {
         let rows = self.leads(filter)?;
-        let mut part = Changed { matched: rows.len() as i64, ..Changed::default() };
+        let mut part = BatchChanged { matched: rows.len() as i64, ..BatchChanged::default() };
         for lead in &rows {
             if lead.erased_at.is_some() {
                 part.skipped += 1;

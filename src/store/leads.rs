@@ -1,5 +1,6 @@
 //! Leads: who is to be reached.
 
+use super::changes::Change;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
@@ -12,6 +13,9 @@ use crate::domain::phone::Phone;
 use crate::domain::schedule::TimeOfDay;
 use chrono_tz::Tz;
 use rusqlite::{OptionalExtension, Row, params};
+
+/// New leads that are told of one by one; of more it is told that there are many.
+const NAMED_MAX: usize = 20;
 
 /// Which leads a list shows, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -252,6 +256,10 @@ impl Tx<'_> {
                 inserted.duplicates += 1;
             }
         }
+        match inserted.ids.as_slice() {
+            few if few.len() <= NAMED_MAX => few.iter().for_each(|id| self.touch(Change::Lead(*id))),
+            _ => self.touch(Change::Leads(campaign_id)),
+        }
         if inserted.imported > 0 {
             self.count_leads(campaign_id, None, Some(LeadStatus::Pending), inserted.imported)?;
             self.wake_dialer();
@@ -271,6 +279,7 @@ impl Tx<'_> {
             let sql = "UPDATE leads SET deleted_at = ?2, next_call_at = NULL, wait_reason = NULL, held = NULL WHERE id = ?1";
             self.execute(sql, params![id, ms(self.now)])?;
         }
+        self.touch(Change::Lead(id));
         self.count_leads(lead.campaign_id, Some(lead.status), None, 1)?;
         self.complete_if_finished(lead.campaign_id)?;
         Ok(LeadDeletion::Deleted)
@@ -320,6 +329,7 @@ impl Tx<'_> {
                 ms(again_at),
             ],
         )?;
+        self.touch(Change::Lead(lead.id));
         self.wake_dialer();
         Ok(LeadEdit::Edited)
     }
@@ -357,6 +367,7 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let sql = "UPDATE leads SET status = ?2, next_call_at = ?3, wait_reason = NULL, held = NULL, updated_at = ?4 WHERE id = ?1";
         self.execute(sql, params![lead.id, to.word(), next_call_at.map(ms), ms(self.now)])?;
+        self.touch(Change::Lead(lead.id));
         if to != lead.status {
             self.count_leads(lead.campaign_id, Some(lead.status), Some(to), 1)?;
         }

@@ -7,6 +7,7 @@
 
 mod calls;
 mod campaigns;
+mod changes;
 pub mod check;
 mod deletion;
 mod deliveries;
@@ -30,10 +31,11 @@ mod writer;
 
 pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
+pub use changes::{Change, Changed};
 pub use deliveries::{Delivery, DeliveryFilter, Outgoing, TEST_EVENT, Tried, Try, Waiting};
 pub use do_not_call::Suppression;
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
-pub use lead_batches::{Changed, Retried};
+pub use lead_batches::{BatchChanged, Retried};
 pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
 pub use replies::RememberedReply;
 pub use tokens::{Scope, Token, TokenRow};
@@ -42,6 +44,7 @@ pub use tx::{Snapshot, Tx};
 use crate::clock::Clock;
 use crate::domain::campaign::Campaign;
 use crate::domain::gate::Hold;
+use changes::Changes;
 use file::Opener;
 use memo::{Memo, Pulse};
 use readers::{Inline, Moment, Readers};
@@ -108,6 +111,7 @@ struct Inner {
     tokens: Memo<[u8; 32], Arc<Token>>,
     campaigns: Memo<i64, Arc<Campaign>>,
     signals: Signals,
+    changes: Arc<Changes>,
     dial_gate: RwLock<()>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
@@ -140,8 +144,8 @@ impl Store {
         let pool = file::reader_pool(folder)?;
         let pulse = Pulse::of(&data_file(folder))
             .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
-        let signals = Signals::new();
-        let (writer, thread) = Writer::start(writing, clock.clone(), signals.clone());
+        let (signals, changes) = (Signals::new(), Arc::<Changes>::default());
+        let (writer, thread) = Writer::start(writing, clock.clone(), signals.clone(), changes.clone());
         Ok(Store(Arc::new(Inner {
             folder: folder.to_owned(),
             writer,
@@ -153,6 +157,7 @@ impl Store {
             inline: Inline::new([file::open_reader(folder)?, file::open_reader(folder)?]),
             clock,
             signals,
+            changes,
             dial_gate: RwLock::new(()),
             clock_hold: Mutex::new(None),
             _lock: lock,
@@ -267,6 +272,21 @@ impl Store {
     /// Tells of commits of this process that leave something to deliver.
     pub fn outbox(&self) -> watch::Receiver<u64> {
         self.0.signals.webhooks.subscribe()
+    }
+
+    /// From now on remembers what changes, or no longer does. One may watch at a time.
+    pub fn watch_changes(&self, is_watched: bool) {
+        self.0.changes.watch(is_watched);
+    }
+
+    /// Ends when something has changed since it was last taken.
+    pub async fn changed(&self) {
+        self.0.changes.changed().await;
+    }
+
+    /// Takes what has changed.
+    pub fn take_changes(&self) -> Changed {
+        self.0.changes.take()
     }
 
     /// Shows everybody that the clock is not trusted, or is again.

@@ -3,6 +3,7 @@
 //! First call-backs that somebody arranged, then by priority; within a priority those whose preferred time it is, then
 //! those that have waited longest. Every question is answered by seeks in an index, however many leads there are.
 
+use super::changes::Change;
 use super::leads::{lead_columns, read};
 use super::row::{Cells, ms};
 use super::{Snapshot, StoreError, Tx};
@@ -208,6 +209,7 @@ impl Tx<'_> {
         };
         let sql = "UPDATE leads SET next_call_at = NULL, wait_reason = NULL, held = ?2, updated_at = ?3 WHERE id = ?1";
         self.execute(sql, params![lead.id, reason, ms(self.now)])?;
+        self.touch(Change::Lead(lead.id));
         Ok(())
     }
 
@@ -223,6 +225,7 @@ impl Tx<'_> {
         let reason = if is_call_back { HoldReason::CallBack } else { reason };
         let sql = "UPDATE leads SET next_call_at = ?2, wait_reason = ?3, updated_at = ?4 WHERE id = ?1";
         self.execute(sql, params![lead.id, ms(until), reason.word(), ms(self.now)])?;
+        self.touch(Change::Lead(lead.id));
         Ok(())
     }
 
@@ -243,6 +246,7 @@ impl Tx<'_> {
                      (SELECT max(ended_at + retry_delay) FROM calls WHERE lead_id = leads.id), 0))
                    WHERE id IN (SELECT id FROM leads WHERE campaign_id = ?1 AND held IS NOT NULL LIMIT ?3)";
         let released = self.execute(sql, params![campaign_id, ms(self.now), limit as i64])?;
+        self.touch(Change::Leads(campaign_id));
         let is_more = released == limit;
         if !is_more {
             self.execute("UPDATE campaigns SET holds_stale = 0 WHERE id = ?1", [campaign_id])?;

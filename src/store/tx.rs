@@ -1,12 +1,13 @@
 //! What a closure gets: a [`Snapshot`] to read from, or a [`Tx`] that also writes. Both have one fixed time.
 
 use super::StoreError;
+use super::changes::Change;
 use super::row::ms;
 use crate::domain::Instant;
 use crate::domain::gate::Hold;
 use chrono::DateTime;
 use rusqlite::{Connection, params};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::{BitOrAssign, Deref};
 
 /// A consistent view of the data.
@@ -64,6 +65,7 @@ pub struct Tx<'c> {
     snapshot: Snapshot<'c>,
     wakes_dialer: Cell<bool>,
     wakes_webhooks: Cell<bool>,
+    changes: RefCell<Vec<Change>>,
 }
 
 impl<'c> Deref for Tx<'c> {
@@ -79,6 +81,7 @@ impl<'c> Tx<'c> {
             snapshot: Snapshot::new(connection, now, None),
             wakes_dialer: Cell::new(false),
             wakes_webhooks: Cell::new(false),
+            changes: RefCell::default(),
         }
     }
 
@@ -94,6 +97,16 @@ impl<'c> Tx<'c> {
     /// After the commit there is something to deliver.
     pub(super) fn wake_webhooks(&self) {
         self.wakes_webhooks.set(true);
+    }
+
+    /// After the commit whoever watches hears of this.
+    pub(super) fn touch(&self, change: Change) {
+        self.changes.borrow_mut().push(change);
+    }
+
+    /// What was touched.
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        self.changes.into_inner()
     }
 
     pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {

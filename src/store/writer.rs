@@ -3,6 +3,7 @@
 //! with it. The answer is sent after the commit.
 
 use super::StoreError;
+use super::changes::{Change, Changes};
 use super::tx::{Tx, Wakes};
 use crate::clock::Clock;
 use rusqlite::{Connection, TransactionBehavior};
@@ -63,11 +64,12 @@ impl Writer {
         connection: Connection,
         clock: Arc<dyn Clock>,
         signals: Signals,
+        changes: Arc<Changes>,
     ) -> (Writer, WriterThread) {
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(connection, queue, &clock, &signals))
+            .spawn(move || run(connection, queue, &clock, &signals, &changes))
             .expect("the system starts threads");
         (Writer { jobs: RwLock::new(Some(jobs)) }, WriterThread(thread))
     }
@@ -124,6 +126,7 @@ fn run(
     mut queue: mpsc::Receiver<Job>,
     clock: &Arc<dyn Clock>,
     signals: &Signals,
+    changes: &Changes,
 ) {
     let mut answers = Vec::with_capacity(BATCH_MAX);
     while let Some(first) = queue.blocking_recv() {
@@ -132,7 +135,10 @@ fn run(
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = answers.len(), "a commit failed; its jobs were undone");
         }
-        signals.send(committed.unwrap_or_default());
+        if let Ok(Committed { wakes, touched }) = committed {
+            signals.send(wakes);
+            changes.add(touched);
+        }
         for answer in answers.drain(..) {
             answer(outcome.clone());
         }
@@ -142,20 +148,27 @@ fn run(
     }
 }
 
-/// Runs the first job and those that wait behind it in one transaction; the answer is whom they asked to wake.
+/// What a commit has to tell.
+#[derive(Default)]
+struct Committed {
+    wakes: Wakes,
+    touched: Vec<Change>,
+}
+
+/// Runs the first job and those that wait behind it in one transaction.
 fn commit_batch(
     connection: &mut Connection,
     first: Job,
     queue: &mut mpsc::Receiver<Job>,
     clock: &Arc<dyn Clock>,
     answers: &mut Vec<Answer>,
-) -> Result<Wakes, StoreError> {
+) -> Result<Committed, StoreError> {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
         Err(error) => return refuse(first, error, answers),
     };
     let started = clock.monotonic();
-    let mut wakes = Wakes::default();
+    let mut committed = Committed::default();
     let mut next = Some(first);
     while let Some(job) = next {
         if let Err(error) = step(&transaction, "SAVEPOINT job") {
@@ -165,7 +178,8 @@ fn commit_batch(
         let (keep, answer) = job(Ok(&tx));
         answers.push(answer);
         if keep {
-            wakes |= tx.wakes();
+            committed.wakes |= tx.wakes();
+            committed.touched.extend(tx.into_changes());
         } else {
             step(&transaction, "ROLLBACK TO job")?;
         }
@@ -174,10 +188,10 @@ fn commit_batch(
         next = if full { None } else { queue.try_recv().ok() };
     }
     transaction.commit()?;
-    Ok(wakes)
+    Ok(committed)
 }
 
-fn refuse(job: Job, error: rusqlite::Error, answers: &mut Vec<Answer>) -> Result<Wakes, StoreError> {
+fn refuse(job: Job, error: rusqlite::Error, answers: &mut Vec<Answer>) -> Result<Committed, StoreError> {
     let error = StoreError::from(error);
     answers.push(job(Err(error.clone())).1);
     Err(error)

@@ -204,6 +204,22 @@ impl TestServer {
         String::from_utf8(answer).unwrap()
     }
 
+    /// Listens to the events, with these parameters and headers.
+    pub(crate) fn listen(&self, query: &str, headers: &str) -> Listener<'_> {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let request = format!(
+            "GET /api/events{query} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {READER}\r\n{headers}\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        Listener { server: self, stream, text: String::new() }
+    }
+
+    /// Begins a graceful stop of the HTTP side.
+    pub(crate) fn shut_down(&self) {
+        self.shutdown.clone().notify();
+    }
+
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
@@ -214,6 +230,93 @@ impl Drop for TestServer {
         self.shutdown.clone().notify();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+    }
+}
+
+/// Somebody who listens to the events.
+pub(crate) struct Listener<'s> {
+    server: &'s TestServer,
+    stream: TcpStream,
+    text: String,
+}
+
+/// What a listener heard: the name of the event and its data, its id, or a comment.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Heard {
+    Event(String, Value),
+    Id(String),
+    Comment,
+    End,
+}
+
+impl Listener<'_> {
+    /// The head of the answer; asked for before anything else.
+    pub(crate) fn head(&mut self) -> String {
+        let mut bytes = [0; 64 << 10];
+        while !self.text.contains("\r\n\r\n") {
+            if let Ok(count) = self.stream.read(&mut bytes) {
+                assert_ne!(count, 0, "the stream has ended");
+                self.text += std::str::from_utf8(&bytes[..count]).unwrap();
+            }
+        }
+        self.text.split("\r\n\r\n").next().unwrap().to_lowercase()
+    }
+
+    /// The next line that says something; time passes as long as there is none.
+    pub(crate) fn hear(&mut self) -> Heard {
+        let mut name = String::new();
+        for _ in 0..2_000 {
+            let Some((line, rest)) = self.text.split_once('\n') else {
+                let mut bytes = [0; 64 << 10];
+                match self.stream.read(&mut bytes) {
+                    Ok(0) => return Heard::End,
+                    Ok(count) => self.text += std::str::from_utf8(&bytes[..count]).unwrap(),
+                    Err(_) => self.server.clock.advance(TimeDelta::milliseconds(200)),
+                }
+                continue;
+            };
+            let (line, rest) = (line.trim_end().to_owned(), rest.to_owned());
+            self.text = rest;
+            match line.split_once(':') {
+                Some(("event", text)) => name = text.trim().to_owned(),
+                Some(("data", text)) => return Heard::Event(name, serde_json::from_str(text).unwrap()),
+                Some(("id", text)) => return Heard::Id(text.trim().to_owned()),
+                Some(("", "")) => return Heard::Comment,
+                _ if line == "0" => return Heard::End,
+                _ => {}
+            }
+        }
+        panic!("nothing is heard any more");
+    }
+
+    /// The next event, whatever its id.
+    pub(crate) fn event(&mut self) -> (String, Value) {
+        loop {
+            match self.hear() {
+                Heard::Event(name, data) => return (name, data),
+                Heard::Id(_) | Heard::Comment => {}
+                Heard::End => panic!("the stream has ended"),
+            }
+        }
+    }
+
+    /// The next event of this name.
+    pub(crate) fn next(&mut self, name: &str) -> Value {
+        loop {
+            let (heard, data) = self.event();
+            if heard == name {
+                return data;
+            }
+        }
+    }
+
+    /// The next id.
+    pub(crate) fn id(&mut self) -> String {
+        loop {
+            if let Heard::Id(id) = self.hear() {
+                return id;
+            }
         }
     }
 }
