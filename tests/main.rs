@@ -22,3 +22,4 @@ mod simulator;
 mod support;
 mod tidy;
 mod webhooks;
+mod webhooks_wire;

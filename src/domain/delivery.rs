@@ -72,7 +72,7 @@ impl TryError {
                  webhooks.allowed_networks"
             }
             TryError::UnknownHost => "The name of the host has no address",
-            TryError::NotConnected => "No connection could be made within 5 seconds",
+            TryError::NotConnected => "No connection was made, or not within 5 seconds",
             TryError::NotSecure => "No secure connection could be made; look at the certificate of the host",
             TryError::Timeout => "No answer came within 15 seconds",
             TryError::Broken => "The connection ended before an answer",

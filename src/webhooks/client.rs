@@ -191,10 +191,10 @@ fn cause(error: &reqwest::Error) -> TryError {
     }
 }
 
-/// Whether an error is rustls', which hides in an [`io::Error`].
+/// Whether an error is rustls', which hides in an [`io::Error`], or in one within another.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    error.is::<rustls::Error>() || inner.is_some_and(|inner| is_tls(inner))
 }
 
 fn sources<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
