@@ -10,6 +10,7 @@ mod api_lead_life;
 mod api_leads;
 mod api_limits;
 mod api_page;
+mod api_webhooks;
 mod carrier;
 mod crash;
 mod dialer;

@@ -5,10 +5,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use voice_campaigns::clock::{Clock, Manual};
-use voice_campaigns::domain::campaign::{Campaign, Request, Status};
+use voice_campaigns::domain::call::Ending;
+use voice_campaigns::domain::campaign::{Campaign, EventType, Request, Status};
 use voice_campaigns::domain::delivery::{DeliveryState, DisabledReason, Reply, TryError};
 use voice_campaigns::domain::endpoint::{Endpoint, EndpointRequest};
 use voice_campaigns::domain::event::Event;
+use voice_campaigns::domain::fields::Words;
+use voice_campaigns::domain::lead::NewLead;
+use voice_campaigns::domain::outcome::Outcome;
 use voice_campaigns::store::{Delivery, DeliveryFilter, Store, StoreError, Tx, check};
 use voice_campaigns::webhooks::{Client, Deliverer, Post, Replying};
 
@@ -433,4 +437,63 @@ async fn a_deleted_campaign_tells_its_end_and_is_then_purged_with_its_deliveries
     assert_eq!(left, (None, None));
     assert!(office.endpoint(1).await.is_enabled());
     office.check().await;
+}
+
+/// The names of the fields, in their order, and what kind of value each has.
+fn shape(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        // Everybody's own.
+        Value::Object(_) if path.ends_with(".variables") => found.push(path.into()),
+        Value::Object(object) => {
+            object.iter().for_each(|(name, value)| shape(value, &format!("{path}.{name}"), found))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            found.push(path.into())
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_readme_shows_every_event_as_it_is_sent() {
+    let mut office = Office::open(|_| answer(200));
+    office.everywhere(json!({"url": HOOK})).await;
+    let campaign = office.campaign(json!([])).await;
+    office.toggle(&campaign).await;
+    let id = campaign.id;
+    office
+        .write(move |tx| {
+            let before = tx.campaign(id)?.unwrap();
+            let request =
+                Request::read(json!({"cost_per_call": 0.5, "budget": 0.6}), Some(&before.settings)).unwrap();
+            let mut campaign = tx.update_campaign(&before, &request, "test")?.unwrap();
+            let lead = NewLead::read(json!({"phone": "+12025550101", "first_name": "Ada"}), None).unwrap();
+            let lead = tx.insert_leads(id, &[lead])?.ids[0];
+            let lead = tx.lead(lead)?.unwrap();
+            let claim = tx.claim(&mut campaign, &lead, &[chrono_tz::Tz::UTC], "simulator")?;
+            let ending = Ending {
+                outcome: Outcome::Success,
+                answered_at: Some(tx.now),
+                ended_at: tx.now,
+                detail: None,
+            };
+            tx.settle(claim.call_id, ending, None)?;
+            tx.emit(id, &Event::error(&campaign, "test", "A test.", "Nothing.", "1"))
+        })
+        .await;
+    office.run_for(TimeDelta::zero()).await;
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let examples: Vec<Value> = readme
+        .split("```json\n{\"type\":")
+        .skip(1)
+        .map(|rest| format!("{{\"type\":{}", rest.split("\n```").next().unwrap()).parse().unwrap())
+        .collect();
+    assert_eq!(examples.len(), EventType::all().len());
+    for event in EventType::all() {
+        let sent: Vec<Value> = office.sent_to(HOOK).iter().map(|post| post.body.parse().unwrap()).collect();
+        let is_it = |value: &&Value| value["type"] == event.to_string();
+        let (mut shown, mut found) = (Vec::new(), Vec::new());
+        shape(examples.iter().find(is_it).unwrap(), "", &mut shown);
+        shape(sent.iter().find(is_it).unwrap(), "", &mut found);
+        assert_eq!(shown, found, "{event}");
+    }
 }

@@ -305,6 +305,39 @@ mod tests {
     }
 
     #[test]
+    fn the_secrets_of_webhooks_move_to_their_endpoints() {
+        let mut first = Connection::open_in_memory().unwrap();
+        first.execute_batch(include_str!("../../tests/schema-1.sql")).unwrap();
+        let webhooks = r#"[{"url":"https://b.example","events":["campaign.error"],"description":"b","secret":"whsec_b"},
+                           {"url":"https://a.example","events":["call.completed"],"description":null}]"#;
+        let campaign = "INSERT INTO campaigns (name, status, priority, campaign_type, calls_per_day, calling_hours_start,
+              calling_hours_end, time_zone, working_days, ai_voice_language, system_prompt, script_template,
+              max_attempts_per_lead, retry_delay_minutes, call_duration_limit, success_criteria, cost_per_call,
+              budget_alert_threshold, max_concurrent_calls, ring_timeout_seconds, lead_time_zone_policy, webhooks,
+              created_at, updated_at)
+            VALUES ('Survey', 'draft', 'low', 'outbound', 1, 0, 1, 'UTC', 1, 'en', 'x', 'y', 3, 60, 300, 'z', 0, 80, 5,
+              30, 'campaign', ?1, 0, 7)";
+        first.execute(campaign, [webhooks]).unwrap();
+        first.pragma_update(None, "user_version", 1).unwrap();
+        migrate(&mut first, Instant::UNIX_EPOCH).unwrap();
+        let kept: String = first.query_row("SELECT webhooks FROM campaigns", [], |row| row.get(0)).unwrap();
+        let expected = r#"[{"url":"https://b.example","events":["campaign.error"],"description":"b"},{"url":"https://a.example","events":["call.completed"],"description":null}]"#;
+        assert_eq!(kept, expected);
+        let mut statement = first.prepare("SELECT url, events, secret FROM endpoints ORDER BY id").unwrap();
+        let endpoints: Vec<(String, String, String)> = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let [(b_url, b_events, b_secret), (a_url, _, a_secret)] = &endpoints[..] else {
+            panic!("{endpoints:?}")
+        };
+        assert_eq!((b_url.as_str(), b_events.as_str()), ("https://b.example", r#"["campaign.error"]"#));
+        assert_eq!((a_url.as_str(), b_secret.as_str()), ("https://a.example", "whsec_b"));
+        assert!(crate::domain::endpoint::key(a_secret).is_some_and(|key| (24..=64).contains(&key.len())));
+    }
+
+    #[test]
     fn a_fresh_file_is_durable_and_checks_itself() {
         let folder = tempfile::tempdir().unwrap();
         let connection = open(folder.path(), Instant::UNIX_EPOCH, Opener::Server).unwrap();

@@ -341,6 +341,12 @@ impl Request<'_> {
         self
     }
 
+    /// With the administrator's token instead.
+    pub(crate) fn admin(mut self) -> Self {
+        self.headers.retain(|(name, _)| name != "Authorization");
+        self.token(ADMIN)
+    }
+
     pub(crate) fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string().as_bytes())
     }
