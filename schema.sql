@@ -1,7 +1,8 @@
 -- What a fresh database gets, and what every migrated one equals. Instants are integer milliseconds UTC,
 -- money is integer ten-thousandths of the campaign's currency unit, enums are words under a CHECK.
 
--- Facts about this file: instance_id, created_at, last_seen_at, clock_confirmations.
+-- Facts about this file: instance_id, created_at, last_seen_at, clock_confirmations, suppression_key_check,
+-- dialing_stopped while it is, hung_up_to, and how far the pruner has come (events_pruned_to, calls_pruned_to).
 CREATE TABLE facts (
   name  TEXT PRIMARY KEY,
   value TEXT NOT NULL
@@ -265,6 +266,7 @@ CREATE TABLE erased_numbers (
   last_call_id INTEGER NOT NULL,
   created_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX erased_numbers_newest ON erased_numbers (last_call_id);
 
 -- The outbox: facts that other systems are told of, written in the transaction that makes them true.
 CREATE TABLE events (
@@ -305,7 +307,7 @@ CREATE TABLE deliveries (
   id           INTEGER PRIMARY KEY AUTOINCREMENT,
   endpoint_id  INTEGER NOT NULL REFERENCES endpoints (id),
   campaign_id  INTEGER REFERENCES campaigns (id),
-  event_id     INTEGER REFERENCES events (id),
+  event_id     INTEGER REFERENCES events (id) ON DELETE CASCADE,
   type         TEXT NOT NULL,
   test         TEXT,
   state        TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead', 'canceled')),

@@ -53,7 +53,7 @@ pub(crate) fn run(shelf: &mut Shelf) -> bool {
 }
 
 /// A data folder whose campaign has a thousand leads.
-fn small(runtime: &Runtime) -> TempDir {
+pub(crate) fn small(runtime: &Runtime) -> TempDir {
     let (folder, tables) = (prepared(), folder());
     let table = tables.path().join("leads.csv");
     write_table(&table, FEW);
@@ -89,9 +89,9 @@ impl Carrier for Silent {
 }
 
 /// A store with its dialer, at a time that stands still while it is measured.
-struct World {
-    clock: Manual,
-    store: Store,
+pub(crate) struct World {
+    pub(crate) clock: Manual,
+    pub(crate) store: Store,
     carrier: Arc<Silent>,
     dialer: Dialer,
     draft: i64,
@@ -99,7 +99,7 @@ struct World {
 }
 
 impl World {
-    fn new(runtime: &Runtime, folder: &Path) -> World {
+    pub(crate) fn new(runtime: &Runtime, folder: &Path) -> World {
         let clock = Manual::new(System::new().now() + chrono::TimeDelta::minutes(1));
         let store = Store::open(folder, Arc::new(clock.clone())).unwrap();
         let carrier = Arc::new(Silent::default());
@@ -111,7 +111,7 @@ impl World {
     }
 
     /// Microseconds per call, of so many commits that claim so many calls each.
-    async fn claim(&mut self, commits: usize, size: usize) -> f64 {
+    pub(crate) async fn claim(&mut self, commits: usize, size: usize) -> f64 {
         let mut took = Vec::new();
         for _ in 0..commits {
             self.wake().await;

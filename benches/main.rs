@@ -11,6 +11,7 @@
 
 mod claims;
 mod create;
+mod events;
 mod footprint;
 mod import;
 mod show;
@@ -23,9 +24,10 @@ use support::{Shelf, role};
 type Bench = fn(&mut Shelf) -> bool;
 
 /// The dialer's bench changes the million leads, so it comes after those that only look at them.
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
     ("show", show::run),
     ("create", create::run),
+    ("events", events::run),
     ("import", import::run),
     ("stats", stats::run),
     ("claims", claims::run),
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         match arguments.next().as_deref() {
             Some("serve") => role::serve(arguments),
             Some("import") => import::child(arguments),
+            Some("listen") => events::child(arguments),
             other => panic!("there is no role {other:?}"),
         }
         return ExitCode::SUCCESS;

@@ -9,6 +9,7 @@ use crate::config::{Config, ConfigError, Flags, InForce, Loaded, Sources};
 use crate::demo;
 use crate::domain::Instant;
 use crate::domain::fields::Words;
+use crate::domain::guard;
 use crate::domain::phone::Country;
 use crate::domain::schedule::format_instant;
 use crate::server::{Server, StartError};
@@ -17,6 +18,7 @@ use crate::store::import::{ImportOptions, ImportReport, Rejection, import};
 use crate::store::{self, OpenError, Scope, Store, StoreError};
 use crate::token;
 use anyhow::{Context, Result, anyhow, bail};
+use chrono::TimeDelta;
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -67,6 +69,11 @@ enum Command {
         #[command(flatten)]
         data: Data,
     },
+    /// Stop or start all dialing of the server, also while it runs
+    Dialing {
+        #[command(subcommand)]
+        command: DialingCommand,
+    },
     /// Import leads from a CSV file with a header row
     Import {
         /// The campaign they belong to
@@ -106,6 +113,31 @@ enum TokenCommand {
     Revoke {
         /// Its id, or its name
         token: String,
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+#[derive(Subcommand)]
+enum DialingCommand {
+    /// Stop every dial of all campaigns at once; it stays so over a restart
+    Stop {
+        /// Why, for whoever wonders
+        #[arg(long)]
+        reason: Option<String>,
+        /// End the calls that are alive as well
+        #[arg(long)]
+        hang_up: bool,
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Let dialing go on
+    Start {
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Say whether the server dials, and within which limits
+    Status {
         #[command(flatten)]
         data: Data,
     },
@@ -170,6 +202,7 @@ pub fn run() -> ExitCode {
         Some(Command::Check { data, json }) => check(data.into(), json),
         Some(Command::Token { command }) => tokens(command),
         Some(Command::TrustClock { data }) => trust_clock(data.into()),
+        Some(Command::Dialing { command }) => dialing(command),
         Some(Command::Import { campaign_id, file, country, all_or_nothing, data }) => {
             let options = ImportOptions { country, partial: !all_or_nothing };
             import_file(data.into(), campaign_id, &file, options)
@@ -400,6 +433,62 @@ fn trust_clock(flags: Flags) -> Result<ExitCode> {
     with_store(&config, async |store| store.write(|tx| tx.trust_clock()).await)?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// Who a change was made by that came from a terminal.
+const OPERATOR: &str = "command line";
+/// A server gives up a dial that it could not place within this time of writing it down, so later none is on its way.
+const DIALS_ON_THEIR_WAY: TimeDelta = TimeDelta::seconds(1);
+
+fn dialing(command: DialingCommand) -> Result<ExitCode> {
+    let (data, job): (_, Option<DialingJob>) = match command {
+        DialingCommand::Stop { reason, hang_up, data } => (
+            data,
+            Some(Box::new(move |tx| {
+                tx.stop_dialing(OPERATOR, reason.as_deref())?;
+                if hang_up { tx.hang_up() } else { Ok(()) }
+            })),
+        ),
+        DialingCommand::Start { data } => (data, Some(Box::new(|tx| tx.start_dialing()))),
+        DialingCommand::Status { data } => (data, None),
+    };
+    let config = Config::load(data.into())?;
+    must_exist(&config)?;
+    let limits = config.guard().map_err(|problem| anyhow!(problem))?;
+    let (stop, (spent, reserved), live) = with_store(&config, async |store| {
+        if let Some(job) = job {
+            store.write(job).await?;
+            let clock = store.clock();
+            clock.sleep_until(clock.steady() + DIALS_ON_THEIR_WAY).await;
+        }
+        store
+            .read(|s| Ok::<_, StoreError>((s.stop()?, s.spent_on(guard::day(s.now))?, s.live_calls()?)))
+            .await
+    })?;
+    let mut out = io::stdout().lock();
+    match stop {
+        None => writeln!(out, "dialing is on")?,
+        Some(stop) => {
+            let reason = stop.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            writeln!(
+                out,
+                "dialing is stopped since {} by {}{reason}",
+                format_instant(stop.since()),
+                stop.by
+            )?;
+        }
+    }
+    writeln!(out, "{live} calls alive; {spent} spent today, {reserved} set aside")?;
+    let spend = limits.spend_per_day.map_or("no limit".into(), |money| money.to_string());
+    writeln!(
+        out,
+        "limits: {} calls to a number in 24 hours; countries {}; spending per day {spend}",
+        limits.calls_per_number_per_day,
+        limits.countries.words().join(" ")
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+type DialingJob = Box<dyn FnOnce(&store::Tx) -> Result<(), StoreError> + Send>;
 
 fn import_file(flags: Flags, campaign_id: i64, file: &Path, options: ImportOptions) -> Result<ExitCode> {
     let config = Config::load(flags)?;

@@ -9,6 +9,9 @@
 use crate::carrier::simulator;
 use crate::domain::address::Network;
 use crate::domain::fields;
+use crate::domain::guard::{self, Countries};
+use crate::domain::money::Money;
+use crate::domain::phone::Country;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -35,20 +38,68 @@ pub struct Config {
     pub port: u16,
     /// How long live calls may go on after the signal to stop.
     pub shutdown_grace_seconds: u64,
-    /// How long deleted campaigns and their records are kept.
-    pub retention_days: u32,
+    /// Where numbers belong that name no country.
+    pub default_country: Option<Country>,
+    /// What no campaign may do.
+    pub guard: Guard,
+    /// How long what is no longer needed is kept.
+    pub retention: Retention,
     /// How often one may ask.
     pub quota: Quota,
     /// How much one may send.
     pub limits: Limits,
-    /// How long what has ended is kept.
-    pub retention: Retention,
     /// Where events are sent.
     pub webhooks: Webhooks,
     /// What is logged.
     pub log: Log,
     /// The carrier that rings nobody.
     pub simulator: simulator::Settings,
+}
+
+/// What no campaign may do, whatever its own settings say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guard {
+    /// Calls to one number in any 24 hours, of all campaigns together.
+    pub calls_per_number_per_day: u32,
+    /// Countries whose numbers may be dialed; none for the default country's, `*` for all.
+    #[serde(deserialize_with = "words")]
+    pub allowed_countries: Vec<String>,
+    /// What all campaigns together may spend in a day (UTC).
+    pub spend_per_day: Option<Money>,
+}
+
+/// How long what is no longer needed is kept, in days.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Deleted campaigns and their records.
+    pub deleted_campaigns_days: u32,
+    /// Events.
+    pub events_days: u32,
+    /// Deliveries of webhooks that were made or given up; no longer than their events.
+    pub deliveries_days: u32,
+    /// Files of skipped rows, and the rows that reports of imports show.
+    pub import_files_days: u32,
+    /// What happened during calls, and what was in force when they were placed.
+    pub call_details_days: Option<u32>,
+}
+
+/// A list, or its items in one text with commas between them.
+fn words<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a list such as [\"US\", \"CA\"], or a text such as US,CA")]
+    enum Words {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Words::deserialize(deserializer)? {
+        Words::List(list) => list,
+        Words::Text(text) => {
+            let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+            words.map(str::to_owned).collect()
+        }
+    })
 }
 
 /// How often one may ask.
@@ -69,20 +120,18 @@ pub struct Limits {
     pub csv_megabytes: u32,
 }
 
-/// How long what has ended is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Retention {
-    /// Deliveries of webhooks that were made or given up.
-    pub deliveries_days: u32,
-}
-
 /// Where events are sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webhooks {
     /// Networks that may be sent to although they are not public.
+    #[serde(deserialize_with = "networks")]
     pub allowed_networks: Vec<Network>,
+}
+
+fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    let words = words(deserializer)?;
+    words.iter().map(|word| word.parse().map_err(serde::de::Error::custom)).collect()
 }
 
 /// What is logged.
@@ -101,10 +150,21 @@ impl Default for Config {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8000,
             shutdown_grace_seconds: 30,
-            retention_days: 30,
+            default_country: None,
+            guard: Guard {
+                calls_per_number_per_day: guard::Guard::default().calls_per_number_per_day,
+                allowed_countries: Vec::new(),
+                spend_per_day: None,
+            },
+            retention: Retention {
+                deleted_campaigns_days: 30,
+                events_days: 90,
+                deliveries_days: 30,
+                import_files_days: 30,
+                call_details_days: None,
+            },
             quota: Quota { requests_per_hour: 1_000, unauthenticated_per_minute: 60 },
             limits: Limits { csv_megabytes: 256 },
-            retention: Retention { deliveries_days: 30 },
             webhooks: Webhooks { allowed_networks: Vec::new() },
             log: Log { filter: "info".into() },
             simulator: simulator::Settings::default(),
@@ -166,6 +226,16 @@ impl Config {
     /// Reads the settings of this process.
     pub fn load(flags: Flags) -> Result<Config, ConfigError> {
         Loaded::new(Sources::of_this_process(Config::default(), flags)).map(|loaded| loaded.config)
+    }
+
+    /// The limits that no campaign may pass.
+    pub fn guard(&self) -> Result<guard::Guard, String> {
+        let Guard { calls_per_number_per_day, allowed_countries, spend_per_day } = &self.guard;
+        Ok(guard::Guard {
+            calls_per_number_per_day: *calls_per_number_per_day,
+            countries: Countries::read(allowed_countries, self.default_country)?,
+            spend_per_day: *spend_per_day,
+        })
     }
 
     /// Every setting that exists, in the order of the documentation.
@@ -386,11 +456,19 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         }
     };
     between("shutdown_grace_seconds", config.shutdown_grace_seconds, 0, 3_600);
-    between("retention_days", config.retention_days.into(), 1, 3_650);
+    between("guard.calls_per_number_per_day", config.guard.calls_per_number_per_day.into(), 1, 100);
+    let kept = &config.retention;
+    between("retention.deleted_campaigns_days", kept.deleted_campaigns_days.into(), 1, 3_650);
+    between("retention.events_days", kept.events_days.into(), 1, 3_650);
+    between("retention.deliveries_days", kept.deliveries_days.into(), 1, 3_650);
+    between("retention.import_files_days", kept.import_files_days.into(), 1, 3_650);
+    between("retention.call_details_days", kept.call_details_days.unwrap_or(1).into(), 1, 3_650);
     between("quota.requests_per_hour", config.quota.requests_per_hour.into(), 1, 1_000_000_000);
     between("quota.unauthenticated_per_minute", config.quota.unauthenticated_per_minute.into(), 1, 1_000_000);
-    between("retention.deliveries_days", config.retention.deliveries_days.into(), 1, 3_650);
     between("limits.csv_megabytes", config.limits.csv_megabytes.into(), 1, 16_384);
+    if let Err(problem) = config.guard() {
+        problems.push(format!("`guard.allowed_countries` is wrong: {problem}"));
+    }
     if config.data.as_os_str().is_empty() {
         problems.push("`data` must name a folder; it is empty".into());
     }
@@ -456,13 +534,14 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_environment_which_wins_over_the_file() {
-        let file = "port = 1\naddress = \"::1\"\ndata = \"file\"\nretention_days = 7\n[quota]\nrequests_per_hour = 5\n";
+        let file = "port = 1\naddress = \"::1\"\ndata = \"file\"\ndefault_country = \"de\"\n[quota]\nrequests_per_hour = 5\n";
         let environment =
             [("VC_PORT", "2"), ("VC_DATA", "2024"), ("VC_QUOTA_UNAUTHENTICATED_PER_MINUTE", "9")];
         let flags = Flags { port: Some(3), ..Flags::default() };
         let loaded = load(file, &environment, flags).unwrap();
         let config = &loaded.config;
-        assert_eq!((config.port, config.data.as_path(), config.retention_days), (3, Path::new("2024"), 7));
+        assert_eq!((config.port, config.data.as_path()), (3, Path::new("2024")));
+        assert_eq!(in_force(&loaded, "default_country"), (json!("DE"), FILE.into()));
         assert_eq!(config.quota, Quota { requests_per_hour: 5, unauthenticated_per_minute: 9 });
         assert_eq!(in_force(&loaded, "port"), (json!(3), "--port".into()));
         assert_eq!(in_force(&loaded, "data"), (json!("2024"), "VC_DATA".into()));
@@ -528,11 +607,41 @@ mod tests {
 
     #[test]
     fn values_that_make_no_sense_are_refused_all_at_once() {
-        let file =
-            "retention_days = 0\nshutdown_grace_seconds = 86400\ndata = \"\"\n[log]\nfilter = \"a=b=c\"\n";
+        let file = "shutdown_grace_seconds = 86400\ndata = \"\"\n[log]\nfilter = \"a=b=c\"\n[retention]\nevents_days = 0\n[guard]\nallowed_countries = [\"USA\"]\n";
         let found = problems(file, &[("VC_QUOTA_REQUESTS_PER_HOUR", "0")]);
-        assert_eq!(found.len(), 5, "{found:?}");
+        assert_eq!(found.len(), 6, "{found:?}");
         assert_eq!(found[0], "`shutdown_grace_seconds` must be between 0 and 3600; it is 86400");
+    }
+
+    #[test]
+    fn a_list_of_countries_comes_as_a_list_or_with_commas_and_money_as_a_number() {
+        let guard = |file: &str, environment: &[(&str, &str)]| {
+            load(file, environment, Flags::default()).unwrap().config.guard().unwrap()
+        };
+        let countries = |guard: guard::Guard| guard.countries.words();
+        assert_eq!(guard("", &[]), guard::Guard::default());
+        assert_eq!(countries(guard("", &[("VC_GUARD_ALLOWED_COUNTRIES", "US, ca,")])), ["US", "CA"]);
+        assert_eq!(countries(guard("", &[("VC_GUARD_ALLOWED_COUNTRIES", "[US, CA]")])), ["US", "CA"]);
+        assert_eq!(countries(guard("", &[("VC_GUARD_ALLOWED_COUNTRIES", "no")])), ["NO"]);
+        assert_eq!(countries(guard("", &[("VC_GUARD_ALLOWED_COUNTRIES", "*")])), ["*"]);
+        assert_eq!(countries(guard("[guard]\nallowed_countries = [\"gb\"]", &[])), ["GB"]);
+        assert_eq!(countries(guard("", &[("VC_DEFAULT_COUNTRY", "us")])), ["US"]);
+        let spend = |amount: &str| guard("", &[("VC_GUARD_SPEND_PER_DAY", amount)]).spend_per_day;
+        assert_eq!(spend("100"), Some(Money::from_ten_thousandths(1_000_000)));
+        assert_eq!(spend("0.25"), Some(Money::from_ten_thousandths(2_500)));
+        for (variable, value) in [
+            ("VC_GUARD_ALLOWED_COUNTRIES", "USA"),
+            ("VC_GUARD_ALLOWED_COUNTRIES", "7"),
+            ("VC_GUARD_SPEND_PER_DAY", "-1"),
+            ("VC_GUARD_SPEND_PER_DAY", "0.00001"),
+            ("VC_GUARD_CALLS_PER_NUMBER_PER_DAY", "0"),
+            ("VC_DEFAULT_COUNTRY", "Germany"),
+        ] {
+            let found = problems("", &[(variable, value)]);
+            let key = variable[3..].to_lowercase();
+            let last = key.split_once('_').map_or(key.as_str(), |(_, last)| last);
+            assert!(found.len() == 1 && found[0].contains(last), "{found:?}");
+        }
     }
 
     #[test]

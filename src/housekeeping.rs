@@ -1,40 +1,68 @@
-//! What must go in time: old idempotent replies, and deleted campaigns and ended deliveries after the retention time.
-//! Small transactions, so that nobody waits for them.
+//! What must go in time: old idempotent replies, deleted campaigns, events, deliveries, what was sent in imports, and what
+//! happened during calls, each after its own retention time. Small transactions, so that nobody waits for them.
 
+use crate::domain::Instant;
 use crate::store::{Store, StoreError};
 use chrono::TimeDelta;
 use tokio::sync::watch;
 
+/// How long each kind of data is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Deleted campaigns and their records.
+    pub deleted_campaigns: TimeDelta,
+    /// Events.
+    pub events: TimeDelta,
+    /// Deliveries of webhooks that were made or given up.
+    pub deliveries: TimeDelta,
+    /// Files of skipped rows, and the rows that reports of imports show.
+    pub import_files: TimeDelta,
+    /// Timeline and evidence of calls; none for as long as the calls.
+    pub call_details: Option<TimeDelta>,
+}
+
+/// Whether a turn found anything, and when the next one is due, in steady time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Something went, and there may be more.
+    pub has_more: bool,
+    /// When to look again.
+    pub next_due: Instant,
+}
+
 /// How often to look.
 const EVERY: TimeDelta = TimeDelta::minutes(10);
 
-/// How long what has ended is kept.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept {
-    /// Deleted campaigns with everything that belongs to them.
-    pub(crate) campaigns: TimeDelta,
-    /// Deliveries of webhooks.
-    pub(crate) deliveries: TimeDelta,
-}
-
 /// Cleans up until `stop` says so.
-pub(crate) async fn run(store: Store, kept: Kept, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(store: Store, retention: Retention, mut stop: watch::Receiver<bool>) {
+    let clock = store.clock().clone();
     while !*stop.borrow_and_update() {
-        if let Err(error) = turn(&store, kept, &stop).await {
-            tracing::warn!(%error, "cleaning up failed; it is tried again later");
-        }
-        let clock = store.clock();
+        let next_due = match turn(&store, retention).await {
+            Ok(Turn { next_due, .. }) => next_due,
+            Err(error) => {
+                tracing::warn!(%error, "cleaning up failed; it is tried again later");
+                clock.steady() + EVERY
+            }
+        };
         tokio::select! {
-            () = clock.sleep_until(clock.steady() + EVERY) => {}
+            () = clock.sleep_until(next_due) => {}
             changed = stop.changed() => if changed.is_err() { return },
         }
     }
 }
 
-/// Removes what is due, piece by piece, as long as nobody says stop.
-async fn turn(store: &Store, kept: Kept, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
+/// Removes some of each kind that is due.
+pub async fn turn(store: &Store, retention: Retention) -> Result<Turn, StoreError> {
+    let Retention { deleted_campaigns, events, deliveries, import_files, call_details } = retention;
     store.write(|tx| tx.forget_old_replies()).await?;
-    while !*stop.borrow() && store.write(move |tx| tx.purge_deleted(kept.campaigns)).await? {}
-    while !*stop.borrow() && store.write(move |tx| tx.forget_old_deliveries(kept.deliveries)).await? {}
-    Ok(())
+    let mut has_more = store.write(move |tx| tx.purge_deleted(deleted_campaigns)).await?;
+    has_more |= store.write(move |tx| tx.forget_old_deliveries(deliveries)).await?;
+    has_more |= store.write(move |tx| tx.prune_events(events)).await?;
+    has_more |= store.write(move |tx| tx.prune_import_reports(import_files)).await?;
+    store.remove_pruned_files().await?;
+    if let Some(call_details) = call_details {
+        has_more |= store.write(move |tx| tx.prune_call_details(call_details)).await?;
+    }
+    let now = store.clock().steady();
+    Ok(Turn { has_more, next_due: if has_more { now } else { now + EVERY } })
 }

@@ -28,6 +28,7 @@
 //! | [`http`] | the JSON API, the events stream and the page: parse, one store call, render | SQL, the dialer |
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
+//! | [`housekeeping`] | what goes after its retention time | what it was good for |
 //! | [`server`] | the composition root | how any part works |
 //! | [`cli`], `demo` | commands | how any part works |
 //! | [`token`] | what an API token looks like | who has one |
@@ -39,6 +40,8 @@
 //!   attempt, also across crashes. `dialer/engine.rs` is the only caller of [`carrier::Carrier::dial`].
 //! - Once a transaction that forbids dialing (a pause, a deletion, a lowered limit) has answered, nothing it forbids
 //!   is on its way: [`store::Store::write_and_wait_for_dials`].
+//! - Whatever its settings say, no campaign dials a number on the do-not-call list or of an erased person, one that was
+//!   called too often in 24 hours, or anybody while dialing is stopped: [`domain::guard`], asked by the gate.
 //! - All that follows from the end of a call is decided as one value, [`domain::call::settle`], and written in one
 //!   transaction with its events.
 //! - An event is written with the fact it tells, and with it its delivery to everybody who wants it; each is tried at
@@ -66,7 +69,7 @@ pub mod config;
 mod demo;
 pub mod dialer;
 pub mod domain;
-mod housekeeping;
+pub mod housekeeping;
 pub mod http;
 pub mod server;
 pub mod store;

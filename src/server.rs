@@ -4,6 +4,7 @@
 use crate::carrier::simulator::Simulator;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::housekeeping::Retention;
 use crate::store::pool::Db;
 use crate::store::{OpenError, Store};
 use crate::webhooks::{SystemLookup, WebClient};
@@ -58,6 +59,9 @@ impl Server {
             OpenError::Busy(_) => StartError::Other(error.into()),
             error => StartError::Refused(error.to_string()),
         })?;
+        store.set_guard(config.guard().map_err(StartError::Refused)?);
+        let looked = store.write(|tx| tx.look_again_at_refused_numbers()).await;
+        looked.context("cannot write to the database")?;
         let ledger = ledger_file(&config.data);
         let simulator = Simulator::new(config.simulator.clone(), clock.clone(), Some(&ledger))
             .with_context(|| format!("cannot write {}", ledger.display()))?;
@@ -79,9 +83,13 @@ impl Server {
         let (stop_simulator, simulator_stopped) = watch::channel(false);
         let grace =
             TimeDelta::seconds(i64::try_from(config.shutdown_grace_seconds).unwrap_or(i64::MAX / 1_000));
-        let kept = housekeeping::Kept {
-            campaigns: TimeDelta::days(config.retention_days.into()),
-            deliveries: TimeDelta::days(config.retention.deliveries_days.into()),
+        let days = |days: u32| TimeDelta::days(days.into());
+        let retention = Retention {
+            deleted_campaigns: days(config.retention.deleted_campaigns_days),
+            events: days(config.retention.events_days),
+            deliveries: days(config.retention.deliveries_days),
+            import_files: days(config.retention.import_files_days),
+            call_details: config.retention.call_details_days.map(days),
         };
         let dialing = dialer::run(store.clone(), Arc::new(simulator.clone()), grace, stop.subscribe());
         let workers = vec![
@@ -92,7 +100,7 @@ impl Server {
             }),
             tokio::spawn(simulator.run(simulator_stopped)),
             tokio::spawn(webhooks::run(store.clone(), Arc::new(web), stop.subscribe())),
-            tokio::spawn(housekeeping::run(store.clone(), kept, stop.subscribe())),
+            tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
         ];
         let url = format!("http://{}", std::net::SocketAddr::new(config.address, port));
         Ok(Server { url, store, stop, signals, http_shutdown, http, workers })
@@ -163,6 +171,7 @@ async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> any
         unauthenticated_per_minute: config.quota.unauthenticated_per_minute,
         csv_limit_bytes: u64::from(config.limits.csv_megabytes) * 1024 * 1024,
         spool_dir: config.data.clone(),
+        default_country: config.default_country,
         allowed_networks: config.webhooks.allowed_networks.clone(),
     };
     let (listening, is_listening) = oneshot::channel();

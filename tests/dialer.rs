@@ -27,7 +27,9 @@ async fn dialing(world: &World, campaign: &Campaign) -> (DialingState, Option<Ho
             let campaign = s.campaign(id)?.unwrap();
             let dials_today = s.dials_today(&campaign)?;
             let queue = s.queue(&campaign)?;
-            Ok::<_, StoreError>(Gate::new(&campaign, dials_today, s.now).dialing(&queue, s.clock_hold()))
+            Ok::<_, StoreError>(
+                Gate::new(&campaign, dials_today, s.overall()?, s.now).dialing(&queue, s.clock_hold()),
+            )
         })
         .await
         .unwrap();

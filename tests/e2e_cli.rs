@@ -3,7 +3,7 @@
 use crate::support::peers::peer;
 use crate::support::program::{PATIENCE, Place, Running, mode};
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
@@ -230,6 +230,47 @@ fn leads_are_imported_from_a_file_beside_the_running_server() {
 }
 
 #[test]
+fn dialing_is_stopped_and_started_from_a_terminal_while_the_server_runs() {
+    let place = Place::new();
+    let (mut server, token) = (place.serve(), place.token("write"));
+    assert!(place.answer(&["dialing", "status"]).starts_with("dialing is on\n0 calls alive; 0 spent today"));
+    let said = place.answer(&["dialing", "stop", "--reason", "complaints", "--hang-up"]);
+    assert!(
+        said.starts_with("dialing is stopped since ") && said.contains(" by command line: complaints\n"),
+        "{said}"
+    );
+    let shown = |server: &Running| -> Value {
+        serde_json::from_str(&server.ask("GET", "/api/dialing", &token).1).unwrap()
+    };
+    assert_eq!((&shown(&server)["stopped"], &shown(&server)["reason"]), (&json!(true), &json!("complaints")));
+    assert_eq!(server.end_by("TERM"), Some(0));
+    let server = place.serve();
+    assert_eq!(shown(&server)["by"], "command line", "it survives a restart");
+    assert!(place.answer(&["dialing", "start"]).starts_with("dialing is on\n"));
+    assert_eq!(shown(&server)["stopped"], false);
+    assert_eq!(place.run(&["dialing", "stop", "--data", "dta"]).status.code(), Some(1));
+}
+
+#[test]
+fn without_the_key_of_erased_numbers_the_server_does_not_start() {
+    let place = Place::new();
+    let (mut server, token) = (place.serve(), place.token("admin"));
+    assert_eq!(server.ask("DELETE", "/api/people/+12025550101", &token).0, 200);
+    assert_eq!(server.end_by("TERM"), Some(0));
+    let key = place.path("data/suppression.key");
+    let kept = fs::read(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    for command in [&["serve", "--port", "0"][..], &["check"]] {
+        let output = place.run(command);
+        assert_eq!(output.status.code(), CANNOT_BE_USED);
+        let complaint = complaint(&output);
+        assert!(complaint.lines().count() == 1 && complaint.contains("suppression.key"), "{complaint}");
+    }
+    fs::write(&key, kept).unwrap();
+    place.serve();
+}
+
+#[test]
 fn a_signal_to_stop_ends_the_server_in_order_and_its_data_are_there_again() {
     for signal in ["TERM", "INT"] {
         let place = Place::new();
@@ -245,11 +286,11 @@ fn a_signal_to_stop_ends_the_server_in_order_and_its_data_are_there_again() {
 #[test]
 fn settings_that_cannot_be_used_are_refused_with_every_reason() {
     let place = Place::new();
-    fs::write(place.path("voice-campaigns.toml"), "prot = 80\nretention = 5\n").unwrap();
+    fs::write(place.path("voice-campaigns.toml"), "prot = 80\nretention_days = 5\n").unwrap();
     let output = place.program(&[]).env("VC_SIMULATOR_SPED", "200").output().unwrap();
     assert_eq!(output.status.code(), CANNOT_BE_USED);
     let complaint = complaint(&output);
-    for expected in ["`prot`; did you mean `port`?", "`retention`", "`VC_SIMULATOR_SPED`"] {
+    for expected in ["`prot`; did you mean `port`?", "`retention_days`", "`VC_SIMULATOR_SPED`"] {
         assert!(complaint.contains(expected), "{complaint}");
     }
     assert!(!place.path("data").exists());

@@ -3,6 +3,7 @@
 
 mod api_calls;
 mod api_campaigns;
+mod api_do_not_call;
 mod api_errors;
 mod api_events;
 mod api_idempotency;
@@ -17,8 +18,11 @@ mod dialer;
 mod dialer_faults;
 mod dialer_queue;
 mod e2e_cli;
+mod erasure;
+mod guard;
 mod races;
 mod random_walks;
+mod retention;
 mod simulator;
 mod support;
 mod tidy;

@@ -25,7 +25,10 @@ use voice_campaigns::clock::{Clock, System};
 use voice_campaigns::dialer;
 use voice_campaigns::domain::call::{Ending, LegEvent};
 use voice_campaigns::domain::campaign::{Campaign, Request, Status};
+use voice_campaigns::domain::gate::Gate;
+use voice_campaigns::domain::guard::Guard;
 use voice_campaigns::domain::lead::NewLead;
+use voice_campaigns::domain::money::Money;
 use voice_campaigns::domain::outcome::{Cause, Outcome};
 use voice_campaigns::domain::phone::Phone;
 use voice_campaigns::store::{Store, StoreError, check, data_file};
@@ -472,6 +475,121 @@ async fn nobody_is_dialed_after_the_answer_to_their_opt_out() {
     assert!(just_before > 0 && just_before < opted_out.len(), "no race took place");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_is_dialed_between_a_stop_of_all_dialing_and_its_end() {
+    let stops = evidence::number("VC_TEST_RACES", 1_000) / 4;
+    let folder = folder_in_memory();
+    let office = Arc::new(Office::open(folder.path()));
+    let _evidence = Evidence::of(folder.path(), "stops");
+    let mut campaigns = Vec::new();
+    for _ in 0..8 {
+        campaigns.push(office.campaign().await);
+    }
+    let (is_over, mut hands) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    for id in campaigns {
+        let (office, is_over) = (office.clone(), is_over.clone());
+        hands.spawn(async move {
+            while !is_over.load(Ordering::Relaxed) {
+                office.leads(id, 6).await;
+                office.next_dial().await;
+            }
+        });
+    }
+    let mut stopped = Vec::new();
+    for nth in 0..stops {
+        if nth % 2 == 0 {
+            office.next_dial().await;
+        }
+        let asked = office.moment();
+        let stop = office.store.write_and_wait_for_dials(move |tx| {
+            tx.stop_dialing("test", None)?;
+            if nth % 3 == 0 { tx.hang_up() } else { Ok::<_, StoreError>(()) }
+        });
+        stop.await.unwrap();
+        let answered = office.moment();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let over = office.moment();
+        office.store.write(|tx| tx.start_dialing()).await.unwrap();
+        stopped.push((asked, answered, over));
+    }
+    is_over.store(true, Ordering::Relaxed);
+    all(hands).await;
+    let (dialed, _) = Arc::into_inner(office).unwrap().close().await;
+    let orders: BTreeSet<u64> = dialed.iter().map(|dial| dial.order).collect();
+    let mut contested = 0;
+    for (asked, answered, over) in &stopped {
+        assert_eq!(
+            orders.range(answered..over).count(),
+            0,
+            "somebody was dialed while all dialing was stopped"
+        );
+        contested += usize::from(orders.range(asked..answered).count() > 0);
+    }
+    println!(
+        "{} stops, {contested} with a dial between request and answer, {} dials; 0 too late",
+        stopped.len(),
+        dialed.len()
+    );
+    assert!(contested > 0 && dialed.len() > stopped.len(), "no race took place");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_sixty_four_who_claim_at_once_as_many_get_a_call_as_the_day_and_the_number_allow() {
+    let folder = folder_in_memory();
+    let store = Store::open(folder.path(), Arc::new(System::new())).unwrap();
+    let spend = Money::from_ten_thousandths(2_500 * 40);
+    store.set_guard(Guard { spend_per_day: Some(spend), ..Guard::default() });
+    // Everybody has a campaign of their own, and the same twenty numbers.
+    let mut hands = JoinSet::new();
+    for _ in 0..64 {
+        let body = json!({
+            "name": "Survey", "status": "active", "calls_per_day": 1_000, "calling_hours_start": "00:00:00",
+            "calling_hours_end": "23:59:59", "cost_per_call": 0.25, "max_concurrent_calls": 50,
+            "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+            "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
+        });
+        let request = Request::read(body, None).unwrap();
+        let leads: Vec<NewLead> = (0..20)
+            .map(|n| NewLead::read(json!({"phone": format!("+1202600{n:04}")}), None).unwrap())
+            .collect();
+        let made = store.write(move |tx| {
+            let campaign = tx.insert_campaign(&request, "test")?;
+            Ok::<_, StoreError>((campaign.id, tx.insert_leads(campaign.id, &leads)?.ids))
+        });
+        let (campaign_id, leads) = made.await.unwrap();
+        let store = store.clone();
+        hands.spawn(async move {
+            let mut calls = Vec::new();
+            for lead in leads {
+                let claimed = store.write(move |tx| {
+                    let (lead, mut campaign) = (tx.lead(lead)?.unwrap(), tx.campaign(campaign_id)?.unwrap());
+                    let gate = Gate::new(&campaign, tx.dials_today(&campaign)?, tx.overall()?, tx.now);
+                    if gate.lead(&lead, tx.number(lead.about.phone)?).is_err() {
+                        return Ok(None);
+                    }
+                    let zone = campaign.settings.time_zone;
+                    tx.claim(&mut campaign, &lead, &[zone], "none").map(Some)
+                });
+                let Some(claim) = claimed.await.unwrap() else { continue };
+                // Picked up or not, so that money comes back now and then.
+                let now = store.clock().now();
+                let answered_at = (claim.call_id % 3 > 0).then_some(now);
+                let outcome = if answered_at.is_some() { Outcome::HungUp } else { Outcome::NoAnswer };
+                let ending = Ending { outcome, answered_at, ended_at: now, detail: None };
+                store.write(move |tx| tx.settle(claim.call_id, ending, None)).await.unwrap();
+                calls.push(claim.call_id);
+            }
+            calls
+        });
+    }
+    let calls = all(hands).await.concat();
+    let (spent, reserved) = store.read(|s| s.spent_on(s.now.date_naive())).await.unwrap();
+    assert_eq!((spent <= spend, reserved), (true, Money::ZERO), "{spent} of {spend}");
+    assert!(calls.len() >= 40 && calls.len() <= 60, "{} calls", calls.len());
+    let findings = check::run(&store, None).await.unwrap();
+    assert!(findings.iter().all(|finding| finding.ok), "{findings:#?}");
+}
+
 #[test]
 fn of_sixty_four_equal_requests_at_once_one_makes_a_campaign_and_all_are_told_of_it() {
     let server = TestServer::start();
@@ -522,7 +640,7 @@ async fn of_sixty_four_who_add_the_same_leads_each_number_is_added_by_one() {
 }
 
 /// Calls of a new campaign that together cost exactly its budget, all answered; the answer is the campaign and them.
-async fn spend_all(store: &Store, hands: i64) -> (i64, Vec<i64>) {
+async fn spend_all(store: &Store, nth: i64, hands: i64) -> (i64, Vec<i64>) {
     let mut body = example();
     body["calls_per_day"] = json!(hands);
     body["cost_per_call"] = json!(1);
@@ -530,7 +648,9 @@ async fn spend_all(store: &Store, hands: i64) -> (i64, Vec<i64>) {
     let request = Request::read(body, None).unwrap();
     let made = store.write(move |tx| {
         let mut campaign = tx.insert_campaign(&request, "test")?;
-        let phones = (0..hands).map(|n| json!({"phone": format!("+1202600{n:04}")}));
+        // Nobody is called twice on one day.
+        let numbers = (nth * hands..(nth + 1) * hands).map(|n| format!("+12126{n:06}"));
+        let phones = numbers.map(|number| json!({"phone": number}));
         let leads: Vec<NewLead> = phones.map(|lead| NewLead::read(lead, None).unwrap()).collect();
         let ids = tx.insert_leads(campaign.id, &leads)?.ids;
         let mut calls = Vec::new();
@@ -570,8 +690,8 @@ fn sixty_four_hands_that_cross_the_levels_of_a_budget_together_tell_each_of_them
                 }
             });
         }
-        for _ in 0..crossings {
-            let (id, calls) = runtime.block_on(spend_all(&store, HANDS as i64));
+        for nth in 0..crossings {
+            let (id, calls) = runtime.block_on(spend_all(&store, nth as i64, HANDS as i64));
             *waiting.lock().unwrap() = calls;
             start.wait();
             end.wait();

@@ -40,13 +40,12 @@ const MAY_USE: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 8] = [
+const ONLY_IN: [(&str, &[&str]); 7] = [
     ("rusqlite", &["store/"]),
     ("r2d2_sqlite", &["store/"]),
     ("rocket", &["http/", "server.rs", "store/pool.rs"]),
     ("reqwest", &["webhooks/client.rs"]),
     ("rustls", &["webhooks/client.rs"]),
-    ("hmac", &["webhooks/signature.rs"]),
     ("anyhow", &["cli.rs", "demo.rs", "server.rs"]),
     ("clap", &["cli.rs"]),
 ];

@@ -226,9 +226,8 @@ async fn whatever_manners_a_receiver_has_a_try_ends_in_time_and_says_how() {
     }
     assert!(elsewhere.ledger().is_empty(), "a redirect was followed");
 
-    let closed = Receiver::start(status(200));
-    let url = closed.url("/");
-    drop(closed);
+    let nobody = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let url = format!("http://{nobody}/");
     let plain = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let secure = format!("https://{}/", plain.local_addr().unwrap());
     std::thread::spawn(move || {

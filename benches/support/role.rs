@@ -1,13 +1,14 @@
 //! This binary in another role, as a process of its own: its memory and its processor time are then nobody else's.
 
 use rocket::fairing::AdHoc;
+use rocket::{Build, Rocket};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
-use voice_campaigns::clock::System;
+use voice_campaigns::clock::{Clock, System};
 use voice_campaigns::http::{self, Settings};
 use voice_campaigns::store::pool::Db;
 use voice_campaigns::store::{Scope, Store};
@@ -87,19 +88,31 @@ pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) {
     if store.token_by_hash(&hash).unwrap().is_none() {
         runtime.block_on(store.write(move |tx| tx.create_token("bench", Scope::Write, &hash))).unwrap();
     }
+    let api = mounted(store, clock, Path::new(&folder)).mount("/", rocket::routes![empty]);
+    println!("{}", launch(&runtime, api));
+    println!("{}", launch(&runtime, rocket::custom(config()).mount("/", rocket::routes![empty])));
+    // The parent holds the other end.
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+/// The whole API on a store, with quotas that nobody meets.
+fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> {
     let settings = Settings {
         requests_per_hour: 1_000_000_000,
         unauthenticated_per_minute: 60,
         csv_limit_bytes: 1 << 30,
         spool_dir: folder.into(),
+        default_country: None,
         allowed_networks: Vec::new(),
     };
-    let api = rocket::custom(config()).manage(Db::of(store));
-    let api = http::mount(api, settings, clock).mount("/", rocket::routes![empty]);
-    println!("{}", launch(&runtime, api));
-    println!("{}", launch(&runtime, rocket::custom(config()).mount("/", rocket::routes![empty])));
-    // The parent holds the other end.
-    let _ = std::io::stdin().read(&mut [0]);
+    http::mount(rocket::custom(config()).manage(Db::of(store)), settings, clock)
+}
+
+/// The API of a store in this process, and where it listens.
+pub(crate) fn api(runtime: &tokio::runtime::Runtime, store: &Store, clock: Arc<dyn Clock>) -> SocketAddr {
+    let hash = token::hash(TOKEN);
+    runtime.block_on(store.write(move |tx| tx.create_token("bench", Scope::Write, &hash))).unwrap();
+    launch(runtime, mounted(store.clone(), clock, store.folder()))
 }
 
 #[rocket::get("/empty")]

@@ -6,6 +6,7 @@ use crate::domain::call::Plan;
 use crate::domain::campaign::{Campaign, LeadTimeZonePolicy, Status};
 use crate::domain::event::Event;
 use crate::domain::gate::{Gate, Hold, HoldReason, Rules};
+use crate::domain::guard::Overall;
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::pacing::Shares;
 use crate::domain::phone::Phone;
@@ -63,6 +64,8 @@ fn rank(lead: &Lead, local: TimeOfDay) -> Rank {
 struct Planner<'t, 'c> {
     tx: &'t Tx<'c>,
     carrier: &'static str,
+    /// With what is claimed here.
+    overall: Overall,
     looks: usize,
     /// Calls that may still be claimed.
     left: usize,
@@ -76,7 +79,8 @@ pub(super) fn plan(
     capacity: usize,
     carrier: &'static str,
 ) -> Result<Planned, StoreError> {
-    let mut planner = Planner { tx, carrier, looks: 0, left: capacity, next_due: None };
+    let mut planner =
+        Planner { tx, carrier, overall: tx.overall()?, looks: 0, left: capacity, next_due: None };
     let mut candidates = Vec::new();
     let mut active = HashSet::new();
     for campaign in tx.active_campaigns()? {
@@ -140,7 +144,8 @@ impl Planner<'_, '_> {
             return Ok(None);
         }
         let (rules, dials_today) = (Rules::of(&campaign), self.tx.dials_today(&campaign)?);
-        if let Err(hold) = Gate::with(rules.clone(), &campaign, dials_today, self.tx.now).campaign() {
+        let gate = Gate::with(rules.clone(), &campaign, dials_today, self.overall, self.tx.now);
+        if let Err(hold) = gate.campaign() {
             self.wait(&hold);
             return Ok(None);
         }
@@ -173,7 +178,7 @@ impl Planner<'_, '_> {
     /// Fetches the next due leads of every zone whose hours are open.
     fn fetch(&mut self, candidate: &mut Candidate) -> Result<(), StoreError> {
         let Candidate { campaign, rules, dials_today, .. } = &*candidate;
-        let gate = Gate::with(rules.clone(), campaign, *dials_today, self.tx.now);
+        let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now);
         let wanted = self.left.clamp(1, FETCH_MAX);
         let mut due = Vec::new();
         for name in self.tx.zones_waiting(campaign.id)? {
@@ -220,7 +225,7 @@ impl Planner<'_, '_> {
             };
             self.looks += 1;
             let Candidate { campaign, rules, dials_today, .. } = &*candidate;
-            let gate = Gate::with(rules.clone(), campaign, *dials_today, self.tx.now);
+            let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now);
             match gate.lead(&lead, self.tx.number(lead.about.phone)?) {
                 Ok(plan) => return self.claim(candidate, lead, plan).map(Some),
                 Err(hold) => self.put_aside(candidate, &lead, hold)?,
@@ -232,13 +237,14 @@ impl Planner<'_, '_> {
         Ok(None)
     }
 
-    fn claim(&self, candidate: &mut Candidate, lead: Lead, plan: Plan) -> Result<Dial, StoreError> {
+    fn claim(&mut self, candidate: &mut Candidate, lead: Lead, plan: Plan) -> Result<Dial, StoreError> {
         let Candidate { campaign, rules, dials_today, .. } = &*candidate;
-        let gate = Gate::with(rules.clone(), campaign, *dials_today, self.tx.now);
+        let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now);
         let zones = gate.zones_of(lead.about.time_zone, lead.about.phone);
         let campaign = &mut candidate.campaign;
         let claim = self.tx.claim(campaign, &lead, &zones, self.carrier)?;
         candidate.dials_today += 1;
+        self.overall.money = self.overall.money + campaign.settings.cost_per_call;
         Ok(Dial {
             claim,
             campaign_id: campaign.id,

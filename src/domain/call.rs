@@ -526,8 +526,17 @@ pub struct Settlement {
     pub is_last_attempt: bool,
 }
 
-/// Decides what an ended call changes. `attempts` is the lead's count, this call included.
-pub fn settle(campaign: &Campaign, call: &Call, attempts: i64, ending: Ending) -> Settlement {
+/// What is known of the person when a call to them has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The lead's dials, this call included.
+    pub attempts: i64,
+    /// Nobody may call them again.
+    pub is_suppressed: bool,
+}
+
+/// Decides what an ended call changes.
+pub fn settle(campaign: &Campaign, call: &Call, tried: Tried, ending: Ending) -> Settlement {
     let settings = &campaign.settings;
     let category = ending.outcome.category(ending.answered_at.is_some());
     let successful = Criteria::of(&settings.success_criteria).met_by(ending.outcome);
@@ -535,7 +544,13 @@ pub fn settle(campaign: &Campaign, call: &Call, attempts: i64, ending: Ending) -
     let max_attempts = settings.max_attempts_per_lead;
     let delay = TimeDelta::minutes(settings.retry_delay_minutes).max(call.retry_delay);
     let was_answered = ending.answered_at.is_some();
-    let lead = retry::after(ending.outcome, was_answered, attempts, max_attempts, ending.ended_at + delay);
+    let again_at = ending.ended_at + delay;
+    let lead = match retry::after(ending.outcome, was_answered, tried.attempts, max_attempts, again_at) {
+        After { status: LeadStatus::Scheduled, .. } if tried.is_suppressed => {
+            After { status: LeadStatus::DoNotCall, next_call_at: None }
+        }
+        after => after,
+    };
 
     let mut totals = campaign.totals.clone();
     totals.in_progress_calls -= 1;

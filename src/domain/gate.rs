@@ -1,13 +1,15 @@
 //! May this number be dialed now, and if not, why and until when? The same questions, in the same order,
 //! decide a dial, explain a lead and explain a campaign.
 //!
-//! Order: campaign state, lead state, attempts, do-not-call, script, zone, hours, daily limit, retry time, budget,
-//! campaign's lines, calls of others to the number. The carrier's channels and calls per second come after these, in the dialer.
+//! Order: campaign state, the switch for all dialing, lead state, attempts, do-not-call, kind and country of the number,
+//! script, zone, hours, daily limit, retry time, budget, spending of all campaigns, campaign's lines, calls of others to
+//! the number, calls to it in a day. The carrier's channels and calls per second come after these, in the dialer.
 
 use super::Instant;
 use super::budget;
 use super::call::Plan;
 use super::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
+use super::guard::{self, Overall};
 use super::lead::{Lead, LeadStatus};
 use super::outcome::Criteria;
 use super::phone::Phone;
@@ -178,6 +180,8 @@ pub struct Gate<'a> {
     pub campaign: &'a Campaign,
     /// Dials on the present local date.
     pub dials_today: i64,
+    /// What it shares with all others.
+    pub overall: Overall,
     /// The moment.
     pub now: Instant,
     rules: Arc<Rules>,
@@ -209,6 +213,10 @@ pub struct Number {
     pub is_suppressed: bool,
     /// A call to it is alive, from whatever campaign.
     pub is_in_call: bool,
+    /// Why it is never dialed, where the kind of number or its country forbid it.
+    pub refusal: Option<HoldReason>,
+    /// When it may be called again, where it was called as often as it may be in a day.
+    pub free_at: Option<Instant>,
 }
 
 /// How many openings are looked at before zones count as never open together.
@@ -218,16 +226,22 @@ const NUMBER_PAUSE: TimeDelta = TimeDelta::minutes(1);
 
 impl<'a> Gate<'a> {
     /// Prepares to answer for one campaign at one moment.
-    pub fn new(campaign: &'a Campaign, dials_today: i64, now: Instant) -> Gate<'a> {
-        Gate::with(Rules::of(campaign), campaign, dials_today, now)
+    pub fn new(campaign: &'a Campaign, dials_today: i64, overall: Overall, now: Instant) -> Gate<'a> {
+        Gate::with(Rules::of(campaign), campaign, dials_today, overall, now)
     }
 
     /// The same with rules that are worked out already.
-    pub fn with(rules: Arc<Rules>, campaign: &'a Campaign, dials_today: i64, now: Instant) -> Gate<'a> {
-        Gate { campaign, dials_today, now, rules }
+    pub fn with(
+        rules: Arc<Rules>,
+        campaign: &'a Campaign,
+        dials_today: i64,
+        overall: Overall,
+        now: Instant,
+    ) -> Gate<'a> {
+        Gate { campaign, dials_today, overall, now, rules }
     }
 
-    /// Whether the campaign's own state lets it dial at all.
+    /// Whether the campaign's own state and the switch for all dialing let it dial at all.
     pub fn state(&self) -> Result<(), Hold> {
         let standing = |reason| Err(Hold::standing(reason));
         match self.campaign.status {
@@ -240,6 +254,7 @@ impl<'a> Gate<'a> {
             Status::Active if self.campaign.settings.campaign_type == CampaignType::Inbound => {
                 standing(HoldReason::Inbound)
             }
+            Status::Active if self.overall.is_stopped => standing(HoldReason::DialingStopped),
             Status::Active => Ok(()),
         }
     }
@@ -292,6 +307,14 @@ impl<'a> Gate<'a> {
         }
     }
 
+    /// Whether all campaigns together may spend what one more call costs.
+    pub fn spending(&self) -> Result<(), Hold> {
+        match self.overall.affords(self.campaign.settings.cost_per_call) {
+            true => Ok(()),
+            false => Err(Hold::until(HoldReason::SpendingLimit, guard::next_day(self.now))),
+        }
+    }
+
     /// Whether one more call of this campaign may be alive.
     pub fn lines(&self) -> Result<(), Hold> {
         match self.campaign.totals.in_progress_calls < self.campaign.settings.max_concurrent_calls {
@@ -314,6 +337,7 @@ impl<'a> Gate<'a> {
     /// Whether there is money and a line for one more call.
     pub fn resources(&self) -> Result<(), Hold> {
         self.budget()?;
+        self.spending()?;
         self.lines()
     }
 
@@ -344,6 +368,9 @@ impl<'a> Gate<'a> {
         if number.is_suppressed {
             return Err(Hold::standing(HoldReason::DoNotCall));
         }
+        if let Some(reason) = number.refusal {
+            return Err(Hold::standing(reason));
+        }
         let plan = self.plan(lead)?;
         let zones = self.zones_of(lead.about.time_zone, lead.about.phone);
         if zones.is_empty() {
@@ -358,9 +385,12 @@ impl<'a> Gate<'a> {
             Some(_) | None => {}
         }
         self.resources()?;
-        match number.is_in_call {
-            true => Err(Hold::until(HoldReason::NumberInCall, self.now + NUMBER_PAUSE)),
-            false => Ok(plan),
+        match number {
+            Number { is_in_call: true, .. } => {
+                Err(Hold::until(HoldReason::NumberInCall, self.now + NUMBER_PAUSE))
+            }
+            Number { free_at: Some(at), .. } => Err(Hold::until(HoldReason::CalledTooOften, at)),
+            Number { is_in_call: false, free_at: None, .. } => Ok(plan),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Exact money: an integer of ten-thousandths of the campaign's currency unit, never a float.
 
 use super::fields::Parsed;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::fmt;
 use std::iter::Sum;
@@ -98,6 +98,12 @@ impl Serialize for Money {
             // Up to 15 digits survive a double unharmed, and its shortest text is those digits.
             _ => serializer.serialize_f64(self.0 as f64 / UNIT as f64),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+        Money::parse(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 

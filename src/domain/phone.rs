@@ -6,8 +6,9 @@
 use std::fmt;
 
 use rlibphonenumber::{
-    NumberLengthType, PHONE_NUMBER_UTIL, ParseError, PhoneNumber, Region, ValidationError,
+    NumberLengthType, PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberType, Region, ValidationError,
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The shortest and the longest number we keep, in digits with the country code.
 const DIGITS_MIN: u32 = 8;
@@ -15,6 +16,10 @@ const DIGITS_MAX: u32 = 15;
 
 /// A text may hold a few digits more than the number: an international prefix, or the `(0)` of `+44 (0)20 …`.
 const TYPED_DIGITS_MAX: usize = 24;
+
+/// The code and the number of ids of [`Phone::erased`].
+const ERASED: u64 = 999;
+const ERASED_IDS: u64 = 1_000_000_000_000;
 
 /// An E.164 number, held as its digits: `+12025550101` is `12_025_550_101`.
 ///
@@ -43,6 +48,17 @@ impl Phone {
         let smallest = 10_u64.pow(DIGITS_MIN - 1);
         let past_largest = 10_u64.pow(DIGITS_MAX);
         (smallest..past_largest).contains(&digits).then_some(Phone(digits))
+    }
+
+    /// What stands in the place of a number whose person was erased: `+999`, a code that no country has, and the id of
+    /// the lead.
+    pub fn erased(lead_id: i64) -> Phone {
+        Phone(ERASED * ERASED_IDS + lead_id.unsigned_abs() % ERASED_IDS)
+    }
+
+    /// Whether this stands in the place of an erased number.
+    pub fn is_erased(self) -> bool {
+        self.0 / ERASED_IDS == ERASED
     }
 
     /// `+1202***0101`: at most four leading digits and the last four, at least three hidden.
@@ -135,6 +151,91 @@ impl Country {
 impl fmt::Display for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_region_str().as_str())
+    }
+}
+
+impl Serialize for Country {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Country {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Country, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Country::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!("`{text}` is no country of two letters, such as US or DE"))
+        })
+    }
+}
+
+/// What a numbering plan says about a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// Where it belongs; none for the numbers of no country, such as those of satellites.
+    pub country: Option<Country>,
+    /// What kind of line it is.
+    pub kind: Kind,
+}
+
+/// What kind of line a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A person's or an office's phone, wherever it is.
+    Ordinary,
+    /// Whoever is called pays.
+    TollFree,
+    /// Whoever calls pays more than the call.
+    Premium,
+    /// Both pay.
+    SharedCost,
+    /// A phone, or a network, above or beside all countries.
+    Satellite,
+    /// A pager, a voice mailbox, or the one number of a whole company.
+    Service,
+    /// No plan has such a number, or the plan does not say.
+    Unknown,
+}
+
+/// Looks a number up in the numbering plans.
+pub fn numbering(phone: Phone) -> Numbering {
+    let Ok(number) = PHONE_NUMBER_UTIL.parse(phone.to_string(), None) else {
+        return Numbering { country: None, kind: Kind::Unknown };
+    };
+    let region = number.get_region_code();
+    let country = region.map(Country).filter(|country| Country::parse(&country.to_string()).is_some());
+    let kind = match number.get_type() {
+        // Inmarsat, global satellites, and the networks of no country.
+        _ if matches!(number.country_code, 870 | 878 | 881 | 882 | 883 | 888) => Kind::Satellite,
+        PhoneNumberType::FixedLine
+        | PhoneNumberType::Mobile
+        | PhoneNumberType::FixedLineOrMobile
+        | PhoneNumberType::VoIP
+        | PhoneNumberType::PersonalNumber => Kind::Ordinary,
+        PhoneNumberType::TollFree => Kind::TollFree,
+        PhoneNumberType::PremiumRate => Kind::Premium,
+        PhoneNumberType::SharedCost => Kind::SharedCost,
+        PhoneNumberType::Pager | PhoneNumberType::UAN | PhoneNumberType::VoiceMail => Kind::Service,
+        PhoneNumberType::Unknown => Kind::Unknown,
+    };
+    Numbering { country, kind }
+}
+
+/// The digits of a text, whatever stands between them and in whatever script.
+pub fn digits_in(text: &str) -> String {
+    let digit = |char| match Sign::of(char) {
+        Sign::Digit(digit) => Some(char::from(b'0' + digit)),
+        Sign::Plus | Sign::Filler | Sign::Extension | Sign::Other => None,
+    };
+    text.chars().filter_map(digit).collect()
+}
+
+/// The digits of a number as its own country writes them, without the country code: whatever a text spells before
+/// them, these are in it.
+pub fn national_digits(phone: Phone) -> String {
+    match PHONE_NUMBER_UTIL.parse(phone.to_string(), None) {
+        Ok(number) => number.get_national_significant_number(),
+        Err(_) => phone.digits().to_string(),
     }
 }
 

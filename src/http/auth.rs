@@ -165,9 +165,10 @@ pub(super) fn objection(request: &Request<'_>) -> Option<ApiError> {
     }
 }
 
-/// The scope that a method needs.
-pub(super) fn scope_for(method: Method) -> Scope {
-    match method {
+/// The scope that a request needs.
+pub(super) fn scope_for(request: &Request<'_>) -> Scope {
+    match request.method() {
+        _ if request.uri().path().segments().get(1) == Some("people") => Scope::Admin,
         Method::Get | Method::Head | Method::Options => Scope::Read,
         Method::Put | Method::Post | Method::Delete | Method::Trace | Method::Connect | Method::Patch => {
             Scope::Write
@@ -214,6 +215,18 @@ impl<'r> FromRequest<'r> for Presented {
 
 /// A caller who may change things.
 pub(super) struct WriteScope<'r>(pub(super) &'r Token);
+
+/// A caller who may do what cannot be undone.
+pub(super) struct AdminScope;
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for AdminScope {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<AdminScope, ()> {
+        admit(request, Scope::Admin).map(|_| AdminScope)
+    }
+}
 
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for ReadScope {

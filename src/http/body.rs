@@ -196,6 +196,18 @@ impl BodyHead {
         self.read(data, bytes_max, None).await
     }
 
+    /// Reads the body as JSON of an ordinary size, where there may be none.
+    pub(super) async fn json_if_any(
+        &self,
+        mut data: Data<'_>,
+        bytes_max: u64,
+    ) -> Result<Option<Json>, ApiError> {
+        if self.content_type.is_none() && timeout(STALL_MAX, data.peek(1)).await?.is_empty() {
+            return Ok(None);
+        }
+        self.json(data, bytes_max).await.map(Some)
+    }
+
     /// Reads the body as JSON that may be large; then it waits until there is room for it.
     pub(super) async fn large_json(
         &self,

@@ -101,7 +101,8 @@ pub(super) struct View<'a> {
     campaign_id: i64,
     lead_id: i64,
     attempt: i64,
-    phone: String,
+    /// None after the person was erased.
+    phone: Option<String>,
     carrier: &'a str,
     state: CallState,
     outcome: Option<Outcome>,
@@ -127,7 +128,7 @@ impl<'a> View<'a> {
             campaign_id: call.campaign_id,
             lead_id: call.lead_id,
             attempt: call.attempt,
-            phone: call.phone.to_string(),
+            phone: Some(call.phone).filter(|phone| !phone.is_erased()).map(|phone| phone.to_string()),
             carrier: &call.carrier,
             state: call.state,
             outcome: call.outcome,

@@ -3,8 +3,8 @@
 
 use super::edge;
 use crate::domain::invalid::{Invalid, Problem, Refused};
-use crate::store::StoreError;
 use crate::store::import::ImportError;
+use crate::store::{ListError, StoreError};
 use rocket::http::{ContentType, Method, Status};
 use rocket::response::{self, Responder, Response};
 use rocket::{Request, tokio};
@@ -31,6 +31,10 @@ pub(super) enum ApiError {
     NoSuchLead,
     /// No call of this id.
     NoSuchCall,
+    /// The number is not on the do-not-call list.
+    NotListed,
+    /// What stands in the path is no number.
+    NoSuchPerson,
     /// No endpoint of this id.
     NoSuchWebhook,
     /// No delivery of this id.
@@ -94,7 +98,7 @@ impl ApiError {
         match status.code {
             400 => ApiError::Malformed("The request cannot be read".into()),
             401 => ApiError::Unauthorized,
-            403 => ApiError::Forbidden { needed: needed_scope(request.method()) },
+            403 => ApiError::Forbidden { needed: needed_scope(request) },
             404 => ApiError::NoSuchRoute,
             413 => ApiError::TooLarge { bytes: 0 },
             415 => ApiError::form_body(),
@@ -113,6 +117,8 @@ impl ApiError {
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
+            | ApiError::NotListed
+            | ApiError::NoSuchPerson
             | ApiError::NoSuchWebhook
             | ApiError::NoSuchDelivery
             | ApiError::NoSuchRoute => Status::NotFound,
@@ -138,6 +144,8 @@ impl ApiError {
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
+            | ApiError::NotListed
+            | ApiError::NoSuchPerson
             | ApiError::NoSuchWebhook
             | ApiError::NoSuchDelivery
             | ApiError::NoSuchRoute => "not_found",
@@ -165,6 +173,10 @@ impl ApiError {
             ApiError::NoSuchCampaign => "Voice campaign not found".into(),
             ApiError::NoSuchLead => "Lead not found".into(),
             ApiError::NoSuchCall => "Call not found".into(),
+            ApiError::NotListed => "This number is not on the do-not-call list".into(),
+            ApiError::NoSuchPerson => {
+                "This is no phone number; give it with its country code, as +12025550101".into()
+            }
             ApiError::NoSuchWebhook => "Webhook not found".into(),
             ApiError::NoSuchDelivery => "Webhook delivery not found".into(),
             ApiError::NoSuchRoute => "Not found".into(),
@@ -206,9 +218,9 @@ impl ApiError {
     }
 }
 
-fn needed_scope(method: Method) -> &'static str {
+fn needed_scope(request: &Request<'_>) -> &'static str {
     use crate::domain::fields::Words;
-    super::auth::scope_for(method).word()
+    super::auth::scope_for(request).word()
 }
 
 /// Verb and noun of what was tried, as the published errors say it: `fetch voice campaigns`.
@@ -234,6 +246,9 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "voice-campaigns", ..] => "voice campaign",
         ["api", "leads", ..] => "lead",
         ["api", "calls", ..] => "call",
+        ["api", "dialing", ..] => "dialing",
+        ["api", "do-not-call", ..] => "do-not-call list",
+        ["api", "people", ..] => "person",
         _ => "page",
     };
     format!("{verb} {noun}")
@@ -303,6 +318,22 @@ impl From<ImportError> for ApiError {
             ImportError::NoSuchCampaign => ApiError::NoSuchCampaign,
             ImportError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<ListError> for ApiError {
+    fn from(error: ListError) -> ApiError {
+        match error {
+            ListError::Invalid(invalid) => invalid.into(),
+            ListError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<csv::Error> for ApiError {
+    /// Of a table that cannot be written; what clients send is read elsewhere.
+    fn from(error: csv::Error) -> ApiError {
+        std::io::Error::from(error).into()
     }
 }
 

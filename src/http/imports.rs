@@ -43,7 +43,7 @@ async fn add(
     large: &State<LargeBodies>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let target = match target(db, id.to_owned(), &mut query, head.is_csv()).await {
+    let target = match target(db, id.to_owned(), &mut query, head.is_csv(), settings).await {
         Err(error) if !repeatable.has_key() => {
             body::discard(data).await;
             return Err(error);
@@ -88,8 +88,10 @@ async fn target(
     id: String,
     query: &mut Query,
     is_table: bool,
+    settings: &Settings,
 ) -> Result<(ImportOptions, Campaign), ApiError> {
     let options = import_options(query, is_table)?;
+    let options = ImportOptions { country: options.country.or(settings.default_country), ..options };
     let campaign = db.read(move |snapshot| campaigns::existing(snapshot, &id)).await?;
     Ok((options, campaign))
 }

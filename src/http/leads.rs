@@ -204,7 +204,7 @@ struct Viewer<'a> {
 impl<'a> Viewer<'a> {
     fn of(snapshot: &Snapshot, campaign: &'a Campaign) -> Result<Viewer<'a>, ApiError> {
         let dials_today = snapshot.dials_today(campaign)?;
-        Ok(Viewer { gate: Gate::new(campaign, dials_today, snapshot.now) })
+        Ok(Viewer { gate: Gate::new(campaign, dials_today, snapshot.overall()?, snapshot.now) })
     }
 
     fn view<'l>(&self, snapshot: &Snapshot, lead: &'l Lead) -> Result<View<'l>, ApiError> {

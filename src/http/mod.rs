@@ -8,6 +8,8 @@ mod body;
 mod calls;
 mod campaigns;
 mod deliveries;
+mod dialing;
+mod do_not_call;
 mod edge;
 mod error;
 mod etag;
@@ -16,6 +18,7 @@ mod idempotency;
 mod imports;
 mod lead_actions;
 mod leads;
+mod people;
 mod query;
 mod quota;
 mod stats;
@@ -23,6 +26,7 @@ mod webhooks;
 
 use crate::clock::Clock;
 use crate::domain::address::Network;
+use crate::domain::phone::Country;
 use crate::store::pool;
 use answer::Answer;
 use error::ApiError;
@@ -45,6 +49,8 @@ pub struct Settings {
     pub csv_limit_bytes: u64,
     /// Where tables wait while they are imported.
     pub spool_dir: PathBuf,
+    /// Country of numbers that name none, where the request does not say.
+    pub default_country: Option<Country>,
     /// Networks that events may be sent to although they are not public.
     pub allowed_networks: Vec<Network>,
 }
@@ -68,6 +74,9 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
+        .mount("/api", dialing::routes())
+        .mount("/api", do_not_call::routes())
+        .mount("/api", people::routes())
         .mount("/api", webhooks::routes())
         .mount("/api", deliveries::routes())
         .mount("/api", events::routes())

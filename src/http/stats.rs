@@ -37,7 +37,7 @@ async fn why(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<
     let id = id.to_owned();
     db.read_long(move |snapshot| {
         let campaign = campaigns::existing(snapshot, &id)?;
-        let gate = Gate::new(&campaign, snapshot.dials_today(&campaign)?, snapshot.now);
+        let gate = Gate::new(&campaign, snapshot.dials_today(&campaign)?, snapshot.overall()?, snapshot.now);
         let waiting = snapshot.waiting(campaign.id)?;
         Answer::ok(&holds::breakdown(&gate, snapshot.clock_hold(), &waiting))
     })
@@ -47,7 +47,7 @@ async fn why(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<
 /// The statistics of a campaign at this moment.
 pub(super) fn view(snapshot: &Snapshot, campaign: &Campaign) -> Result<View, StoreError> {
     let (settings, totals) = (&campaign.settings, &campaign.totals);
-    let gate = Gate::new(campaign, snapshot.dials_today(campaign)?, snapshot.now);
+    let gate = Gate::new(campaign, snapshot.dials_today(campaign)?, snapshot.overall()?, snapshot.now);
     let dialing = gate.dialing(&snapshot.queue(campaign)?, snapshot.clock_hold());
     Ok(View {
         total_leads: totals.total_leads,

@@ -5,7 +5,7 @@ use super::do_not_call::Suppression;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
-use crate::domain::call::{self, Call, CallState, Ending, Settlement};
+use crate::domain::call::{self, Call, CallState, Ending, Settlement, Tried};
 use crate::domain::campaign::{Campaign, LeadTimeZonePolicy};
 use crate::domain::do_not_call::Source;
 use crate::domain::event::Event;
@@ -13,6 +13,7 @@ use crate::domain::fields::Words;
 use crate::domain::gate::HoldReason;
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::outcome::Outcome;
+use crate::domain::phone;
 use crate::domain::schedule;
 use crate::domain::zones;
 use chrono::TimeDelta;
@@ -136,14 +137,30 @@ impl Snapshot<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Calls that are alive although their campaign was deleted or their number may no longer be called.
+    /// Calls that are alive although their campaign was deleted, their number may no longer be called, or somebody
+    /// said to hang up.
     pub fn calls_to_cancel(&self) -> Result<Vec<i64>, StoreError> {
         let sql = "SELECT k.id FROM calls k JOIN campaigns c ON c.id = k.campaign_id
-                   WHERE k.state <> 'ended' AND (c.deleted_at IS NOT NULL
+                   WHERE k.state <> 'ended' AND (c.deleted_at IS NOT NULL OR k.id <= ?1
                      OR EXISTS (SELECT 1 FROM do_not_call d WHERE d.phone = k.phone))";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map([], |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let rows = statement.query_map([self.hung_up_to()?], |row| row.get(0))?;
+        let mut to_cancel: Vec<i64> = rows.collect::<Result<_, _>>()?;
+        // Only a call that was there when somebody was erased can be to them.
+        let sql = "SELECT k.id, k.phone FROM calls k
+                   WHERE k.state <> 'ended' AND k.id <= (SELECT max(last_call_id) FROM erased_numbers)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| {
+            let mut cells = Cells::of(row);
+            Ok((cells.get()?, cells.phone()?))
+        })?;
+        for row in rows {
+            let (id, phone) = row?;
+            if self.is_erased(phone)? {
+                to_cancel.push(id);
+            }
+        }
+        Ok(to_cancel)
     }
 
     fn call_even_deleted(&self, id: i64) -> Result<Call, StoreError> {
@@ -166,7 +183,7 @@ impl Tx<'_> {
         let settings = &campaign.settings;
         let attempt = lead.attempts + 1;
         let date = schedule::local_date(self.now, settings.time_zone).to_string();
-        let evidence = evidence(campaign, lead, zones, self.now);
+        let evidence = self.evidence(campaign, lead, zones)?;
         let sql = "INSERT INTO calls (campaign_id, lead_id, attempt, phone, carrier, state, placed_at, price,
                      max_attempts, retry_delay, local_date, daily_limit, evidence)
                    VALUES (?1, ?2, ?3, ?4, ?5, 'placed', ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
@@ -198,6 +215,7 @@ impl Tx<'_> {
         let sql = "INSERT INTO dialed_days (campaign_id, local_date, dials) VALUES (?1, ?2, 1)
                    ON CONFLICT (campaign_id, local_date) DO UPDATE SET dials = dials + 1";
         self.execute(sql, params![campaign.id, date])?;
+        self.reserve_for_day(settings.cost_per_call)?;
         let totals = &mut campaign.totals;
         totals.attempts += 1;
         totals.in_progress_calls += 1;
@@ -232,11 +250,13 @@ impl Tx<'_> {
         }
         let lead = self.lead_even_deleted(call.lead_id)?;
         let campaign = self.existing(call.campaign_id)?;
-        let settled = call::settle(&campaign, &call, lead.attempts, ending);
+        let tried = Tried { attempts: lead.attempts, is_suppressed: self.is_suppressed(call.phone)? };
+        let settled = call::settle(&campaign, &call, tried, ending);
         self.touch(Change::Call(call_id));
         self.write_ended(&call, &settled, timeline.unwrap_or(&call.timeline))?;
         self.write_lead(&lead, &settled)?;
         self.save_totals(campaign.id, &settled.totals)?;
+        self.settle_for_day(call.placed_at, call.price, settled.cost)?;
         let sql = "INSERT INTO outcome_totals (campaign_id, outcome, calls) VALUES (?1, ?2, 1)
                    ON CONFLICT (campaign_id, outcome) DO UPDATE SET calls = calls + 1";
         self.execute(sql, params![campaign.id, settled.ending.outcome.word()])?;
@@ -315,29 +335,36 @@ impl Tx<'_> {
     }
 }
 
-/// What allowed a dial, for whoever asks later.
-fn evidence(campaign: &Campaign, lead: &Lead, zones: &[Tz], now: Instant) -> Value {
-    let settings = &campaign.settings;
-    let zone_from = match (settings.lead_time_zone_policy, lead.about.time_zone) {
-        (LeadTimeZonePolicy::Campaign, _) => "campaign",
-        (LeadTimeZonePolicy::Lead, Some(_)) => "lead",
-        (LeadTimeZonePolicy::Lead, None) => zones::SOURCE,
-    };
-    let local = |zone: &Tz| now.with_timezone(zone).format("%Y-%m-%dT%H:%M:%S%:z").to_string();
-    json!({
-        "time_zones": zones.iter().map(|zone| zone.name()).collect::<Vec<_>>(),
-        "time_zone_from": zone_from,
-        "local_times": zones.iter().map(local).collect::<Vec<_>>(),
-        "calling_hours": [settings.hours.start.to_string(), settings.hours.end.to_string()],
-        "working_days": settings.working_days.names(),
-        "calls_per_day": settings.calls_per_day,
-        "max_attempts": settings.max_attempts_per_lead,
-        "budget": settings.budget,
-        "spent": campaign.totals.spent,
-        "reserved": campaign.totals.reserved,
-        "start_date": settings.start_date.map(ms),
-        "end_date": settings.end_date.map(ms),
-        "call_back": lead.wait_reason == Some(HoldReason::CallBack),
-        "campaign_version": campaign.version,
-    })
+impl Snapshot<'_> {
+    /// What allows a dial, for whoever asks later.
+    fn evidence(&self, campaign: &Campaign, lead: &Lead, zones: &[Tz]) -> Result<Value, StoreError> {
+        let (settings, guard, overall) = (&campaign.settings, self.guard(), self.overall()?);
+        let zone_from = match (settings.lead_time_zone_policy, lead.about.time_zone) {
+            (LeadTimeZonePolicy::Campaign, _) => "campaign",
+            (LeadTimeZonePolicy::Lead, Some(_)) => "lead",
+            (LeadTimeZonePolicy::Lead, None) => zones::SOURCE,
+        };
+        let local = |zone: &Tz| self.now.with_timezone(zone).format("%Y-%m-%dT%H:%M:%S%:z").to_string();
+        Ok(json!({
+            "time_zones": zones.iter().map(|zone| zone.name()).collect::<Vec<_>>(),
+            "time_zone_from": zone_from,
+            "local_times": zones.iter().map(local).collect::<Vec<_>>(),
+            "calling_hours": [settings.hours.start.to_string(), settings.hours.end.to_string()],
+            "working_days": settings.working_days.names(),
+            "calls_per_day": settings.calls_per_day,
+            "max_attempts": settings.max_attempts_per_lead,
+            "budget": settings.budget,
+            "spent": campaign.totals.spent,
+            "reserved": campaign.totals.reserved,
+            "start_date": settings.start_date.map(ms),
+            "end_date": settings.end_date.map(ms),
+            "country": phone::numbering(lead.about.phone).country,
+            "allowed_countries": guard.countries.words(),
+            "calls_per_number_per_day": guard.calls_per_number_per_day,
+            "spend_per_day": guard.spend_per_day,
+            "spent_by_all": overall.money,
+            "call_back": lead.wait_reason == Some(HoldReason::CallBack),
+            "campaign_version": campaign.version,
+        }))
+    }
 }

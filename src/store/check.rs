@@ -1,7 +1,10 @@
 //! The invariants: what must be true of the data at any moment, recounted from the rows. Run by `check` and
 //! after every test that moves calls.
 
+use super::guard::Watch;
 use super::{Store, StoreError};
+use crate::domain::guard::{Countries, Guard};
+use crate::domain::phone::Phone;
 use rusqlite::Connection;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
@@ -26,7 +29,7 @@ struct Rule {
     violations: &'static str,
 }
 
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 21] = [
     Rule {
         invariant: "foreign keys point to rows that exist",
         violations: "SELECT \"table\" || ' row ' || rowid FROM pragma_foreign_key_check",
@@ -82,6 +85,28 @@ const RULES: [Rule; 18] = [
                  > json_extract(evidence, '$.budget') + 0.00001",
     },
     Rule {
+        invariant: "the money of a day is counted exactly",
+        violations: "SELECT date FROM
+             (SELECT date, spent, reserved FROM spent_days
+              UNION ALL SELECT date(placed_at / 1000, 'unixepoch'), -cost,
+                               CASE WHEN state <> 'ended' THEN -price ELSE 0 END FROM calls)
+             GROUP BY date HAVING sum(spent) <> 0 OR sum(reserved) <> 0",
+    },
+    Rule {
+        invariant: "no call was placed over what all campaigns together might spend in a day",
+        violations: "SELECT 'call ' || id FROM calls
+             WHERE json_extract(evidence, '$.spend_per_day') IS NOT NULL
+               AND json_extract(evidence, '$.spent_by_all') + price / 10000.0
+                 > json_extract(evidence, '$.spend_per_day') + 0.00001",
+    },
+    Rule {
+        invariant: "no number was called more often within 24 hours than was allowed",
+        violations: "SELECT 'call ' || k.id FROM calls k
+             WHERE json_extract(k.evidence, '$.calls_per_number_per_day') <
+               (SELECT count(*) FROM calls b
+                WHERE b.phone = k.phone AND b.placed_at > k.placed_at - 86400000 AND b.id <= k.id)",
+    },
+    Rule {
         invariant: "the dials of a day are counted exactly",
         violations: "SELECT 'campaign ' || campaign_id || ' on ' || local_date FROM
              (SELECT campaign_id, local_date, dials FROM dialed_days
@@ -130,20 +155,27 @@ const RULES: [Rule; 18] = [
         violations: "SELECT 'call ' || k.id FROM calls k JOIN do_not_call d ON d.phone = k.phone
              WHERE k.id > d.last_call_id",
     },
+    // A call whose event is missing is one of those events that are no longer kept; there are only so many.
     Rule {
-        invariant: "every ended call has exactly one event",
-        violations: "SELECT 'call ' || k.id FROM calls k
-             JOIN campaign_totals t ON t.campaign_id = k.campaign_id
-             LEFT JOIN events e ON e.key = 'call:' || k.id
-             WHERE (k.state = 'ended') <> (e.id IS NOT NULL)",
+        invariant: "every ended call has exactly one event, as long as events are kept",
+        violations: "SELECT 'call ' || k.id FROM calls k JOIN events e ON e.key = 'call:' || k.id
+             WHERE k.state <> 'ended'
+             UNION ALL SELECT 'campaign ' || t.campaign_id FROM campaign_totals t JOIN
+             (SELECT k.campaign_id, count(*) AS missing FROM calls k LEFT JOIN events e ON e.key = 'call:' || k.id
+              WHERE k.state = 'ended' AND e.id IS NULL GROUP BY k.campaign_id) m ON m.campaign_id = t.campaign_id
+             WHERE m.missing >= coalesce((SELECT min(sequence) FROM events WHERE campaign_id = t.campaign_id),
+                                         t.sequence + 1)",
     },
     Rule {
-        invariant: "events are numbered from 1 without gaps",
+        invariant: "events are numbered without gaps, from 1 or from the oldest that is kept",
         violations: "SELECT 'campaign ' || t.campaign_id FROM campaign_totals t
              LEFT JOIN
-             (SELECT campaign_id, count(*) AS events, max(sequence) AS last FROM events GROUP BY campaign_id) e
+             (SELECT campaign_id, count(*) AS events, min(sequence) AS first, max(sequence) AS last FROM events
+              GROUP BY campaign_id) e
              ON e.campaign_id = t.campaign_id
-             WHERE t.sequence <> coalesce(e.events, 0) OR t.sequence <> coalesce(e.last, 0)",
+             WHERE t.sequence <> coalesce(e.last, t.sequence) OR e.events <> e.last - e.first + 1
+                OR (coalesce(e.first, t.sequence + 1) > 1
+                    AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'events_pruned_to'))",
     },
     Rule {
         invariant: "an event is delivered to endpoints of its campaign or of all campaigns",
@@ -168,18 +200,18 @@ pub fn sqlite_version() -> &'static str {
 /// Checks every invariant that applies; `ledger` is the simulator's witness, compared with the calls.
 pub async fn run(store: &Store, ledger: Option<&Path>) -> Result<Vec<Finding>, StoreError> {
     let ledger = ledger.map(Path::to_owned);
-    let pool = store.pool().clone();
+    let (pool, watch) = (store.pool().clone(), store.watch().clone());
     let checked = tokio::task::spawn_blocking(move || {
         let connection = pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         connection.execute_batch("BEGIN")?;
-        let findings = check(&connection, ledger.as_deref());
+        let findings = check(&connection, &watch, ledger.as_deref());
         connection.execute_batch("COMMIT")?;
         findings
     });
     checked.await.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string())))
 }
 
-fn check(connection: &Connection, ledger: Option<&Path>) -> Result<Vec<Finding>, StoreError> {
+fn check(connection: &Connection, watch: &Watch, ledger: Option<&Path>) -> Result<Vec<Finding>, StoreError> {
     let mut findings = vec![file_is_sound(connection)?];
     for rule in &RULES {
         let found = texts(connection, rule.violations)?;
@@ -187,6 +219,8 @@ fn check(connection: &Connection, ledger: Option<&Path>) -> Result<Vec<Finding>,
     }
     findings
         .push(finding("every call was placed inside its calling hours", calls_outside_hours(connection)?));
+    findings.push(finding("nobody was called in a country that was not allowed", calls_abroad(connection)?));
+    findings.push(finding("no erased number was dialed again", calls_to_erased(connection, watch)?));
     if let Some(ledger) = ledger {
         findings.push(finding(
             "the carrier was asked once for every call, and for nothing else",
@@ -221,11 +255,54 @@ fn file_is_sound(connection: &Connection) -> Result<Finding, StoreError> {
     Ok(finding("the file is sound and in WAL mode", problems))
 }
 
-/// The local time of each dial against the hours and days that were in force.
+/// The country of each number against those that were allowed.
+fn calls_abroad(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT id, phone, json_extract(evidence, '$.allowed_countries') FROM calls
+               WHERE json_extract(evidence, '$.allowed_countries') IS NOT NULL";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut abroad = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, phone, allowed): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let is_allowed = || {
+            let phone = Phone::from_e164(&phone)?;
+            let allowed: Vec<String> = serde_json::from_str(&allowed).ok()?;
+            let countries = Countries::read(&allowed, None).ok()?;
+            // Nobody knows any more where an erased number was.
+            Some(phone.is_erased() || Guard { countries, ..Guard::default() }.refusal(phone).is_none())
+        };
+        if is_allowed() != Some(true) {
+            abroad.push(format!("call {id}"));
+        }
+    }
+    Ok(abroad)
+}
+
+/// Calls that were placed to a number after its person was erased.
+fn calls_to_erased(connection: &Connection, watch: &Watch) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT id, phone FROM calls WHERE id > (SELECT min(last_call_id) FROM erased_numbers)";
+    let mut erased =
+        connection.prepare("SELECT 1 FROM erased_numbers WHERE hash = ?1 AND last_call_id < ?2")?;
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, phone): (i64, String) = (row.get(0)?, row.get(1)?);
+        if let Some(phone) = Phone::from_e164(&phone)
+            && erased.exists(rusqlite::params![watch.key.hash_of(phone), id])?
+        {
+            found.push(format!("call {id}"));
+        }
+    }
+    Ok(found)
+}
+
+/// The local time of each dial against the hours and days that were in force, where the details are still kept.
 fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreError> {
     use crate::domain::schedule::{TimeOfDay, WorkingDays};
     use chrono::{Datelike, Timelike};
-    let mut statement = connection.prepare("SELECT id, placed_at, evidence FROM calls")?;
+    let mut statement =
+        connection.prepare("SELECT id, placed_at, evidence FROM calls WHERE evidence <> '{}'")?;
     let mut rows = statement.query([])?;
     let mut outside = Vec::new();
     while let Some(row) = rows.next()? {
@@ -300,8 +377,13 @@ fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, St
         let call =
             Asked { call_id: row.get(0)?, lead_id: row.get(1)?, attempt: row.get(2)?, phone: row.get(3)? };
         let (id, outcome): (i64, String) = (call.call_id, row.get(4)?);
+        // What stands there of a person who was erased.
+        let blank = |entry: &Asked| entry.phone.trim_start_matches(['+', '0']).is_empty();
+        let is_erased = Phone::from_e164(&call.phone).is_some_and(Phone::is_erased);
         match asked.remove(&id) {
             Some(entry) if entry == call => {}
+            Some(entry)
+                if is_erased && blank(&entry) && Asked { phone: call.phone.clone(), ..entry } == call => {}
             Some(_) => found.push(format!("call {id} was asked for with another lead, attempt or number")),
             None if outcome == "interrupted" || outcome.is_empty() => {}
             None => found.push(format!("call {id} was never asked for")),

@@ -30,10 +30,17 @@ impl Tx<'_> {
             "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM endpoints WHERE id IN (SELECT id FROM endpoints WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE campaign_id = ?1 LIMIT ?2)",
-            "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE campaign_id = ?1 LIMIT ?2)",
+            "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE campaign_id = ?1 ORDER BY id LIMIT ?2)",
             "DELETE FROM leads WHERE id IN (SELECT id FROM leads WHERE campaign_id = ?1 LIMIT ?2)",
         ];
+        let forget_money = "UPDATE spent_days SET spent = spent - removed.cost FROM
+                              (SELECT date(placed_at / 1000, 'unixepoch') AS day, sum(cost) AS cost FROM calls
+                               WHERE id IN (SELECT id FROM calls WHERE campaign_id = ?1 ORDER BY id LIMIT ?2)
+                               GROUP BY 1) AS removed WHERE date = removed.day";
         for part in parts {
+            if part.starts_with("DELETE FROM calls") {
+                self.execute(forget_money, params![id, ROWS_MAX])?;
+            }
             if self.execute(part, params![id, ROWS_MAX])? > 0 {
                 return Ok(true);
             }

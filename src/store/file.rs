@@ -69,6 +69,11 @@ pub enum OpenError {
         /// Ours.
         known: i64,
     },
+    /// The key of the numbers that were erased is not there, or is another one.
+    #[error(
+        "{0} is missing or is not the key that the numbers of erased people were hashed with, so they could be called again; restore it from a backup"
+    )]
+    SuppressionKey(PathBuf),
     /// The SQLite in this program is one with a known defect.
     #[error("SQLite {0} can corrupt a database; 3.51.3 or later is needed")]
     UnsafeSqlite(&'static str),
@@ -116,7 +121,7 @@ pub(super) fn remove_uploads(folder: &Path) -> Result<(), OpenError> {
 }
 
 /// What SQLite said, in the words of this module.
-fn failure(folder: &Path) -> impl Fn(rusqlite::Error) -> OpenError {
+pub(super) fn failure(folder: &Path) -> impl Fn(rusqlite::Error) -> OpenError {
     move |error| match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Busy(folder.to_owned()),
         _ => OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() },
@@ -194,6 +199,7 @@ fn prepare_writer(connection: &Connection, patience: Duration) -> rusqlite::Resu
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
+         PRAGMA secure_delete = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON;
          PRAGMA temp_store = MEMORY;
@@ -343,8 +349,8 @@ mod tests {
         let connection = open(folder.path(), Instant::UNIX_EPOCH, Opener::Server).unwrap();
         let setting = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(
-            ["synchronous", "foreign_keys", "cell_size_check", "user_version"].map(setting),
-            [2, 1, 1, VERSION]
+            ["synchronous", "foreign_keys", "secure_delete", "cell_size_check", "user_version"].map(setting),
+            [2, 1, 1, 1, VERSION]
         );
     }
 

@@ -6,7 +6,7 @@ use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::campaign::Campaign;
 use crate::domain::fields::Words;
-use crate::domain::gate::{HoldReason, Number};
+use crate::domain::gate::HoldReason;
 use crate::domain::lead::{Lead, LeadStatus, NewLead};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
@@ -206,14 +206,6 @@ impl Snapshot<'_> {
             read,
         )?;
         Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// What there is to know about a number before it is dialed.
-    pub fn number(&self, phone: Phone) -> Result<Number, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM do_not_call WHERE phone = ?1),
-                          EXISTS (SELECT 1 FROM calls WHERE phone = ?1 AND state <> 'ended')";
-        let read = |row: &Row| Ok(Number { is_suppressed: row.get(0)?, is_in_call: row.get(1)? });
-        Ok(self.connection.prepare_cached(sql)?.query_row([phone.to_string()], read)?)
     }
 }
 

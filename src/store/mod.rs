@@ -12,9 +12,12 @@ pub mod check;
 mod deletion;
 mod deliveries;
 mod do_not_call;
+mod do_not_call_table;
 mod endpoints;
+mod erasure;
 mod events;
 mod file;
+mod guard;
 pub mod import;
 mod lead_batches;
 mod leads;
@@ -23,7 +26,9 @@ pub mod pool;
 mod queue;
 mod readers;
 mod replies;
+mod retention;
 mod row;
+mod suppression;
 mod table;
 mod tokens;
 mod tx;
@@ -33,8 +38,11 @@ pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
 pub use changes::{Change, Changed};
 pub use deliveries::{Delivery, DeliveryFilter, Outgoing, TEST_EVENT, Tried, Try, Waiting};
-pub use do_not_call::Suppression;
+pub use do_not_call::{ListChange, ListFilter, Listed, Removal, Suppression};
+pub use do_not_call_table::{ListError, ListOptions, ListReport, NotListed, list_table};
+pub use erasure::{Erasure, Traces};
 pub use file::{OpenError, UPLOAD_PREFIX, data_file};
+pub use guard::Stop;
 pub use lead_batches::{BatchChanged, Retried};
 pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
 pub use replies::RememberedReply;
@@ -44,13 +52,16 @@ pub use tx::{Snapshot, Tx};
 use crate::clock::Clock;
 use crate::domain::campaign::Campaign;
 use crate::domain::gate::Hold;
+use crate::domain::guard::Guard;
 use changes::Changes;
 use file::Opener;
+use guard::Watch;
 use memo::{Memo, Pulse};
 use readers::{Inline, Moment, Readers};
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use suppression::SuppressionKey;
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
 use writer::{Signals, Writer, WriterThread};
 
@@ -107,6 +118,7 @@ struct Inner {
     thread: Mutex<Option<WriterThread>>,
     readers: Readers,
     inline: Inline,
+    watch: Arc<Watch>,
     pulse: Pulse,
     tokens: Memo<[u8; 32], Arc<Token>>,
     campaigns: Memo<i64, Arc<Campaign>>,
@@ -144,8 +156,10 @@ impl Store {
         let pool = file::reader_pool(folder)?;
         let pulse = Pulse::of(&data_file(folder))
             .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
+        let watch = Arc::new(Watch::new(SuppressionKey::open(folder, &writing)?));
         let (signals, changes) = (Signals::new(), Arc::<Changes>::default());
-        let (writer, thread) = Writer::start(writing, clock.clone(), signals.clone(), changes.clone());
+        let (writer, thread) =
+            Writer::start(writing, clock.clone(), watch.clone(), signals.clone(), changes.clone());
         Ok(Store(Arc::new(Inner {
             folder: folder.to_owned(),
             writer,
@@ -156,6 +170,7 @@ impl Store {
             campaigns: Memo::new(CAMPAIGNS_KEPT),
             inline: Inline::new([file::open_reader(folder)?, file::open_reader(folder)?]),
             clock,
+            watch,
             signals,
             changes,
             dial_gate: RwLock::new(()),
@@ -171,6 +186,11 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.0.writer.write(job).await
+    }
+
+    /// Moves the write-ahead log into the file and empties it; false when readers were in the way.
+    async fn checkpoint(&self) -> Result<bool, StoreError> {
+        self.0.writer.checkpoint().await
     }
 
     /// Like [`Self::write`], but answers only when no dial that was claimed before the commit is still on its
@@ -209,9 +229,9 @@ impl Store {
     /// A campaign that was not deleted. Takes microseconds and does not change threads.
     pub fn campaign(&self, id: i64) -> Result<Option<Arc<Campaign>>, StoreError> {
         self.0.campaigns.get(&self.0.pulse, id, || {
-            let Moment { now, clock_hold } = self.moment();
+            let Moment { now, watch, clock_hold } = self.moment();
             let connection = self.0.inline.any();
-            Ok(Snapshot::new(&connection, now, clock_hold).campaign(id)?.map(Arc::new))
+            Ok(Snapshot::new(&connection, now, watch, clock_hold).campaign(id)?.map(Arc::new))
         })
     }
 
@@ -234,7 +254,7 @@ impl Store {
     }
 
     fn moment(&self) -> Moment {
-        Moment { now: self.0.clock.now(), clock_hold: self.clock_hold() }
+        Moment { now: self.0.clock.now(), watch: self.0.watch.clone(), clock_hold: self.clock_hold() }
     }
 
     /// A connection of the read-only pool, for work too long for the reader threads.
@@ -287,6 +307,17 @@ impl Store {
     /// Takes what has changed.
     pub fn take_changes(&self) -> Changed {
         self.0.changes.take()
+    }
+
+    /// Puts limits into force for every dial that is claimed from now on. Until it is called, those are in force that
+    /// hold when nobody says otherwise.
+    pub fn set_guard(&self, guard: Guard) {
+        self.0.watch.set_guard(guard);
+        self.0.signals.dialer.send_modify(|count| *count += 1);
+    }
+
+    fn watch(&self) -> &Arc<Watch> {
+        &self.0.watch
     }
 
     /// Shows everybody that the clock is not trusted, or is again.

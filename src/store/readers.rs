@@ -4,6 +4,7 @@
 
 use super::StoreError;
 use super::file::OpenError;
+use super::guard::Watch;
 use super::tx::Snapshot;
 use crate::domain::Instant;
 use crate::domain::gate::Hold;
@@ -24,6 +25,8 @@ const THREADS: usize = 2;
 pub(super) struct Moment {
     /// The time of the snapshot.
     pub(super) now: Instant,
+    /// The guard and the key.
+    pub(super) watch: Arc<Watch>,
     /// Why no campaign dials, when the clock is not trusted.
     pub(super) clock_hold: Option<Hold>,
 }
@@ -154,7 +157,8 @@ pub(super) fn on_snapshot<T, E: From<StoreError>>(
 ) -> Result<T, E> {
     let result = catch_unwind(AssertUnwindSafe(|| {
         step(connection, "BEGIN")?;
-        let result = job(&Snapshot::new(connection, moment.now, moment.clock_hold));
+        let Moment { now, watch, clock_hold } = moment;
+        let result = job(&Snapshot::new(connection, now, watch, clock_hold));
         step(connection, "COMMIT")?;
         result
     }));

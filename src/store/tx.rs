@@ -2,25 +2,33 @@
 
 use super::StoreError;
 use super::changes::Change;
+use super::guard::Watch;
 use super::row::ms;
 use crate::domain::Instant;
 use crate::domain::gate::Hold;
 use chrono::DateTime;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::cell::{Cell, RefCell};
 use std::ops::{BitOrAssign, Deref};
+use std::sync::Arc;
 
 /// A consistent view of the data.
 pub struct Snapshot<'c> {
     pub(super) connection: &'c Connection,
     /// The time of this transaction.
     pub now: Instant,
+    pub(super) watch: Arc<Watch>,
     clock_hold: Option<Hold>,
 }
 
 impl<'c> Snapshot<'c> {
-    pub(super) fn new(connection: &'c Connection, now: Instant, clock_hold: Option<Hold>) -> Snapshot<'c> {
-        Snapshot { connection, now, clock_hold }
+    pub(super) fn new(
+        connection: &'c Connection,
+        now: Instant,
+        watch: Arc<Watch>,
+        clock_hold: Option<Hold>,
+    ) -> Snapshot<'c> {
+        Snapshot { connection, now, watch, clock_hold }
     }
 
     /// Why no campaign dials at all, when the clock is not trusted.
@@ -43,6 +51,12 @@ impl<'c> Snapshot<'c> {
     pub fn fact(&self, name: &str) -> Result<String, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
         Ok(statement.query_row([name], |row| row.get(0))?)
+    }
+
+    /// A fact about this file that need not be there.
+    pub(super) fn fact_if_any(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
+        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
     }
 }
 
@@ -76,9 +90,9 @@ impl<'c> Deref for Tx<'c> {
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(connection: &'c Connection, now: Instant) -> Tx<'c> {
+    pub(super) fn new(connection: &'c Connection, now: Instant, watch: Arc<Watch>) -> Tx<'c> {
         Tx {
-            snapshot: Snapshot::new(connection, now, None),
+            snapshot: Snapshot::new(connection, now, watch, None),
             wakes_dialer: Cell::new(false),
             wakes_webhooks: Cell::new(false),
             changes: RefCell::default(),
@@ -122,6 +136,13 @@ impl<'c> Tx<'c> {
         }
         self.execute("RELEASE part", [])?;
         done
+    }
+
+    pub(super) fn set_fact(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2)
+                   ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.execute(sql, [name, value])?;
+        Ok(())
     }
 
     /// A person says that the clock of this machine is right, whatever it showed before.

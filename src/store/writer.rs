@@ -4,6 +4,7 @@
 
 use super::StoreError;
 use super::changes::{Change, Changes};
+use super::guard::Watch;
 use super::tx::{Tx, Wakes};
 use crate::clock::Clock;
 use rusqlite::{Connection, TransactionBehavior};
@@ -18,13 +19,20 @@ type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// after the commit.
 type Job = Box<dyn FnOnce(Result<&Tx, StoreError>) -> (bool, Answer) + Send>;
 
+/// What the thread is asked for.
+enum Work {
+    Transaction(Job),
+    /// Empties the write-ahead log; answers whether nobody was in the way.
+    Checkpoint(oneshot::Sender<Result<bool, StoreError>>),
+}
+
 const QUEUE_MAX: usize = 4_096;
 const BATCH_MAX: usize = 256;
 const BATCH_TIME_MAX: Duration = Duration::from_millis(5);
 
 /// Hands jobs to the writer thread.
 pub(super) struct Writer {
-    jobs: RwLock<Option<mpsc::Sender<Job>>>,
+    work: RwLock<Option<mpsc::Sender<Work>>>,
 }
 
 /// Count the commits that give somebody something to do.
@@ -63,24 +71,25 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         clock: Arc<dyn Clock>,
+        watch: Arc<Watch>,
         signals: Signals,
         changes: Arc<Changes>,
     ) -> (Writer, WriterThread) {
-        let (jobs, queue) = mpsc::channel(QUEUE_MAX);
+        let (work, queue) = mpsc::channel(QUEUE_MAX);
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(connection, queue, &clock, &signals, &changes))
+            .spawn(move || run(connection, queue, &clock, &watch, &signals, &changes))
             .expect("the system starts threads");
-        (Writer { jobs: RwLock::new(Some(jobs)) }, WriterThread(thread))
+        (Writer { work: RwLock::new(Some(work)) }, WriterThread(thread))
     }
 
     /// Takes no more jobs.
     pub(super) fn close(&self) {
-        self.jobs.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.work.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    fn sender(&self) -> Result<mpsc::Sender<Job>, StoreError> {
-        self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(StoreError::Closed)
+    fn sender(&self) -> Result<mpsc::Sender<Work>, StoreError> {
+        self.work.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(StoreError::Closed)
     }
 
     /// Runs a job and answers after its commit. A full queue makes the caller wait.
@@ -108,7 +117,15 @@ impl Writer {
             });
             (keep, answer)
         });
-        self.sender()?.send(job).await.map_err(|_| StoreError::Closed)?;
+        self.sender()?.send(Work::Transaction(job)).await.map_err(|_| StoreError::Closed)?;
+        receiver.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Moves the write-ahead log into the file and empties it, between two transactions; false when readers were in
+    /// the way.
+    pub(super) async fn checkpoint(&self) -> Result<bool, StoreError> {
+        let (sender, receiver) = oneshot::channel();
+        self.sender()?.send(Work::Checkpoint(sender)).await.map_err(|_| StoreError::Closed)?;
         receiver.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -116,21 +133,31 @@ impl Writer {
     pub(super) fn post(&self, job: impl FnOnce(&Tx) -> Result<(), StoreError> + Send + 'static) {
         let job: Job = Box::new(move |tx| (tx.and_then(job).is_ok(), Box::new(|_| ())));
         if let Ok(sender) = self.sender() {
-            let _ = sender.try_send(job);
+            let _ = sender.try_send(Work::Transaction(job));
         }
     }
 }
 
 fn run(
     mut connection: Connection,
-    mut queue: mpsc::Receiver<Job>,
+    mut queue: mpsc::Receiver<Work>,
     clock: &Arc<dyn Clock>,
+    watch: &Arc<Watch>,
     signals: &Signals,
     changes: &Changes,
 ) {
     let mut answers = Vec::with_capacity(BATCH_MAX);
-    while let Some(first) = queue.blocking_recv() {
-        let committed = commit_batch(&mut connection, first, &mut queue, clock, &mut answers);
+    let mut after = None;
+    while let Some(work) = after.take().or_else(|| queue.blocking_recv()) {
+        let first = match work {
+            Work::Transaction(first) => first,
+            Work::Checkpoint(answer) => {
+                let _ = answer.send(checkpoint(&connection));
+                continue;
+            }
+        };
+        let committed =
+            commit_batch(&mut connection, first, &mut queue, &mut after, clock, watch, &mut answers);
         let outcome = committed.as_ref().map(|_| ()).map_err(Clone::clone);
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = answers.len(), "a commit failed; its jobs were undone");
@@ -148,6 +175,17 @@ fn run(
     }
 }
 
+/// How long a checkpoint waits for readers; nobody else can write meanwhile.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(20);
+
+fn checkpoint(connection: &Connection) -> Result<bool, StoreError> {
+    let patience: i64 = connection.query_row("PRAGMA busy_timeout", [], |row| row.get(0))?;
+    connection.busy_timeout(CHECKPOINT_PATIENCE)?;
+    let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    connection.busy_timeout(Duration::from_millis(patience.unsigned_abs()))?;
+    Ok(done? == 0)
+}
+
 /// What a commit has to tell.
 #[derive(Default)]
 struct Committed {
@@ -159,8 +197,10 @@ struct Committed {
 fn commit_batch(
     connection: &mut Connection,
     first: Job,
-    queue: &mut mpsc::Receiver<Job>,
+    queue: &mut mpsc::Receiver<Work>,
+    after: &mut Option<Work>,
     clock: &Arc<dyn Clock>,
+    watch: &Arc<Watch>,
     answers: &mut Vec<Answer>,
 ) -> Result<Committed, StoreError> {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
@@ -174,7 +214,7 @@ fn commit_batch(
         if let Err(error) = step(&transaction, "SAVEPOINT job") {
             return refuse(job, error, answers);
         }
-        let tx = Tx::new(&transaction, clock.now());
+        let tx = Tx::new(&transaction, clock.now(), watch.clone());
         let (keep, answer) = job(Ok(&tx));
         answers.push(answer);
         if keep {
@@ -185,7 +225,13 @@ fn commit_batch(
         }
         step(&transaction, "RELEASE job")?;
         let full = answers.len() >= BATCH_MAX || clock.monotonic() - started >= BATCH_TIME_MAX;
-        next = if full { None } else { queue.try_recv().ok() };
+        next = match if full { None } else { queue.try_recv().ok() } {
+            Some(Work::Transaction(job)) => Some(job),
+            other => {
+                *after = other;
+                None
+            }
+        };
     }
     transaction.commit()?;
     Ok(committed)

@@ -58,6 +58,7 @@ impl Default for Options {
                 unauthenticated_per_minute: 100_000,
                 csv_limit_bytes: 1 << 20,
                 spool_dir: std::env::temp_dir(),
+                default_country: None,
                 allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
             },
             extend: |rocket| rocket,

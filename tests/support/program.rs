@@ -138,11 +138,17 @@ impl Running {
 
     /// The status code of a GET with a token.
     pub(crate) fn get(&self, path: &str, token: &str) -> u16 {
+        self.ask("GET", path, token).0
+    }
+
+    /// The status code and the body of a request with a token.
+    pub(crate) fn ask(&self, method: &str, path: &str, token: &str) -> (u16, String) {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
         let agent: ureq::Agent = config.build().into();
-        let request =
-            agent.get(format!("{}{path}", self.url)).header("Authorization", format!("Bearer {token}"));
-        request.call().unwrap().status().as_u16()
+        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        let request = request.header("Authorization", format!("Bearer {token}"));
+        let mut answer = agent.run(request.body(()).unwrap()).unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
     }
 }
 

@@ -13,6 +13,7 @@ use voice_campaigns::dialer::{Dialer, Turn};
 use voice_campaigns::domain::call::Call;
 use voice_campaigns::domain::campaign::{Campaign, Request, Status};
 use voice_campaigns::domain::do_not_call::Source;
+use voice_campaigns::domain::guard::Guard;
 use voice_campaigns::domain::lead::{Lead, NewLead};
 use voice_campaigns::store::{CallFilter, LeadFilter, Store, StoreError, Suppression, check};
 
@@ -25,6 +26,12 @@ pub(crate) struct World {
     carrier: Arc<dyn Carrier>,
     dialer: Option<Dialer>,
     settings: Settings,
+    guard: Guard,
+}
+
+/// Limits that no test meets by accident.
+pub(crate) fn lenient() -> Guard {
+    Guard { calls_per_number_per_day: 1_000_000, ..Guard::default() }
 }
 
 /// A Monday, noon in London.
@@ -60,10 +67,12 @@ impl World {
         let folder = folder_in_memory();
         let clock = Manual::new(at(start));
         let store = Store::open(folder.path(), Arc::new(clock.clone())).unwrap();
+        let guard = lenient();
+        store.set_guard(guard.clone());
         let simulator = World::simulator(&folder, &clock, &settings);
         let carrier: Arc<dyn Carrier> = Arc::new(simulator.clone());
         let dialer = Dialer::start(store.clone(), carrier.clone()).await.unwrap();
-        World { clock, store, simulator, folder, carrier, dialer: Some(dialer), settings }
+        World { clock, store, simulator, folder, carrier, dialer: Some(dialer), settings, guard }
     }
 
     fn simulator(folder: &tempfile::TempDir, clock: &Manual, settings: &Settings) -> Simulator {
@@ -91,9 +100,16 @@ impl World {
         self.store.close().await;
         // Beside, because the lock goes only with the last reference to the old store.
         self.store = Store::open_beside(self.folder.path(), Arc::new(self.clock.clone())).unwrap();
+        self.store.set_guard(self.guard.clone());
         self.simulator = World::simulator(&self.folder, &self.clock, &self.settings);
         self.carrier = Arc::new(self.simulator.clone());
         self.dialer = Some(Dialer::start(self.store.clone(), self.carrier.clone()).await.unwrap());
+    }
+
+    /// Puts limits into force, also after a restart.
+    pub(crate) fn set_guard(&mut self, guard: Guard) {
+        self.store.set_guard(guard.clone());
+        self.guard = guard;
     }
 
     /// Makes a campaign that could call all day, with some fields set otherwise.

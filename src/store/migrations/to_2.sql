@@ -83,6 +83,7 @@ CREATE TABLE erased_numbers (
   last_call_id INTEGER NOT NULL,
   created_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX erased_numbers_newest ON erased_numbers (last_call_id);
 INSERT INTO do_not_call_changes (phone, change, reason, source, changed_by, created_at)
   SELECT phone, 'added', reason, source, added_by, created_at FROM do_not_call ORDER BY created_at;
 DROP TABLE temp.listed;

@@ -26,7 +26,7 @@ CREATE TABLE deliveries (
   id           INTEGER PRIMARY KEY AUTOINCREMENT,
   endpoint_id  INTEGER NOT NULL REFERENCES endpoints (id),
   campaign_id  INTEGER REFERENCES campaigns (id),
-  event_id     INTEGER REFERENCES events (id),
+  event_id     INTEGER REFERENCES events (id) ON DELETE CASCADE,
   type         TEXT NOT NULL,
   test         TEXT,
   state        TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead', 'canceled')),

@@ -1,0 +1,409 @@
+//! The do-not-call list: numbers that no campaign dials, whoever put them there.
+
+use super::Settings;
+use super::answer::Answer;
+use super::auth::{ReadScope, WriteScope};
+use super::body::{self, BodyHead, Json, Kind, LEADS_JSON_MAX, LargeBodies};
+use super::error::ApiError;
+use super::idempotency::{Once, Repeatable};
+use super::query::{self, PAGE_SIZE, Query};
+use crate::domain::Instant;
+use crate::domain::do_not_call::{Entry, REASON_MAX, Source};
+use crate::domain::fields::{self, Parsed};
+use crate::domain::invalid::Invalid;
+use crate::domain::phone::{self, Country, Phone};
+use crate::domain::schedule::format_instant;
+use crate::store::pool::Db;
+use crate::store::{
+    ListChange, ListFilter, ListOptions, ListReport, Listed, NotListed, Removal, Snapshot, Suppression,
+    list_table,
+};
+use chrono::DateTime;
+use rocket::http::Status;
+use rocket::response::{self, Responder, Response};
+use rocket::tokio::fs::File;
+use rocket::{Data, Request, Route, State, delete, get, post, routes};
+use serde::Serialize;
+use serde_json::Value;
+use std::io::{Seek, SeekFrom};
+use std::path::Path;
+
+/// The routes of this resource, below `/api`.
+pub(super) fn routes() -> Vec<Route> {
+    routes![list, export, show, add, remove]
+}
+
+/// Numbers in one array at most.
+const ARRAY_MAX: usize = 10_000;
+
+#[get("/do-not-call")]
+async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+    let search = query.take("search", query::text);
+    let source: Option<Source> = query.take("source", query::word);
+    let limit = query::page_size(&mut query).unwrap_or(PAGE_SIZE);
+    let after = query.take("cursor", place);
+    query.finish()?;
+    db.read(move |snapshot| {
+        let filter = ListFilter { search: search.as_deref().map(searched), source, after, limit: limit + 1 };
+        let (listed, has_more) = query::page(snapshot.do_not_call_list(&filter)?, limit);
+        let views: Vec<View> = listed.iter().map(View::of).collect();
+        let answer = Answer::ok(&views)?.with("X-Total-Count", snapshot.count_listed(&filter)?);
+        Ok(match listed.last() {
+            Some(last) if has_more => answer.with("Link", query.next_link(&cursor(last))),
+            _ => answer,
+        })
+    })
+    .await
+}
+
+#[get("/do-not-call/<number>")]
+async fn show(
+    _caller: ReadScope,
+    number: &str,
+    mut query: Query,
+    settings: &State<Settings>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let phone = number_in_path(number, settings)?;
+    db.read(move |snapshot| Answer::ok(&details(snapshot, phone)?.ok_or(ApiError::NotListed)?)).await
+}
+
+#[allow(clippy::too_many_arguments, reason = "each is a guard")]
+#[post("/do-not-call", data = "<data>")]
+async fn add(
+    caller: WriteScope<'_>,
+    mut query: Query,
+    head: BodyHead,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    settings: &State<Settings>,
+    large: &State<LargeBodies>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    let country = query.take("default_country", query::country).or(settings.default_country);
+    if let Err(invalid) = query.finish() {
+        body::discard(data).await;
+        return Err(invalid.into());
+    }
+    let by = caller.0.name.clone();
+    if head.is_csv() {
+        let spool = head.spool(data, settings.csv_limit_bytes, &settings.spool_dir).await?;
+        let once = repeatable.once(caller.0, spool.hash)?;
+        return match once.first_answer(db).await? {
+            Some(answer) => Ok(answer),
+            None => add_table(db, &spool.path, ListOptions { country, by }, once).await,
+        };
+    }
+    let mut body = head.large_json(data, LEADS_JSON_MAX, large).await?;
+    let _place = body.place();
+    let once = repeatable.once(caller.0, body.hash)?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let wish = body::aside(move || Wish::read(&body, country)).await?;
+    db.write_and_wait_for_dials(move |tx| {
+        once.run(tx, |tx| match wish {
+            Wish::One(Entry { phone, reason }) => {
+                let why = Suppression { reason, source: Source::Api, call_id: None, by };
+                let is_new = tx.add_to_do_not_call_list(phone, &why)?;
+                let details = details(tx, phone)?.ok_or(ApiError::NotListed)?;
+                match is_new {
+                    true => Answer::created(format!("/api/do-not-call/{phone}"), &details),
+                    false => Answer::ok(&details),
+                }
+            }
+            Wish::Many(entries, mut done) => {
+                let count = entries.len() as i64;
+                done.added = tx.list_all(&entries, Source::Api, &by)?;
+                done.already_listed = count - done.added;
+                report(done)
+            }
+        })
+    })
+    .await
+}
+
+#[delete("/do-not-call/<number>")]
+async fn remove(
+    caller: WriteScope<'_>,
+    number: &str,
+    mut query: Query,
+    settings: &State<Settings>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    let reason = query.take("reason", reason);
+    let is_missing = reason.is_none();
+    query.finish()?;
+    if is_missing {
+        let message = "is required: say why the number may be called again; it is kept";
+        return Err(Invalid::one("reason", message).into());
+    }
+    let phone = number_in_path(number, settings)?;
+    let why = Suppression {
+        reason: reason.unwrap_or_default(),
+        source: Source::Api,
+        call_id: None,
+        by: caller.0.name.clone(),
+    };
+    db.write(move |tx| match tx.remove_from_do_not_call_list(phone, &why)? {
+        Removal::Removed => Answer::ok(&Removed {
+            phone: phone.to_string(),
+            removed: true,
+            note: "Leads that were taken out of their queues stay do_not_call; retry or add those that may be called",
+        }),
+        Removal::NotListed => Err(ApiError::NotListed),
+        Removal::Erased => Err(ApiError::Conflict {
+            code: "erased",
+            message: "The person with this number was erased and stays suppressed for good".into(),
+        }),
+    })
+    .await
+}
+
+#[get("/do-not-call/export")]
+async fn export(
+    _caller: ReadScope,
+    mut query: Query,
+    settings: &State<Settings>,
+    db: &Db,
+) -> Result<Download, ApiError> {
+    query.finish()?;
+    // Complete before the first byte goes out, so that an answer which breaks off is seen to have done so.
+    let mut table = csv::Writer::from_writer(tempfile::tempfile_in(&settings.spool_dir)?);
+    table.write_record(["phone", "reason", "source", "added_by", "created_at"])?;
+    let mut filter = ListFilter { limit: EXPORT_PAGE, ..ListFilter::default() };
+    loop {
+        let wanted = filter.clone();
+        let page = db.read(move |snapshot| Ok::<_, ApiError>(snapshot.do_not_call_list(&wanted)?)).await?;
+        for Listed { phone, suppression, created_at } in &page {
+            let (reason, by) = (defused(&suppression.reason), defused(&suppression.by));
+            let number = phone.to_string();
+            let (source, at) = (suppression.source.to_string(), format_instant(*created_at));
+            table.write_record([&number, &reason, &source, &by, &at])?;
+        }
+        match page.last() {
+            Some(last) if page.len() == EXPORT_PAGE => filter.after = Some((last.created_at, last.phone)),
+            _ => break,
+        }
+    }
+    let mut file = table.into_inner().map_err(|error| ApiError::Internal { cause: error.to_string() })?;
+    let length = file.seek(SeekFrom::End(0))?;
+    file.rewind()?;
+    Ok(Download { file: File::from_std(file), length })
+}
+
+/// Rows read at a time.
+const EXPORT_PAGE: usize = 1_000;
+
+/// A finished table on its way out.
+struct Download {
+    file: File,
+    length: u64,
+}
+
+impl<'r> Responder<'r, 'static> for Download {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        let length = usize::try_from(self.length).map_err(|_| Status::InternalServerError)?;
+        Response::build()
+            .raw_header("Content-Type", "text/csv; charset=utf-8")
+            .raw_header("Content-Disposition", "attachment; filename=\"do-not-call.csv\"")
+            .sized_body(length, self.file)
+            .ok()
+    }
+}
+
+/// A text that no spreadsheet takes for a formula.
+fn defused(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if is_formula { format!("'{text}") } else { text.to_owned() }
+}
+
+/// The number in a path, in whatever spelling.
+pub(super) fn number_in_path(text: &str, settings: &Settings) -> Result<Phone, ApiError> {
+    let read = || phone::parse(text, settings.default_country).ok();
+    Phone::from_e164(text).or_else(read).ok_or(ApiError::NotListed)
+}
+
+/// What is looked for: of something that is written like a number its digits, else the text as it is.
+fn searched(text: &str) -> String {
+    let is_number = text.chars().all(|char| char.is_ascii_digit() || "+-.()/ ".contains(char));
+    if is_number { phone::digits_in(text) } else { text.to_owned() }
+}
+
+fn reason(text: &str) -> Parsed<String> {
+    fields::text(REASON_MAX)(&Value::String(text.to_owned()))
+}
+
+/// The place after a number of the list, as a cursor.
+fn cursor(listed: &Listed) -> String {
+    format!("{}-{}", listed.created_at.timestamp_millis(), listed.phone.digits())
+}
+
+fn place(text: &str) -> Parsed<(Instant, Phone)> {
+    let read = || {
+        let (at, digits) = text.split_once('-')?;
+        Some((DateTime::from_timestamp_millis(at.parse().ok()?)?, Phone::from_digits(digits.parse().ok()?)?))
+    };
+    read().ok_or_else(|| "must be one that the `Link` of a page before gave".to_owned())
+}
+
+/// The numbers of a JSON body.
+enum Wish {
+    One(Entry),
+    Many(Vec<Entry>, ListReport),
+}
+
+impl Wish {
+    fn read(body: &Json, country: Option<Country>) -> Result<Wish, ApiError> {
+        let (mut entries, mut report, mut count) = (Vec::new(), ListReport::default(), 0);
+        // What a body that is no array holds; its problems are told without a position.
+        let mut alone = None;
+        let kind = body.each(&mut |item| {
+            count += 1;
+            let sent = item.get("phone").map(ToString::to_string).unwrap_or_default();
+            match Entry::read(item, country) {
+                Ok(entry) => entries.push(entry),
+                Err(invalid) => {
+                    let message = invalid.0.first().map(|problem| problem.message.clone());
+                    report.reject(count as u64, "phone", sent.trim_matches('"'), message.unwrap_or_default());
+                    alone.get_or_insert(invalid);
+                }
+            }
+            count <= ARRAY_MAX
+        })?;
+        match (kind, alone) {
+            (Kind::One, Some(invalid)) => Err(invalid.into()),
+            (Kind::One, None) => match entries.pop() {
+                Some(entry) => Ok(Wish::One(entry)),
+                None => Err(Invalid::one("body", "is empty").into()),
+            },
+            (Kind::Array, _) if count > ARRAY_MAX => {
+                let message = format!("must have at most {ARRAY_MAX} items; send more as text/csv");
+                Err(Invalid::one("body", message).into())
+            }
+            (Kind::Array, _) => Ok(Wish::Many(entries, report)),
+        }
+    }
+}
+
+/// A table goes onto the list in many transactions, so its answer is remembered after it, when no dial is on its way
+/// any more. Numbers that are listed already stay as they are, so a repetition does no harm.
+async fn add_table(db: &Db, table: &Path, options: ListOptions, once: Once) -> Result<Answer, ApiError> {
+    let done = list_table(db, table, options).await?;
+    db.write_and_wait_for_dials(move |tx| once.run(tx, |_| report(done))).await
+}
+
+fn report(done: ListReport) -> Result<Answer, ApiError> {
+    let status = if done.added > 0 { Status::Created } else { Status::Ok };
+    let report = Report {
+        added: done.added,
+        already_listed: done.already_listed,
+        rejected_count: done.rejected,
+        rejected: done.rejections.into_iter().map(Rejected::of).collect(),
+    };
+    Ok(Answer::text(status, serde_json::to_string(&report)?))
+}
+
+/// What became of many numbers.
+#[derive(Serialize)]
+struct Report {
+    added: i64,
+    already_listed: i64,
+    rejected_count: i64,
+    rejected: Vec<Rejected>,
+}
+
+/// A row without a number: its line, in an array from 1, and what is wrong.
+#[derive(Serialize)]
+struct Rejected {
+    row: u64,
+    field: &'static str,
+    value: String,
+    reason: String,
+}
+
+impl Rejected {
+    fn of(row: NotListed) -> Rejected {
+        let NotListed { row, field, value, message } = row;
+        Rejected { row, field, value, reason: message }
+    }
+}
+
+/// A number on the list, with its history; of an erased person nothing but that.
+fn details(snapshot: &Snapshot, phone: Phone) -> Result<Option<Details>, ApiError> {
+    let listed = snapshot.listed(phone)?;
+    if listed.is_none() && !snapshot.is_erased(phone)? {
+        return Ok(None);
+    }
+    let change = |change: ListChange| Change {
+        change: change.change,
+        reason: change.reason,
+        source: change.source,
+        by: change.by,
+        at: format_instant(change.at),
+    };
+    Ok(Some(Details {
+        view: match listed {
+            Some(listed) => View::of(&listed),
+            None => View {
+                phone: phone.to_string(),
+                reason: "the person was erased".into(),
+                source: None,
+                call_id: None,
+                added_by: None,
+                created_at: None,
+            },
+        },
+        history: snapshot.list_changes(phone)?.into_iter().map(change).collect(),
+    }))
+}
+
+/// A number on the list as it is shown.
+#[derive(Serialize)]
+struct View {
+    phone: String,
+    reason: String,
+    source: Option<Source>,
+    call_id: Option<i64>,
+    added_by: Option<String>,
+    created_at: Option<String>,
+}
+
+impl View {
+    fn of(listed: &Listed) -> View {
+        let Suppression { reason, source, call_id, by } = listed.suppression.clone();
+        View {
+            phone: listed.phone.to_string(),
+            reason,
+            source: Some(source),
+            call_id,
+            added_by: Some(by),
+            created_at: Some(format_instant(listed.created_at)),
+        }
+    }
+}
+
+/// The same alone, with every change.
+#[derive(Serialize)]
+struct Details {
+    #[serde(flatten)]
+    view: View,
+    history: Vec<Change>,
+}
+
+#[derive(Serialize)]
+struct Change {
+    change: String,
+    reason: String,
+    source: Source,
+    by: String,
+    at: String,
+}
+
+#[derive(Serialize)]
+struct Removed {
+    phone: String,
+    removed: bool,
+    note: &'static str,
+}

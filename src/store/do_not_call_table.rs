@@ -1,0 +1,131 @@
+//! Large tables of numbers that nobody may call, from a file on disk onto the list: streamed, in transactions short
+//! enough that nobody else waits.
+
+use super::table::{self, Found, Position, Row, Rows};
+use super::{Store, StoreError};
+use crate::domain::do_not_call::{Columns, Source};
+use crate::domain::fields;
+use crate::domain::invalid::Invalid;
+use crate::domain::phone::Country;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use tokio::runtime::Handle;
+
+/// How to read a table of numbers.
+#[derive(Clone, Debug)]
+pub struct ListOptions {
+    /// Country of numbers written without one.
+    pub country: Option<Country>,
+    /// Who sends it.
+    pub by: String,
+}
+
+/// What became of the numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListReport {
+    /// New on the list.
+    pub added: i64,
+    /// On it before.
+    pub already_listed: i64,
+    /// Rows without a number that can be called at all.
+    pub rejected: i64,
+    /// The first of them.
+    pub rejections: Vec<NotListed>,
+}
+
+/// A row that is no number, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotListed {
+    /// Its number; the header is row 1.
+    pub row: u64,
+    /// The column.
+    pub field: &'static str,
+    /// The start of what stands in it.
+    pub value: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Why nothing more was listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The table.
+    #[error("{0}")]
+    Invalid(#[from] Invalid),
+    /// The database, or the file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Rows told in detail.
+const REJECTIONS_MAX: usize = 1_000;
+/// Numbers of one transaction.
+const CHUNK: usize = 100;
+
+impl ListReport {
+    /// Counts a row that is no number.
+    pub fn reject(&mut self, row: u64, field: &'static str, value: &str, message: String) {
+        self.rejected += 1;
+        if self.rejections.len() < REJECTIONS_MAX {
+            self.rejections.push(NotListed { row, field, value: fields::excerpt(value), message });
+        }
+    }
+}
+
+/// Puts the numbers of a CSV file with a header row onto the list. The file stays as it is.
+pub async fn list_table(store: &Store, path: &Path, options: ListOptions) -> Result<ListReport, ListError> {
+    let (store, path, handle) = (store.clone(), path.to_owned(), Handle::current());
+    let work = move || run(&store, &path, &options, &handle);
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string()).into()))
+}
+
+fn run(store: &Store, path: &Path, options: &ListOptions, handle: &Handle) -> Result<ListReport, ListError> {
+    let unreadable = |error: io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
+    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+    let (start, separator) = table::layout(file.fill_buf().map_err(unreadable)?);
+    file.consume(start);
+    let mut rows = Rows::new(file, separator, Position::first(start as u64));
+    let mut row = Row::default();
+    rows.next(&mut row).map_err(unreadable)?;
+    let columns = Columns::of(texts(&row).iter().map(|cell| &**cell))?;
+    let mut report = ListReport::default();
+    let mut chunk = Vec::with_capacity(CHUNK);
+    loop {
+        let found = rows.next(&mut row).map_err(unreadable)?;
+        let number = rows.position().row;
+        match found {
+            Some(Found::Row) => {
+                let cells = texts(&row);
+                match columns.entry(|at| cells.get(at).map(|cell| &**cell), options.country) {
+                    Ok(entry) => chunk.push(entry),
+                    Err((field, value, message)) => report.reject(number, field, value, message),
+                }
+            }
+            Some(Found::TooLong | Found::TooManyCells) => {
+                report.reject(number, "phone", "", "the row is too long to be one of numbers".into());
+            }
+            Some(Found::Unclosed) => {
+                report.reject(number, "phone", "", "the row opens a quote that nothing closes".into());
+            }
+            None => {}
+        }
+        if chunk.len() == CHUNK || (found.is_none() && !chunk.is_empty()) {
+            let (entries, by) = (std::mem::take(&mut chunk), options.by.clone());
+            let count = entries.len() as i64;
+            let added = handle.block_on(store.write(move |tx| tx.list_all(&entries, Source::Import, &by)))?;
+            report.added += added;
+            report.already_listed += count - added;
+        }
+        if found.is_none() {
+            return Ok(report);
+        }
+    }
+}
+
+/// The cells of a row; what is not UTF-8 is no number either.
+fn texts(row: &Row) -> Vec<Cow<'_, str>> {
+    row.cells().map(String::from_utf8_lossy).collect()
+}

@@ -1,0 +1,132 @@
+//! The key under which the numbers of erased people are kept: whoever has a number can ask whether it is one of them,
+//! whoever has the database alone cannot tell whose they were.
+
+use super::file::OpenError;
+use crate::domain::phone::Phone;
+use hmac::{Hmac, KeyInit, Mac};
+use rusqlite::{Connection, OptionalExtension};
+use sha2::Sha256;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+const LENGTH: usize = 32;
+/// The fact that tells the right key from another one.
+const CHECK: &str = "suppression_key_check";
+
+/// A key that nobody sees.
+pub(super) struct SuppressionKey(Hmac<Sha256>);
+
+/// The key's file in a data folder.
+fn key_file(folder: &Path) -> PathBuf {
+    folder.join("suppression.key")
+}
+
+impl SuppressionKey {
+    /// Reads the key of a data folder, or makes one at its first start. Refused when numbers were hashed with another.
+    pub(super) fn open(folder: &Path, connection: &Connection) -> Result<SuppressionKey, OpenError> {
+        let unusable =
+            |error: io::Error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() };
+        let failed = super::file::failure(folder);
+        let is_needed =
+            connection.prepare("SELECT 1 FROM erased_numbers").and_then(|mut found| found.exists([]));
+        let is_needed = is_needed.map_err(&failed)?;
+        let path = key_file(folder);
+        if !is_needed && !path.exists() {
+            make(&path).map_err(unusable)?;
+        }
+        let refused = || OpenError::SuppressionKey(path.clone());
+        let key = match std::fs::read(&path) {
+            Ok(bytes) if bytes.len() == LENGTH => {
+                SuppressionKey(Hmac::new_from_slice(&bytes).map_err(|_| refused())?)
+            }
+            Ok(_) => return Err(refused()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(refused()),
+            Err(error) => return Err(unusable(error)),
+        };
+        let check: String = key
+            .hash(b"the key of a voice-campaigns data folder")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let known = connection
+            .query_row("SELECT value FROM facts WHERE name = ?1", [CHECK], |row| row.get::<_, String>(0));
+        match known.optional().map_err(&failed)? {
+            Some(known) if known == check => {}
+            _ if is_needed => return Err(refused()),
+            _ => {
+                let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2)
+                           ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+                connection.execute(sql, [CHECK, &check]).map_err(&failed)?;
+            }
+        }
+        Ok(key)
+    }
+
+    /// What stands for a number.
+    pub(super) fn hash_of(&self, phone: Phone) -> [u8; 32] {
+        self.hash(phone.to_string().as_bytes())
+    }
+
+    fn hash(&self, message: &[u8]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        mac.update(message);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// Writes a new key, whole or not at all, and for good; another process that does the same comes first or second.
+fn make(path: &Path) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // For nobody but this user, as every temporary file.
+    let mut file = tempfile::Builder::new().prefix("suppression-").tempfile_in(folder)?;
+    file.write_all(&rand::random::<[u8; LENGTH]>())?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(error.error),
+        _ => {}
+    }
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::System;
+    use crate::store::Store;
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Arc;
+
+    fn open(folder: &Path) -> Result<Store, OpenError> {
+        Store::open_beside(folder, Arc::new(System::new()))
+    }
+
+    #[tokio::test]
+    async fn a_folder_opens_only_with_the_key_its_numbers_were_hashed_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = key_file(folder.path());
+        let phone = Phone::from_e164("+12025550101").unwrap();
+        drop(open(folder.path()).unwrap());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::remove_file(&path).unwrap();
+        let store = open(folder.path()).unwrap();
+        store.write(move |tx| tx.suppress_erased(phone)).await.unwrap();
+        assert!(store.read(move |s| s.is_suppressed(phone)).await.unwrap());
+        store.close().await;
+
+        let key = std::fs::read(&path).unwrap();
+        for wrong in [Some(&[7; 32][..]), Some(&[7; 5]), None] {
+            match wrong {
+                Some(bytes) => std::fs::write(&path, bytes).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            let error = open(folder.path()).err().unwrap();
+            assert!(matches!(error, OpenError::SuppressionKey(_)), "{error}");
+            assert!(error.to_string().lines().count() == 1 && error.to_string().contains("suppression.key"));
+        }
+        std::fs::write(&path, key).unwrap();
+        let store = open(folder.path()).unwrap();
+        assert!(store.read(move |s| s.is_suppressed(phone)).await.unwrap());
+    }
+}

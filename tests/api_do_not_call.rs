@@ -1,0 +1,211 @@
+//! The do-not-call list over HTTP: added, looked for, taken off, imported and exported, and what it does to leads.
+
+use crate::support::{Answer, TestServer, WRITER};
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use voice_campaigns::domain::outcome::Outcome;
+
+const LIST: &str = "/api/do-not-call";
+
+fn csv(server: &TestServer, query: &str, table: &str) -> Answer {
+    let path = format!("{LIST}{query}");
+    server.request("POST", &path).token(WRITER).body("text/csv", table.as_bytes()).send()
+}
+
+fn numbers(listed: &Value) -> Vec<String> {
+    listed.as_array().unwrap().iter().map(|one| one["phone"].as_str().unwrap().to_owned()).collect()
+}
+
+fn status(server: &TestServer, lead: i64) -> Value {
+    server.get(&format!("/api/leads/{lead}")).send().expect(200)["status"].take()
+}
+
+#[test]
+fn a_number_goes_onto_the_list_and_off_again_and_every_change_is_kept() {
+    let server = TestServer::start();
+    let body = json!({"phone": "+1 (202) 555-0101", "reason": "asked by letter"});
+    let answer = server.post(LIST, &body).send();
+    let entry = json!({
+        "phone": "+12025550101", "reason": "asked by letter", "source": "api", "call_id": null,
+        "added_by": "vc_writer", "created_at": "2026-03-04T10:00:00Z",
+        "history": [{"change": "added", "reason": "asked by letter", "source": "api", "by": "vc_writer",
+                     "at": "2026-03-04T10:00:00Z"}],
+    });
+    assert_eq!(answer.expect(201), entry);
+    assert_eq!(answer.header("Location"), Some("/api/do-not-call/+12025550101"));
+    let again = server.post(LIST, &json!({"phone": "+12025550101", "reason": "asked again"})).send();
+    assert_eq!(again.expect(200), entry, "the first reason stays");
+    for spelling in ["+12025550101", "%2B12025550101", "+1%20202-555-0101", "0012025550101"] {
+        assert_eq!(server.get(&format!("{LIST}/{spelling}")).send().expect(200), entry, "{spelling}");
+    }
+    let missing = server.get(&format!("{LIST}/+12025550102")).send().error(404);
+    assert_eq!(missing, "This number is not on the do-not-call list");
+
+    server.clock.advance(TimeDelta::hours(1));
+    let remove = |query: &str| server.delete(&format!("{LIST}/+12025550101{query}")).send();
+    assert!(remove("").error(400).starts_with("reason: is required"));
+    assert!(remove("?raeson=x").error(400).contains("did you mean `reason`?"));
+    assert_eq!(remove("?reason=wrote%20again").expect(200)["removed"], true);
+    assert_eq!(remove("?reason=x").status, 404);
+    assert_eq!(server.get(&format!("{LIST}/+12025550101")).send().status, 404);
+    let back = server.post(LIST, &json!({"phone": "+12025550101"})).send().expect(201);
+    let changes: Vec<_> =
+        back["history"].as_array().unwrap().iter().map(|change| &change["reason"]).collect();
+    assert_eq!(changes, ["asked by letter", "wrote again", "no reason given"]);
+    assert_eq!(back["history"][1]["change"], "removed");
+}
+
+#[test]
+fn a_number_on_the_list_leaves_the_queues_of_all_campaigns_at_once() {
+    let server = TestServer::start();
+    let campaigns = [0, 1].map(|_| server.campaign(json!({"status": "active"})));
+    let leads = campaigns.map(|campaign| server.lead(campaign, "+12025550101"));
+    let other = server.lead(campaigns[0], "+12025550102");
+    server.post(LIST, &json!({"phone": "+12025550101"})).send().expect(201);
+    assert_eq!(leads.map(|lead| status(&server, lead)), [json!("do_not_call"), json!("do_not_call")]);
+    assert_eq!(status(&server, other), "pending");
+    let state = |campaign: i64| {
+        server.get(&format!("/api/voice-campaigns/{campaign}")).send().expect(200)["status"].take()
+    };
+    assert_eq!(campaigns.map(state), [json!("active"), json!("completed")], "nobody is left in the second");
+    server.delete(&format!("{LIST}/+12025550101?reason=x")).send().expect(200);
+    assert_eq!(status(&server, leads[0]), "do_not_call", "taking a number off the list calls nobody");
+}
+
+#[test]
+fn who_asks_on_a_call_never_to_be_called_again_leaves_all_campaigns() {
+    let server = TestServer::start();
+    let campaigns = [0, 1].map(|_| server.campaign(json!({"status": "active"})));
+    let [called, waiting] = campaigns.map(|campaign| server.lead(campaign, "+12025550109"));
+    let call = server.place_call(called);
+    server.end_call(call, Outcome::OptedOut, Some(5));
+    assert_eq!(
+        [called, waiting].map(|lead| status(&server, lead)),
+        [json!("do_not_call"), json!("do_not_call")]
+    );
+    let entry = server.get(&format!("{LIST}/+12025550109")).send().expect(200);
+    assert_eq!((&entry["source"], &entry["call_id"]), (&json!("call"), &json!(call)));
+}
+
+#[test]
+fn a_lead_whose_number_is_listed_during_its_call_is_not_tried_again() {
+    let server = TestServer::start();
+    let campaign = server.campaign(json!({"status": "active"}));
+    let lead = server.lead(campaign, "+12025550104");
+    let call = server.place_call(lead);
+    server.post(LIST, &json!({"phone": "+12025550104"})).send().expect(201);
+    assert_eq!(status(&server, lead), "in_progress");
+    server.end_call(call, Outcome::Canceled, None);
+    assert_eq!(status(&server, lead), "do_not_call");
+}
+
+#[test]
+fn the_list_is_searched_and_read_page_by_page() {
+    let server = TestServer::start();
+    for n in 0..5 {
+        let body = json!({"phone": format!("+1202555010{n}"), "reason": format!("Letter {}", n % 2)});
+        server.post(LIST, &body).send().expect(201);
+        server.clock.advance(TimeDelta::seconds(i64::from(n % 2)));
+    }
+    csv(&server, "?default_country=GB", "phone\n020 7946 0958\n").expect(201);
+    let list = |query: &str| {
+        let answer = server.get(&format!("{LIST}{query}")).send();
+        (numbers(&answer.expect(200)), answer.header("X-Total-Count").unwrap().to_owned())
+    };
+    let all =
+        ["+12025550104", "+442079460958", "+12025550102", "+12025550103", "+12025550100", "+12025550101"];
+    assert_eq!(list(""), (all.map(str::to_owned).to_vec(), "6".into()));
+    assert_eq!(list("?search=letter%201").0, ["+12025550103", "+12025550101"]);
+    assert_eq!(list("?search=(202)%20555-0103").0, ["+12025550103"]);
+    assert_eq!(list("?source=import"), (vec!["+442079460958".into()], "1".into()));
+    assert!(server.get(&format!("{LIST}?source=fax")).send().error(400).contains("`import`"));
+
+    let (mut pages, mut next) = (Vec::new(), Some(format!("{LIST}?limit=2")));
+    while let Some(path) = next {
+        let answer = server.get(&path).send();
+        pages.extend(numbers(&answer.expect(200)));
+        next = answer.header("Link").map(|link| link[1..link.find('>').unwrap()].to_owned());
+    }
+    assert_eq!(pages, all);
+    assert!(server.get(&format!("{LIST}?cursor=7")).send().error(400).contains("cursor"));
+}
+
+#[test]
+fn an_array_and_a_table_are_taken_row_by_row_and_what_is_no_number_is_told() {
+    let server = TestServer::start();
+    let array =
+        json!([{"phone": "+12025550101"}, {"phone": "911"}, {"phone": "+12025550101", "reason": "x"}, 7]);
+    let report = server.post(LIST, &array).send().expect(201);
+    assert_eq!(
+        (&report["added"], &report["already_listed"], &report["rejected_count"]),
+        (&json!(1), &json!(1), &json!(2))
+    );
+    assert_eq!(report["rejected"][0]["row"], 2);
+    assert_eq!(report["rejected"][0]["value"], "911");
+
+    let table = "\u{FEFF}Name;Phone Number;Reason\r\nAda;+1 202 555 0102;\"=HYPERLINK(\"\"x\"\")\"\r\n\r\nBob;nobody;x\r\nEve;020 7946 0958;\r\n";
+    let report = csv(&server, "?default_country=GB", table).expect(201);
+    assert_eq!(
+        report,
+        json!({"added": 2, "already_listed": 0, "rejected_count": 1, "rejected": [
+            {"row": 4, "field": "phone", "value": "nobody",
+             "reason": "this is no phone number: give digits, such as +12025550101, without letters or other signs"}]})
+    );
+    let again = csv(&server, "?default_country=GB", table).expect(200);
+    assert_eq!((&again["added"], &again["already_listed"]), (&json!(0), &json!(2)));
+    assert!(csv(&server, "", "name,age\nAda,7\n").error(400).contains("one of them must be `phone`"));
+
+    let export = server.get(&format!("{LIST}/export")).send();
+    assert_eq!(export.header("Content-Type"), Some("text/csv; charset=utf-8"));
+    let mut lines: Vec<&str> = export.body.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "+12025550101,no reason given,api,vc_writer,2026-03-04T10:00:00Z",
+            "+12025550102,\"'=HYPERLINK(\"\"x\"\")\",import,vc_writer,2026-03-04T10:00:00Z",
+            "+442079460958,no reason given,import,vc_writer,2026-03-04T10:00:00Z",
+            "phone,reason,source,added_by,created_at",
+        ]
+    );
+    assert_eq!(
+        csv(&server, "", &export.body).expect(200)["already_listed"],
+        3,
+        "what was exported can be imported"
+    );
+}
+
+#[test]
+fn the_same_request_sent_again_is_answered_and_not_done_again() {
+    let server = TestServer::start();
+    let send = || server.post(LIST, &json!({"phone": "+12025550101"})).header("Idempotency-Key", "k").send();
+    send().expect(201);
+    server.delete(&format!("{LIST}/+12025550101?reason=mistake")).send().expect(200);
+    let replayed = send();
+    assert_eq!((replayed.status, replayed.header("Idempotent-Replayed")), (201, Some("true")));
+    assert_eq!(server.get(&format!("{LIST}/+12025550101")).send().status, 404);
+}
+
+#[test]
+fn while_many_numbers_are_listed_others_write_between_them() {
+    let count = 20_000;
+    let table: String = (0..count)
+        .map(|n| format!("+1212{}{:04}\n", 600 + n / 10_000, n % 10_000))
+        .fold("phone\n".to_owned(), |table, row| table + &row);
+    let mut options = crate::support::Options::default();
+    options.settings.csv_limit_bytes = 64 << 20;
+    let server = TestServer::start_with(options);
+    let campaign = server.campaign(json!({}));
+    let others = std::thread::scope(|scope| {
+        let listing = scope.spawn(|| csv(&server, "", &table).expect(201));
+        let mut others = 0;
+        while !listing.is_finished() {
+            let path = format!("/api/voice-campaigns/{campaign}");
+            server.put(&path, &json!({"notes": format!("{others}")})).send().expect(200);
+            others += 1;
+        }
+        assert_eq!(listing.join().unwrap()["added"], count);
+        others
+    });
+    assert!(others >= 10, "{others} other writes had their turn");
+}
