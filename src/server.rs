@@ -80,7 +80,7 @@ impl Server {
             }
         };
         let stop = watch::Sender::new(false);
-        let (stop_simulator, simulator_stopped) = watch::channel(false);
+        let (dialing_ended, has_dialing_ended) = watch::channel(false);
         let grace =
             TimeDelta::seconds(i64::try_from(config.shutdown_grace_seconds).unwrap_or(i64::MAX / 1_000));
         let days = |days: u32| TimeDelta::days(days.into());
@@ -95,11 +95,12 @@ impl Server {
         let workers = vec![
             tokio::spawn(async move {
                 dialing.await;
-                // The carrier outlives the dialer, whose last calls it still has to end.
-                stop_simulator.send_replace(true);
+                // The carrier outlives the dialer, whose last calls it still has to end; so do the webhooks, which tell
+                // of them.
+                dialing_ended.send_replace(true);
             }),
-            tokio::spawn(simulator.run(simulator_stopped)),
-            tokio::spawn(webhooks::run(store.clone(), Arc::new(web), stop.subscribe())),
+            tokio::spawn(simulator.run(has_dialing_ended.clone())),
+            tokio::spawn(webhooks::run(store.clone(), Arc::new(web), has_dialing_ended)),
             tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
         ];
         let url = format!("http://{}", std::net::SocketAddr::new(config.address, port));

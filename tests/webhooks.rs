@@ -13,7 +13,8 @@ use voice_campaigns::domain::event::Event;
 use voice_campaigns::domain::fields::Words;
 use voice_campaigns::domain::lead::NewLead;
 use voice_campaigns::domain::outcome::Outcome;
-use voice_campaigns::store::{Delivery, DeliveryFilter, Store, StoreError, Tx, check};
+use voice_campaigns::domain::phone::Phone;
+use voice_campaigns::store::{Delivery, DeliveryFilter, Store, StoreError, Tx, check, data_file};
 use voice_campaigns::webhooks::{Client, Deliverer, Post, Replying};
 
 /// When every test here begins.
@@ -48,7 +49,7 @@ struct Office {
     store: Store,
     receivers: Receivers,
     deliverer: Deliverer,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Office {
@@ -62,7 +63,7 @@ impl Office {
             manners: Arc::new(Mutex::new(Box::new(manners))),
         };
         let deliverer = Deliverer::new(store.clone(), Arc::new(receivers.clone()));
-        Office { clock, store, receivers, deliverer, _folder: folder }
+        Office { clock, store, receivers, deliverer, folder }
     }
 
     fn answer_otherwise(&self, manners: impl Fn(&Post) -> Reply + Send + 'static) {
@@ -100,6 +101,25 @@ impl Office {
             tx.change_status(&campaign, to, "test").map(drop)
         })
         .await;
+    }
+
+    /// A call that costs most of the budget, and is over; the answer is whose number it was.
+    async fn call_somebody(&self, id: i64) -> Phone {
+        self.write(move |tx| {
+            let before = tx.campaign(id)?.unwrap();
+            let money = json!({"cost_per_call": 0.5, "budget": 0.6});
+            let request = Request::read(money, Some(&before.settings)).unwrap();
+            let mut campaign = tx.update_campaign(&before, &request, "test")?.unwrap();
+            let lead = NewLead::read(json!({"phone": "+12025550101", "first_name": "Ada"}), None).unwrap();
+            let lead = tx.insert_leads(id, &[lead])?.ids[0];
+            let lead = tx.lead(lead)?.unwrap();
+            let claim = tx.claim(&mut campaign, &lead, &[chrono_tz::Tz::UTC], "simulator")?;
+            let (answered_at, ended_at) = (Some(tx.now), tx.now);
+            let ending = Ending { outcome: Outcome::Success, answered_at, ended_at, detail: None };
+            tx.settle(claim.call_id, ending, None)?;
+            Ok(lead.about.phone)
+        })
+        .await
     }
 
     /// Lets time pass, and everything that falls due in it be done.
@@ -439,6 +459,61 @@ async fn a_deleted_campaign_tells_its_end_and_is_then_purged_with_its_deliveries
     office.check().await;
 }
 
+#[tokio::test]
+async fn an_event_is_kept_as_long_as_somebody_waits_for_it() {
+    let mut office = Office::open(|_| answer(500));
+    let campaign = office.campaign(json!([{"url": HOOK}])).await;
+    office.toggle(&campaign).await;
+    office.run_for(TimeDelta::days(2)).await;
+    let prune = || office.write(|tx| tx.prune_events(TimeDelta::days(1)));
+    prune().await;
+    assert!(office.store.read(|s| s.payload(1)).await.is_ok());
+    office.run_for(TimeDelta::days(2)).await;
+    office.write(|tx| tx.prune_events(TimeDelta::days(1))).await;
+    assert!(office.deliveries(DeliveryFilter::default()).await.is_empty(), "it went with its event");
+    office.check().await;
+}
+
+#[tokio::test]
+async fn whoever_was_erased_is_in_no_payload_and_in_no_answer_any_more() {
+    let mut office = Office::open(|post| Reply::Answered {
+        status: 500,
+        retry_after: None,
+        excerpt: post.body[..200].to_owned(),
+    });
+    let campaign = office.campaign(json!([{"url": HOOK, "events": ["call.completed"]}])).await;
+    let phone = office.call_somebody(campaign.id).await;
+    office.run_for(TimeDelta::zero()).await;
+    office.store.erase(phone).await.unwrap();
+    office.run_for(TimeDelta::seconds(10)).await;
+    let sent = office.sent_to(HOOK);
+    assert!(sent[0].body.contains(&phone.to_string()));
+    let data = &sent[1].body.parse::<Value>().unwrap()["data"];
+    assert_eq!((&data["lead"]["phone"], &data["lead"]["name"]), (&json!(null), &json!(null)));
+    let tries = office.store.read(|s| s.tries(1)).await.unwrap();
+    assert_eq!((tries.len(), tries[0].excerpt.as_str()), (2, ""));
+}
+
+#[tokio::test]
+async fn while_the_database_takes_nothing_no_try_is_made_again() {
+    let mut office = Office::open(|_| answer(200));
+    let campaign = office.campaign(json!([{"url": HOOK}])).await;
+    office.toggle(&campaign).await;
+    office.deliverer.turn().await.unwrap();
+    office.deliverer.wait_for_an_answer().await;
+    let connection = rusqlite::Connection::open(data_file(office.folder.path())).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON delivery_tries BEGIN SELECT RAISE(ABORT, 'no'); END";
+    connection.execute_batch(full).unwrap();
+    for _ in 0..5 {
+        assert!(office.deliverer.turn().await.is_err());
+    }
+    connection.execute_batch("DROP TRIGGER full").unwrap();
+    office.run_for(TimeDelta::days(1)).await;
+    assert_eq!(office.sent().len(), 1);
+    let [delivery] = &office.deliveries(DeliveryFilter::default()).await[..] else { panic!() };
+    assert_eq!(delivery.state, DeliveryState::Delivered);
+}
+
 /// The names of the fields, in their order, and what kind of value each has.
 fn shape(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
@@ -460,23 +535,10 @@ async fn the_readme_shows_every_event_as_it_is_sent() {
     let campaign = office.campaign(json!([])).await;
     office.toggle(&campaign).await;
     let id = campaign.id;
+    office.call_somebody(id).await;
     office
         .write(move |tx| {
-            let before = tx.campaign(id)?.unwrap();
-            let request =
-                Request::read(json!({"cost_per_call": 0.5, "budget": 0.6}), Some(&before.settings)).unwrap();
-            let mut campaign = tx.update_campaign(&before, &request, "test")?.unwrap();
-            let lead = NewLead::read(json!({"phone": "+12025550101", "first_name": "Ada"}), None).unwrap();
-            let lead = tx.insert_leads(id, &[lead])?.ids[0];
-            let lead = tx.lead(lead)?.unwrap();
-            let claim = tx.claim(&mut campaign, &lead, &[chrono_tz::Tz::UTC], "simulator")?;
-            let ending = Ending {
-                outcome: Outcome::Success,
-                answered_at: Some(tx.now),
-                ended_at: tx.now,
-                detail: None,
-            };
-            tx.settle(claim.call_id, ending, None)?;
+            let campaign = tx.campaign(id)?.unwrap();
             tx.emit(id, &Event::error(&campaign, "test", "A test.", "Nothing.", "1"))
         })
         .await;

@@ -139,6 +139,10 @@ pub fn target(text: &str, allowed: &[Network]) -> Result<Url, String> {
 
 /// Reads a URL by its form alone.
 pub fn url(text: &str) -> Result<Url, String> {
+    // Which Url would leave out without a word.
+    if text.chars().any(char::is_control) {
+        return Err("must not have control characters in it".into());
+    }
     let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
     let is_web = matches!(url.scheme(), "https" | "http") && url.has_host();
     if !is_web {

@@ -317,10 +317,13 @@ struct Underway {
 impl Tx<'_> {
     /// Writes down an event for every endpoint that wants it: the campaign's and those of all campaigns.
     pub(super) fn deliver(&self, campaign_id: i64, event_id: i64, event: &str) -> Result<(), StoreError> {
+        // Two parts, so that each finds its few rows in the index.
         let sql = "INSERT INTO deliveries (endpoint_id, campaign_id, event_id, type, next_try_at, created_at)
-                   SELECT id, ?1, ?2, ?3, ?4, ?4 FROM endpoints
-                   WHERE (campaign_id = ?1 OR campaign_id IS NULL) AND deleted_at IS NULL AND disabled_reason IS NULL
-                     AND instr(events, '\"' || ?3 || '\"') > 0";
+                   SELECT e.id, ?1, ?2, ?3, ?4, ?4 FROM
+                     (SELECT id, events, disabled_reason FROM endpoints WHERE campaign_id = ?1 AND deleted_at IS NULL
+                      UNION ALL
+                      SELECT id, events, disabled_reason FROM endpoints WHERE campaign_id IS NULL AND deleted_at IS NULL)
+                     e WHERE e.disabled_reason IS NULL AND instr(e.events, '\"' || ?3 || '\"') > 0";
         if self.execute(sql, params![campaign_id, event_id, event, ms(self.now)])? > 0 {
             self.wake_webhooks();
         }
@@ -382,7 +385,7 @@ impl Tx<'_> {
     /// Ends some of what waits for an endpoint; what is left is ended by [`Self::retire_deliveries`] once more.
     pub fn retire_deliveries(&self, endpoint_id: i64, state: DeliveryState) -> Result<(), StoreError> {
         let sql = "UPDATE deliveries SET state = ?2, next_try_at = NULL WHERE id IN
-                     (SELECT id FROM deliveries WHERE state = 'pending' AND endpoint_id = ?1 LIMIT ?3)";
+                     (SELECT id FROM deliveries WHERE state = 'pending' AND endpoint_id = ?1 ORDER BY next_try_at LIMIT ?3)";
         if self.execute(sql, params![endpoint_id, state.word(), ROWS_MAX])? > 0 {
             self.wake_webhooks();
         }

@@ -93,6 +93,10 @@ impl Deliverer {
                 changed = stop.changed() => if changed.is_err() { break },
             }
         }
+        // What was committed at the very end is begun as well.
+        if let Err(error) = self.turn().await {
+            tracing::error!(%error, "some events are delivered by the next life");
+        }
         let end = self.clock.steady() + STOP_GRACE;
         let clock = self.clock.clone();
         while !self.under_way.is_empty() && clock.steady() < end {

@@ -17,7 +17,6 @@ CREATE TABLE endpoints (
   deleted_at      INTEGER,
   CHECK ((previous_secret IS NULL) = (previous_until IS NULL))
 ) STRICT;
-CREATE INDEX endpoints_enabled ON endpoints (campaign_id) WHERE deleted_at IS NULL AND disabled_reason IS NULL;
 CREATE INDEX endpoints_living ON endpoints (campaign_id, id) WHERE deleted_at IS NULL;
 
 -- One event on its way to one endpoint, written in the transaction that writes the event. A test event is in no
