@@ -12,6 +12,7 @@
 mod claims;
 mod create;
 mod events;
+mod export;
 mod footprint;
 mod import;
 mod show;
@@ -24,12 +25,13 @@ use support::{Shelf, role};
 type Bench = fn(&mut Shelf) -> bool;
 
 /// The dialer's bench changes the million leads, so it comes after those that only look at them.
-const BENCHES: [(&str, Bench); 7] = [
+const BENCHES: [(&str, Bench); 8] = [
     ("show", show::run),
     ("create", create::run),
     ("events", events::run),
     ("import", import::run),
     ("stats", stats::run),
+    ("export", export::run),
     ("claims", claims::run),
     ("footprint", footprint::run),
 ];

@@ -12,6 +12,7 @@ use crate::domain::fields::Words;
 use crate::domain::guard;
 use crate::domain::phone::Country;
 use crate::domain::schedule::format_instant;
+use crate::log;
 use crate::server::{Server, StartError};
 use crate::store::check::{self, Finding, sqlite_version};
 use crate::store::import::{ImportOptions, ImportReport, Rejection, import};
@@ -227,7 +228,7 @@ fn is_final(error: &anyhow::Error) -> bool {
 
 fn serve(flags: Flags) -> Result<ExitCode> {
     let config = Config::load(flags)?;
-    log_to_stderr(&config);
+    log::start(&config.log.filter);
     runtime()?.block_on(async {
         let server = Server::start(&config, Arc::new(System::new())).await?;
         let link = first_token(&server, &config.data).await?;
@@ -244,7 +245,7 @@ fn demo(port: Option<u16>) -> Result<ExitCode> {
     let data = demo::folder()?;
     let flags = Flags { data: Some(data.path().to_owned()), port, ..Flags::default() };
     let config = Loaded::new(Sources::of_this_process(demo::defaults(), flags))?.config;
-    log_to_stderr(&config);
+    log::start(&config.log.filter);
     runtime()?.block_on(demo::run(&config, Arc::new(System::new())))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -527,7 +528,7 @@ fn with_store<T, E: Into<anyhow::Error>>(
     config: &Config,
     job: impl AsyncFnOnce(Store) -> Result<T, E>,
 ) -> Result<T> {
-    log_to_stderr(config);
+    log::start(&config.log.filter);
     let clock: Arc<dyn Clock> = Arc::new(System::new());
     runtime()?.block_on(async {
         let store = Store::open_beside(&config.data, clock)?;
@@ -535,15 +536,6 @@ fn with_store<T, E: Into<anyhow::Error>>(
         store.close().await;
         done.map_err(E::into)
     })
-}
-
-fn log_to_stderr(config: &Config) {
-    let filter = tracing_subscriber::EnvFilter::new(&config.log.filter);
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init();
 }
 
 /// Threads for short blocking work such as writing an upload to disk. Few, because idle ones cost memory; the

@@ -30,6 +30,7 @@
 //! | [`config`] | settings, validated once | what they are used for |
 //! | [`housekeeping`] | what goes after its retention time | what it was good for |
 //! | [`server`] | the composition root | how any part works |
+//! | `log` | the log on standard error, with numbers masked | where it is written to from |
 //! | [`cli`], `demo` | commands | how any part works |
 //! | [`token`] | what an API token looks like | who has one |
 //!
@@ -71,6 +72,7 @@ pub mod dialer;
 pub mod domain;
 pub mod housekeeping;
 pub mod http;
+mod log;
 pub mod server;
 pub mod store;
 pub mod token;

@@ -1,9 +1,10 @@
 //! The do-not-call list over HTTP: added, looked for, taken off, imported and exported, and what it does to leads.
 
-use crate::support::{Answer, TestServer, WRITER};
+use crate::support::{ADMIN, Answer, TestServer, WRITER};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use voice_campaigns::domain::outcome::Outcome;
+use voice_campaigns::domain::phone::Country;
 
 const LIST: &str = "/api/do-not-call";
 
@@ -38,6 +39,9 @@ fn a_number_goes_onto_the_list_and_off_again_and_every_change_is_kept() {
     for spelling in ["+12025550101", "%2B12025550101", "+1%20202-555-0101", "0012025550101"] {
         assert_eq!(server.get(&format!("{LIST}/{spelling}")).send().expect(200), entry, "{spelling}");
     }
+    let tag = server.get(&format!("{LIST}/+12025550101")).send().header("ETag").unwrap().to_owned();
+    let same = server.get(&format!("{LIST}/+12025550101")).header("If-None-Match", &tag).send();
+    assert_eq!((same.status, same.body.as_str()), (304, ""));
     let missing = server.get(&format!("{LIST}/+12025550102")).send().error(404);
     assert_eq!(missing, "This number is not on the do-not-call list");
 
@@ -173,6 +177,24 @@ fn an_array_and_a_table_are_taken_row_by_row_and_what_is_no_number_is_told() {
         3,
         "what was exported can be imported"
     );
+}
+
+#[test]
+fn a_number_without_a_country_belongs_to_the_default_one() {
+    let mut options = crate::support::Options::default();
+    options.settings.default_country = Country::parse("DE");
+    let server = TestServer::start_with(options);
+    let entry = server.post(LIST, &json!({"phone": "030 123456"})).send().expect(201);
+    assert_eq!(entry["phone"], "+4930123456");
+    assert_eq!(server.get(&format!("{LIST}/030%20123456")).send().status, 200);
+    let british =
+        server.post(&format!("{LIST}?default_country=GB"), &json!({"phone": "020 7946 0958"})).send();
+    assert_eq!(british.expect(201)["phone"], "+442079460958", "unless the request says another");
+    let campaign = server.campaign(json!({}));
+    let lead = server.lead(campaign, "030 654321");
+    assert_eq!(server.get(&format!("/api/leads/{lead}")).send().expect(200)["phone"], "+4930654321");
+    let erased = server.request("DELETE", "/api/people/030%20654321").token(ADMIN).send().expect(200);
+    assert_eq!(erased["erased"]["leads"], 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 44] = [
+const ROUTES: [(&str, &str, bool); 48] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -28,6 +28,10 @@ const ROUTES: [(&str, &str, bool); 44] = [
     ("GET", "/api/voice-campaigns/1/calls", false),
     ("GET", "/api/calls", false),
     ("GET", "/api/calls/1", false),
+    ("POST", "/api/voice-campaigns/1/preview", false),
+    ("GET", "/api/voice-campaigns/1/leads/export", false),
+    ("GET", "/api/voice-campaigns/1/calls/export", false),
+    ("GET", "/api/calls/export", false),
     ("GET", "/api/events", false),
     ("GET", "/api/do-not-call", false),
     ("GET", "/api/do-not-call/+12025550101", false),

@@ -117,7 +117,7 @@ async fn leave_traces(world: &mut World) {
         .await;
     let report = json!({
         "columns": [{"column": "Phone", "sample": "202-555-0110"}, {"column": "Name", "sample": "Xanthippe"}],
-        "told": [{"row": 7, "field": "email", "value": "xq@canary.example", "message": "is no e-mail"}],
+        "first_rows": [{"row": 7, "field": "email", "value": "xq@canary.example", "message": "is no e-mail"}],
     });
     beside(world, |connection| {
         connection

@@ -207,6 +207,12 @@ fn the_switch_is_shown_pulled_and_released() {
 
     assert_eq!(server.post("/api/dialing/start", &json!({})).send().expect(200), off);
     assert_eq!(server.request("POST", "/api/dialing/start").token("vc_writer").send().expect(200), off);
+    let start = || server.post("/api/dialing/start", &json!({})).header("Idempotency-Key", "go").send();
+    start().expect(200);
+    server.post("/api/dialing/stop", &body).send().expect(200);
+    assert_eq!(start().header("Idempotent-Replayed"), Some("true"));
+    let shown = server.get("/api/dialing").send().expect(200);
+    assert_eq!(shown["stopped"], true, "a start that is sent again undoes no later stop");
     assert_eq!(
         server.post("/api/dialing/stop", &json!({"hangup": true})).send().error(400),
         "hangup: unknown field; did you mean `hang_up`?"

@@ -207,6 +207,8 @@ struct Walk {
     opted_out: HashSet<String>,
     /// Numbers of people who were erased.
     erased: HashSet<String>,
+    /// How often a number may be called in 24 hours.
+    calls_per_number: i64,
     /// The last call there was when somebody stopped all dialing.
     stopped_at: Option<i64>,
 }
@@ -220,6 +222,7 @@ impl Walk {
             last_call: 0,
             opted_out: HashSet::new(),
             erased: HashSet::new(),
+            calls_per_number: i64::MAX,
             stopped_at: None,
         }
     }
@@ -339,6 +342,7 @@ impl Walk {
             Step::Guard { calls, spend } => {
                 let spend_per_day = spend.map(|units| Money::from_ten_thousandths(units * 10_000));
                 let calls_per_number_per_day = if calls == 4 { 1_000_000 } else { calls };
+                self.calls_per_number = i64::from(calls_per_number_per_day);
                 self.world.set_guard(Guard { calls_per_number_per_day, spend_per_day, ..Guard::default() });
             }
             Step::Pass { seconds } => self.pass(TimeDelta::seconds(seconds)).await,
@@ -496,6 +500,16 @@ impl Walk {
             let settings = &campaign.settings;
             assert!(call.attempt <= settings.max_attempts_per_lead, "{about}: attempt {}", call.attempt);
             assert!(!self.opted_out.contains(&call.phone), "{about}: {} opted out", call.phone);
+            let of_number = self.sql(
+                &format!(
+                    "SELECT count(*) FROM calls WHERE phone = '{}' AND id <= {} AND placed_at > {}",
+                    call.phone,
+                    call.id,
+                    (call.placed_at - TimeDelta::hours(24)).timestamp_millis()
+                ),
+                |row| row.get::<_, i64>(0),
+            );
+            assert!(of_number[0] <= self.calls_per_number, "{about}: {} is called too often", call.phone);
             assert!(settings.start_date.is_none_or(|start| start <= call.placed_at), "{about}: early");
             assert!(settings.end_date.is_none_or(|end| call.placed_at < end), "{about}: late");
             self.last_call = call.id;

@@ -74,7 +74,7 @@ async fn what_was_sent_in_an_import_is_forgotten_and_its_file_removed() {
     fs::create_dir(&folder).unwrap();
     for (id, days) in [(1, 31), (2, 29)] {
         let at = (world.time() - TimeDelta::days(days)).timestamp_millis();
-        let report = json!({"ready": 7, "told": [{"row": 3, "value": "Ada"}]}).to_string();
+        let report = json!({"ready": 7, "first_rows": [{"row": 3, "value": "Ada"}]}).to_string();
         let connection =
             rusqlite::Connection::open(voice_campaigns::store::data_file(world.folder.path())).unwrap();
         connection
@@ -91,7 +91,7 @@ async fn what_was_sent_in_an_import_is_forgotten_and_its_file_removed() {
         let sql = format!("SELECT report FROM imports WHERE id = {id}");
         world.store.pool().get().unwrap().query_row(&sql, [], |row| row.get::<_, String>(0)).unwrap()
     };
-    assert_eq!(report(1), json!({"ready": 7, "told": [{"row": 3, "value": ""}]}).to_string());
+    assert_eq!(report(1), json!({"ready": 7, "first_rows": []}).to_string());
     assert!(report(2).contains("Ada"));
     assert_eq!([1, 2].map(|id| folder.join(format!("{id}-skipped.csv")).exists()), [false, true]);
 }

@@ -276,7 +276,7 @@ pub struct Request {
 }
 
 /// Fields that only the server sets; accepted in a change and ignored, so that GET, edit, PUT works.
-pub const READ_ONLY: [&str; 8] = [
+pub const READ_ONLY: [&str; 9] = [
     "id",
     "total_leads",
     "completed_calls",
@@ -285,6 +285,7 @@ pub const READ_ONLY: [&str; 8] = [
     "created_at",
     "updated_at",
     "dialing",
+    "warnings",
 ];
 
 /// Webhooks of one campaign, and endpoints of all campaigns.
@@ -354,12 +355,12 @@ impl Request {
             ),
             system_prompt: system_prompt.unwrap_or(d.system_prompt),
             script_template: script_template.unwrap_or(d.script_template),
-            fallback_script: f.optional("fallback_script", b.fallback_script, d.fallback_script, |value| {
-                match fields::optional_text(LONG_TEXT_MAX)(value)? {
-                    None => Ok(None),
-                    Some(_) => template(value).map(Some),
-                }
-            }),
+            fallback_script: f.optional(
+                "fallback_script",
+                b.fallback_script,
+                d.fallback_script,
+                optional_template,
+            ),
             max_attempts_per_lead: f.optional(
                 "max_attempts_per_lead",
                 b.max_attempts_per_lead,
@@ -490,10 +491,19 @@ fn time_of_day(value: &Value) -> Parsed<TimeOfDay> {
     TimeOfDay::parse(fields::string(value)?)
 }
 
-fn template(value: &Value) -> Parsed<String> {
+/// A script, as long as it may be and without problems.
+pub fn template(value: &Value) -> Parsed<String> {
     let text = fields::text(LONG_TEXT_MAX)(value)?;
     Template::parse(&text).map_err(|problems| problems.join("; "))?;
     Ok(text)
+}
+
+/// A script that may be left out; a blank one is none.
+pub fn optional_template(value: &Value) -> Parsed<Option<String>> {
+    match fields::optional_text(LONG_TEXT_MAX)(value)? {
+        None => Ok(None),
+        Some(_) => template(value).map(Some),
+    }
 }
 
 /// An IANA time zone name, exact spelling.

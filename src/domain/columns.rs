@@ -2,9 +2,10 @@
 
 use super::campaign;
 use super::invalid::{Invalid, Problem};
-use super::lead::{COLUMNS, NewLead, VARIABLES_MAX, variable_name};
+use super::lead::{self, COLUMNS, EXPORTED, NewLead, VARIABLES_MAX, variable_name};
 use super::phone::{self, Country, Phone};
 use super::script;
+use super::spreadsheet;
 
 /// What the columns of a table of leads mean, from its header row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,34 +18,25 @@ enum Column {
     Known(usize),
     /// A script variable under this name.
     Variable(String),
-    /// A column without a heading.
-    Unnamed,
-}
-
-impl Column {
-    fn normal_name(&self) -> String {
-        match self {
-            Column::Known(position) => COLUMNS[*position].to_owned(),
-            Column::Variable(name) => script::normal_name(name),
-            Column::Unnamed => String::new(),
-        }
-    }
+    /// A column without a heading, or one that tells what only the server knows.
+    Ignored,
 }
 
 impl Columns {
     /// Reads a header row. Without a `phone` column there is nothing to import.
     pub fn of<'h>(header: impl Iterator<Item = &'h str>) -> Result<Columns, Invalid> {
-        let columns: Vec<Column> = header
-            .map(|title| {
-                let name = script::normal_name(title);
-                match COLUMNS.iter().position(|known| *known == name) {
-                    Some(position) => Column::Known(position),
-                    None if name.is_empty() => Column::Unnamed,
-                    None => Column::Variable(title.trim().to_owned()),
-                }
+        let titles: Vec<&str> = header.map(|title| spreadsheet::plain(title.trim())).collect();
+        let names: Vec<String> = titles.iter().map(|title| script::normal_name(title)).collect();
+        let is_export = lead::is_export(&names);
+        let columns: Vec<Column> = (titles.iter().zip(&names))
+            .map(|(title, name)| match COLUMNS.iter().position(|known| known == name) {
+                Some(position) => Column::Known(position),
+                None if name.is_empty() => Column::Ignored,
+                None if is_export && EXPORTED.contains(&name.as_str()) => Column::Ignored,
+                None if is_export => Column::Variable(lead::titled_variable(title).to_owned()),
+                None => Column::Variable((*title).to_owned()),
             })
             .collect();
-        let names: Vec<String> = columns.iter().map(Column::normal_name).collect();
         let repeated =
             (0..names.len()).find(|at| !names[*at].is_empty() && names[..*at].contains(&names[*at]));
         if let Some(at) = repeated {
@@ -77,7 +69,7 @@ impl Columns {
         self.0.iter().position(|column| match column {
             Column::Known(known) => COLUMNS[*known] == field,
             Column::Variable(name) => name == field,
-            Column::Unnamed => false,
+            Column::Ignored => false,
         })
     }
 
@@ -109,10 +101,10 @@ impl Columns {
         }
         let mut lead = NewLead::bare(self.phone(row.clone(), country)?);
         for (column, cell) in self.0.iter().zip(row) {
-            let cell = cell.trim();
+            let cell = spreadsheet::plain(cell.trim());
             let named = match column {
                 _ if cell.is_empty() => continue,
-                Column::Unnamed | Column::Known(0) => continue,
+                Column::Ignored | Column::Known(0) => continue,
                 Column::Known(position) => (COLUMNS[*position], lead.set_column(COLUMNS[*position], cell)),
                 Column::Variable(name) => (name.as_str(), lead.set_variable(name, cell)),
             };

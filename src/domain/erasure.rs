@@ -40,20 +40,46 @@ impl Needle {
     }
 }
 
-/// Fields of a report under which stands what was sent.
-const SENT: [&str; 2] = ["sample", "value"];
+/// Fields of an import's report under which stands what was sent.
+const SENT: [&str; 2] = ["sample", "first_rows"];
+/// Those that say how its columns are called; a file without headings may have been taken for one with.
+const HEADINGS: [&str; 3] = ["column", "becomes", "note"];
 
-/// Takes out of a report what was sent, whoever sent it: what was counted and understood stays.
+/// Takes out of an import's report what was sent, whoever sent it: what was counted and understood stays.
 pub fn forget_samples(report: &mut Value) {
     each_field(report, &mut |name, value| {
-        if SENT.contains(&name) && !value.is_array() && !value.is_object() {
-            *value = if value.is_string() { "".into() } else { Value::Null };
+        if SENT.contains(&name) {
+            forget(value);
         }
     });
 }
 
-/// Takes every text out of a report that has the number in it.
-pub fn forget_number(report: &mut Value, needle: &Needle) {
+/// Takes a person out of an import's report: what was sent, and every text that has the number in it.
+pub fn forget_person(report: &mut Value, needle: &Needle) {
+    let mut is_heading = false;
+    each_field(report, &mut |name, value| {
+        is_heading |= HEADINGS.contains(&name) && needle.is_in_value(value)
+    });
+    forget_samples(report);
+    if is_heading {
+        each_field(report, &mut |name, value| {
+            if HEADINGS.contains(&name) {
+                forget(value);
+            }
+        });
+    }
+    forget_number(report, needle);
+}
+
+fn forget(value: &mut Value) {
+    *value = match value {
+        Value::Array(_) => Value::Array(Vec::new()),
+        Value::String(_) => Value::String(String::new()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Value::Null,
+    }
+}
+
+fn forget_number(report: &mut Value, needle: &Needle) {
     match report {
         Value::String(text) if needle.is_in(text) => text.clear(),
         Value::Number(number) if needle.is_in(&number.to_string()) => *report = Value::Null,
@@ -123,19 +149,25 @@ mod tests {
         let mut report = json!({
             "columns": [{"column": "Phone", "becomes": "phone", "sample": "+1 202 555 0101"},
                         {"column": "Name", "becomes": "first_name", "sample": "Ada"}],
-            "reasons": [{"reason": "duplicate_in_file", "rows": 1, "message": "of (202) 555-0101",
-                         "told": [{"row": 7, "field": "phone", "value": 12_025_550_101_u64}]}],
+            "reasons": [{"reason": "duplicate_in_file", "count": 1, "message": "of (202) 555-0101", "last": 12_025_550_101_u64,
+                         "first_rows": [{"row": 7, "field": "email", "value": "ada@", "message": "is no e-mail"}]}],
         });
-        forget_number(&mut report, &needle());
-        forget_samples(&mut report);
+        forget_person(&mut report, &needle());
         assert_eq!(
             report,
             json!({
                 "columns": [{"column": "Phone", "becomes": "phone", "sample": ""},
                             {"column": "Name", "becomes": "first_name", "sample": ""}],
-                "reasons": [{"reason": "duplicate_in_file", "rows": 1, "message": "",
-                             "told": [{"row": 7, "field": "phone", "value": null}]}],
+                "reasons": [{"reason": "duplicate_in_file", "count": 1, "message": "", "last": null, "first_rows": []}],
             })
+        );
+        let mut report = json!({"columns": [{"column": "2025550101", "becomes": "phone", "sample": null},
+                                            {"column": "Ada", "becomes": "variable:Ada", "sample": "Bob"}]});
+        forget_person(&mut report, &needle());
+        assert_eq!(
+            report,
+            json!({"columns": [{"column": "", "becomes": "", "sample": null}, {"column": "", "becomes": "", "sample": ""}]}),
+            "a first row that was taken for headings"
         );
     }
 

@@ -74,6 +74,11 @@ impl Fields {
         None
     }
 
+    /// Whether something was wrong so far.
+    pub fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
     /// Ends the reading: unknown fields become problems; `value` comes back when there are none at all.
     pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Invalid> {
         let unknown = std::mem::take(&mut self.object);

@@ -165,6 +165,31 @@ const READ_ONLY: [&str; 10] = [
     "updated_at",
 ];
 
+/// What the server knows of a lead, as an export tells it after the columns and the variables.
+pub const EXPORTED: [&str; 8] =
+    ["id", "status", "outcome", "attempts", "next_call_at", "import_id", "created_at", "updated_at"];
+/// Before a variable in an export whose name is that of another column.
+const VARIABLE_PREFIX: &str = "variables.";
+
+/// The title of a variable's column in an export.
+pub fn variable_title(name: &str) -> String {
+    let normal = script::normal_name(name);
+    let is_taken = COLUMNS.iter().chain(&EXPORTED).any(|column| *column == normal)
+        || normal.starts_with(VARIABLE_PREFIX);
+    if is_taken { format!("{VARIABLE_PREFIX}{name}") } else { name.to_owned() }
+}
+
+/// The variable that a column's title in an export stands for.
+pub fn titled_variable(title: &str) -> &str {
+    title.strip_prefix(VARIABLE_PREFIX).unwrap_or(title)
+}
+
+/// Whether titles, in their comparison form, are those of an export: only there do `status` and the like mean what
+/// they mean on a lead, and not a variable.
+pub fn is_export(titles: &[String]) -> bool {
+    EXPORTED.iter().all(|name| titles.iter().any(|title| title == name))
+}
+
 /// How far from its preferred time a lead is dialed before others.
 pub const PREFERRED_WITHIN: TimeDelta = TimeDelta::hours(1);
 /// Priority of a lead that names none.
@@ -257,6 +282,11 @@ impl NewLead {
         if let Some((_, value)) = own {
             return spoken(value);
         }
+        self.own_value(name)
+    }
+
+    /// The value of a name that every lead can have one for.
+    fn own_value(&self, name: &str) -> Option<String> {
         match name {
             "customer_name" | "name" => self.full_name(),
             "first_name" => self.first_name.clone(),
@@ -266,6 +296,23 @@ impl NewLead {
             "phone" => Some(self.phone.to_string()),
             _ => None,
         }
+    }
+
+    /// Names that every lead can have a value for, without a variable of its own.
+    pub const OWN_NAMES: [&str; 7] =
+        ["customer_name", "name", "first_name", "last_name", "email", "company_name", "phone"];
+
+    /// Every name that the lead has a value for that is not blank, in its comparison form, with that value.
+    pub fn values(&self) -> Vec<(String, String)> {
+        let own = self.variables.iter().map(|(name, value)| (script::normal_name(name), spoken(value)));
+        let mut all: Vec<(String, Option<String>)> = own.collect();
+        for name in NewLead::OWN_NAMES {
+            if all.iter().all(|(known, _)| known != name) {
+                all.push((name.to_owned(), self.own_value(name)));
+            }
+        }
+        let filled = all.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        filled.filter(|(_, value)| !value.trim().is_empty()).collect()
     }
 
     /// Whether this is about the time at which the lead is best reached. `local` is what its clocks show.
@@ -281,7 +328,8 @@ impl NewLead {
     }
 }
 
-fn spoken(value: &Value) -> Option<String> {
+/// The text that a script says for a value.
+pub(super) fn spoken(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -313,7 +361,8 @@ fn time_of_day(value: &Value) -> Parsed<TimeOfDay> {
     TimeOfDay::parse(fields::string(value)?.trim())
 }
 
-fn variables(value: &Value) -> Parsed<Map<String, Value>> {
+/// Values by name, as a lead may have them.
+pub(super) fn variables(value: &Value) -> Parsed<Map<String, Value>> {
     let object =
         value.as_object().ok_or_else(|| format!("must be an object, not {}", fields::kind(value)))?;
     if object.len() > VARIABLES_MAX {

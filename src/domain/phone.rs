@@ -3,6 +3,7 @@
 //! Knows how a number looks and whether a numbering plan contains it. Must not know whether we *may* dial it:
 //! do-not-call lists, allowed countries, premium prefixes and time zones are decided elsewhere.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use rlibphonenumber::{
@@ -79,6 +80,70 @@ impl fmt::Debug for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.masked())
     }
+}
+
+/// A text with every number in it masked, for logs: `+` with digits and the usual signs between them, and 8 or more bare
+/// digits. Only within an id in hexadecimal digits stay.
+pub fn masked_in(text: &str) -> Cow<'_, str> {
+    let mut masked = String::new();
+    let (mut kept, mut rest) = (0, 0);
+    while let Some(at) = text[rest..].find(|char: char| char == '+' || char.is_ascii_digit()) {
+        let start = rest + at;
+        let (length, is_number) = number_at(&text[start..]);
+        rest = start + length;
+        let has_plus = text[start..].starts_with('+');
+        if is_number && (has_plus || !is_in_id(text, start, rest)) {
+            masked.push_str(&text[kept..start]);
+            masked.push_str(&mask(&text[start..rest]));
+            kept = rest;
+        }
+    }
+    match kept {
+        0 => Cow::Borrowed(text),
+        _ => Cow::Owned(masked + &text[kept..]),
+    }
+}
+
+/// Whether the digits at a place are part of an id: a word of 16 or more hexadecimal digits, not all of them decimal.
+fn is_in_id(text: &str, start: usize, end: usize) -> bool {
+    const LENGTH_MIN: usize = 16;
+    let is_other = |char: char| !char.is_ascii_alphanumeric();
+    let begins = text[..start].rfind(is_other).map_or(0, |at| at + 1);
+    let begins = (begins..=start).find(|at| text.is_char_boundary(*at)).unwrap_or(start);
+    let ends = text[end..].find(is_other).map_or(text.len(), |at| end + at);
+    let word = &text[begins..ends];
+    let is_hexadecimal = word.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase());
+    word.len() >= LENGTH_MIN && is_hexadecimal && !word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// [`Phone::masked`] of what a person wrote, or of more digits than a number has.
+fn mask(written: &str) -> String {
+    let plus = if written.starts_with('+') { "+" } else { "" };
+    let digits: String = written.chars().filter(char::is_ascii_digit).collect();
+    let shown = (digits.len() - 7).min(4);
+    format!("{plus}{}***{}", &digits[..shown], &digits[digits.len() - 4..])
+}
+
+/// How long the digits are that a text begins with, and whether there are as many as a number has. Signs stand only
+/// between the groups of a number that begins with `+`; one that was written without any ends with its digits.
+fn number_at(text: &str) -> (usize, bool) {
+    const WRITTEN_IN_ONE: u32 = 10;
+    let has_plus = text.starts_with('+');
+    let (mut length, mut count, mut is_in_one) = (1, 0, true);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'+' if at == 0 => {}
+            b'0'..=b'9' if !is_in_one && count == DIGITS_MAX => break,
+            b'0'..=b'9' => {
+                count += 1;
+                length = at + 1;
+            }
+            _ if is_in_one && count >= WRITTEN_IN_ONE => break,
+            b' ' | b'-' | b'.' | b'(' | b')' | b'/' if has_plus => is_in_one = false,
+            _ => break,
+        }
+    }
+    (length, count >= DIGITS_MIN)
 }
 
 /// Why a text is no number we can dial. `Display` is a sentence that says what to do.
@@ -457,6 +522,43 @@ mod tests {
     use rlibphonenumber::PhoneNumberType;
 
     use super::*;
+
+    #[test]
+    fn numbers_in_a_text_are_masked_and_other_digits_stay() {
+        for (text, masked) in [
+            ("phone=+12025550101", "phone=+1202***0101"),
+            ("x+12025550101x", "x+1202***0101x"),
+            ("to +1 (202) 555-0101, 7", "to +1202***0101, 7"),
+            ("+12025550101 2026-03-04", "+1202***0101 2026-03-04"),
+            ("+12025550101\n+4930901820", "+1202***0101\n+493***1820"),
+            ("a 12025550101, (2025550101)", "a 1202***0101, (202***0101)"),
+            ("0012025550101", "0012***0101"),
+            ("٧12025550101٨ tel2025550101x", "٧1202***0101٨ tel202***0101x"),
+            ("+120255501010000123456", "+1202***3456"),
+            ("2026-03-04T10:00:00.123456Z call=1234567", "2026-03-04T10:00:00.123456Z call=1234567"),
+            ("é0a12345678901b1c é", "é0a12345678901b1c é"),
+            ("a12345678b, 1234567890123456", "a1***5678b, 1234***3456"),
+            ("+ 1, +, ++", "+ 1, +, ++"),
+            ("+١٢٠٢", "+١٢٠٢"),
+            ("", ""),
+        ] {
+            assert_eq!(masked_in(text), masked);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_number_stays_readable(before in "[a-z =(,]{0,5}", digits in "[1-9][0-9]{9,14}", after in "([ ,)a-z][^0-9+]{0,5})?") {
+            let shown = masked_in(&format!("{before}+{digits}{after}")).into_owned();
+            prop_assert!(!shown.contains(&digits), "{}", shown);
+            masked_in(&(before + &digits + &after));
+        }
+
+        #[test]
+        fn any_text_can_be_masked(text in "\\PC*|[+0-9 .é-]{0,40}") {
+            prop_assert!(!masked_in(&text).is_empty() || text.is_empty());
+        }
+    }
 
     fn us() -> Option<Country> {
         Country::parse("us")

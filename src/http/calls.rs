@@ -73,15 +73,18 @@ async fn show(
 
 fn filter(query: &mut Query) -> Result<(CallFilter, usize), Invalid> {
     let limit = query::page_size(query).unwrap_or(PAGE_SIZE);
-    let filter = CallFilter {
-        campaign_id: None,
-        lead_id: query.take("lead_id", query::id),
-        outcome: query.take("outcome", query::word),
-        before: query.take("cursor", query::id),
-        limit: limit + 1,
-    };
+    let filter = CallFilter { before: query.take("cursor", query::id), limit: limit + 1, ..wanted(query) };
     query.finish()?;
     Ok((filter, limit))
+}
+
+/// Which calls are asked for.
+pub(super) fn wanted(query: &mut Query) -> CallFilter {
+    CallFilter {
+        lead_id: query.take("lead_id", query::id),
+        outcome: query.take("outcome", query::word),
+        ..CallFilter::default()
+    }
 }
 
 fn page(snapshot: &Snapshot, filter: CallFilter, limit: usize, query: &Query) -> Result<Answer, ApiError> {
@@ -92,6 +95,11 @@ fn page(snapshot: &Snapshot, filter: CallFilter, limit: usize, query: &Query) ->
         Some(last) if has_more => answer.with("Link", query.next_link(&last.id.to_string())),
         _ => answer,
     })
+}
+
+/// Between answer and end.
+pub(super) fn talked_seconds(answered_at: Option<Instant>, ended_at: Instant) -> i64 {
+    answered_at.map_or(0, |at| (ended_at - at).num_seconds().max(0))
 }
 
 /// A call as it is shown.
@@ -121,8 +129,6 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     /// All of it.
     pub(super) fn of(call: &'a Call) -> View<'a> {
-        let talked =
-            |ended_at: Instant| call.answered_at.map_or(0, |at| (ended_at - at).num_seconds().max(0));
         View {
             id: call.id,
             campaign_id: call.campaign_id,
@@ -137,7 +143,7 @@ impl<'a> View<'a> {
             placed_at: format_instant(call.placed_at),
             answered_at: call.answered_at.map(format_instant),
             ended_at: call.ended_at.map(format_instant),
-            seconds: call.ended_at.map(talked),
+            seconds: call.ended_at.map(|ended_at| talked_seconds(call.answered_at, ended_at)),
             cost: call.cost,
             timeline: &call.timeline,
             evidence: &call.evidence,

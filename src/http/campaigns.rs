@@ -15,8 +15,9 @@ use crate::domain::fields::{self, Fields, Parsed};
 use crate::domain::invalid::Invalid;
 use crate::domain::money::Money;
 use crate::domain::schedule::format_instant;
+use crate::domain::script_lint::{self, Occasion, Sample, Warning};
 use crate::store::pool::Db;
-use crate::store::{CampaignFilter, CampaignSort, Cursor, Order, Snapshot};
+use crate::store::{CampaignFilter, CampaignSort, Cursor, Order, Snapshot, StoreError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rocket::http::Status as HttpStatus;
@@ -189,11 +190,12 @@ async fn create(
     }
     let request = campaign::Request::read(body.exact_value().await?, None)?;
     webhooks::refuse_private(&request.settings.webhooks, &[], &settings.allowed_networks)?;
+    let warnings = script_lint::lint(&request.settings, &Sample::default(), Occasion::Saved);
     let by = caller.0.name.clone();
     db.write(move |tx| {
         once.run(tx, |tx| {
             let campaign = tx.insert_campaign(&request, &by)?;
-            let answer = Answer::created(location(campaign.id), &View::of(&campaign))?;
+            let answer = Answer::created(location(campaign.id), &View::of(&campaign).with(&warnings))?;
             Ok(answer.with("ETag", Tag::of(&campaign)))
         })
     })
@@ -226,16 +228,22 @@ async fn update(
         Ok((seen, body, request, read))
     })
     .await?;
-    db.write_and_wait_for_dials(move |tx| {
+    let written = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
         let request = match before.version == seen.version {
             true => request,
             false => read(body, &before.settings)?,
         };
         let campaign = tx.update_campaign(&before, &request, &by)??;
-        Ok(Answer::ok(&View::of(&campaign))?.with("ETag", Tag::of(&campaign)))
-    })
-    .await
+        Ok::<_, ApiError>((before.status, campaign))
+    });
+    let (status_before, campaign) = written.await?;
+    let warnings = match (status_before == Status::Active, campaign.status == Status::Active) {
+        (true, false) => Vec::new(),
+        (false, true) => look_over(db, &campaign, Occasion::Activated).await,
+        (true, true) | (false, false) => look_over(db, &campaign, Occasion::Saved).await,
+    };
+    Ok(Answer::ok(&View::of(&campaign).with(&warnings))?.with("ETag", Tag::of(&campaign)))
 }
 
 #[delete("/voice-campaigns/<id>")]
@@ -264,12 +272,35 @@ async fn set_status(
     let status = body.required("status", None, fields::word::<Status>);
     let status = body.finish(status)?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
-    db.write_and_wait_for_dials(move |tx| {
+    let changed = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
-        let campaign = tx.change_status(&before, status, &by)??;
-        Ok(Answer::ok(&View::of(&campaign))?.with("ETag", Tag::of(&campaign)))
-    })
-    .await
+        Ok::<_, ApiError>(tx.change_status(&before, status, &by)??)
+    });
+    let campaign = changed.await?;
+    let warnings = match campaign.status {
+        Status::Active => look_over(db, &campaign, Occasion::Activated).await,
+        // Nobody who stops a campaign waits for a look at its leads.
+        Status::Draft | Status::Paused | Status::Completed => Vec::new(),
+    };
+    Ok(Answer::ok(&View::of(&campaign).with(&warnings))?.with("ETag", Tag::of(&campaign)))
+}
+
+/// Looks over the scripts of a campaign that was changed. The change is made by now, so leads that cannot be looked at
+/// are no error.
+async fn look_over(db: &Db, campaign: &Campaign, occasion: Occasion) -> Vec<Warning> {
+    let leads = sample(db, campaign).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, campaign = campaign.id, "the leads could not be looked at for warnings");
+        Sample::default()
+    });
+    script_lint::lint(&campaign.settings, &leads, occasion)
+}
+
+/// What the leads of a campaign have values for.
+pub(super) async fn sample(db: &Db, campaign: &Campaign) -> Result<Sample, StoreError> {
+    match (campaign.id, campaign.totals.total_leads) {
+        (_, 0) => Ok(Sample::default()),
+        (id, _) => db.read_long(move |snapshot| snapshot.lead_sample(id)).await,
+    }
 }
 
 /// The campaign to change, if it is still the one the caller saw.
@@ -325,6 +356,9 @@ pub(super) struct View<'a> {
     webhooks: Vec<WebhookView<'a>>,
     created_at: String,
     updated_at: String,
+    /// What may be wrong with the scripts; told where they were written or come into use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<&'a [Warning]>,
 }
 
 /// A webhook as it is shown; the secret only once, in the answer to the request that made it.
@@ -392,7 +426,13 @@ impl<'a> View<'a> {
             webhooks: settings.webhooks.iter().map(webhook).collect(),
             created_at: format_instant(campaign.created_at),
             updated_at: format_instant(campaign.updated_at),
+            warnings: None,
         }
+    }
+
+    /// With what may be wrong with its scripts.
+    fn with(self, warnings: &'a [Warning]) -> View<'a> {
+        View { warnings: Some(warnings), ..self }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{self, BodyHead, JSON_MAX};
+use super::body::{self, BodyHead, JSON_MAX, Json};
 use super::error::ApiError;
+use super::idempotency::Repeatable;
 use super::query::Query;
 use crate::domain::fields::{self, Fields};
 use crate::domain::guard;
@@ -34,25 +35,26 @@ async fn stop(
     caller: WriteScope<'_>,
     mut query: Query,
     head: BodyHead,
+    repeatable: Repeatable,
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    if let Err(invalid) = query.finish() {
-        body::discard(data).await;
-        return Err(invalid.into());
-    }
-    let Wish { reason, hang_up } = match head.json_if_any(data, JSON_MAX).await? {
+    let body = body(&mut query, &head, data).await?;
+    let once = repeatable.once(caller.0, body.as_ref().map_or([0; 32], |body| body.hash))?;
+    let Wish { reason, hang_up } = match body {
         Some(body) => Wish::read(body.value().await?)?,
         None => Wish::default(),
     };
     let by = caller.0.name.clone();
     tracing::warn!(by, "all dialing is stopped");
     db.write_and_wait_for_dials(move |tx| {
-        tx.stop_dialing(&by, reason.as_deref())?;
-        if hang_up {
-            tx.hang_up()?;
-        }
-        view(tx)
+        once.run(tx, |tx| {
+            tx.stop_dialing(&by, reason.as_deref())?;
+            if hang_up {
+                tx.hang_up()?;
+            }
+            view(tx)
+        })
     })
     .await
 }
@@ -62,22 +64,32 @@ async fn start(
     caller: WriteScope<'_>,
     mut query: Query,
     head: BodyHead,
+    repeatable: Repeatable,
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
+    let body = body(&mut query, &head, data).await?;
+    let once = repeatable.once(caller.0, body.as_ref().map_or([0; 32], |body| body.hash))?;
+    if let Some(body) = body {
+        Fields::of(body.value().await?)?.finish(Some(()))?;
+    }
+    tracing::warn!(by = caller.0.name, "dialing is started again");
+    db.write(move |tx| {
+        once.run(tx, |tx| {
+            tx.start_dialing()?;
+            view(tx)
+        })
+    })
+    .await
+}
+
+/// The body, which may be missing, of a request without parameters.
+async fn body(query: &mut Query, head: &BodyHead, data: Data<'_>) -> Result<Option<Json>, ApiError> {
     if let Err(invalid) = query.finish() {
         body::discard(data).await;
         return Err(invalid.into());
     }
-    if let Some(body) = head.json_if_any(data, JSON_MAX).await? {
-        Fields::of(body.value().await?)?.finish(Some(()))?;
-    }
-    tracing::warn!(by = caller.0.name, "dialing is started again");
-    db.write(|tx| {
-        tx.start_dialing()?;
-        view(tx)
-    })
-    .await
+    head.json_if_any(data, JSON_MAX).await
 }
 
 /// How to stop.

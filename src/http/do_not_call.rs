@@ -5,6 +5,7 @@ use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
 use super::body::{self, BodyHead, Json, Kind, LEADS_JSON_MAX, LargeBodies};
 use super::error::ApiError;
+use super::etag::{IfNoneMatch, TextTag};
 use super::idempotency::{Once, Repeatable};
 use super::query::{self, PAGE_SIZE, Query};
 use crate::domain::Instant;
@@ -13,6 +14,7 @@ use crate::domain::fields::{self, Parsed};
 use crate::domain::invalid::Invalid;
 use crate::domain::phone::{self, Country, Phone};
 use crate::domain::schedule::format_instant;
+use crate::domain::spreadsheet::defused;
 use crate::store::pool::Db;
 use crate::store::{
     ListChange, ListFilter, ListOptions, ListReport, Listed, NotListed, Removal, Snapshot, Suppression,
@@ -61,12 +63,23 @@ async fn show(
     _caller: ReadScope,
     number: &str,
     mut query: Query,
+    if_none_match: IfNoneMatch,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
     let phone = number_in_path(number, settings)?;
-    db.read(move |snapshot| Answer::ok(&details(snapshot, phone)?.ok_or(ApiError::NotListed)?)).await
+    db.read(move |snapshot| {
+        let details = details(snapshot, phone)?.ok_or(ApiError::NotListed)?;
+        let body = serde_json::to_string(&details)?;
+        let tag = TextTag::of(&body, &body);
+        let answer = match if_none_match.has_text(&tag) {
+            true => Answer::not_modified(),
+            false => Answer::text(Status::Ok, body),
+        };
+        Ok(answer.with("ETag", tag))
+    })
+    .await
 }
 
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
@@ -180,7 +193,7 @@ async fn export(
             let (reason, by) = (defused(&suppression.reason), defused(&suppression.by));
             let number = phone.to_string();
             let (source, at) = (suppression.source.to_string(), format_instant(*created_at));
-            table.write_record([&number, &reason, &source, &by, &at])?;
+            table.write_record([number.as_str(), &reason, &source, &by, &at])?;
         }
         match page.last() {
             Some(last) if page.len() == EXPORT_PAGE => filter.after = Some((last.created_at, last.phone)),
@@ -211,12 +224,6 @@ impl<'r> Responder<'r, 'static> for Download {
             .sized_body(length, self.file)
             .ok()
     }
-}
-
-/// A text that no spreadsheet takes for a formula.
-fn defused(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if is_formula { format!("'{text}") } else { text.to_owned() }
 }
 
 /// The number in a path, in whatever spelling.

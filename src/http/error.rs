@@ -234,8 +234,9 @@ fn attempt(request: &Request<'_>) -> String {
     let path: Vec<&str> = request.uri().path().segments().collect();
     let noun = match path.as_slice() {
         ["api", "voice-campaigns"] if verb == "fetch" => "voice campaigns",
-        ["api", "voice-campaigns", _, "leads"] => "leads",
-        ["api", "voice-campaigns", _, "calls"] | ["api", "calls"] => "calls",
+        ["api", "voice-campaigns", _, "leads", ..] => "leads",
+        ["api", "voice-campaigns", _, "calls", ..] | ["api", "calls"] | ["api", "calls", "export"] => "calls",
+        ["api", "voice-campaigns", _, "preview"] => "preview",
         ["api", "voice-campaigns", _, "webhooks", ..] => "webhooks",
         ["api", "voice-campaigns", _, "webhook-deliveries"] => "webhook deliveries",
         ["api", "webhooks"] if verb == "fetch" => "webhooks",

@@ -14,13 +14,16 @@ mod edge;
 mod error;
 mod etag;
 mod events;
+mod export;
 mod idempotency;
 mod imports;
 mod lead_actions;
 mod leads;
 mod people;
+mod preview;
 mod query;
 mod quota;
+mod sheet;
 mod stats;
 mod webhooks;
 
@@ -61,6 +64,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
         .manage(body::LargeBodies::new())
+        .manage(export::Exports::new())
         .manage(Arc::new(events::Feed::new()))
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
@@ -74,6 +78,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
+        .mount("/api", preview::routes())
+        .mount("/api", export::routes())
         .mount("/api", dialing::routes())
         .mount("/api", do_not_call::routes())
         .mount("/api", people::routes())

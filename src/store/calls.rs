@@ -53,6 +53,38 @@ macro_rules! columns {
     };
 }
 
+/// A page of the calls that pass a filter, newest first, with some columns of `FROM calls k`: the statements for one
+/// lead, for one campaign and for all.
+macro_rules! pages {
+    ($columns:expr) => {
+        [
+            concat!(
+                "SELECT ",
+                $columns,
+                " JOIN campaigns c ON c.id = k.campaign_id
+                 WHERE k.lead_id = ?1 AND k.id < ?2 AND (?3 IS NULL OR k.outcome = ?3)
+                 AND (?4 IS NULL OR k.campaign_id = ?4) AND c.deleted_at IS NULL ORDER BY k.id DESC LIMIT ?5"
+            ),
+            concat!(
+                "SELECT ",
+                $columns,
+                " JOIN campaigns c ON c.id = k.campaign_id
+                 WHERE k.campaign_id = ?1 AND k.id < ?2 AND (?3 IS NULL OR k.outcome = ?3)
+                 AND c.deleted_at IS NULL ORDER BY k.id DESC LIMIT ?4"
+            ),
+            concat!(
+                "SELECT ",
+                $columns,
+                " JOIN campaigns c ON c.id = k.campaign_id
+                 WHERE k.id < ?1 AND (?2 IS NULL OR k.outcome = ?2) AND c.deleted_at IS NULL
+                 ORDER BY k.id DESC LIMIT ?3"
+            ),
+        ]
+    };
+}
+
+pub(super) use pages;
+
 fn read(row: &Row) -> rusqlite::Result<Call> {
     let mut cells = Cells::of(row);
     let c = &mut cells;
@@ -92,39 +124,38 @@ impl Snapshot<'_> {
 
     /// A page of calls of campaigns that were not deleted, newest first.
     pub fn calls(&self, filter: &CallFilter) -> Result<Vec<Call>, StoreError> {
+        let mut calls = Vec::new();
+        self.each_call(pages!(columns!()), filter, |row| {
+            calls.push(read(row)?);
+            Ok::<_, StoreError>(())
+        })?;
+        Ok(calls)
+    }
+
+    /// Hands the rows of a page to `each`; the statements are those of [`pages`].
+    pub(super) fn each_call<E: From<StoreError>>(
+        &self,
+        [of_lead, of_campaign, of_all]: [&str; 3],
+        filter: &CallFilter,
+        mut each: impl FnMut(&Row) -> Result<(), E>,
+    ) -> Result<(), E> {
         let before = filter.before.unwrap_or(i64::MAX);
         let outcome = filter.outcome.map(Words::word);
         let limit = filter.limit as i64;
-        let collect = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> Result<Vec<Call>, StoreError> {
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let rows = statement.query_map(params, read)?;
-            Ok(rows.collect::<Result<_, _>>()?)
+        let mut run = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
+            let mut statement = self.connection.prepare_cached(sql).map_err(StoreError::from)?;
+            let mut rows = statement.query(params).map_err(StoreError::from)?;
+            while let Some(row) = rows.next().map_err(StoreError::from)? {
+                each(row)?;
+            }
+            Ok(())
         };
         match (filter.lead_id, filter.campaign_id) {
-            (Some(lead_id), campaign_id) => collect(
-                concat!(
-                    "SELECT ", columns!(), " JOIN campaigns c ON c.id = k.campaign_id
-                     WHERE k.lead_id = ?1 AND k.id < ?2 AND (?3 IS NULL OR k.outcome = ?3)
-                     AND (?4 IS NULL OR k.campaign_id = ?4) AND c.deleted_at IS NULL ORDER BY k.id DESC LIMIT ?5"
-                ),
-                &[&lead_id, &before, &outcome, &campaign_id, &limit],
-            ),
-            (None, Some(campaign_id)) => collect(
-                concat!(
-                    "SELECT ", columns!(), " JOIN campaigns c ON c.id = k.campaign_id
-                     WHERE k.campaign_id = ?1 AND k.id < ?2 AND (?3 IS NULL OR k.outcome = ?3)
-                     AND c.deleted_at IS NULL ORDER BY k.id DESC LIMIT ?4"
-                ),
-                &[&campaign_id, &before, &outcome, &limit],
-            ),
-            (None, None) => collect(
-                concat!(
-                    "SELECT ", columns!(), " JOIN campaigns c ON c.id = k.campaign_id
-                     WHERE k.id < ?1 AND (?2 IS NULL OR k.outcome = ?2) AND c.deleted_at IS NULL
-                     ORDER BY k.id DESC LIMIT ?3"
-                ),
-                &[&before, &outcome, &limit],
-            ),
+            (Some(lead_id), campaign_id) => {
+                run(of_lead, &[&lead_id, &before, &outcome, &campaign_id, &limit])
+            }
+            (None, Some(campaign_id)) => run(of_campaign, &[&campaign_id, &before, &outcome, &limit]),
+            (None, None) => run(of_all, &[&before, &outcome, &limit]),
         }
     }
 
@@ -358,6 +389,7 @@ impl Snapshot<'_> {
             "reserved": campaign.totals.reserved,
             "start_date": settings.start_date.map(ms),
             "end_date": settings.end_date.map(ms),
+            "call_back": lead.wait_reason == Some(HoldReason::CallBack),
             "country": phone::numbering(lead.about.phone).country,
             "allowed_countries": guard.countries.words(),
             "calls_per_number_per_day": guard.calls_per_number_per_day,

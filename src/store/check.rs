@@ -136,7 +136,7 @@ const RULES: [Rule; 21] = [
         invariant: "a retry comes no sooner than the delay after the attempt before, unless a call-back was arranged",
         violations: "SELECT 'call ' || id FROM
              (SELECT id, placed_at, lag(ended_at) OVER w AS before, lag(retry_delay) OVER w AS delay,
-                     coalesce(json_extract(evidence, '$.call_back'), 0) AS is_call_back
+                     evidence = '{}' OR coalesce(json_extract(evidence, '$.call_back'), 0) AS is_call_back
               FROM calls WINDOW w AS (PARTITION BY lead_id ORDER BY attempt))
              WHERE placed_at < before + delay AND NOT is_call_back",
     },

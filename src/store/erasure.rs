@@ -7,7 +7,7 @@
 
 use super::row::{json_text, ms};
 use super::{Snapshot, Store, StoreError, Tx};
-use crate::domain::erasure::{Needle, forget_number, forget_samples};
+use crate::domain::erasure::{Needle, forget_person};
 use crate::domain::lead::LeadStatus;
 use crate::domain::phone::Phone;
 use chrono::TimeDelta;
@@ -215,8 +215,7 @@ impl Tx<'_> {
         let error = error.filter(|error| !needle.is_in(error));
         let report = match serde_json::from_str(&report) {
             Ok(mut report) => {
-                forget_number(&mut report, needle);
-                forget_samples(&mut report);
+                forget_person(&mut report, needle);
                 json_text(&report)
             }
             Err(_) => "{}".to_owned(),

@@ -83,7 +83,30 @@ macro_rules! lead_columns {
     };
 }
 
-pub(super) use lead_columns;
+/// A page of the leads that pass a filter, by id, with some columns of `leads l`.
+macro_rules! page {
+    ($columns:expr) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM leads l WHERE l.id IN (",
+            page_of_ids!("pending"),
+            " UNION ALL ",
+            page_of_ids!("in_progress"),
+            " UNION ALL ",
+            page_of_ids!("scheduled"),
+            " UNION ALL ",
+            page_of_ids!("completed"),
+            " UNION ALL ",
+            page_of_ids!("failed"),
+            " UNION ALL ",
+            page_of_ids!("canceled"),
+            " UNION ALL ",
+            page_of_ids!("do_not_call"),
+            ") ORDER BY l.id LIMIT ?7"
+        )
+    };
+}
 
 /// A page of leads with any of the statuses: one seek each in the index of statuses, merged by id.
 macro_rules! page_of_ids {
@@ -100,6 +123,8 @@ macro_rules! page_of_ids {
         )
     };
 }
+
+pub(super) use {lead_columns, page, page_of_ids};
 
 pub(super) fn read(row: &Row) -> rusqlite::Result<Lead> {
     let mut cells = Cells::of(row);
@@ -171,41 +196,38 @@ impl Snapshot<'_> {
 
     /// A page of a campaign's leads, by id.
     pub fn leads(&self, filter: &LeadFilter) -> Result<Vec<Lead>, StoreError> {
-        let sql = concat!(
-            "SELECT ",
-            lead_columns!(),
-            " FROM leads l WHERE l.id IN (",
-            page_of_ids!("pending"),
-            " UNION ALL ",
-            page_of_ids!("in_progress"),
-            " UNION ALL ",
-            page_of_ids!("scheduled"),
-            " UNION ALL ",
-            page_of_ids!("completed"),
-            " UNION ALL ",
-            page_of_ids!("failed"),
-            " UNION ALL ",
-            page_of_ids!("canceled"),
-            " UNION ALL ",
-            page_of_ids!("do_not_call"),
-            ") ORDER BY l.id LIMIT ?7"
-        );
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map(
-            params![
-                filter.campaign_id,
-                filter.after.unwrap_or(0),
-                filter.status.map(Words::word),
-                filter.outcome.map(Words::word),
-                filter.search,
-                filter.import_id,
-                filter.limit as i64,
-                filter.tag,
-                filter.hold.map(Words::word)
-            ],
-            read,
-        )?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut leads = Vec::new();
+        self.each_lead(page!(lead_columns!()), filter, |row| {
+            leads.push(read(row)?);
+            Ok::<_, StoreError>(())
+        })?;
+        Ok(leads)
+    }
+
+    /// Hands the rows of a page to `each`; `sql` is of [`page`].
+    pub(super) fn each_lead<E: From<StoreError>>(
+        &self,
+        sql: &str,
+        filter: &LeadFilter,
+        mut each: impl FnMut(&Row) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(StoreError::from)?;
+        let rows = statement.query(params![
+            filter.campaign_id,
+            filter.after.unwrap_or(0),
+            filter.status.map(Words::word),
+            filter.outcome.map(Words::word),
+            filter.search,
+            filter.import_id,
+            filter.limit as i64,
+            filter.tag,
+            filter.hold.map(Words::word)
+        ]);
+        let mut rows = rows.map_err(StoreError::from)?;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            each(row)?;
+        }
+        Ok(())
     }
 }
 

@@ -358,6 +358,18 @@ impl Request<'_> {
     }
 
     pub(crate) fn send(&self) -> Answer {
+        let (status, headers, body) = self.answer();
+        Answer { status, headers, body: String::from_utf8(body).unwrap() }
+    }
+
+    /// The headers and the body of a good answer that is no text.
+    pub(crate) fn send_for_bytes(&self) -> (Vec<(String, String)>, Vec<u8>) {
+        let (status, headers, body) = self.answer();
+        assert_eq!(status, 200);
+        (headers, body)
+    }
+
+    fn answer(&self) -> (u16, Vec<(String, String)>, Vec<u8>) {
         let mut request = ureq::http::Request::builder()
             .method(self.method.as_str())
             .uri(format!("http://{}{}", self.server.address, self.path));
@@ -373,11 +385,9 @@ impl Request<'_> {
         let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
             (name.to_string(), value.to_str().unwrap().to_owned())
         };
-        Answer {
-            status: response.status().as_u16(),
-            headers: response.headers().iter().map(header).collect(),
-            body: response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap(),
-        }
+        let headers = response.headers().iter().map(header).collect();
+        let body = response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
+        (response.status().as_u16(), headers, body)
     }
 }
 

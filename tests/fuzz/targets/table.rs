@@ -1,0 +1,60 @@
+//! Any bytes as a table of leads, the whole way into the database: no panic, and no row is lost. What came in is what the
+//! campaign has.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use voice_campaigns::clock::System;
+use voice_campaigns::domain::campaign::Request;
+use voice_campaigns::domain::phone::Country;
+use voice_campaigns::store::import::{ImportError, ImportOptions, import};
+use voice_campaigns::store::{Store, StoreError};
+
+/// A store in memory with a campaign that is emptied after every table.
+struct World {
+    runtime: Runtime,
+    store: Store,
+    table: PathBuf,
+    _folder: TempDir,
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+    let runtime = Runtime::new().expect("threads");
+    let store = Store::open(folder.path(), Arc::new(System::new())).expect("a store");
+    let body = r#"{"name": "n", "status": "draft", "calls_per_day": 1, "calling_hours_start": "09:00",
+        "calling_hours_end": "17:00", "system_prompt": "p", "script_template": "s"}"#;
+    let request = Request::read(body.parse().expect("JSON"), None).expect("a campaign");
+    let made = runtime.block_on(store.write(move |tx| tx.insert_campaign(&request, "fuzz")));
+    made.expect("a campaign");
+    World { runtime, store, table: folder.path().join("table"), _folder: folder }
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    let World { runtime, store, table, .. } = &*WORLD;
+    std::fs::write(table, bytes).expect("a file");
+    let options = ImportOptions { country: Country::parse("US"), partial: true };
+    let imported = runtime.block_on(import(store, 1, table, options));
+    let leads = runtime.block_on(store.write(|tx| {
+        let filter =
+            voice_campaigns::store::LeadFilter { campaign_id: 1, limit: 1_000_000, ..Default::default() };
+        let leads = tx.leads(&filter)?;
+        for lead in &leads {
+            tx.delete_lead(lead.id)?;
+        }
+        Ok::<_, StoreError>(leads.len() as i64)
+    }));
+    match imported {
+        Ok(report) => {
+            assert_eq!(leads.expect("leads"), report.imported);
+            let rows = report.imported + report.duplicates + report.rejected;
+            assert!(rows as usize <= bytes.len(), "{report:?}");
+            assert!(report.rejections.len() as i64 <= report.rejected);
+        }
+        Err(ImportError::Invalid(invalid)) => assert!(!invalid.0.is_empty()),
+        Err(other) => panic!("{other}"),
+    }
+});
