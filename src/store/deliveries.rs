@@ -382,7 +382,7 @@ impl Tx<'_> {
         Ok((count, seen.last().filter(|_| is_full).map(|(id, _)| *id)))
     }
 
-    /// Ends some of what waits for an endpoint; what is left is ended by [`Self::retire_deliveries`] once more.
+    /// Ends some of what waits for an endpoint. The worker, which this wakes, does it again for the rest.
     pub fn retire_deliveries(&self, endpoint_id: i64, state: DeliveryState) -> Result<(), StoreError> {
         let sql = "UPDATE deliveries SET state = ?2, next_try_at = NULL WHERE id IN
                      (SELECT id FROM deliveries WHERE state = 'pending' AND endpoint_id = ?1 ORDER BY next_try_at LIMIT ?3)";

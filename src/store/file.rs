@@ -105,6 +105,15 @@ pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Waits for whoever opens the file at this moment. While one process makes the file, or goes over to its write-ahead log,
+/// SQLite tells others at once that it is busy, however patient they are.
+fn turn_to_open(folder: &Path) -> Result<File, OpenError> {
+    // The folder itself, so that nothing is left in one that is refused.
+    let file = File::open(folder).map_err(unusable(folder))?;
+    file.lock().map_err(unusable(folder))?;
+    Ok(file)
+}
+
 /// What the names of files begin with in which uploads wait to be imported.
 pub const UPLOAD_PREFIX: &str = "import-";
 
@@ -153,6 +162,7 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(OpenError::UnsafeSqlite(rusqlite::version()));
     }
+    let _turn = turn_to_open(folder)?;
     let path = data_file(folder);
     let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
     made.map_err(unusable(folder))?;
@@ -363,6 +373,27 @@ mod tests {
         let path = folder.path().to_owned();
         std::thread::spawn(move || sender.send(open(&path, Instant::UNIX_EPOCH, Opener::Command).is_ok()));
         assert_eq!(opened.recv_timeout(Duration::from_secs(20)), Ok(true));
+    }
+
+    #[test]
+    fn a_server_and_a_command_may_open_a_fresh_folder_at_once() {
+        for _ in 0..100 {
+            let folder = tempfile::tempdir().unwrap();
+            std::thread::scope(|scope| {
+                let openers = [Opener::Server, Opener::Command, Opener::Command].map(|opener| {
+                    let path = folder.path();
+                    scope.spawn(move || {
+                        let connection = open(path, Instant::UNIX_EPOCH, opener)?;
+                        connection
+                            .execute_batch("INSERT INTO facts VALUES (hex(randomblob(9)), 'x')")
+                            .unwrap();
+                        drop(open_reader(path)?);
+                        Ok::<(), OpenError>(drop(connection))
+                    })
+                });
+                openers.into_iter().for_each(|opener| opener.join().unwrap().unwrap());
+            });
+        }
     }
 
     #[test]
