@@ -388,7 +388,8 @@ mod tests {
                             .execute_batch("INSERT INTO facts VALUES (hex(randomblob(9)), 'x')")
                             .unwrap();
                         drop(open_reader(path)?);
-                        Ok::<(), OpenError>(drop(connection))
+                        drop(connection);
+                        Ok::<(), OpenError>(())
                     })
                 });
                 openers.into_iter().for_each(|opener| opener.join().unwrap().unwrap());
