@@ -7,6 +7,7 @@
 //! not in force.
 
 use crate::carrier::simulator;
+use crate::domain::address::Network;
 use crate::domain::fields;
 use crate::domain::guard::{self, Countries};
 use crate::domain::money::Money;
@@ -47,6 +48,8 @@ pub struct Config {
     pub quota: Quota,
     /// How much one may send.
     pub limits: Limits,
+    /// Where events are sent.
+    pub webhooks: Webhooks,
     /// What is logged.
     pub log: Log,
     /// The carrier that rings nobody.
@@ -74,6 +77,8 @@ pub struct Retention {
     pub deleted_campaigns_days: u32,
     /// Events.
     pub events_days: u32,
+    /// Deliveries of webhooks that were made or given up; no longer than their events.
+    pub deliveries_days: u32,
     /// Files of skipped rows, and the rows that reports of imports show.
     pub import_files_days: u32,
     /// What happened during calls, and what was in force when they were placed.
@@ -115,6 +120,20 @@ pub struct Limits {
     pub csv_megabytes: u32,
 }
 
+/// Where events are sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// Networks that may be sent to although they are not public.
+    #[serde(deserialize_with = "networks")]
+    pub allowed_networks: Vec<Network>,
+}
+
+fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    let words = words(deserializer)?;
+    words.iter().map(|word| word.parse().map_err(serde::de::Error::custom)).collect()
+}
+
 /// What is logged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,11 +159,13 @@ impl Default for Config {
             retention: Retention {
                 deleted_campaigns_days: 30,
                 events_days: 90,
+                deliveries_days: 30,
                 import_files_days: 30,
                 call_details_days: None,
             },
             quota: Quota { requests_per_hour: 1_000, unauthenticated_per_minute: 60 },
             limits: Limits { csv_megabytes: 256 },
+            webhooks: Webhooks { allowed_networks: Vec::new() },
             log: Log { filter: "info".into() },
             simulator: simulator::Settings::default(),
         }
@@ -439,6 +460,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     let kept = &config.retention;
     between("retention.deleted_campaigns_days", kept.deleted_campaigns_days.into(), 1, 3_650);
     between("retention.events_days", kept.events_days.into(), 1, 3_650);
+    between("retention.deliveries_days", kept.deliveries_days.into(), 1, 3_650);
     between("retention.import_files_days", kept.import_files_days.into(), 1, 3_650);
     between("retention.call_details_days", kept.call_details_days.unwrap_or(1).into(), 1, 3_650);
     between("quota.requests_per_hour", config.quota.requests_per_hour.into(), 1, 1_000_000_000);

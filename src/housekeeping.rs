@@ -1,5 +1,5 @@
-//! What must go in time: old idempotent replies, deleted campaigns, events, what was sent in imports, and what happened
-//! during calls, each after its own retention time. Small transactions, so that nobody waits for them.
+//! What must go in time: old idempotent replies, deleted campaigns, events, deliveries, what was sent in imports, and what
+//! happened during calls, each after its own retention time. Small transactions, so that nobody waits for them.
 
 use crate::domain::Instant;
 use crate::store::{Store, StoreError, import};
@@ -13,6 +13,8 @@ pub struct Retention {
     pub deleted_campaigns: TimeDelta,
     /// Events.
     pub events: TimeDelta,
+    /// Deliveries of webhooks that were made or given up.
+    pub deliveries: TimeDelta,
     /// Files of skipped rows, and the rows that reports of imports show.
     pub import_files: TimeDelta,
     /// Timeline and evidence of calls; none for as long as the calls.
@@ -51,10 +53,11 @@ pub(crate) async fn run(store: Store, retention: Retention, mut stop: watch::Rec
 
 /// Removes some of each kind that is due.
 pub async fn turn(store: &Store, retention: Retention) -> Result<Turn, StoreError> {
-    let Retention { deleted_campaigns, events, import_files, call_details } = retention;
+    let Retention { deleted_campaigns, events, deliveries, import_files, call_details } = retention;
     store.write(|tx| tx.forget_old_replies()).await?;
     let mut has_more = store.write(|tx| tx.remove_undone()).await?;
     has_more |= store.write(move |tx| tx.purge_deleted(deleted_campaigns)).await?;
+    has_more |= store.write(move |tx| tx.forget_old_deliveries(deliveries)).await?;
     has_more |= store.write(move |tx| tx.prune_events(events)).await?;
     has_more |= store.write(move |tx| tx.prune_import_reports(import_files)).await?;
     store.remove_pruned_files().await?;

@@ -1,17 +1,18 @@
 //! Voice Campaigns: creates, schedules, runs and watches automated calling campaigns. One binary, one SQLite file.
 //!
-//! *HTTP writes facts into the store, the dialer turns due facts into calls and calls into facts; the domain
-//! decides, the store remembers, the ports act.* HTTP and the dialer never call each other: the store is the only
-//! meeting place. A commit wakes whoever waits; those of other processes are looked for once a second.
+//! *HTTP writes facts into the store, the dialer turns due facts into calls and calls into facts, webhooks turn facts
+//! into deliveries; the domain decides, the store remembers, the ports act.* HTTP, dialer and webhooks never call each
+//! other: the store is the only meeting place. A commit wakes whoever waits; those of other processes are looked for once a second.
 //!
 //! ```text
 //!             cli ── demo
 //!              │
 //!           server ───────────── composition root: builds everything, stops it in order
-//!      ┌───────┼───────────────┐
-//!    http    dialer ── carrier   housekeeping
-//!      │       │         └ simulator
-//!      └── store ──┘ (all SQL)
+//!      ┌───────┼─────────┬───────────┐
+//!    http    dialer   webhooks   housekeeping
+//!      │       │ └ carrier│
+//!      │       │     └ simulator
+//!      └── store ─────────┘ (all SQL)
 //!              │
 //!            domain ── pure rules          clock ── the only reader of time
 //! ```
@@ -23,6 +24,7 @@
 //! | [`store`] | the database: one writer with group commit, readers on snapshots, imports of files, invariants | HTTP, carriers |
 //! | [`carrier`] | the port to whoever places calls, and the simulator | campaigns, the database |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
+//! | [`webhooks`] | deliveries: sign, send, write down what came back | who makes events, HTTP's routes |
 //! | [`http`] | the JSON API, the events stream and the page: parse, one store call, render | SQL, the dialer |
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
@@ -43,6 +45,9 @@
 //!   called too often in 24 hours, or anybody while dialing is stopped: [`domain::guard`], asked by the gate.
 //! - All that follows from the end of a call is decided as one value, [`domain::call::settle`], and written in one
 //!   transaction with its events.
+//! - An event is written with the fact it tells, and with it its delivery to everybody who wants it; each is tried at
+//!   least once, under one id.
+//! - Requests to other systems leave from `webhooks/client.rs` alone, to addresses it has looked at itself.
 //! - Sums equal a recount: [`store::check`].
 //! - Nothing sleeps or reads the time except through [`clock::Clock`]; every worker is a `turn` that tests take by
 //!   hand on a manual clock.
@@ -71,3 +76,4 @@ mod log;
 pub mod server;
 pub mod store;
 pub mod token;
+pub mod webhooks;

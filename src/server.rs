@@ -1,5 +1,5 @@
-//! The composition root: opens the store, builds the carrier, starts HTTP, the dialer and the housekeeping, and
-//! stops them in an order that loses nothing. Everything else is told what it works with.
+//! The composition root: opens the store, builds the carrier, starts HTTP, the dialer, the webhooks and the
+//! housekeeping, and stops them in an order that loses nothing. Everything else is told what it works with.
 
 use crate::carrier::simulator::Simulator;
 use crate::clock::Clock;
@@ -7,7 +7,8 @@ use crate::config::Config;
 use crate::housekeeping::Retention;
 use crate::store::pool::Db;
 use crate::store::{OpenError, Store};
-use crate::{dialer, housekeeping, http};
+use crate::webhooks::{SystemLookup, WebClient};
+use crate::{dialer, housekeeping, http, webhooks};
 use anyhow::Context;
 use chrono::TimeDelta;
 use rocket::fairing::AdHoc;
@@ -65,6 +66,9 @@ impl Server {
         let simulator = Simulator::new(config.simulator.clone(), clock.clone(), Some(&ledger))
             .with_context(|| format!("cannot write {}", ledger.display()))?;
 
+        let web = WebClient::new(&config.webhooks.allowed_networks, Arc::new(SystemLookup))
+            .map_err(|cause| anyhow::anyhow!("cannot make an HTTP client: {cause}"))?;
+
         // Before anybody is told that it listens, so that no signal finds it unprepared.
         let signals = Signals::listen().context("cannot listen for signals")?;
         let listening = start_http(config, store.clone(), clock).await;
@@ -76,13 +80,14 @@ impl Server {
             }
         };
         let stop = watch::Sender::new(false);
-        let (stop_simulator, simulator_stopped) = watch::channel(false);
+        let (dialing_ended, has_dialing_ended) = watch::channel(false);
         let grace =
             TimeDelta::seconds(i64::try_from(config.shutdown_grace_seconds).unwrap_or(i64::MAX / 1_000));
         let days = |days: u32| TimeDelta::days(days.into());
         let retention = Retention {
             deleted_campaigns: days(config.retention.deleted_campaigns_days),
             events: days(config.retention.events_days),
+            deliveries: days(config.retention.deliveries_days),
             import_files: days(config.retention.import_files_days),
             call_details: config.retention.call_details_days.map(days),
         };
@@ -90,10 +95,12 @@ impl Server {
         let workers = vec![
             tokio::spawn(async move {
                 dialing.await;
-                // The carrier outlives the dialer, whose last calls it still has to end.
-                stop_simulator.send_replace(true);
+                // The carrier outlives the dialer, whose last calls it still has to end; so do the webhooks, which tell
+                // of them.
+                dialing_ended.send_replace(true);
             }),
-            tokio::spawn(simulator.run(simulator_stopped)),
+            tokio::spawn(simulator.run(has_dialing_ended.clone())),
+            tokio::spawn(webhooks::run(store.clone(), Arc::new(web), has_dialing_ended)),
             tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
         ];
         let url = format!("http://{}", std::net::SocketAddr::new(config.address, port));
@@ -166,6 +173,7 @@ async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> any
         csv_limit_bytes: u64::from(config.limits.csv_megabytes) * 1024 * 1024,
         spool_dir: config.data.clone(),
         default_country: config.default_country,
+        allowed_networks: config.webhooks.allowed_networks.clone(),
     };
     let (listening, is_listening) = oneshot::channel();
     let listening = Mutex::new(Some(listening));

@@ -5,6 +5,7 @@
 
 use crate::support::evidence::{self, Evidence};
 use crate::support::program::{PATIENCE, Place, Running};
+use crate::support::receiver::{Manners, Receiver, status};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rusqlite::{Connection, OpenFlags};
@@ -12,12 +13,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::Write;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use voice_campaigns::clock::System;
-use voice_campaigns::domain::campaign::Request;
+use voice_campaigns::domain::campaign::{Request, Status};
+use voice_campaigns::domain::endpoint::EndpointRequest;
 use voice_campaigns::domain::lead::NewLead;
 use voice_campaigns::store::{Store, StoreError, Tx, data_file};
 
@@ -415,4 +418,114 @@ fn what_was_answered_survives_every_kill_and_what_was_repeated_is_there_once() {
     check(&place);
     println!("{kills} kills: {answered} writes answered, {repeated} repeated, 0 lost, 0 double");
     assert!(answered as u64 > kills && repeated > 0, "too little happened");
+}
+
+/// Takes events, some only at the second time, and some without the server hearing of it.
+fn forgetful() -> Manners {
+    let seen = Mutex::new(HashSet::new());
+    Arc::new(move |received, stream| {
+        let nth = {
+            let mut seen = seen.lock().unwrap();
+            if seen.insert((received.path.clone(), received.id().to_owned())) { seen.len() } else { 0 }
+        };
+        let text: &[u8] = match nth % 50 {
+            7 => return,
+            23 => b"HTTP/1.1 503 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            _ => b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        };
+        let _ = stream.write_all(text);
+    })
+}
+
+#[test]
+fn killed_at_any_moment_the_server_tells_every_event_under_its_id_and_nothing_else() {
+    let kills = evidence::number("VC_TEST_KILLS", 200) / 10;
+    let mut chance = SmallRng::seed_from_u64(evidence::seed());
+    let place = Place::in_memory();
+    let _evidence = Evidence::of(&place.path("data"), "events");
+    let (receiver, proxy) = (Receiver::start(forgetful()), Receiver::start(status(200)));
+    make_campaigns(&place);
+    place.token("admin");
+    let (own, all) = (receiver.url("/own"), receiver.url("/all"));
+    // With a delay that an edit takes.
+    set_retry_delay(&place, 1);
+    with_data(&place, move |tx| {
+        for campaign in tx.active_campaigns()? {
+            let change = json!({"webhooks": [{"url": own}]});
+            let request = Request::read(change, Some(&campaign.settings)).unwrap();
+            tx.update_campaign(&campaign, &request, "test")?.unwrap();
+        }
+        tx.insert_endpoint(&EndpointRequest::read(json!({"url": all}), None).unwrap()).map(drop)
+    });
+    set_retry_delay(&place, 0);
+    let told = || {
+        let mut command = server(&place);
+        command.env("VC_WEBHOOKS_ALLOWED_NETWORKS", "127.0.0.0/8");
+        for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+            command.env(name, proxy.url("/"));
+        }
+        command
+    };
+    for kill in 0..kills {
+        if kill % 20 == 0 {
+            stock(&place, 400);
+        }
+        let victim = Running::start(told());
+        std::thread::sleep(up_to(&mut chance, 250));
+        drop(victim);
+    }
+    // Nothing new happens, and all that has is told.
+    set_retry_delay(&place, 1);
+    with_data(&place, |tx| {
+        for campaign in tx.active_campaigns()? {
+            tx.change_status(&campaign, Status::Paused, "test")?.unwrap();
+        }
+        Ok(())
+    });
+    let mut last = Running::start(told());
+    let connection = sql(&place);
+    let waiting = "SELECT (SELECT count(*) FROM deliveries WHERE state = 'pending')
+                        + (SELECT count(*) FROM calls WHERE state <> 'ended')";
+    for _ in 0..3_000 {
+        if number(&connection, waiting) == 0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(last.end_by("TERM"), Some(0), "{}", last.complaints());
+    check(&place);
+
+    let instance = "SELECT value FROM facts WHERE name = 'instance_id'";
+    let instance: String = connection.query_row(instance, [], |row| row.get(0)).unwrap();
+    // The first of each campaign happened before anybody wanted to know.
+    let sql = "SELECT id, campaign_id, sequence FROM events WHERE sequence > 1";
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| {
+        Ok((format!("msg_{instance}_{}", row.get::<_, i64>(0)?), (row.get(1)?, row.get(2)?)))
+    });
+    let events: HashMap<String, (i64, i64)> = rows.unwrap().map(Result::unwrap).collect();
+    for path in ["/own", "/all"] {
+        let mut heard: HashMap<String, String> = HashMap::new();
+        let mut duplicates = 0;
+        for received in receiver.ledger().into_iter().filter(|received| received.path == path) {
+            let (id, data) = (received.id().to_owned(), &received.json()["data"]);
+            let told = (data["campaign"]["id"].as_i64().unwrap(), data["sequence"].as_i64().unwrap());
+            assert_eq!(events.get(&id), Some(&told), "{id} is foreign");
+            if let Some(before) = heard.insert(id.clone(), received.body.clone()) {
+                assert_eq!(before, received.body, "{id} came with another body");
+                duplicates += 1;
+            }
+        }
+        let missing: Vec<&String> = events.keys().filter(|id| !heard.contains_key(*id)).collect();
+        assert!(missing.is_empty(), "{path}: missing {missing:?}");
+        println!("{kills} kills, {path}: {} events, {duplicates} again, 0 missing, 0 foreign", events.len());
+        assert!(events.len() as u64 > 10 * kills && duplicates > 0, "too little happened");
+    }
+    for campaign in 1..=5 {
+        let mut told: Vec<i64> =
+            events.values().filter(|(id, _)| *id == campaign).map(|(_, sequence)| *sequence).collect();
+        told.sort_unstable();
+        assert!(told.iter().copied().eq(2..told.len() as i64 + 2), "campaign {campaign}: {told:?}");
+    }
+    assert!(proxy.ledger().is_empty(), "a proxy of the environment was used");
 }

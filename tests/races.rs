@@ -1,7 +1,8 @@
 //! Many hands on the same campaigns at the same moment, while the dialer runs on real threads and the real
 //! clock: what an answer forbids is not done after it, and no sum is ever wrong.
 //!
-//! `VC_TEST_RACES` sets how many pauses and opt-outs, `VC_TEST_SEED` what the hands do.
+//! `VC_TEST_RACES` sets how many pauses and opt-outs, `VC_TEST_CROSSINGS` how many budgets are spent,
+//! `VC_TEST_SEED` what the hands do.
 
 use crate::api_campaigns::example;
 use crate::support::TestServer;
@@ -15,7 +16,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -31,7 +32,7 @@ use voice_campaigns::domain::money::Money;
 use voice_campaigns::domain::outcome::{Cause, Outcome};
 use voice_campaigns::domain::phone::Phone;
 use voice_campaigns::store::import::{ImportOptions, import};
-use voice_campaigns::store::{Store, StoreError, Undo, check};
+use voice_campaigns::store::{Store, StoreError, Undo, check, data_file};
 
 /// One dial, in the order of everything that happens in a test.
 struct Dialed {
@@ -693,4 +694,76 @@ async fn of_sixty_four_who_add_the_same_leads_each_number_is_added_by_one() {
     assert!(findings.iter().all(|finding| finding.ok), "{findings:#?}");
     let campaign = store.read(move |s| s.campaign(campaign.id)).await.unwrap().unwrap();
     assert_eq!(campaign.totals.total_leads as usize, NUMBERS);
+}
+
+/// Calls of a new campaign that together cost exactly its budget, all answered; the answer is the campaign and them.
+async fn spend_all(store: &Store, nth: i64, hands: i64) -> (i64, Vec<i64>) {
+    let mut body = example();
+    body["calls_per_day"] = json!(hands);
+    body["cost_per_call"] = json!(1);
+    body["budget"] = json!(hands);
+    let request = Request::read(body, None).unwrap();
+    let made = store.write(move |tx| {
+        let mut campaign = tx.insert_campaign(&request, "test")?;
+        // Nobody is called twice on one day.
+        let numbers = (nth * hands..(nth + 1) * hands).map(|n| format!("+12126{n:06}"));
+        let phones = numbers.map(|number| json!({"phone": number}));
+        let leads: Vec<NewLead> = phones.map(|lead| NewLead::read(lead, None).unwrap()).collect();
+        let ids = tx.insert_leads(campaign.id, &leads)?.ids;
+        let mut calls = Vec::new();
+        for id in ids {
+            let lead = tx.lead(id)?.unwrap();
+            calls.push(tx.claim(&mut campaign, &lead, &[chrono_tz::Tz::UTC], "switchboard")?.call_id);
+        }
+        Ok::<_, StoreError>((campaign.id, calls))
+    });
+    made.await.unwrap()
+}
+
+#[test]
+fn sixty_four_hands_that_cross_the_levels_of_a_budget_together_tell_each_of_them_once() {
+    const HANDS: usize = 64;
+    let crossings = evidence::number("VC_TEST_CROSSINGS", 50);
+    let folder = folder_in_memory();
+    let store = Store::open(folder.path(), Arc::new(System::new())).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (start, end) = (Barrier::new(HANDS + 1), Barrier::new(HANDS + 1));
+    let waiting = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..HANDS {
+            scope.spawn(|| {
+                for _ in 0..crossings {
+                    start.wait();
+                    let call_id = waiting.lock().unwrap().pop().unwrap();
+                    let now = store.clock().now();
+                    let ending = Ending {
+                        outcome: Outcome::Success,
+                        answered_at: Some(now),
+                        ended_at: now,
+                        detail: None,
+                    };
+                    runtime.block_on(store.write(move |tx| tx.settle(call_id, ending, None))).unwrap();
+                    end.wait();
+                }
+            });
+        }
+        for nth in 0..crossings {
+            let (id, calls) = runtime.block_on(spend_all(&store, nth as i64, HANDS as i64));
+            *waiting.lock().unwrap() = calls;
+            start.wait();
+            end.wait();
+            let connection = rusqlite::Connection::open(data_file(folder.path())).unwrap();
+            let sql = "SELECT json_extract(data, '$.percent') FROM events
+                       WHERE campaign_id = ?1 AND type = 'campaign.budget_threshold_reached' ORDER BY sequence";
+            let mut statement = connection.prepare(sql).unwrap();
+            let told: Vec<i64> =
+                statement.query_map([id], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+            assert_eq!(told, [80, 100]);
+        }
+    });
+    let findings = runtime.block_on(check::run(&store, None)).unwrap();
+    // The example has calling hours, which these calls did not ask for.
+    let hours = "every call was placed inside its calling hours";
+    let broken: Vec<_> = findings.iter().filter(|one| !one.ok && one.invariant != hours).collect();
+    assert!(broken.is_empty(), "{broken:#?}");
 }

@@ -9,6 +9,7 @@ use voice_campaigns::housekeeping::{self, Retention};
 const RETENTION: Retention = Retention {
     deleted_campaigns: TimeDelta::days(30),
     events: TimeDelta::days(90),
+    deliveries: TimeDelta::days(30),
     import_files: TimeDelta::days(30),
     call_details: Some(TimeDelta::days(10)),
 };

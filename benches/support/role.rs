@@ -103,6 +103,7 @@ fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> 
         csv_limit_bytes: 1 << 30,
         spool_dir: folder.into(),
         default_country: None,
+        allowed_networks: Vec::new(),
     };
     http::mount(rocket::custom(config()).manage(Db::of(store)), settings, clock)
 }

@@ -2,6 +2,7 @@
 //! may follow which. Knows the API's field names, not HTTP and not the store.
 
 use super::Instant;
+use super::endpoint;
 use super::fields::{self, Fields, Parsed, Words};
 use super::invalid::{Invalid, Refused};
 use super::money::Money;
@@ -13,7 +14,6 @@ use crate::words;
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::Value;
-use std::cell::RefCell;
 
 words! {
     /// Where a campaign is in its life.
@@ -187,7 +187,8 @@ pub struct Webhook {
     pub url: String,
     /// Which events; never empty.
     pub events: Vec<EventType>,
-    /// `whsec_` and base64 of 24–64 bytes; none until the server has made one.
+    /// `whsec_` and base64 of 24–64 bytes, on its way in or, when the server has just made it, out. It is kept with
+    /// the endpoint alone.
     pub secret: Option<String>,
     /// The caller's own words.
     pub description: Option<String>,
@@ -287,6 +288,8 @@ pub const READ_ONLY: [&str; 9] = [
     "warnings",
 ];
 
+/// Webhooks of one campaign, and endpoints of all campaigns.
+pub const WEBHOOKS_MAX: usize = 20;
 const LONG_TEXT_MAX: usize = 20_000;
 const REFERENCE_MAX: i64 = 9_007_199_254_740_991; // what a JSON reader in a browser keeps exactly
 
@@ -323,7 +326,6 @@ impl Request {
         {
             f.problem::<()>("end_date", "must be after start_date");
         }
-        let webhooks_before = RefCell::new(b.webhooks.clone());
         let settings = Settings {
             name: name.unwrap_or(d.name),
             description: f.optional(
@@ -429,12 +431,7 @@ impl Request {
             company_id: f.optional("company_id", b.company_id, d.company_id, some(reference)),
             tags: f.optional("tags", b.tags, d.tags, fields::array(100, fields::text(100))),
             notes: f.optional("notes", b.notes, d.notes, fields::optional_text(LONG_TEXT_MAX)),
-            webhooks: f.optional(
-                "webhooks",
-                b.webhooks,
-                d.webhooks,
-                fields::array(20, |value| webhook(value, &webhooks_before)),
-            ),
+            webhooks: f.optional("webhooks", b.webhooks, d.webhooks, fields::array(WEBHOOKS_MAX, webhook)),
         };
         f.finish(status.map(|status| Request { settings, status }))
     }
@@ -571,51 +568,16 @@ fn reference(value: &Value) -> Parsed<i64> {
     fields::integer(-REFERENCE_MAX, REFERENCE_MAX)(value)
 }
 
-/// Reads one webhook. Without a secret in the request, the one already kept for the same URL stays; of several
-/// for one URL each keeps its own, in their order.
-fn webhook(value: &Value, before: &RefCell<Vec<Webhook>>) -> Parsed<Webhook> {
+/// Reads one webhook. Without a secret in the request, the one its endpoint has stays.
+fn webhook(value: &Value) -> Parsed<Webhook> {
     let mut f = Fields::of(value.clone()).map_err(|invalid| invalid.to_string())?;
-    let url = f.required("url", None, webhook_url);
-    let events = f.optional("events", EventType::all().to_vec(), EventType::all().to_vec(), |value| {
-        let mut events = fields::array(EventType::all().len() * 4, fields::word)(value)?;
-        events.sort();
-        events.dedup();
-        if events.is_empty() { Err("must name at least one event".into()) } else { Ok(events) }
-    });
-    let mut before = before.borrow_mut();
-    let position = before.iter().position(|old| Some(&old.url) == url.as_ref());
-    let kept = position.and_then(|position| before.remove(position).secret);
-    let secret = f.optional("secret", kept.clone(), kept, some(webhook_secret));
-    let description = f.optional("description", None, None, fields::optional_text(500));
+    let url = f.required("url", None, endpoint::url);
+    let all = EventType::all().to_vec();
+    let events = f.optional("events", all.clone(), all, endpoint::events);
+    let secret = f.optional("secret", None, None, some(endpoint::secret));
+    let description = f.optional("description", None, None, endpoint::description);
     f.finish(url.map(|url| Webhook { url, events, secret, description }))
         .map_err(|invalid| invalid.to_string())
-}
-
-fn webhook_url(value: &Value) -> Parsed<String> {
-    let text = fields::text(2_000)(value)?;
-    let url = url::Url::parse(&text).map_err(|error| format!("is no URL: {error}"))?;
-    let sound = matches!(url.scheme(), "https" | "http") && url.has_host();
-    if !sound {
-        Err("must start with https:// or http:// and name a host".into())
-    } else if !url.username().is_empty() || url.password().is_some() {
-        Err("must not carry a user name or password".into())
-    } else {
-        Ok(text)
-    }
-}
-
-/// Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes.
-fn webhook_secret(value: &Value) -> Parsed<String> {
-    use base64::Engine;
-    let text = fields::string(value)?.trim();
-    let bytes = text
-        .strip_prefix("whsec_")
-        .and_then(|key| base64::engine::general_purpose::STANDARD.decode(key).ok())
-        .map(|key| key.len());
-    match bytes {
-        Some(24..=64) => Ok(text.to_owned()),
-        _ => Err("must be `whsec_` followed by base64 of 24 to 64 bytes".into()),
-    }
 }
 
 impl Status {
@@ -646,16 +608,13 @@ impl Status {
 }
 
 impl Serialize for Webhook {
-    /// As stored and shown; the secret is left out where it is none.
+    /// As it is stored: without the secret.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeMap;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("url", &self.url)?;
         map.serialize_entry("events", &self.events)?;
         map.serialize_entry("description", &self.description)?;
-        if let Some(secret) = &self.secret {
-            map.serialize_entry("secret", secret)?;
-        }
         map.end()
     }
 }
@@ -785,18 +744,6 @@ mod tests {
         body["start_date"] = json!("2026-03-01 09:00:00");
         let settings = Request::read(body, None).unwrap().settings;
         assert_eq!(schedule::format_instant(settings.start_date.unwrap()), "2026-03-01T14:00:00Z");
-    }
-
-    #[test]
-    fn a_webhook_keeps_its_secret_when_the_whole_campaign_is_sent_back_without_it() {
-        let mut body = example();
-        let secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
-        body["webhooks"] = json!([{"url": "https://example.com/hook", "secret": secret}]);
-        let base = Request::read(body, None).unwrap().settings;
-        let back = json!({"webhooks": [{"url": "https://example.com/hook", "events": ["call.completed"]}]});
-        let changed = Request::read(back, Some(&base)).unwrap().settings;
-        assert_eq!(changed.webhooks[0].secret.as_deref(), Some(secret));
-        assert_eq!(changed.webhooks[0].events, [EventType::CallCompleted]);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The rules, pure: no I/O, no async, no clock, no SQL. Time, randomness and rows come in as arguments,
 //! answers go out as values.
 
+pub mod address;
 pub mod breaker;
 pub mod budget;
 pub mod call;
 pub mod campaign;
 pub mod clock_guard;
 pub mod columns;
+pub mod delivery;
 pub mod do_not_call;
+pub mod endpoint;
 pub mod erasure;
 pub mod event;
 pub mod fields;

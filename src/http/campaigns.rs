@@ -7,6 +7,7 @@ use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, Tag};
 use super::idempotency::Repeatable;
 use super::query::{self, PAGE_SIZE, Query};
+use super::{Settings, webhooks};
 use crate::domain::campaign::{
     self, Campaign, CampaignType, EventType, LeadTimeZonePolicy, Priority, Status, VoiceGender, Webhook,
 };
@@ -18,9 +19,9 @@ use crate::domain::script_lint::{self, Occasion, Sample, Warning};
 use crate::store::pool::Db;
 use crate::store::{CampaignFilter, CampaignSort, Cursor, Order, Snapshot, StoreError};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rocket::http::Status as HttpStatus;
-use rocket::{Data, Route, delete, get, patch, post, put, routes};
+use rocket::{Data, Route, State, delete, get, patch, post, put, routes};
 use serde::Serialize;
 
 /// The routes of this resource, below `/api`.
@@ -179,6 +180,7 @@ async fn create(
     head: BodyHead,
     repeatable: Repeatable,
     data: Data<'_>,
+    settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let body = head.json(data, JSON_MAX).await?;
@@ -186,15 +188,14 @@ async fn create(
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
     }
-    let mut request = campaign::Request::read(body.exact_value().await?, None)?;
+    let request = campaign::Request::read(body.exact_value().await?, None)?;
+    webhooks::refuse_private(&request.settings.webhooks, &[], &settings.allowed_networks)?;
     let warnings = script_lint::lint(&request.settings, &Sample::default(), Occasion::Saved);
     let by = caller.0.name.clone();
     db.write(move |tx| {
         once.run(tx, |tx| {
-            let made = make_secrets(&mut request.settings.webhooks);
             let campaign = tx.insert_campaign(&request, &by)?;
-            let view = View::showing(&campaign, &made).with(&warnings);
-            let answer = Answer::created(location(campaign.id), &view)?;
+            let answer = Answer::created(location(campaign.id), &View::of(&campaign).with(&warnings))?;
             Ok(answer.with("ETag", Tag::of(&campaign)))
         })
     })
@@ -208,6 +209,7 @@ async fn update(
     head: BodyHead,
     if_match: IfMatch,
     data: Data<'_>,
+    settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let body = head.json(data, JSON_MAX).await?.exact_value().await?;
@@ -215,29 +217,33 @@ async fn update(
     // Most of the work is done before everybody else who writes has to wait for it.
     let (seen_id, seen_if_match) = (id.clone(), if_match.clone());
     let seen = db.read(move |snapshot| unchanged(snapshot, &seen_id, &seen_if_match)).await?;
-    let (seen, body, request) = body::aside(move || {
-        let request = campaign::Request::read(body.clone(), Some(&seen.settings))?;
-        Ok((seen, body, request))
+    let allowed = settings.allowed_networks.clone();
+    let read = move |body, before: &campaign::Settings| {
+        let request = campaign::Request::read(body, Some(before))?;
+        webhooks::refuse_private(&request.settings.webhooks, &before.webhooks, &allowed)?;
+        Ok::<_, Invalid>(request)
+    };
+    let (seen, body, request, read) = body::aside(move || {
+        let request = read(body.clone(), &seen.settings)?;
+        Ok((seen, body, request, read))
     })
     .await?;
     let written = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
-        let mut request = match before.version == seen.version {
+        let request = match before.version == seen.version {
             true => request,
-            false => campaign::Request::read(body, Some(&before.settings))?,
+            false => read(body, &before.settings)?,
         };
-        let made = make_secrets(&mut request.settings.webhooks);
         let campaign = tx.update_campaign(&before, &request, &by)??;
-        Ok::<_, ApiError>((before.status, campaign, made))
+        Ok::<_, ApiError>((before.status, campaign))
     });
-    let (status_before, campaign, made) = written.await?;
+    let (status_before, campaign) = written.await?;
     let warnings = match (status_before == Status::Active, campaign.status == Status::Active) {
         (true, false) => Vec::new(),
         (false, true) => look_over(db, &campaign, Occasion::Activated).await,
         (true, true) | (false, false) => look_over(db, &campaign, Occasion::Saved).await,
     };
-    let view = View::showing(&campaign, &made).with(&warnings);
-    Ok(Answer::ok(&view)?.with("ETag", Tag::of(&campaign)))
+    Ok(Answer::ok(&View::of(&campaign).with(&warnings))?.with("ETag", Tag::of(&campaign)))
 }
 
 #[delete("/voice-campaigns/<id>")]
@@ -303,17 +309,6 @@ fn unchanged(snapshot: &Snapshot, id: &str, if_match: &IfMatch) -> Result<Campai
     if if_match.allows(&campaign) { Ok(campaign) } else { Err(ApiError::Stale) }
 }
 
-/// Gives a secret to each webhook that has none; the answer is which ones.
-fn make_secrets(webhooks: &mut [Webhook]) -> Vec<String> {
-    let bare = webhooks.iter_mut().filter(|webhook| webhook.secret.is_none());
-    bare.map(|webhook| {
-        let secret = format!("whsec_{}", STANDARD.encode(rand::random::<[u8; 32]>()));
-        webhook.secret = Some(secret.clone());
-        secret
-    })
-    .collect()
-}
-
 /// A campaign as it is shown; the order of the fields is the documented one.
 #[derive(Serialize)]
 pub(super) struct View<'a> {
@@ -377,18 +372,13 @@ struct WebhookView<'a> {
 }
 
 impl<'a> View<'a> {
-    /// With no secret.
+    /// As it is stored, or with the secrets that have just been made.
     pub(super) fn of(campaign: &'a Campaign) -> View<'a> {
-        View::showing(campaign, &[])
-    }
-
-    /// With the secrets that have just been made.
-    fn showing(campaign: &'a Campaign, secrets: &[String]) -> View<'a> {
         let (settings, totals) = (&campaign.settings, &campaign.totals);
         let webhook = |webhook: &'a Webhook| WebhookView {
             url: &webhook.url,
             events: &webhook.events,
-            secret: webhook.secret.as_deref().filter(|secret| secrets.iter().any(|made| made == secret)),
+            secret: webhook.secret.as_deref(),
             description: webhook.description.as_deref(),
         };
         View {
@@ -458,21 +448,5 @@ mod tests {
         assert!(read_cursor(&text, CampaignSort::Name, Order::Descending).is_err());
         assert!(read_cursor(&text, CampaignSort::CreatedAt, Order::Ascending).is_err());
         assert!(read_cursor("%%%", CampaignSort::Name, Order::Ascending).is_err());
-    }
-
-    #[test]
-    fn only_webhooks_without_a_secret_get_one() {
-        let webhook = |secret: Option<&str>| Webhook {
-            url: "https://example.com".into(),
-            events: vec![],
-            secret: secret.map(str::to_owned),
-            description: None,
-        };
-        let mut webhooks = [webhook(Some("whsec_kept")), webhook(None)];
-        let made = make_secrets(&mut webhooks);
-        assert_eq!(webhooks[0].secret.as_deref(), Some("whsec_kept"));
-        assert_eq!(made, [webhooks[1].secret.clone().unwrap()]);
-        let key = made[0].strip_prefix("whsec_").unwrap();
-        assert_eq!(STANDARD.decode(key).unwrap().len(), 32);
     }
 }

@@ -37,6 +37,10 @@ pub(super) enum ApiError {
     NoSuchPerson,
     /// No import of this id.
     NoSuchImport,
+    /// No endpoint of this id.
+    NoSuchWebhook,
+    /// No delivery of this id.
+    NoSuchDelivery,
     /// No such path.
     NoSuchRoute,
     /// The path exists, but not for this method.
@@ -118,6 +122,8 @@ impl ApiError {
             | ApiError::NotListed
             | ApiError::NoSuchPerson
             | ApiError::NoSuchImport
+            | ApiError::NoSuchWebhook
+            | ApiError::NoSuchDelivery
             | ApiError::NoSuchRoute => Status::NotFound,
             ApiError::MethodNotAllowed { .. } => Status::MethodNotAllowed,
             ApiError::Timeout => Status::RequestTimeout,
@@ -144,6 +150,8 @@ impl ApiError {
             | ApiError::NotListed
             | ApiError::NoSuchPerson
             | ApiError::NoSuchImport
+            | ApiError::NoSuchWebhook
+            | ApiError::NoSuchDelivery
             | ApiError::NoSuchRoute => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
             ApiError::Timeout => "timeout",
@@ -174,13 +182,18 @@ impl ApiError {
                 "This is no phone number; give it with its country code, as +12025550101".into()
             }
             ApiError::NoSuchImport => "Import not found".into(),
+            ApiError::NoSuchWebhook => "Webhook not found".into(),
+            ApiError::NoSuchDelivery => "Webhook delivery not found".into(),
             ApiError::NoSuchRoute => "Not found".into(),
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
             ApiError::Conflict { message, .. } => message.clone(),
             ApiError::Stale => {
-                let is_lead = request.uri().path().segments().nth(1) == Some("leads");
-                let thing = if is_lead { "lead" } else { "campaign" };
+                let thing = match request.uri().path().segments().nth(1) {
+                    Some("leads") => "lead",
+                    Some("webhooks") => "webhook",
+                    _ => "campaign",
+                };
                 format!("The {thing} has changed since; fetch it again and repeat the change")
             }
             ApiError::TooLarge { bytes: 0 } => "The body is too large".into(),
@@ -231,6 +244,12 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "voice-campaigns", _, "imports", ..] => "import",
         ["api", "voice-campaigns", _, "calls", ..] | ["api", "calls"] | ["api", "calls", "export"] => "calls",
         ["api", "voice-campaigns", _, "preview"] => "preview",
+        ["api", "voice-campaigns", _, "webhooks", ..] => "webhooks",
+        ["api", "voice-campaigns", _, "webhook-deliveries"] => "webhook deliveries",
+        ["api", "webhooks"] if verb == "fetch" => "webhooks",
+        ["api", "webhook-deliveries"] => "webhook deliveries",
+        ["api", "webhooks", ..] => "webhook",
+        ["api", "webhook-deliveries", ..] => "webhook delivery",
         ["api", "voice-campaigns", _, "stats"] => "voice campaign statistics",
         ["api", "voice-campaigns", ..] => "voice campaign",
         ["api", "leads", ..] => "lead",

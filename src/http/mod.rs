@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod calls;
 mod campaigns;
+mod deliveries;
 mod dialing;
 mod do_not_call;
 mod edge;
@@ -24,8 +25,10 @@ mod query;
 mod quota;
 mod sheet;
 mod stats;
+mod webhooks;
 
 use crate::clock::Clock;
+use crate::domain::address::Network;
 use crate::domain::phone::Country;
 use crate::store::pool;
 use answer::Answer;
@@ -51,6 +54,8 @@ pub struct Settings {
     pub spool_dir: PathBuf,
     /// Country of numbers that name none, where the request does not say.
     pub default_country: Option<Country>,
+    /// Networks that events may be sent to although they are not public.
+    pub allowed_networks: Vec<Network>,
 }
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
@@ -79,6 +84,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", dialing::routes())
         .mount("/api", do_not_call::routes())
         .mount("/api", people::routes())
+        .mount("/api", webhooks::routes())
+        .mount("/api", deliveries::routes())
         .mount("/api", events::routes())
         .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))))
 }

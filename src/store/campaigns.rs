@@ -258,7 +258,7 @@ fn read_webhooks(text: &str) -> Option<Vec<Webhook>> {
         let events = webhook.get("events")?.as_array()?;
         let events =
             events.iter().map(|event| EventType::from_word(event.as_str()?)).collect::<Option<_>>()?;
-        Some(Webhook { url: text("url")?, events, secret: text("secret"), description: text("description") })
+        Some(Webhook { url: text("url")?, events, secret: None, description: text("description") })
     };
     stored.iter().map(read).collect()
 }
@@ -419,7 +419,7 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
-    /// Writes a new campaign. `by` is who made it.
+    /// Writes a new campaign. `by` is who made it. The answer has the secrets of webhooks that were made here.
     pub fn insert_campaign(&self, request: &Request, by: &str) -> Result<Campaign, StoreError> {
         let sql = "INSERT INTO campaigns (name, description, status, priority, campaign_type, calls_per_day,
              calling_hours_start, calling_hours_end, time_zone, working_days, ai_voice_id, ai_voice_language,
@@ -445,17 +445,20 @@ impl Tx<'_> {
         })?;
         let id = self.connection.last_insert_rowid();
         self.execute("INSERT INTO campaign_totals (campaign_id) VALUES (?1)", [id])?;
+        let mut webhooks = request.settings.webhooks.clone();
+        self.put_webhooks(id, &mut webhooks)?;
         self.touch(Change::Campaign(id));
-        let campaign = self.existing(id)?;
+        let mut campaign = self.existing(id)?;
         if status != Status::Draft {
             self.emit(id, &Event::status_changed(&campaign, Status::Draft, status, by, None))?;
             self.wake_dialer();
         }
+        campaign.settings.webhooks = webhooks;
         Ok(campaign)
     }
 
     /// Writes changed settings and, where asked, the status under its rules. No change at all leaves the
-    /// version as it is.
+    /// version as it is. The answer has the secrets of webhooks that were made here.
     pub fn update_campaign(
         &self,
         before: &Campaign,
@@ -469,8 +472,16 @@ impl Tx<'_> {
         if request.settings != before.settings {
             self.write_settings(before, &request.settings)?;
         }
+        let mut webhooks = request.settings.webhooks.clone();
+        if webhooks != before.settings.webhooks {
+            self.put_webhooks(before.id, &mut webhooks)?;
+        }
         let campaign = self.existing(before.id)?;
-        self.change_status(&campaign, to, by)
+        let mut changed = self.change_status(&campaign, to, by)?;
+        if let Ok(campaign) = &mut changed {
+            campaign.settings.webhooks = webhooks;
+        }
+        Ok(changed)
     }
 
     fn write_settings(&self, before: &Campaign, settings: &Settings) -> Result<(), StoreError> {

@@ -29,7 +29,7 @@ struct Rule {
     violations: &'static str,
 }
 
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 21] = [
     Rule {
         invariant: "foreign keys point to rows that exist",
         violations: "SELECT \"table\" || ' row ' || rowid FROM pragma_foreign_key_check",
@@ -176,6 +176,19 @@ const RULES: [Rule; 19] = [
              WHERE t.sequence <> coalesce(e.last, t.sequence) OR e.events <> e.last - e.first + 1
                 OR (coalesce(e.first, t.sequence + 1) > 1
                     AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'events_pruned_to'))",
+    },
+    Rule {
+        invariant: "an event is delivered to endpoints of its campaign or of all campaigns",
+        violations: "SELECT 'delivery ' || d.id FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id
+             LEFT JOIN events v ON v.id = d.event_id
+             WHERE e.campaign_id <> d.campaign_id OR v.campaign_id IS NOT d.campaign_id AND d.event_id IS NOT NULL
+                OR v.type <> d.type",
+    },
+    Rule {
+        invariant: "tries of a delivery are numbered from 1 without holes, and counted",
+        violations: "SELECT 'delivery ' || d.id FROM deliveries d LEFT JOIN
+             (SELECT delivery_id, count(*) AS tries, max(nth) AS last FROM delivery_tries GROUP BY delivery_id) t
+             ON t.delivery_id = d.id WHERE d.tries <> coalesce(t.tries, 0) OR d.tries <> coalesce(t.last, 0)",
     },
 ];
 

@@ -27,6 +27,8 @@ impl Tx<'_> {
             self.execute(sums, [id])?;
         }
         let parts = [
+            "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE campaign_id = ?1 LIMIT ?2)",
+            "DELETE FROM endpoints WHERE id IN (SELECT id FROM endpoints WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE campaign_id = ?1 ORDER BY id LIMIT ?2)",
             "DELETE FROM leads WHERE id IN (SELECT id FROM leads WHERE campaign_id = ?1 LIMIT ?2)",

@@ -182,6 +182,10 @@ impl Tx<'_> {
             .query_row([id], |row| row.get(0))?;
         let sql = "UPDATE calls SET phone = ?2, detail = NULL, timeline = '[]' WHERE id = ?1";
         self.execute(sql, params![id, Phone::erased(lead_id).to_string()])?;
+        // An answer may have repeated what it was told.
+        let sql = "UPDATE delivery_tries SET excerpt = '' WHERE excerpt <> '' AND delivery_id IN
+                     (SELECT d.id FROM events v JOIN deliveries d ON d.event_id = v.id WHERE v.key = ?1)";
+        self.execute(sql, [format!("call:{id}")])?;
         let sql = "UPDATE events SET data = json_set(data, '$.lead.phone', NULL, '$.lead.name', NULL,
                      '$.lead.variables', NULL, '$.call.detail', NULL) WHERE key = ?1";
         self.execute(sql, [format!("call:{id}")])

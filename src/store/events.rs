@@ -21,7 +21,7 @@ impl Tx<'_> {
             sql,
             params![campaign_id, sequence, event_type, event.key, json_text(&data), ms(self.now)],
         )?;
-        Ok(())
+        self.deliver(campaign_id, self.connection.last_insert_rowid(), &event_type)
     }
 
     /// Writes an event unless the same fact was told before, as when a server starts again under the clock that

@@ -16,7 +16,7 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 /// The version of [`SCHEMA`]: one more than the number of migrations.
 const VERSION: i64 = MIGRATIONS.len() as i64 + 1;
 /// Each lifts a file by one version; the first lifts version 1 to 2. Never edited once released.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/to_2.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/to_2.sql"), include_str!("migrations/to_3.sql")];
 /// `VCMP`: marks a file as ours (SQLite file format, section 1.3.9).
 const APPLICATION_ID: i64 = 0x5643_4D50;
 /// SQLite before 3.51.3 can corrupt a file in WAL mode (<https://sqlite.org/wal.html#walresetbug>).
@@ -106,6 +106,15 @@ pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Waits for whoever opens the file at this moment. While one process makes the file, or goes over to its write-ahead log,
+/// SQLite tells others at once that it is busy, however patient they are.
+fn turn_to_open(folder: &Path) -> Result<File, OpenError> {
+    // The folder itself, so that nothing is left in one that is refused.
+    let file = File::open(folder).map_err(unusable(folder))?;
+    file.lock().map_err(unusable(folder))?;
+    Ok(file)
+}
+
 /// What the names of files begin with in which uploads wait to be imported.
 pub const UPLOAD_PREFIX: &str = "import-";
 
@@ -154,6 +163,7 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(OpenError::UnsafeSqlite(rusqlite::version()));
     }
+    let _turn = turn_to_open(folder)?;
     let path = data_file(folder);
     let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
     made.map_err(unusable(folder))?;
@@ -325,6 +335,39 @@ mod tests {
     }
 
     #[test]
+    fn the_secrets_of_webhooks_move_to_their_endpoints() {
+        let mut first = Connection::open_in_memory().unwrap();
+        first.execute_batch(include_str!("../../tests/schema-1.sql")).unwrap();
+        let webhooks = r#"[{"url":"https://b.example","events":["campaign.error"],"description":"b","secret":"whsec_b"},
+                           {"url":"https://a.example","events":["call.completed"],"description":null}]"#;
+        let campaign = "INSERT INTO campaigns (name, status, priority, campaign_type, calls_per_day, calling_hours_start,
+              calling_hours_end, time_zone, working_days, ai_voice_language, system_prompt, script_template,
+              max_attempts_per_lead, retry_delay_minutes, call_duration_limit, success_criteria, cost_per_call,
+              budget_alert_threshold, max_concurrent_calls, ring_timeout_seconds, lead_time_zone_policy, webhooks,
+              created_at, updated_at)
+            VALUES ('Survey', 'draft', 'low', 'outbound', 1, 0, 1, 'UTC', 1, 'en', 'x', 'y', 3, 60, 300, 'z', 0, 80, 5,
+              30, 'campaign', ?1, 0, 7)";
+        first.execute(campaign, [webhooks]).unwrap();
+        first.pragma_update(None, "user_version", 1).unwrap();
+        migrate(&mut first, Instant::UNIX_EPOCH).unwrap();
+        let kept: String = first.query_row("SELECT webhooks FROM campaigns", [], |row| row.get(0)).unwrap();
+        let expected = r#"[{"url":"https://b.example","events":["campaign.error"],"description":"b"},{"url":"https://a.example","events":["call.completed"],"description":null}]"#;
+        assert_eq!(kept, expected);
+        let mut statement = first.prepare("SELECT url, events, secret FROM endpoints ORDER BY id").unwrap();
+        let endpoints: Vec<(String, String, String)> = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let [(b_url, b_events, b_secret), (a_url, _, a_secret)] = &endpoints[..] else {
+            panic!("{endpoints:?}")
+        };
+        assert_eq!((b_url.as_str(), b_events.as_str()), ("https://b.example", r#"["campaign.error"]"#));
+        assert_eq!((a_url.as_str(), b_secret.as_str()), ("https://a.example", "whsec_b"));
+        assert!(crate::domain::endpoint::key(a_secret).is_some_and(|key| (24..=64).contains(&key.len())));
+    }
+
+    #[test]
     fn a_fresh_file_is_durable_and_checks_itself() {
         let folder = tempfile::tempdir().unwrap();
         let connection = open(folder.path(), Instant::UNIX_EPOCH, Opener::Server).unwrap();
@@ -344,6 +387,28 @@ mod tests {
         let path = folder.path().to_owned();
         std::thread::spawn(move || sender.send(open(&path, Instant::UNIX_EPOCH, Opener::Command).is_ok()));
         assert_eq!(opened.recv_timeout(Duration::from_secs(20)), Ok(true));
+    }
+
+    #[test]
+    fn a_server_and_a_command_may_open_a_fresh_folder_at_once() {
+        for _ in 0..100 {
+            let folder = tempfile::tempdir().unwrap();
+            std::thread::scope(|scope| {
+                let openers = [Opener::Server, Opener::Command, Opener::Command].map(|opener| {
+                    let path = folder.path();
+                    scope.spawn(move || {
+                        let connection = open(path, Instant::UNIX_EPOCH, opener)?;
+                        connection
+                            .execute_batch("INSERT INTO facts VALUES (hex(randomblob(9)), 'x')")
+                            .unwrap();
+                        drop(open_reader(path)?);
+                        drop(connection);
+                        Ok::<(), OpenError>(())
+                    })
+                });
+                openers.into_iter().for_each(|opener| opener.join().unwrap().unwrap());
+            });
+        }
     }
 
     #[test]

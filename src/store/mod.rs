@@ -10,9 +10,11 @@ mod campaigns;
 mod changes;
 pub mod check;
 mod deletion;
+mod deliveries;
 mod do_not_call;
 mod do_not_call_table;
 mod encoding;
+mod endpoints;
 mod erasure;
 mod events;
 mod export;
@@ -42,6 +44,7 @@ mod writer;
 pub use calls::{CallFilter, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
 pub use changes::{Change, Changed};
+pub use deliveries::{Delivery, DeliveryFilter, Outgoing, TEST_EVENT, Tried, Try, Waiting};
 pub use do_not_call::{ListChange, ListFilter, Listed, Removal, Suppression};
 pub use do_not_call_table::{ListError, ListOptions, ListReport, NotListed, list_table};
 pub use erasure::{Erasure, Traces};
@@ -71,7 +74,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use suppression::SuppressionKey;
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
-use writer::{Writer, WriterThread};
+use writer::{Signals, Writer, WriterThread};
 
 /// Why the database did not do what it was asked; named by what the caller can do about it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -130,7 +133,7 @@ struct Inner {
     pulse: Pulse,
     tokens: Memo<[u8; 32], Arc<Token>>,
     campaigns: Memo<i64, Arc<Campaign>>,
-    changed: watch::Sender<u64>,
+    signals: Signals,
     changes: Arc<Changes>,
     dial_gate: RwLock<()>,
     clock_hold: Mutex<Option<Hold>>,
@@ -170,10 +173,9 @@ impl Store {
         let pool = file::reader_pool(folder)?;
         let pulse = Pulse::of(&data_file(folder))
             .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
-        let changed = watch::Sender::new(0);
-        let changes = Arc::<Changes>::default();
+        let (signals, changes) = (Signals::new(), Arc::<Changes>::default());
         let (writer, thread) =
-            Writer::start(writing, clock.clone(), watch.clone(), changed.clone(), changes.clone());
+            Writer::start(writing, clock.clone(), watch.clone(), signals.clone(), changes.clone());
         Ok(Store(Arc::new(Inner {
             folder: folder.to_owned(),
             writer,
@@ -185,7 +187,7 @@ impl Store {
             inline: Inline::new([file::open_reader(folder)?, file::open_reader(folder)?]),
             clock,
             watch,
-            changed,
+            signals,
             changes,
             dial_gate: RwLock::new(()),
             clock_hold: Mutex::new(None),
@@ -300,7 +302,12 @@ impl Store {
 
     /// Tells of commits of this process that may give the dialer something to do.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changed.subscribe()
+        self.0.signals.dialer.subscribe()
+    }
+
+    /// Tells of commits of this process that leave something to deliver.
+    pub fn outbox(&self) -> watch::Receiver<u64> {
+        self.0.signals.webhooks.subscribe()
     }
 
     /// From now on remembers what changes, or no longer does. One may watch at a time.
@@ -322,7 +329,7 @@ impl Store {
     /// hold when nobody says otherwise.
     pub fn set_guard(&self, guard: Guard) {
         self.0.watch.set_guard(guard);
-        self.0.changed.send_modify(|count| *count += 1);
+        self.0.signals.dialer.send_modify(|count| *count += 1);
     }
 
     fn watch(&self) -> &Arc<Watch> {

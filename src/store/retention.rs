@@ -19,9 +19,12 @@ const IMPORTS: &str = "imports_pruned_to";
 const CALLS: &str = "calls_pruned_to";
 
 impl Tx<'_> {
-    /// Removes some of the events that were written longer ago than `retention`; true while there may be more.
+    /// Removes some of the events that were written longer ago than `retention`, up to the first that is still to be
+    /// delivered; true while there may be more.
     pub fn prune_events(&self, retention: TimeDelta) -> Result<bool, StoreError> {
-        let sql = "SELECT id, created_at FROM events WHERE id > ?1 ORDER BY id LIMIT ?2";
+        let sql = "SELECT v.id, CASE WHEN NOT EXISTS
+                     (SELECT 1 FROM deliveries d WHERE d.event_id = v.id AND d.state = 'pending') THEN v.created_at END
+                   FROM events v WHERE v.id > ?1 ORDER BY v.id LIMIT ?2";
         let Some((last, is_more)) = self.old_rows(sql, 0, ROWS_MAX, retention)? else { return Ok(false) };
         self.execute("DELETE FROM events WHERE id <= ?1", [last])?;
         self.set_fact(EVENTS, &last.to_string())?;

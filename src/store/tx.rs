@@ -9,7 +9,7 @@ use crate::domain::gate::Hold;
 use chrono::DateTime;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::cell::{Cell, RefCell};
-use std::ops::Deref;
+use std::ops::{BitOrAssign, Deref};
 use std::sync::Arc;
 
 /// A consistent view of the data.
@@ -60,10 +60,25 @@ impl<'c> Snapshot<'c> {
     }
 }
 
+/// Who has something to do after a commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wakes {
+    pub(super) dialer: bool,
+    pub(super) webhooks: bool,
+}
+
+impl BitOrAssign for Wakes {
+    fn bitor_assign(&mut self, other: Wakes) {
+        self.dialer |= other.dialer;
+        self.webhooks |= other.webhooks;
+    }
+}
+
 /// A transaction. What it writes is kept only if its closure answers `Ok`.
 pub struct Tx<'c> {
     snapshot: Snapshot<'c>,
     wakes_dialer: Cell<bool>,
+    wakes_webhooks: Cell<bool>,
     changes: RefCell<Vec<Change>>,
 }
 
@@ -79,17 +94,23 @@ impl<'c> Tx<'c> {
         Tx {
             snapshot: Snapshot::new(connection, now, watch, None),
             wakes_dialer: Cell::new(false),
+            wakes_webhooks: Cell::new(false),
             changes: RefCell::default(),
         }
     }
 
-    pub(super) fn wakes_dialer(&self) -> bool {
-        self.wakes_dialer.get()
+    pub(super) fn wakes(&self) -> Wakes {
+        Wakes { dialer: self.wakes_dialer.get(), webhooks: self.wakes_webhooks.get() }
     }
 
     /// After the commit the dialer looks again.
     pub(super) fn wake_dialer(&self) {
         self.wakes_dialer.set(true);
+    }
+
+    /// After the commit there is something to deliver.
+    pub(super) fn wake_webhooks(&self) {
+        self.wakes_webhooks.set(true);
     }
 
     /// After the commit whoever watches hears of this.

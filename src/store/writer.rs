@@ -5,7 +5,7 @@
 use super::StoreError;
 use super::changes::{Change, Changes};
 use super::guard::Watch;
-use super::tx::Tx;
+use super::tx::{Tx, Wakes};
 use crate::clock::Clock;
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,6 +35,27 @@ pub(super) struct Writer {
     work: RwLock<Option<mpsc::Sender<Work>>>,
 }
 
+/// Count the commits that give somebody something to do.
+#[derive(Clone)]
+pub(super) struct Signals {
+    pub(super) dialer: watch::Sender<u64>,
+    pub(super) webhooks: watch::Sender<u64>,
+}
+
+impl Signals {
+    pub(super) fn new() -> Signals {
+        Signals { dialer: watch::Sender::new(0), webhooks: watch::Sender::new(0) }
+    }
+
+    fn send(&self, wakes: Wakes) {
+        for (signal, is_wanted) in [(&self.dialer, wakes.dialer), (&self.webhooks, wakes.webhooks)] {
+            if is_wanted {
+                signal.send_modify(|count| *count += 1);
+            }
+        }
+    }
+}
+
 /// The thread; ends when the writer is closed and the queue is empty.
 pub(super) struct WriterThread(thread::JoinHandle<()>);
 
@@ -46,18 +67,18 @@ impl WriterThread {
 }
 
 impl Writer {
-    /// Starts the thread on its connection. `changed` counts commits that asked to wake the dialer.
+    /// Starts the thread on its connection.
     pub(super) fn start(
         connection: Connection,
         clock: Arc<dyn Clock>,
         watch: Arc<Watch>,
-        changed: watch::Sender<u64>,
+        signals: Signals,
         changes: Arc<Changes>,
     ) -> (Writer, WriterThread) {
         let (work, queue) = mpsc::channel(QUEUE_MAX);
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(connection, queue, &clock, &watch, &changed, &changes))
+            .spawn(move || run(connection, queue, &clock, &watch, &signals, &changes))
             .expect("the system starts threads");
         (Writer { work: RwLock::new(Some(work)) }, WriterThread(thread))
     }
@@ -122,7 +143,7 @@ fn run(
     mut queue: mpsc::Receiver<Work>,
     clock: &Arc<dyn Clock>,
     watch: &Arc<Watch>,
-    changed: &watch::Sender<u64>,
+    signals: &Signals,
     changes: &Changes,
 ) {
     let mut answers = Vec::with_capacity(BATCH_MAX);
@@ -141,10 +162,8 @@ fn run(
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = answers.len(), "a commit failed; its jobs were undone");
         }
-        if let Ok(Committed { wakes_dialer, touched }) = committed {
-            if wakes_dialer {
-                changed.send_modify(|count| *count += 1);
-            }
+        if let Ok(Committed { wakes, touched }) = committed {
+            signals.send(wakes);
             changes.add(touched);
         }
         for answer in answers.drain(..) {
@@ -170,7 +189,7 @@ fn checkpoint(connection: &Connection) -> Result<bool, StoreError> {
 /// What a commit has to tell.
 #[derive(Default)]
 struct Committed {
-    wakes_dialer: bool,
+    wakes: Wakes,
     touched: Vec<Change>,
 }
 
@@ -199,7 +218,7 @@ fn commit_batch(
         let (keep, answer) = job(Ok(&tx));
         answers.push(answer);
         if keep {
-            committed.wakes_dialer |= tx.wakes_dialer();
+            committed.wakes |= tx.wakes();
             committed.touched.extend(tx.into_changes());
         } else {
             step(&transaction, "ROLLBACK TO job")?;

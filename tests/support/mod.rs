@@ -4,6 +4,7 @@
 pub(crate) mod evidence;
 pub(crate) mod peers;
 pub(crate) mod program;
+pub(crate) mod receiver;
 pub(crate) mod world;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -58,6 +59,7 @@ impl Default for Options {
                 csv_limit_bytes: 1 << 20,
                 spool_dir: std::env::temp_dir(),
                 default_country: None,
+                allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
             },
             extend: |rocket| rocket,
         }
@@ -339,6 +341,12 @@ impl Request<'_> {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
+    }
+
+    /// With the administrator's token instead.
+    pub(crate) fn admin(mut self) -> Self {
+        self.headers.retain(|(name, _)| name != "Authorization");
+        self.token(ADMIN)
     }
 
     pub(crate) fn json(self, body: &Value) -> Self {

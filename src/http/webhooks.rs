@@ -1,0 +1,397 @@
+//! Endpoints: who is told of events. Those of a campaign are made with the campaign; those of all campaigns here.
+
+use super::answer::Answer;
+use super::auth::{ReadScope, WriteScope};
+use super::body::{self, BodyHead, JSON_MAX};
+use super::error::ApiError;
+use super::etag::{IfMatch, IfNoneMatch, TextTag};
+use super::idempotency::Repeatable;
+use super::query::{self, Query};
+use super::{Settings, campaigns};
+use crate::domain::address::{self, Network};
+use crate::domain::campaign::{EventType, WEBHOOKS_MAX, Webhook};
+use crate::domain::delivery::DisabledReason;
+use crate::domain::endpoint::{Endpoint, EndpointRequest};
+use crate::domain::fields::{self, Fields};
+use crate::domain::invalid::Invalid;
+use crate::domain::schedule::{self, DateOnly, format_instant};
+use crate::store::pool::Db;
+use crate::store::{Scope, Snapshot, Token, Tx};
+use chrono_tz::Tz;
+use rocket::http::Status;
+use rocket::{Data, Route, State, delete, get, post, put, routes};
+use serde::Serialize;
+use serde_json::json;
+
+/// The routes of this resource, below `/api`.
+pub(super) fn routes() -> Vec<Route> {
+    routes![
+        list,
+        list_of_campaign,
+        show,
+        create,
+        update,
+        remove,
+        rotate_secret,
+        test,
+        test_campaign,
+        redeliver_failed
+    ]
+}
+
+/// Refuses what leads to an address nothing may be sent to; `known` are URLs that were taken before.
+pub(super) fn refuse_private(
+    webhooks: &[Webhook],
+    known: &[Webhook],
+    allowed: &[Network],
+) -> Result<(), Invalid> {
+    let is_known = |webhook: &&Webhook| known.iter().any(|known| known.url == webhook.url);
+    for (index, webhook) in webhooks.iter().enumerate().filter(|(_, webhook)| !is_known(webhook)) {
+        address::target(&webhook.url, allowed)
+            .map_err(|message| Invalid::one("webhooks", format!("item {}: url: {message}", index + 1)))?;
+    }
+    Ok(())
+}
+
+fn refuse_private_url(url: &str, allowed: &[Network]) -> Result<(), Invalid> {
+    address::target(url, allowed).map(drop).map_err(|message| Invalid::one("url", message))
+}
+
+#[get("/webhooks")]
+async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+    query.finish()?;
+    db.read(|snapshot| all(&snapshot.endpoints(None)?)).await
+}
+
+#[get("/voice-campaigns/<id>/webhooks")]
+async fn list_of_campaign(
+    _caller: ReadScope,
+    id: &str,
+    mut query: Query,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let id = id.to_owned();
+    db.read(move |snapshot| {
+        let campaign = campaigns::existing(snapshot, &id)?;
+        all(&snapshot.endpoints(Some(campaign.id))?)
+    })
+    .await
+}
+
+fn all(endpoints: &[Endpoint]) -> Result<Answer, ApiError> {
+    Answer::ok(&endpoints.iter().map(|endpoint| View::of(endpoint, None)).collect::<Vec<_>>())
+}
+
+#[get("/webhooks/<id>")]
+async fn show(
+    _caller: ReadScope,
+    id: &str,
+    mut query: Query,
+    if_none_match: IfNoneMatch,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let id = query::path_id(id).ok_or(ApiError::NoSuchWebhook)?;
+    db.read(move |snapshot| {
+        let (body, tag) = shown(&existing(snapshot, id)?, None)?;
+        let answer = match if_none_match.has_text(&tag) {
+            true => Answer::not_modified(),
+            false => Answer::text(Status::Ok, body),
+        };
+        Ok(answer.with("ETag", tag))
+    })
+    .await
+}
+
+fn existing(snapshot: &Snapshot, id: i64) -> Result<Endpoint, ApiError> {
+    snapshot.endpoint(id)?.ok_or(ApiError::NoSuchWebhook)
+}
+
+/// The endpoint that a path names, if the caller may change it: those of all campaigns are the administrator's.
+pub(super) fn changeable(snapshot: &Snapshot, id: i64, scope: Scope) -> Result<Endpoint, ApiError> {
+    let endpoint = existing(snapshot, id)?;
+    if endpoint.campaign_id.is_none() {
+        administrator(scope)?;
+    }
+    Ok(endpoint)
+}
+
+fn administrator(scope: Scope) -> Result<(), ApiError> {
+    if scope >= Scope::Admin { Ok(()) } else { Err(ApiError::Forbidden { needed: "admin" }) }
+}
+
+#[allow(clippy::too_many_arguments, reason = "each is a guard")]
+#[post("/webhooks", data = "<data>")]
+async fn create(
+    caller: WriteScope<'_>,
+    mut query: Query,
+    head: BodyHead,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    settings: &State<Settings>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    administrator(caller.0.scope)?;
+    let body = head.json(data, JSON_MAX).await?;
+    let once = repeatable.once(caller.0, body.hash)?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let request = EndpointRequest::read(body.value().await?, None)?;
+    refuse_private_url(&request.settings.url, &settings.allowed_networks)?;
+    db.write(move |tx| {
+        once.run(tx, |tx| {
+            if tx.endpoints(None)?.len() >= WEBHOOKS_MAX {
+                let message = format!("There are {WEBHOOKS_MAX} webhooks of all campaigns; delete one first");
+                return Err(ApiError::Conflict { code: "conflict", message });
+            }
+            let (endpoint, secret) = tx.insert_endpoint(&request)?;
+            let (body, tag) = shown(&endpoint, secret.as_deref())?;
+            let location = format!("/api/webhooks/{}", endpoint.id);
+            Ok(Answer::text(Status::Created, body).with("Location", location).with("ETag", tag))
+        })
+    })
+    .await
+}
+
+#[allow(clippy::too_many_arguments, reason = "each is a guard")]
+#[put("/webhooks/<id>", data = "<data>")]
+async fn update(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    head: BodyHead,
+    if_match: IfMatch,
+    data: Data<'_>,
+    settings: &State<Settings>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let body = head.json(data, JSON_MAX).await?.value().await?;
+    let id = query::path_id(id).ok_or(ApiError::NoSuchWebhook)?;
+    let (scope, allowed) = (caller.0.scope, settings.allowed_networks.clone());
+    db.write(move |tx| {
+        let before = unchanged(tx, id, scope, &if_match)?;
+        let request = EndpointRequest::read(body, Some(&before.settings))?;
+        if request.settings.url != before.settings.url {
+            refuse_private_url(&request.settings.url, &allowed)?;
+        }
+        let (body, tag) = shown(&tx.update_endpoint(&before, &request)?, None)?;
+        Ok(Answer::text(Status::Ok, body).with("ETag", tag))
+    })
+    .await
+}
+
+/// The endpoint to change, if it is still the one the caller saw.
+fn unchanged(snapshot: &Snapshot, id: i64, scope: Scope, if_match: &IfMatch) -> Result<Endpoint, ApiError> {
+    let endpoint = changeable(snapshot, id, scope)?;
+    if if_match.allows_text(&shown(&endpoint, None)?.1) { Ok(endpoint) } else { Err(ApiError::Stale) }
+}
+
+#[delete("/webhooks/<id>")]
+async fn remove(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    if_match: IfMatch,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let (id, scope) = (query::path_id(id).ok_or(ApiError::NoSuchWebhook)?, caller.0.scope);
+    db.write(move |tx| {
+        tx.delete_endpoint(&unchanged(tx, id, scope, &if_match)?)?;
+        Ok(Answer::no_content())
+    })
+    .await
+}
+
+#[post("/webhooks/<id>/rotate-secret", data = "<data>")]
+async fn rotate_secret(
+    caller: WriteScope<'_>,
+    id: &str,
+    query: Query,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    on_endpoint(caller.0, id, query, repeatable, data, db, |tx, endpoint| {
+        let secret = tx.rotate_secret(endpoint.id)?;
+        let (body, tag) = shown(&existing(tx, endpoint.id)?, Some(&secret))?;
+        Ok(Answer::text(Status::Ok, body).with("ETag", tag))
+    })
+    .await
+}
+
+#[post("/webhooks/<id>/test", data = "<data>")]
+async fn test(
+    caller: WriteScope<'_>,
+    id: &str,
+    query: Query,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    on_endpoint(caller.0, id, query, repeatable, data, db, |tx, endpoint| tests(&[send_test(tx, endpoint)?]))
+        .await
+}
+
+/// Something without a body that is done to an endpoint once.
+async fn on_endpoint(
+    caller: &Token,
+    id: &str,
+    mut query: Query,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    db: &Db,
+    run: impl FnOnce(&Tx, &Endpoint) -> Result<Answer, ApiError> + Send + 'static,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    body::discard(data).await;
+    let once = repeatable.once(caller, [0; 32])?;
+    let (id, scope) = (query::path_id(id).ok_or(ApiError::NoSuchWebhook)?, caller.scope);
+    db.write(move |tx| once.run(tx, |tx| run(tx, &changeable(tx, id, scope)?))).await
+}
+
+#[post("/voice-campaigns/<id>/webhooks/test", data = "<data>")]
+async fn test_campaign(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    body::discard(data).await;
+    let once = repeatable.once(caller.0, [0; 32])?;
+    let id = id.to_owned();
+    db.write(move |tx| {
+        once.run(tx, |tx| {
+            let campaign = campaigns::existing(tx, &id)?;
+            let endpoints = tx.endpoints(Some(campaign.id))?;
+            if endpoints.is_empty() {
+                let message = "This campaign has no webhooks; add one to its `webhooks` first".into();
+                return Err(ApiError::Conflict { code: "conflict", message });
+            }
+            let sent: Vec<i64> = endpoints
+                .iter()
+                .filter(|endpoint| endpoint.is_enabled())
+                .map(|endpoint| send_test(tx, endpoint))
+                .collect::<Result<_, _>>()?;
+            tests(&sent)
+        })
+    })
+    .await
+}
+
+fn send_test(tx: &Tx, endpoint: &Endpoint) -> Result<i64, ApiError> {
+    enabled(endpoint)?;
+    let campaign = match endpoint.campaign_id {
+        Some(id) => tx.campaign(id)?,
+        None => None,
+    };
+    Ok(tx.test_endpoint(endpoint, campaign.as_ref())?)
+}
+
+/// Nothing is sent to an endpoint that is disabled.
+pub(super) fn enabled(endpoint: &Endpoint) -> Result<(), ApiError> {
+    match endpoint.notice().filter(|_| !endpoint.is_enabled()) {
+        Some(notice) => Err(ApiError::Conflict { code: "webhook_disabled", message: notice.into() }),
+        None => Ok(()),
+    }
+}
+
+/// Where to see what became of tests.
+fn tests(deliveries: &[i64]) -> Result<Answer, ApiError> {
+    Ok(Answer::text(Status::Accepted, serde_json::to_string(&json!({"delivery_ids": deliveries}))?))
+}
+
+#[allow(clippy::too_many_arguments, reason = "each is a guard")]
+#[post("/webhooks/<id>/redeliver-failed", data = "<data>")]
+async fn redeliver_failed(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    head: BodyHead,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let body = head.json(data, JSON_MAX).await?;
+    let once = repeatable.once(caller.0, body.hash)?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let mut body = Fields::of(body.value().await?)?;
+    let since = body.required("since", None, |value| {
+        schedule::parse_instant(fields::string(value)?, Tz::UTC, DateOnly::StartOfDay)
+    });
+    let since = body.finish(since)?;
+    let (id, scope) = (query::path_id(id).ok_or(ApiError::NoSuchWebhook)?, caller.0.scope);
+    let mut redelivered = 0;
+    let mut after = Some(0);
+    while let Some(last) = after {
+        let part = db.write(move |tx| {
+            let endpoint = changeable(tx, id, scope)?;
+            enabled(&endpoint)?;
+            Ok::<_, ApiError>(tx.redeliver_failed(endpoint.id, since, last)?)
+        });
+        let (part, last) = part.await?;
+        redelivered += part;
+        after = last;
+    }
+    db.write(move |tx| once.run(tx, |_| Answer::ok(&json!({"redelivered": redelivered})))).await
+}
+
+/// The JSON of an endpoint, and its tag.
+fn shown(endpoint: &Endpoint, secret: Option<&str>) -> Result<(String, TextTag), ApiError> {
+    let facts = serde_json::to_string(&View::of(endpoint, None))?;
+    let body = serde_json::to_string(&View::of(endpoint, secret))?;
+    let tag = TextTag::of(&endpoint.updated_at.timestamp_millis().to_string(), &facts);
+    Ok((body, tag))
+}
+
+/// An endpoint as it is shown; the secret only once, in the answer to the request that made it.
+#[derive(Serialize)]
+struct View<'a> {
+    id: i64,
+    campaign_id: Option<i64>,
+    url: &'a str,
+    events: &'a [EventType],
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+    enabled: bool,
+    disabled_reason: Option<DisabledReason>,
+    notice: Option<&'static str>,
+    failing_since: Option<String>,
+    last_success_at: Option<String>,
+    previous_secret_until: Option<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+impl<'a> View<'a> {
+    fn of(endpoint: &'a Endpoint, secret: Option<&'a str>) -> View<'a> {
+        let settings = &endpoint.settings;
+        View {
+            id: endpoint.id,
+            campaign_id: endpoint.campaign_id,
+            url: &settings.url,
+            events: &settings.events,
+            description: settings.description.as_deref(),
+            secret,
+            enabled: endpoint.is_enabled(),
+            disabled_reason: endpoint.disabled_reason,
+            notice: endpoint.notice(),
+            failing_since: endpoint.failing_since.map(format_instant),
+            last_success_at: endpoint.last_success_at.map(format_instant),
+            previous_secret_until: endpoint.previous_secret_until.map(format_instant),
+            created_at: format_instant(endpoint.created_at),
+            updated_at: format_instant(endpoint.updated_at),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Endpoints: who is told of events. What a client set for a campaign's is kept with the campaign as well, without the
+//! secrets, so that showing a campaign takes one look.
+
+use super::row::{Cells, json_text, ms};
+use super::{Change, Snapshot, StoreError, Tx};
+use crate::domain::campaign::{EventType, Webhook};
+use crate::domain::delivery::{DeliveryState, DisabledReason};
+use crate::domain::endpoint::{self, Endpoint, EndpointRequest, EndpointSettings, PREVIOUS_SECRET_KEPT};
+use crate::domain::fields::Words;
+use rusqlite::{OptionalExtension, Row, params};
+
+macro_rules! columns {
+    () => {
+        "SELECT e.id, e.campaign_id, e.url, e.events, e.description, e.disabled_reason, e.failing_since,
+                e.last_success_at, CASE WHEN e.previous_until > ?2 THEN e.previous_until END, e.created_at,
+                e.updated_at FROM endpoints e LEFT JOIN campaigns c ON c.id = e.campaign_id
+         WHERE e.deleted_at IS NULL AND c.deleted_at IS NULL AND "
+    };
+}
+
+fn read(row: &Row) -> rusqlite::Result<Endpoint> {
+    let mut cells = Cells::of(row);
+    let c = &mut cells;
+    Ok(Endpoint {
+        id: c.get()?,
+        campaign_id: c.get()?,
+        settings: EndpointSettings { url: c.get()?, events: c.text(read_events)?, description: c.get()? },
+        disabled_reason: c.parse_optional(|word: String| Words::from_word(&word))?,
+        failing_since: c.instant_optional()?,
+        last_success_at: c.instant_optional()?,
+        previous_secret_until: c.instant_optional()?,
+        created_at: c.instant()?,
+        updated_at: c.instant()?,
+    })
+}
+
+fn read_events(text: &str) -> Option<Vec<EventType>> {
+    let words: Vec<String> = serde_json::from_str(text).ok()?;
+    words.iter().map(|word| EventType::from_word(word)).collect()
+}
+
+/// A new endpoint's secret: the client's own, or one made here and shown once.
+struct Secret {
+    text: String,
+    is_made: bool,
+}
+
+impl Secret {
+    fn or_new(own: Option<&String>) -> Secret {
+        match own {
+            Some(own) => Secret { text: own.clone(), is_made: false },
+            None => Secret { text: endpoint::new_secret(rand::random()), is_made: true },
+        }
+    }
+
+    fn made(self) -> Option<String> {
+        self.is_made.then_some(self.text)
+    }
+}
+
+impl Snapshot<'_> {
+    /// An endpoint of all campaigns, or of one that was not deleted.
+    pub fn endpoint(&self, id: i64) -> Result<Option<Endpoint>, StoreError> {
+        let mut statement = self.connection.prepare_cached(concat!(columns!(), "e.id = ?1"))?;
+        Ok(statement.query_row(params![id, ms(self.now)], read).optional()?)
+    }
+
+    /// The endpoints of a campaign, or those of all campaigns, oldest first.
+    pub fn endpoints(&self, campaign_id: Option<i64>) -> Result<Vec<Endpoint>, StoreError> {
+        let sql = concat!(columns!(), "e.campaign_id IS ?1 ORDER BY e.id");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![campaign_id, ms(self.now)], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Makes an endpoint that is told of the events of all campaigns. The second answer is its secret, where it was
+    /// made here.
+    pub fn insert_endpoint(
+        &self,
+        request: &EndpointRequest,
+    ) -> Result<(Endpoint, Option<String>), StoreError> {
+        let secret = Secret::or_new(request.secret.as_ref());
+        let id = self.write_endpoint(None, &request.settings, &secret.text)?;
+        if request.enabled == Some(false) {
+            self.disable_endpoint(id, DisabledReason::Operator)?;
+        }
+        Ok((self.existing_endpoint(id)?, secret.made()))
+    }
+
+    fn write_endpoint(
+        &self,
+        campaign_id: Option<i64>,
+        settings: &EndpointSettings,
+        secret: &str,
+    ) -> Result<i64, StoreError> {
+        let sql =
+            "INSERT INTO endpoints (campaign_id, url, events, description, secret, created_at, updated_at)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
+        let EndpointSettings { url, events, description } = settings;
+        self.execute(sql, params![campaign_id, url, json_text(events), description, secret, ms(self.now)])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    /// Changes an endpoint; one that is enabled again begins anew.
+    pub fn update_endpoint(
+        &self,
+        before: &Endpoint,
+        request: &EndpointRequest,
+    ) -> Result<Endpoint, StoreError> {
+        let id = before.id;
+        if request.settings != before.settings {
+            self.write_endpoint_settings(id, &request.settings)?;
+            self.copy_webhooks(before)?;
+        }
+        if let Some(secret) = &request.secret {
+            self.put_secret(id, secret)?;
+        }
+        match (request.enabled, before.is_enabled()) {
+            (Some(true), false) => {
+                let sql = "UPDATE endpoints SET disabled_reason = NULL, failing_since = NULL, updated_at = ?2
+                           WHERE id = ?1";
+                self.execute(sql, params![id, ms(self.now)])?;
+            }
+            (Some(false), true) => self.disable_endpoint(id, DisabledReason::Operator)?,
+            (Some(true), true) | (Some(false), false) | (None, _) => {}
+        }
+        self.existing_endpoint(id)
+    }
+
+    fn write_endpoint_settings(&self, id: i64, settings: &EndpointSettings) -> Result<(), StoreError> {
+        let sql =
+            "UPDATE endpoints SET url = ?2, events = ?3, description = ?4, updated_at = ?5 WHERE id = ?1";
+        let EndpointSettings { url, events, description } = settings;
+        self.execute(sql, params![id, url, json_text(events), description, ms(self.now)])?;
+        Ok(())
+    }
+
+    /// Gives an endpoint a new secret, which is the answer; the one before signs as well for a day.
+    pub fn rotate_secret(&self, id: i64) -> Result<String, StoreError> {
+        let secret = endpoint::new_secret(rand::random());
+        self.put_secret(id, &secret)?;
+        Ok(secret)
+    }
+
+    fn put_secret(&self, id: i64, secret: &str) -> Result<(), StoreError> {
+        let sql =
+            "UPDATE endpoints SET previous_secret = secret, previous_until = ?3, secret = ?2, updated_at = ?4
+                   WHERE id = ?1 AND secret <> ?2";
+        self.execute(sql, params![id, secret, ms(self.now + PREVIOUS_SECRET_KEPT), ms(self.now)])?;
+        Ok(())
+    }
+
+    /// Removes an endpoint; what it has not been told it will not be told.
+    pub fn delete_endpoint(&self, endpoint: &Endpoint) -> Result<(), StoreError> {
+        self.hide_endpoint(endpoint.id)?;
+        self.copy_webhooks(endpoint)
+    }
+
+    fn hide_endpoint(&self, id: i64) -> Result<(), StoreError> {
+        self.execute("UPDATE endpoints SET deleted_at = ?2 WHERE id = ?1", params![id, ms(self.now)])?;
+        self.retire_deliveries(id, DeliveryState::Canceled)
+    }
+
+    /// Sends nothing more to an endpoint; what it has not been told can be delivered again by hand.
+    pub(super) fn disable_endpoint(&self, id: i64, reason: DisabledReason) -> Result<(), StoreError> {
+        let sql = "UPDATE endpoints SET disabled_reason = ?2, updated_at = ?3 WHERE id = ?1";
+        self.execute(sql, params![id, reason.word(), ms(self.now)])?;
+        self.retire_deliveries(id, DeliveryState::Dead)
+    }
+
+    /// After an edit of one endpoint the campaign shows its endpoints as they are.
+    fn copy_webhooks(&self, endpoint: &Endpoint) -> Result<(), StoreError> {
+        let Some(campaign_id) = endpoint.campaign_id else { return Ok(()) };
+        let webhooks: Vec<Webhook> = self
+            .endpoints(Some(campaign_id))?
+            .into_iter()
+            .map(|Endpoint { settings: EndpointSettings { url, events, description }, .. }| Webhook {
+                url,
+                events,
+                secret: None,
+                description,
+            })
+            .collect();
+        let sql = "UPDATE campaigns SET webhooks = ?2, version = version + 1, updated_at = ?3 WHERE id = ?1";
+        self.execute(sql, params![campaign_id, json_text(&webhooks), ms(self.now)])?;
+        self.touch(Change::Campaign(campaign_id));
+        Ok(())
+    }
+
+    /// Makes the endpoints of a campaign what its webhooks say: the same URL is the same endpoint, of several in their
+    /// order. Leaves in the webhooks just those secrets that were made here.
+    pub(super) fn put_webhooks(&self, campaign_id: i64, webhooks: &mut [Webhook]) -> Result<(), StoreError> {
+        let mut left = self.endpoints(Some(campaign_id))?;
+        for webhook in webhooks {
+            let settings = EndpointSettings {
+                url: webhook.url.clone(),
+                events: webhook.events.clone(),
+                description: webhook.description.clone(),
+            };
+            let own = webhook.secret.take();
+            match left.iter().position(|endpoint| endpoint.settings.url == settings.url) {
+                Some(position) => {
+                    let endpoint = left.remove(position);
+                    if endpoint.settings != settings {
+                        self.write_endpoint_settings(endpoint.id, &settings)?;
+                    }
+                    if let Some(own) = own {
+                        self.put_secret(endpoint.id, &own)?;
+                    }
+                }
+                None => {
+                    let secret = Secret::or_new(own.as_ref());
+                    self.write_endpoint(Some(campaign_id), &settings, &secret.text)?;
+                    webhook.secret = secret.made();
+                }
+            }
+        }
+        left.iter().try_for_each(|endpoint| self.hide_endpoint(endpoint.id))
+    }
+
+    fn existing_endpoint(&self, id: i64) -> Result<Endpoint, StoreError> {
+        self.endpoint(id)?.ok_or_else(|| StoreError::Failed(format!("endpoint {id} vanished")))
+    }
+}
