@@ -154,3 +154,19 @@ fn an_event_stream_is_one_for_browsers_and_proxies() {
         assert!(head.contains(header), "{head}");
     }
 }
+
+#[test]
+fn what_becomes_of_an_event_is_told() {
+    let server = TestServer::start();
+    let webhook = json!([{"url": "https://hooks.example.com/calls"}]);
+    server.campaign(json!({"status": "active", "webhooks": webhook}));
+    let mut listener = server.listen("", "");
+    listener.next("ready");
+    server.patch("/api/voice-campaigns/1/status", &json!({"status": "paused"})).send().expect(200);
+    let told = listener.next("delivery");
+    let shown = server.get(&format!("/api/webhook-deliveries/{}", told["id"])).send().expect(200);
+    for field in ["id", "endpoint_id", "campaign_id", "type", "state"] {
+        assert_eq!(told[field], shown[field], "{field}");
+    }
+    assert_eq!(told["type"], "campaign.status_changed");
+}

@@ -140,7 +140,7 @@ async fn redeliver(
 
 /// A delivery as it is shown in a list.
 #[derive(Serialize)]
-struct View<'a> {
+pub(super) struct View<'a> {
     id: i64,
     endpoint_id: i64,
     campaign_id: Option<i64>,
@@ -206,7 +206,8 @@ fn headers<'a>(delivery: &'a Delivery, one: &Try) -> Headers<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(delivery: &'a Delivery) -> View<'a> {
+    /// With its last try.
+    pub(super) fn of(delivery: &'a Delivery) -> View<'a> {
         View {
             id: delivery.id,
             endpoint_id: delivery.endpoint_id,

@@ -11,7 +11,7 @@
 use super::auth::{self, ReadScope};
 use super::error::ApiError;
 use super::query::{self, Query};
-use super::{calls, campaigns, imports, leads, stats};
+use super::{calls, campaigns, deliveries, imports, leads, stats};
 use crate::domain::call::CallState;
 use crate::domain::campaign::Status;
 use crate::store::pool::Db;
@@ -236,6 +236,7 @@ fn look(
             Change::Lead(id) => Some(lead_patch(snapshot, id)?),
             Change::Call(id) => call_patch(snapshot, id, &mut memory)?,
             Change::Import(id) => import_patch(snapshot, id)?,
+            Change::Delivery(id) => delivery_patch(snapshot, id)?,
         });
     }
     Ok((told, memory))
@@ -285,6 +286,12 @@ fn import_patch(snapshot: &Snapshot, id: i64) -> Result<Option<Told>, StoreError
     let Some(import) = snapshot.import_by_id(id)? else { return Ok(None) };
     let data = imports::progress(&import);
     Ok(Some(Told { name: "import", campaign_id: Some(import.campaign_id), data }))
+}
+
+fn delivery_patch(snapshot: &Snapshot, id: i64) -> Result<Option<Told>, StoreError> {
+    let Some(delivery) = snapshot.delivery(id)? else { return Ok(None) };
+    let data = Value::Object(object(&deliveries::View::of(&delivery)));
+    Ok(Some(Told { name: "delivery", campaign_id: delivery.campaign_id, data }))
 }
 
 fn object(view: &impl Serialize) -> Map<String, Value> {

@@ -21,6 +21,8 @@ pub enum Change {
     Call(i64),
     /// An import: how far it is, and how it ended.
     Import(i64),
+    /// A delivery of an event.
+    Delivery(i64),
 }
 
 /// Changes that may wait to be looked at; beyond them it is only known that much has changed.

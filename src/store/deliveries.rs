@@ -1,5 +1,6 @@
 //! Deliveries: each event for each endpoint that wants it, written with the event, and every try of it.
 
+use super::changes::Change;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
@@ -324,7 +325,11 @@ impl Tx<'_> {
                       UNION ALL
                       SELECT id, events, disabled_reason FROM endpoints WHERE campaign_id IS NULL AND deleted_at IS NULL)
                      e WHERE e.disabled_reason IS NULL AND instr(e.events, '\"' || ?3 || '\"') > 0";
-        if self.execute(sql, params![campaign_id, event_id, event, ms(self.now)])? > 0 {
+        let count = self.execute(sql, params![campaign_id, event_id, event, ms(self.now)])? as i64;
+        if count > 0 {
+            // One statement gives its rows ids in a row.
+            let last = self.connection.last_insert_rowid();
+            (last - count + 1..=last).for_each(|id| self.touch(Change::Delivery(id)));
             self.wake_webhooks();
         }
         Ok(())
@@ -343,8 +348,10 @@ impl Tx<'_> {
             sql,
             params![endpoint.id, campaign_id, TEST_EVENT, json_text::<Value>(&data), ms(self.now)],
         )?;
+        let id = self.connection.last_insert_rowid();
+        self.touch(Change::Delivery(id));
         self.wake_webhooks();
-        Ok(self.connection.last_insert_rowid())
+        Ok(id)
     }
 
     /// Tries a delivery once more, whatever became of it, and again on the whole schedule if that fails.
@@ -352,6 +359,7 @@ impl Tx<'_> {
         let sql = "UPDATE deliveries SET state = 'pending', next_try_at = ?2, delivered_at = NULL, tries_before = tries
                    WHERE id = ?1";
         self.execute(sql, params![id, ms(self.now)])?;
+        self.touch(Change::Delivery(id));
         self.wake_webhooks();
         Ok(())
     }
@@ -415,6 +423,7 @@ impl Tx<'_> {
                    WHERE id = ?1";
         let (next_try_at, delivered_at) = (next_try_at.map(ms), delivered_at.map(ms));
         self.execute(sql, params![tried.delivery_id, state.word(), next_try_at, delivered_at])?;
+        self.touch(Change::Delivery(tried.delivery_id));
         match verdict {
             Verdict::Disable(reason) if !underway.is_retired => {
                 self.give_up_endpoint(underway.endpoint_id, reason)
