@@ -309,4 +309,9 @@ fn closed_hours_hold_the_leads_of_their_zone_only() {
     let expected = json!({"waiting_leads": 3, "ready_leads": 1, "holds": [
         {"reason": "outside_calling_hours", "message": closed, "leads": 2, "until": "2026-03-04T14:00:00Z"}]});
     assert_eq!(holds, expected);
+    let hold = |id: i64| lead(&server, id)["hold"].clone();
+    assert_eq!(hold(1), Value::Null);
+    assert_eq!(hold(2)["detail"], "on the lead's own clock: America/New_York");
+    server.put("/api/leads/3", &json!({"phone": "+12125550199", "time_zone": null})).send().expect(200);
+    assert_eq!(hold(3)["detail"], "on the clocks where its number can be: America/New_York");
 }

@@ -94,12 +94,7 @@ impl Dialer {
         let changes = store.changes();
         let (last_seen_at, confirmations) =
             store.read(|s| Ok::<_, StoreError>((s.last_seen_at()?, s.clock_confirmations()?))).await?;
-        let interrupted = store
-            .write(|tx| {
-                tx.recheck_settings()?;
-                tx.settle_interrupted(|_| true)
-            })
-            .await?;
+        let interrupted = store.write(|tx| tx.settle_interrupted(|_| true)).await?;
         if interrupted > 0 {
             tracing::warn!(
                 calls = interrupted,

@@ -376,7 +376,7 @@ impl<'a> Gate<'a> {
         if zones.is_empty() {
             return Err(Hold::standing(HoldReason::TimeZoneUnknown));
         }
-        self.hours(&zones)?;
+        self.hours(&zones).map_err(|hold| self.on_clocks(hold, lead, &zones))?;
         self.daily_limit()?;
         match lead.next_call_at {
             Some(at) if at > self.now => {
@@ -391,6 +391,20 @@ impl<'a> Gate<'a> {
             }
             Number { free_at: Some(at), .. } => Err(Hold::until(HoldReason::CalledTooOften, at)),
             Number { is_in_call: false, free_at: None, .. } => Ok(plan),
+        }
+    }
+
+    /// Says on whose clocks the hours are closed, where those are not the campaign's.
+    fn on_clocks(&self, hold: Hold, lead: &Lead, zones: &[Tz]) -> Hold {
+        let is_own = lead.about.time_zone.is_some();
+        match self.campaign.settings.lead_time_zone_policy {
+            LeadTimeZonePolicy::Lead if hold.reason == HoldReason::OutsideCallingHours => {
+                let names: Vec<&str> = zones.iter().map(|zone| zone.name()).collect();
+                let whose =
+                    if is_own { "the lead's own clock" } else { "the clocks where its number can be" };
+                Hold { detail: Some(format!("on {whose}: {}", names.join(", "))), ..hold }
+            }
+            LeadTimeZonePolicy::Lead | LeadTimeZonePolicy::Campaign => hold,
         }
     }
 

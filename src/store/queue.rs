@@ -229,16 +229,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Has the leads looked at again that were put aside because of a setting of the server, which may have changed
-    /// since it last ran.
-    pub fn recheck_settings(&self) -> Result<(), StoreError> {
-        let sql = "UPDATE campaigns SET holds_stale = 1 WHERE deleted_at IS NULL AND EXISTS
-                     (SELECT 1 FROM leads WHERE campaign_id = campaigns.id
-                      AND held IN ('country_not_allowed', 'number_refused'))";
-        self.execute(sql, [])?;
-        Ok(())
-    }
-
     /// Puts leads that were set aside back into the queue after their campaign was edited, some at a time;
     /// true when there may be more.
     pub fn release_held_leads(&self, campaign_id: i64, limit: usize) -> Result<bool, StoreError> {

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use voice_campaigns::clock::System;
 use voice_campaigns::domain::campaign::Request;
+use voice_campaigns::domain::imports::Counts;
 use voice_campaigns::domain::phone::Country;
 use voice_campaigns::store::import::{ImportError, ImportOptions, import};
 use voice_campaigns::store::{Store, StoreError};
@@ -36,8 +37,9 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 fuzz_target!(|bytes: &[u8]| {
     let World { runtime, store, table, .. } = &*WORLD;
     std::fs::write(table, bytes).expect("a file");
-    let options = ImportOptions { country: Country::parse("US"), partial: true };
-    let imported = runtime.block_on(import(store, 1, table, options));
+    let country = Country::parse("US");
+    let options = ImportOptions { country, partial: true, ..ImportOptions::default() };
+    let imported = runtime.block_on(import(store, 1, table, options, "fuzz"));
     let leads = runtime.block_on(store.write(|tx| {
         let filter =
             voice_campaigns::store::LeadFilter { campaign_id: 1, limit: 1_000_000, ..Default::default() };
@@ -48,11 +50,12 @@ fuzz_target!(|bytes: &[u8]| {
         Ok::<_, StoreError>(leads.len() as i64)
     }));
     match imported {
-        Ok(report) => {
-            assert_eq!(leads.expect("leads"), report.imported);
-            let rows = report.imported + report.duplicates + report.rejected;
-            assert!(rows as usize <= bytes.len(), "{report:?}");
-            assert!(report.rejections.len() as i64 <= report.rejected);
+        Ok(import) => {
+            let Counts { imported, updated, skipped, rejected } = import.counts;
+            assert_eq!(leads.expect("leads"), imported);
+            let rows = imported + updated + skipped + rejected;
+            assert_eq!(Some(rows), import.rows_total, "{import:?}");
+            assert!(rows as usize <= bytes.len(), "{import:?}");
         }
         Err(ImportError::Invalid(invalid)) => assert!(!invalid.0.is_empty()),
         Err(other) => panic!("{other}"),
