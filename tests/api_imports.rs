@@ -557,7 +557,7 @@ fn an_import_is_undone_while_none_of_its_leads_was_dialed() {
     assert_eq!(
         busy,
         json!({
-            "error": "1 of the 2 leads of this import were dialed, so it stays. Pause the campaign, then cancel or delete the others one by one; GET /api/voice-campaigns/1/leads?import_id=1 lists them",
+            "error": "1 of the 2 leads of this import were dialed, so it stays. Take the others out of the queue with PATCH /api/voice-campaigns/1/leads?import_id=1 {\"status\": \"canceled\"}",
             "code": "dialed"
         })
     );

@@ -501,9 +501,8 @@ async fn undo(
             let dialed =
                 db.read(move |snapshot| Ok::<_, ApiError>(snapshot.dialed_of_import(import_id)?)).await?;
             let message = format!(
-                "{dialed} of the {} leads of this import were dialed, so it stays. Pause the campaign, then cancel or \
-                 delete the others one by one; GET /api/voice-campaigns/{campaign_id}/leads?import_id={import_id} \
-                 lists them",
+                "{dialed} of the {} leads of this import were dialed, so it stays. Take the others out of the queue with \
+                 PATCH /api/voice-campaigns/{campaign_id}/leads?import_id={import_id} {{\"status\": \"canceled\"}}",
                 import.counts.imported
             );
             Err(ApiError::Conflict { code: "dialed", message })

@@ -84,7 +84,7 @@ const ALL_OR_NOTHING_MAX: usize = 20_000;
 /// Problems told of a file that must be all good.
 const PROBLEMS_MAX: usize = 1_000;
 /// Rows written in one transaction.
-const CHUNK: usize = 2_048;
+const CHUNK: usize = 3_072;
 /// Skipped rows that a dry run gives back itself.
 const DRY_ROWS_MAX: usize = 1_000;
 
