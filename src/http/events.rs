@@ -145,6 +145,13 @@ struct Told {
     data: Value,
 }
 
+impl Told {
+    /// Listeners must read everything again.
+    fn resync() -> Told {
+        Told { name: "resync", campaign_id: None, data: json!({}) }
+    }
+}
+
 /// What listeners know, so that they are told only what differs.
 #[derive(Default)]
 struct Memory {
@@ -173,10 +180,13 @@ pub(super) async fn run(store: Store, feed: Arc<Feed>, shutdown: Shutdown) {
                 if ticks_alone > TICKS_KEPT {
                     feed.forget();
                     store.watch_changes(false);
-                    // Somebody may have come at this very moment.
+                    memory = Memory::default();
+                    // Somebody may have come at this very moment, and missed what was forgotten just now.
                     is_watching = feed.has_listeners();
                     store.watch_changes(is_watching);
-                    memory = Memory::default();
+                    if is_watching {
+                        feed.tell(vec![Told::resync()]);
+                    }
                     continue;
                 }
             }
@@ -197,7 +207,7 @@ pub(super) async fn run(store: Store, feed: Arc<Feed>, shutdown: Shutdown) {
             Err(error) => {
                 tracing::warn!(%error, "what changed cannot be read; listeners are told to read everything again");
                 memory = Memory::default();
-                feed.tell(vec![Told { name: "resync", campaign_id: None, data: json!({}) }]);
+                feed.tell(vec![Told::resync()]);
             }
         }
         tokio::select! {
@@ -218,7 +228,7 @@ fn look(
     let mut changes = match changed {
         Changed::These(changes) => changes,
         Changed::TooMuch => {
-            told.push(Told { name: "resync", campaign_id: None, data: json!({}) });
+            told.push(Told::resync());
             BTreeSet::new()
         }
     };
