@@ -466,7 +466,10 @@ impl Dialing {
     }
 }
 
-fn shown_instant<S: serde::Serializer>(at: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn shown_instant<S: serde::Serializer>(
+    at: &Option<Instant>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     at.map(schedule::format_instant).serialize(serializer)
 }
 
@@ -527,6 +530,11 @@ impl Gate<'_> {
         if due_at > self.now {
             return Err(Hold::until(HoldReason::RetryLater, due_at));
         }
+        self.zone_hours(zone)
+    }
+
+    /// Whether the hours are open for leads that name this zone.
+    pub(super) fn zone_hours(&self, zone: Option<Tz>) -> Result<(), Hold> {
         match (self.campaign.settings.lead_time_zone_policy, zone) {
             (LeadTimeZonePolicy::Campaign, _) => self.hours(&[self.campaign.settings.time_zone]),
             (LeadTimeZonePolicy::Lead, Some(zone)) => self.hours(&[zone]),

@@ -2,11 +2,9 @@
 //! [gate](super::gate) gives for a single lead. How they are counted is not known here.
 
 use super::Instant;
-use super::campaign::LeadTimeZonePolicy;
-use super::gate::{Gate, Hold, HoldReason};
-use super::schedule::format_instant;
+use super::gate::{Gate, Hold, HoldReason, shown_instant};
 use chrono_tz::Tz;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// The open leads of a campaign that are not being called, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,12 +67,8 @@ pub struct HoldCount {
     /// How many.
     pub leads: i64,
     /// When the first of them is asked about again; none when only a change helps.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown_instant")]
     pub until: Option<Instant>,
-}
-
-fn shown<S: Serializer>(at: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
-    at.map(format_instant).serialize(serializer)
 }
 
 /// Counts the reasons together.
@@ -112,7 +106,8 @@ pub fn breakdown(gate: &Gate, standing: Option<Hold>, waiting: &Waiting) -> Hold
             counter.add(Hold { detail: detail.clone(), ..Hold::standing(*reason) }, *leads);
         }
         for group in &waiting.all {
-            match queue_hold(gate, group) {
+            // The hours on their clocks and the limit of the day hold all of them alike.
+            match gate.zone_hours(group.zone).and_then(|()| gate.daily_limit()).err() {
                 Some(hold) => counter.add(hold, group.leads),
                 None if group.is_due => match gate.resources() {
                     Err(hold) => counter.add(hold, group.leads),
@@ -140,16 +135,4 @@ pub fn breakdown(gate: &Gate, standing: Option<Hold>, waiting: &Waiting) -> Hold
     let mut holds = counter.0;
     holds.sort_by_key(|hold| (-hold.leads, hold.reason));
     Holds { waiting_leads: aside + queued, ready_leads: ready, holds }
-}
-
-/// What holds all leads of a group alike: the hours on their clocks, or the limit of the day.
-fn queue_hold(gate: &Gate, group: &Group) -> Option<Hold> {
-    let settings = &gate.campaign.settings;
-    let hours = match (settings.lead_time_zone_policy, group.zone) {
-        (LeadTimeZonePolicy::Campaign, _) => gate.hours(&[settings.time_zone]),
-        (LeadTimeZonePolicy::Lead, Some(zone)) => gate.hours(&[zone]),
-        // Each by its own number; those whose hours are closed have been postponed.
-        (LeadTimeZonePolicy::Lead, None) => Ok(()),
-    };
-    hours.and_then(|()| gate.daily_limit()).err()
 }

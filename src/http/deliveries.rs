@@ -5,7 +5,7 @@ use super::auth::{ReadScope, WriteScope};
 use super::error::ApiError;
 use super::idempotency::Repeatable;
 use super::query::{self, PAGE_SIZE, Query};
-use super::{body, campaigns, webhooks};
+use super::{campaigns, webhooks};
 use crate::domain::campaign::EventType;
 use crate::domain::delivery::{DeliveryState, TryError};
 use crate::domain::fields::{self, Parsed, Words};
@@ -118,8 +118,7 @@ async fn redeliver(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    body::discard(data).await;
-    let once = repeatable.once(caller.0, [0; 32])?;
+    let once = repeatable.once_without_body(caller.0, data).await?;
     let (id, scope) = (query::path_id(id).ok_or(ApiError::NoSuchDelivery)?, caller.0.scope);
     db.write(move |tx| {
         once.run(tx, |tx| {

@@ -8,13 +8,14 @@ use super::error::ApiError;
 use super::etag::{IfNoneMatch, TextTag};
 use super::idempotency::{Once, Repeatable};
 use super::query::{self, PAGE_SIZE, Query};
+use super::sheet::Download;
 use crate::domain::Instant;
 use crate::domain::do_not_call::{Entry, REASON_MAX, Source};
 use crate::domain::fields::{self, Parsed};
 use crate::domain::invalid::Invalid;
 use crate::domain::phone::{self, Country, Phone};
 use crate::domain::schedule::format_instant;
-use crate::domain::spreadsheet::defused;
+use crate::domain::spreadsheet::{Format, defused};
 use crate::store::pool::Db;
 use crate::store::{
     ListChange, ListFilter, ListOptions, ListReport, Listed, NotListed, Removal, Snapshot, Suppression,
@@ -22,9 +23,8 @@ use crate::store::{
 };
 use chrono::DateTime;
 use rocket::http::Status;
-use rocket::response::{self, Responder, Response};
 use rocket::tokio::fs::File;
-use rocket::{Data, Request, Route, State, delete, get, post, routes};
+use rocket::{Data, Route, State, delete, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{Seek, SeekFrom};
@@ -182,7 +182,6 @@ async fn export(
     db: &Db,
 ) -> Result<Download, ApiError> {
     query.finish()?;
-    // Complete before the first byte goes out, so that an answer which breaks off is seen to have done so.
     let mut table = csv::Writer::from_writer(tempfile::tempfile_in(&settings.spool_dir)?);
     table.write_record(["phone", "reason", "source", "added_by", "created_at"])?;
     let mut filter = ListFilter { limit: EXPORT_PAGE, ..ListFilter::default() };
@@ -203,28 +202,11 @@ async fn export(
     let mut file = table.into_inner().map_err(|error| ApiError::Internal { cause: error.to_string() })?;
     let length = file.seek(SeekFrom::End(0))?;
     file.rewind()?;
-    Ok(Download { file: File::from_std(file), length })
+    Ok(Download { file: File::from_std(file), length, format: Format::Csv, name: "do-not-call".into() })
 }
 
 /// Rows read at a time.
 const EXPORT_PAGE: usize = 1_000;
-
-/// A finished table on its way out.
-struct Download {
-    file: File,
-    length: u64,
-}
-
-impl<'r> Responder<'r, 'static> for Download {
-    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
-        let length = usize::try_from(self.length).map_err(|_| Status::InternalServerError)?;
-        Response::build()
-            .raw_header("Content-Type", "text/csv; charset=utf-8")
-            .raw_header("Content-Disposition", "attachment; filename=\"do-not-call.csv\"")
-            .sized_body(length, self.file)
-            .ok()
-    }
-}
 
 /// The number in a path, in whatever spelling.
 pub(super) fn number_in_path(text: &str, settings: &Settings) -> Result<Phone, ApiError> {

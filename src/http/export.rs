@@ -4,7 +4,7 @@
 use super::auth::ReadScope;
 use super::error::ApiError;
 use super::query::{self, Query};
-use super::sheet::{self, Cells, Sheet};
+use super::sheet::{Cells, Download, Sheet};
 use super::{Settings, calls, campaigns, leads};
 use crate::domain::Instant;
 use crate::domain::invalid::Invalid;
@@ -16,7 +16,6 @@ use crate::store::pool::Db;
 use crate::store::{CallFilter, CallRow, LeadFilter, LeadRow, Pages};
 use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
-use rocket::response::{self, Responder, Response};
 use rocket::tokio::fs::File;
 use rocket::tokio::select;
 use rocket::tokio::sync::Semaphore;
@@ -164,26 +163,6 @@ impl Exporter<'_> {
             () = shutdown => return Err(stopped()),
         };
         Ok(Download { file: File::from_std(file), length, format: wanted.format, name })
-    }
-}
-
-/// A finished table on its way out.
-struct Download {
-    file: File,
-    length: u64,
-    format: Format,
-    name: String,
-}
-
-impl<'r> Responder<'r, 'static> for Download {
-    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
-        let disposition = format!("attachment; filename=\"{}.{}\"", self.name, self.format);
-        let length = usize::try_from(self.length).map_err(|_| Status::InternalServerError)?;
-        Response::build()
-            .raw_header("Content-Type", sheet::content_type(self.format))
-            .raw_header("Content-Disposition", disposition)
-            .sized_body(length, self.file)
-            .ok()
     }
 }
 

@@ -2,12 +2,13 @@
 //! done again. The answer is remembered in the transaction that makes it true.
 
 use super::answer::Answer;
+use super::body;
 use super::error::ApiError;
 use crate::store::pool::Db;
 use crate::store::{RememberedReply, Snapshot, StoreError, Token, Tx};
-use rocket::Request;
 use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
+use rocket::{Data, Request};
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 
@@ -71,6 +72,12 @@ impl Repeatable {
     /// Whether the first answer may have to be given again, whatever has become of what it was about.
     pub(super) fn has_key(&self) -> bool {
         !matches!(self.key, Ok(None))
+    }
+
+    /// The same for a request whose body says nothing, whatever is in it.
+    pub(super) async fn once_without_body(self, token: &Token, data: Data<'_>) -> Result<Once, ApiError> {
+        body::discard(data).await;
+        self.once(token, [0; 32])
     }
 
     /// With everything that makes two requests the same: who asks, for what, with which body.

@@ -3,7 +3,7 @@
 
 use super::answer::Answer;
 use super::auth::WriteScope;
-use super::body::{self, BodyHead, JSON_MAX};
+use super::body::{BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::etag::IfMatch;
 use super::idempotency::Repeatable;
@@ -91,8 +91,7 @@ async fn cancel(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    body::discard(data).await;
-    let once = repeatable.once(caller.0, [0; 32])?;
+    let once = repeatable.once_without_body(caller.0, data).await?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
     db.write_and_wait_for_dials(move |tx| {
         once.run(tx, |tx| {

@@ -4,16 +4,41 @@
 use super::error::ApiError;
 use crate::domain::invalid::Invalid;
 use crate::domain::spreadsheet::{self, Format};
+use rocket::Request;
+use rocket::http::Status;
+use rocket::response::{self, Responder, Response};
 use rust_xlsxwriter::{Workbook, XlsxError};
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// What an answer calls such a table.
-pub(super) fn content_type(format: Format) -> &'static str {
+fn content_type(format: Format) -> &'static str {
     match format {
         Format::Csv => "text/csv; charset=utf-8",
         Format::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    }
+}
+
+/// A finished table on its way out. Complete before its first byte goes, so that an answer which breaks off is seen to
+/// have done so.
+pub(super) struct Download {
+    pub(super) file: rocket::tokio::fs::File,
+    pub(super) length: u64,
+    pub(super) format: Format,
+    /// What the file is called, without its ending.
+    pub(super) name: String,
+}
+
+impl<'r> Responder<'r, 'static> for Download {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        let disposition = format!("attachment; filename=\"{}.{}\"", self.name, self.format);
+        let length = usize::try_from(self.length).map_err(|_| Status::InternalServerError)?;
+        Response::build()
+            .raw_header("Content-Type", content_type(self.format))
+            .raw_header("Content-Disposition", disposition)
+            .sized_body(length, self.file)
+            .ok()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{self, BodyHead, JSON_MAX};
+use super::body::{BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, TextTag};
 use super::idempotency::Repeatable;
@@ -248,8 +248,7 @@ async fn on_endpoint(
     run: impl FnOnce(&Tx, &Endpoint) -> Result<Answer, ApiError> + Send + 'static,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    body::discard(data).await;
-    let once = repeatable.once(caller, [0; 32])?;
+    let once = repeatable.once_without_body(caller, data).await?;
     let (id, scope) = (query::path_id(id).ok_or(ApiError::NoSuchWebhook)?, caller.scope);
     db.write(move |tx| once.run(tx, |tx| run(tx, &changeable(tx, id, scope)?))).await
 }
@@ -264,8 +263,7 @@ async fn test_campaign(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    body::discard(data).await;
-    let once = repeatable.once(caller.0, [0; 32])?;
+    let once = repeatable.once_without_body(caller.0, data).await?;
     let id = id.to_owned();
     db.write(move |tx| {
         once.run(tx, |tx| {

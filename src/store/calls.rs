@@ -11,6 +11,7 @@ use crate::domain::do_not_call::Source;
 use crate::domain::event::Event;
 use crate::domain::fields::Words;
 use crate::domain::gate::HoldReason;
+use crate::domain::guard::day;
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone;
@@ -369,7 +370,8 @@ impl Tx<'_> {
 impl Snapshot<'_> {
     /// What allows a dial, for whoever asks later.
     fn evidence(&self, campaign: &Campaign, lead: &Lead, zones: &[Tz]) -> Result<Value, StoreError> {
-        let (settings, guard, overall) = (&campaign.settings, self.guard(), self.overall()?);
+        let (settings, guard) = (&campaign.settings, self.guard());
+        let (spent, reserved) = self.spent_on(day(self.now))?;
         let zone_from = match (settings.lead_time_zone_policy, lead.about.time_zone) {
             (LeadTimeZonePolicy::Campaign, _) => "campaign",
             (LeadTimeZonePolicy::Lead, Some(_)) => "lead",
@@ -394,7 +396,7 @@ impl Snapshot<'_> {
             "allowed_countries": guard.countries.words(),
             "calls_per_number_per_day": guard.calls_per_number_per_day,
             "spend_per_day": guard.spend_per_day,
-            "spent_by_all": overall.money,
+            "spent_by_all": spent + reserved,
             "call_back": lead.wait_reason == Some(HoldReason::CallBack),
             "campaign_version": campaign.version,
         }))

@@ -200,15 +200,7 @@ pub fn sqlite_version() -> &'static str {
 /// Checks every invariant that applies; `ledger` is the simulator's witness, compared with the calls.
 pub async fn run(store: &Store, ledger: Option<&Path>) -> Result<Vec<Finding>, StoreError> {
     let ledger = ledger.map(Path::to_owned);
-    let (pool, watch) = (store.pool().clone(), store.watch().clone());
-    let checked = tokio::task::spawn_blocking(move || {
-        let connection = pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        connection.execute_batch("BEGIN")?;
-        let findings = check(&connection, &watch, ledger.as_deref());
-        connection.execute_batch("COMMIT")?;
-        findings
-    });
-    checked.await.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string())))
+    store.read_long(move |snapshot| check(snapshot.connection, &snapshot.watch, ledger.as_deref())).await
 }
 
 fn check(connection: &Connection, watch: &Watch, ledger: Option<&Path>) -> Result<Vec<Finding>, StoreError> {

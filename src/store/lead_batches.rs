@@ -87,7 +87,7 @@ impl Tx<'_> {
             .collect::<Result<Vec<Lead>, _>>()?;
         let mut part = Retried { matched: rows.len() as i64, ..Retried::default() };
         for lead in &rows {
-            if self.number(lead.about.phone)?.is_suppressed {
+            if self.is_suppressed(lead.about.phone)? {
                 part.do_not_call += 1;
             } else if lead.attempts >= campaign.settings.max_attempts_per_lead {
                 part.attempts_used_up += 1;

@@ -355,7 +355,7 @@ impl Tx<'_> {
         lead: &Lead,
         at: Instant,
     ) -> Result<Result<(), HoldReason>, StoreError> {
-        let is_suppressed = self.number(lead.about.phone)?.is_suppressed;
+        let is_suppressed = self.is_suppressed(lead.about.phone)?;
         let allowed = lead.may_be_called_back(campaign.settings.max_attempts_per_lead, is_suppressed);
         if allowed.is_ok() {
             self.queue_lead(lead, at)?;
