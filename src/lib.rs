@@ -26,6 +26,7 @@
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
 //! | [`webhooks`] | deliveries: sign, send, write down what came back | who makes events, HTTP's routes |
 //! | [`http`] | the JSON API, the events stream and the page: parse, one store call, render | SQL, the dialer |
+//! | [`media`] | sound on a telephone line: codecs, packets, keys, descriptions, machines and beeps | sockets, time |
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
 //! | [`housekeeping`] | what goes after its retention time | what it was good for |
@@ -73,6 +74,7 @@ pub mod domain;
 pub mod housekeeping;
 pub mod http;
 mod log;
+pub mod media;
 pub mod server;
 pub mod store;
 pub mod token;
