@@ -76,6 +76,7 @@ pub mod http;
 mod log;
 pub mod media;
 pub mod server;
+pub mod speech;
 pub mod store;
 pub mod token;
 pub mod webhooks;

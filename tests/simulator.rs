@@ -18,6 +18,7 @@ use voice_campaigns::domain::call::{Effect, Ending, LegCommand, LegEvent, LiveCa
 use voice_campaigns::domain::fields::Words;
 use voice_campaigns::domain::outcome::{Category, Cause, Criteria, Outcome};
 use voice_campaigns::domain::phone::Phone;
+use voice_campaigns::domain::voice::Voice;
 
 /// A town on a clock that stands still until somebody waits.
 struct Town {
@@ -46,8 +47,16 @@ impl Town {
 
     fn dial_again(&mut self, call_id: i64, phone: Phone, attempt: i64) {
         let ring_timeout = TimeDelta::seconds(60);
-        let request =
-            DialRequest { call_id, lead_id: call_id, attempt, phone, caller_id: None, ring_timeout };
+        let request = DialRequest {
+            call_id,
+            lead_id: call_id,
+            attempt,
+            phone,
+            caller_id: None,
+            ring_timeout,
+            words: Vec::new(),
+            voice: Voice::default(),
+        };
         let leg = self.simulator.dial(request, LegEvents::new(call_id, self.inbox.clone()));
         self.legs.insert(call_id, leg);
     }
@@ -380,6 +389,8 @@ fn absurd_lengths_never_panic() {
                 phone: fictional(line),
                 caller_id: None,
                 ring_timeout: [TimeDelta::MIN, TimeDelta::MAX, TimeDelta::zero()][call_id % 3],
+                words: Vec::new(),
+                voice: Voice::default(),
             };
             let mut leg = town.simulator.dial(request, LegEvents::new(call_id as i64, town.inbox.clone()));
             leg.command(LegCommand::Speak { text: String::new(), speech_ms: u64::MAX });
@@ -529,6 +540,7 @@ fn plan(call_id: i64) -> Plan {
     Plan {
         script: "Hello, this is a call about your order. Press one for yes and two for no.".into(),
         fallback: (call_id % 2 == 0).then(|| "We will call again. Goodbye.".into()),
+        voice: Voice::default(),
         criteria: Criteria::of(criteria),
         ring_timeout: TimeDelta::seconds(25),
         duration_max: TimeDelta::seconds(120),
@@ -562,6 +574,8 @@ fn a_hundred_thousand_muddled_calls_have_one_ending_each() {
                 phone,
                 caller_id: None,
                 ring_timeout: plan.ring_timeout,
+                words: Vec::new(),
+                voice: Voice::default(),
             };
             let placed_at = town.clock.now();
             let live = LiveCall::new(plan, placed_at);

@@ -2,10 +2,12 @@
 //! kept about it. Every driver passes the same conformance suite.
 
 pub mod simulator;
+pub mod sip;
 
 use crate::domain::Instant;
 use crate::domain::call::{LegCommand, LegEvent};
 use crate::domain::phone::Phone;
+use crate::domain::voice::Voice;
 use chrono::TimeDelta;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,6 +28,10 @@ pub struct DialRequest {
     pub caller_id: Option<Phone>,
     /// How long it may ring.
     pub ring_timeout: TimeDelta,
+    /// What may be said, to be made ready while it rings.
+    pub words: Vec<String>,
+    /// Who says it.
+    pub voice: Voice,
 }
 
 /// How much a carrier takes.

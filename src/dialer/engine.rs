@@ -63,6 +63,8 @@ pub struct Dialer {
     breakers: HashMap<i64, Breaker>,
     shares: Shares,
     spacing: Spacing,
+    /// The carrier took calls when it was last looked at.
+    is_open: bool,
     guard: ClockGuard,
     /// The wall time at which the campaigns must be looked at again; none when nothing is due by time alone.
     plan_at: Option<Instant>,
@@ -105,6 +107,7 @@ impl Dialer {
         let now = clock.now();
         Ok(Dialer {
             spacing: Spacing::new(carrier.capacity().calls_per_second),
+            is_open: false,
             store,
             carrier,
             reports,
@@ -212,6 +215,7 @@ impl Dialer {
             self.plan_at = Some(now);
         }
         self.look_beside(now)?;
+        self.look_at_carrier(now);
         let distrust = self.look_at_clocks().await?;
         if !self.facts.is_empty() {
             self.plan_at = Some(now);
@@ -313,6 +317,15 @@ impl Dialer {
         Ok(())
     }
 
+    /// A carrier that was down, or full with others' calls, tells nobody when it takes calls again.
+    fn look_at_carrier(&mut self, now: Instant) {
+        let was_open = self.is_open;
+        self.is_open = self.carrier.capacity().channels > self.live.len();
+        if self.is_open && !was_open {
+            self.plan_at = Some(now);
+        }
+    }
+
     /// Compares the clocks. While they disagree nothing is dialed; the answer is the wall time to look again.
     async fn look_at_clocks(&mut self) -> Result<Option<Instant>, StoreError> {
         let now = self.clock.now();
@@ -348,7 +361,9 @@ impl Dialer {
     /// the while, so that whoever forbids dialing can wait for dials on their way.
     async fn write_and_dial(&mut self, may_dial: bool) -> Result<usize, StoreError> {
         let started = self.clock.steady();
-        let free = self.carrier.capacity().channels.saturating_sub(self.live.len());
+        let capacity = self.carrier.capacity();
+        self.spacing.change(capacity.calls_per_second);
+        let free = capacity.channels.saturating_sub(self.live.len());
         let allowed = if may_dial { self.spacing.allowed(started, free) } else { 0 };
         let (facts, shares, carrier) = (self.facts.clone(), self.shares.clone(), self.carrier.name());
         let alive: Option<HashSet<i64>> = self.is_unsure.then(|| self.live.keys().copied().collect());
@@ -426,6 +441,8 @@ impl Dialer {
             phone,
             caller_id,
             ring_timeout: plan.ring_timeout,
+            words: [Some(&plan.script), plan.fallback.as_ref()].into_iter().flatten().cloned().collect(),
+            voice: plan.voice.clone(),
         };
         let call = LiveCall::new(plan, self.clock.steady());
         let deadline = call.deadline();

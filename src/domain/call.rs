@@ -21,6 +21,7 @@ use super::money::Money;
 use super::outcome::{Category, Cause, Criteria, Outcome};
 use super::phone::Phone;
 use super::retry::{self, After};
+use super::voice::Voice;
 use super::{budget, lead::LeadStatus};
 use crate::words;
 use chrono::TimeDelta;
@@ -122,6 +123,8 @@ pub struct Plan {
     pub script: String,
     /// What to say when the main path cannot go on, rendered.
     pub fallback: Option<String>,
+    /// Who says it.
+    pub voice: Voice,
     /// What counts as a success.
     pub criteria: Criteria,
     /// How long the phone may ring.

@@ -15,6 +15,7 @@ use super::outcome::Criteria;
 use super::phone::Phone;
 use super::schedule::{self, ClosedReason, Opening, Schedule};
 use super::script::Template;
+use super::voice::Voice;
 use super::zones;
 use crate::words;
 use chrono::TimeDelta;
@@ -434,6 +435,11 @@ impl<'a> Gate<'a> {
         Ok(Plan {
             script,
             fallback,
+            voice: Voice {
+                id: settings.ai_voice_id.clone(),
+                language: settings.ai_voice_language.clone(),
+                gender: settings.ai_voice_gender,
+            },
             criteria: Criteria::of(&settings.success_criteria),
             ring_timeout: TimeDelta::seconds(settings.ring_timeout_seconds),
             duration_max: TimeDelta::seconds(settings.call_duration_limit),

@@ -31,7 +31,9 @@ pub mod schedule;
 pub mod script;
 pub mod script_lint;
 pub mod script_preview;
+pub mod secret;
 pub mod spreadsheet;
+pub mod voice;
 pub mod zones;
 
 /// A point in time, UTC. Stored as integer milliseconds, shown as ISO 8601 with `Z` and whole seconds.

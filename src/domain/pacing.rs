@@ -49,8 +49,12 @@ pub struct Spacing {
 impl Spacing {
     /// A limit of so many calls per second; none for no limit.
     pub fn new(calls_per_second: Option<f64>) -> Spacing {
-        let micros = calls_per_second.map_or(0, |rate| (1_000_000.0 / rate.max(0.001)) as i64);
-        Spacing { gap: TimeDelta::microseconds(micros), next_at: Instant::MIN_UTC }
+        Spacing { gap: gap(calls_per_second), next_at: Instant::MIN_UTC }
+    }
+
+    /// Another limit from the next dial on.
+    pub fn change(&mut self, calls_per_second: Option<f64>) {
+        self.gap = gap(calls_per_second);
     }
 
     /// How many dials may start now.
@@ -72,6 +76,11 @@ impl Spacing {
     pub fn next_at(&self, now: Instant) -> Option<Instant> {
         (self.next_at > now).then_some(self.next_at)
     }
+}
+
+fn gap(calls_per_second: Option<f64>) -> TimeDelta {
+    let micros = calls_per_second.map_or(0, |rate| (1_000_000.0 / rate.max(0.001)) as i64);
+    TimeDelta::microseconds(micros)
 }
 
 #[cfg(test)]
@@ -127,5 +136,10 @@ mod tests {
         assert_eq!(spacing.next_at(start), Some(start + TimeDelta::milliseconds(250)));
         assert_eq!(spacing.allowed(start + TimeDelta::milliseconds(250), 10), 1);
         assert_eq!(Spacing::new(None).allowed(start, 10), 10);
+        spacing.dialed(start);
+        spacing.change(Some(1.0));
+        assert_eq!(spacing.next_at(start), Some(start + TimeDelta::milliseconds(250)));
+        spacing.dialed(start);
+        assert_eq!(spacing.next_at(start), Some(start + TimeDelta::seconds(1)));
     }
 }

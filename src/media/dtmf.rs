@@ -18,6 +18,11 @@ const END: u8 = 0x80;
 /// In decibels below the loudest.
 const VOLUME: u8 = 10;
 
+/// Whether a telephone has this key.
+pub fn is_key(key: char) -> bool {
+    u8::try_from(key).is_ok_and(|key| KEYS.contains(&key))
+}
+
 /// Turns packets into keys: one per press, however many packets tell of it.
 #[derive(Clone, Debug, Default)]
 pub struct Receiver {

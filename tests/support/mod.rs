@@ -5,6 +5,7 @@ pub(crate) mod evidence;
 pub(crate) mod peers;
 pub(crate) mod program;
 pub(crate) mod receiver;
+pub(crate) mod uas;
 pub(crate) mod world;
 
 use chrono::{DateTime, TimeDelta, Utc};

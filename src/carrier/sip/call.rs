@@ -1,0 +1,446 @@
+//! One call: asks for it, lets it ring, talks, hangs up. Everything that happens to it happens in one task.
+//!
+//! ```text
+//!   ringing ──answered──► talking ──BYE, ours or theirs──► over
+//!      │ refused                                             ▲
+//!      ├─────────────────────────────────────────────────────┤
+//!      └─ hang-up, ring timeout, no voice ─► giving up ──────┘  CANCEL; an answer that crosses it is hung up
+//! ```
+
+use super::sound::{Heard, Line};
+use super::stack::{Answer, Change, Invite, Outgoing, Signal};
+use super::words::Words;
+use super::{Inner, Place};
+use crate::carrier::{DialRequest, LegEvents};
+use crate::domain::Instant;
+use crate::domain::call::{LegCommand, LegEvent};
+use crate::domain::outcome::Cause;
+use crate::domain::phone::Phone;
+use crate::media::amd::Verdict;
+use crate::media::g711::Codec;
+use crate::media::sdp::{self, Local, Remote, SdpError};
+use chrono::TimeDelta;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
+
+/// How long the carrier has to confirm that a call was taken back.
+const CANCEL_WAIT: TimeDelta = TimeDelta::seconds(4);
+/// How long somebody who picked up hears nothing, at most.
+const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
+/// Nobody renews a session more often.
+const SESSION_MIN: i64 = 60;
+
+/// How a call ended.
+struct End {
+    cause: Cause,
+    detail: Option<String>,
+}
+
+impl End {
+    fn failed(detail: impl ToString) -> End {
+        End { cause: Cause::CarrierError, detail: Some(detail.to_string()) }
+    }
+
+    fn of(cause: Cause) -> End {
+        End { cause, detail: None }
+    }
+}
+
+/// A call, with what it needs while it lives.
+pub(super) struct Call {
+    carrier: Arc<Inner>,
+    place: Place,
+    request: DialRequest,
+    events: LegEvents,
+    commands: UnboundedReceiver<LegCommand>,
+    words: Words,
+}
+
+impl Call {
+    /// A call that has a place on a trunk.
+    pub(super) fn new(
+        carrier: Arc<Inner>,
+        place: Place,
+        request: DialRequest,
+        events: LegEvents,
+        commands: UnboundedReceiver<LegCommand>,
+    ) -> Call {
+        let texts = request.words.iter().filter(|text| !text.trim().is_empty()).cloned().collect();
+        let words = Words::new(carrier.voice.clone(), request.voice.clone(), texts);
+        Call { carrier, place, request, events, commands, words }
+    }
+
+    /// Makes the call and reports what happens, to its end.
+    pub(super) async fn run(mut self) {
+        let end = self.lead().await.unwrap_or_else(End::failed);
+        self.report(LegEvent::Ended(end.cause, end.detail));
+    }
+
+    async fn lead(&mut self) -> Result<End, String> {
+        let socket = self.carrier.ports.bind(self.carrier.settings.listen.ip())?;
+        let port = socket.local_addr().map_err(|error| error.to_string())?.port();
+        let address = self.place.address;
+        let ours = SocketAddr::new(self.carrier.stack.address_towards(address), port);
+        let (to_heard, heard) = unbounded_channel();
+        let line = self.carrier.studio.open(socket, to_heard).map_err(|error| error.to_string())?;
+        let session = u64::from(rand::random::<u32>());
+        let local = Local { address: ours, session, version: 1 };
+        let trunk = &self.place.trunk.settings;
+        let caller = match self.request.caller_id.or(trunk.caller_id) {
+            Some(number) => dialed(number, &trunk.number_prefix),
+            None => trunk.username.clone().unwrap_or_else(|| "anonymous".into()),
+        };
+        let outgoing = self.carrier.stack.invite(Invite {
+            trunk,
+            address,
+            callee: dialed(self.request.phone, &trunk.number_prefix),
+            caller,
+            offer: local.offer(&[Codec::Pcmu, Codec::Pcma]),
+        })?;
+        let mut session = Session { line, heard, local, agreed: None, outgoing };
+        let end = match self.ring(&mut session).await {
+            Ok(answer) => self.talk(&mut session, answer).await,
+            Err(end) => end,
+        };
+        session.outgoing.release();
+        Ok(end)
+    }
+
+    fn report(&self, event: LegEvent) {
+        self.events.report(self.now(), event);
+    }
+
+    fn now(&self) -> Instant {
+        self.carrier.clock.steady()
+    }
+
+    /// Until it is answered, or will not be.
+    async fn ring(&mut self, session: &mut Session) -> Result<Answer, End> {
+        let clock = self.carrier.clock.clone();
+        let mut until = self.now().checked_add_signed(self.request.ring_timeout).unwrap_or(Instant::MAX_UTC);
+        let (mut was_heard_of, mut rings) = (false, false);
+        let mut giving_up: Option<End> = None;
+        loop {
+            let gives_up = tokio::select! {
+                signal = session.outgoing.next() => match (signal, giving_up.take()) {
+                    (Signal::Answered(answer), None) => return Ok(answer),
+                    // It crossed our hang-up.
+                    (Signal::Answered(_), Some(end)) => {
+                        session.outgoing.bye().await;
+                        return Err(end);
+                    }
+                    (Signal::Refused(_) | Signal::Failed(_) | Signal::HungUp, Some(end)) => return Err(end),
+                    (Signal::Refused(refusal), None) => {
+                        let detail = Some(refusal.detail(&self.place.trunk.settings.name));
+                        return Err(End { cause: refusal.cause(), detail });
+                    }
+                    (Signal::Failed(problem), None) => {
+                        self.place.trunk.doubt();
+                        return Err(End::failed(format!("trunk {}: {problem}", self.place.trunk.settings.name)));
+                    }
+                    (Signal::HungUp, None) => return Err(End::of(Cause::NoAnswer)),
+                    (Signal::Trying, end) => {
+                        was_heard_of = true;
+                        giving_up = end;
+                        None
+                    }
+                    (Signal::Ringing(sdp), end) => {
+                        was_heard_of = true;
+                        if let Some(remote) = sdp.and_then(|sdp| sdp::read(&sdp).ok()) {
+                            session.agree(remote);
+                        }
+                        if !std::mem::replace(&mut rings, true) && end.is_none() {
+                            self.report(LegEvent::Ringing);
+                        }
+                        giving_up = end;
+                        None
+                    }
+                    (Signal::Change(_) | Signal::Key(_), end) => {
+                        giving_up = end;
+                        None
+                    }
+                },
+                command = self.commands.recv(), if giving_up.is_none() => match command {
+                    Some(LegCommand::Speak { .. }) => None,
+                    Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
+                },
+                Err(problem) = self.words.next(), if giving_up.is_none() => Some(End::failed(problem)),
+                () = clock.sleep_until(until) => match giving_up.take() {
+                    Some(end) => return Err(end),
+                    None if was_heard_of => Some(End::of(Cause::NoAnswer)),
+                    None => {
+                        // The library goes on asking for half a minute; should it be heard, it takes the call back.
+                        session.outgoing.cancel();
+                        self.place.trunk.doubt();
+                        return Err(End::failed(format!(
+                            "trunk {}: nothing was heard of the carrier while it should have rung",
+                            self.place.trunk.settings.name
+                        )));
+                    }
+                },
+            };
+            if let Some(end) = gives_up {
+                session.outgoing.cancel();
+                giving_up = Some(end);
+                until = self.now() + CANCEL_WAIT;
+            }
+        }
+    }
+
+    /// From the answer to the end.
+    async fn talk(&mut self, session: &mut Session, answer: Answer) -> End {
+        self.report(LegEvent::Answered);
+        let remote = match (sdp::read(&answer.sdp), session.agreed.clone()) {
+            (Ok(remote), _) => remote,
+            // What was agreed while it rang need not be said again.
+            (Err(SdpError::Unreadable), Some(agreed)) if answer.sdp.is_empty() => agreed,
+            (Err(problem), _) => {
+                session.outgoing.bye().await;
+                return End::failed(format!("trunk {}: {problem}", self.place.trunk.settings.name));
+            }
+        };
+        session.agree(remote);
+        if self.carrier.settings.detect_machines {
+            session.line.detect();
+        }
+        let clock = self.carrier.clock.clone();
+        let mut talk = Talk::new(answer.session_expires, self.now());
+        let mut refreshing = JoinSet::new();
+        loop {
+            let until = [talk.silent_until, talk.refresh_at, talk.expires_at].into_iter().flatten().min();
+            let end = tokio::select! {
+                signal = session.outgoing.next() => match signal {
+                    Signal::HungUp => return End::of(Cause::RemoteHangup),
+                    Signal::Failed(problem) => Some(End::failed(problem)),
+                    Signal::Key(key) => {
+                        self.report(LegEvent::Digit(key));
+                        None
+                    }
+                    Signal::Change(change) => {
+                        talk.was_refreshed(self.now());
+                        session.change(change).await;
+                        None
+                    }
+                    Signal::Trying | Signal::Ringing(_) | Signal::Answered(_) | Signal::Refused(_) => None,
+                },
+                Some(heard) = session.heard.recv() => {
+                    self.heard(session, &mut talk, heard);
+                    None
+                }
+                command = self.commands.recv() => match command {
+                    Some(LegCommand::Speak { text, .. }) => {
+                        self.speak(session, &mut talk, text);
+                        None
+                    }
+                    Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
+                },
+                made = self.words.next() => match made {
+                    Ok(()) => {
+                        self.say_wanted(session, &mut talk);
+                        None
+                    }
+                    // What nobody wants to hear yet may still be made when it is wanted.
+                    Err(problem) => talk.wanted.is_some().then(|| End::failed(problem)),
+                },
+                Some(agreed) = refreshing.join_next() => match agreed {
+                    Ok(true) => None,
+                    Ok(false) | Err(_) => Some(End::failed("the carrier does not renew the session")),
+                },
+                () = clock.sleep_until(until.unwrap_or(Instant::MAX_UTC)), if until.is_some() => {
+                    let now = self.now();
+                    let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+                    if is_due(talk.silent_until) {
+                        Some(End::failed("no voice was ready when the call was answered"))
+                    } else if is_due(talk.expires_at) {
+                        Some(End::failed("the carrier did not renew the session in time"))
+                    } else {
+                        if is_due(talk.refresh_at) {
+                            talk.was_refreshed(now);
+                            session.local.version += 1;
+                            if let (Some(agreed), Some(expires)) = (&session.agreed, &talk.session_expires) {
+                                let sdp = session.local.repeat(agreed);
+                                refreshing.spawn(session.outgoing.refresh(sdp, expires));
+                            }
+                        }
+                        None
+                    }
+                }
+            };
+            if let Some(end) = end {
+                session.outgoing.bye().await;
+                return end;
+            }
+        }
+    }
+
+    fn heard(&mut self, session: &mut Session, talk: &mut Talk, heard: Heard) {
+        match heard {
+            Heard::Key(key) => self.report(LegEvent::Digit(key)),
+            Heard::Said(number) if number == talk.number && talk.wanted.is_none() => {
+                self.report(LegEvent::SpeechEnded);
+            }
+            Heard::Said(_) => {}
+            Heard::Verdict(Verdict::Machine) => {
+                talk.awaits_cue = true;
+                session.line.await_cue();
+                self.report(LegEvent::MachineDetected);
+            }
+            Heard::Verdict(Verdict::Human | Verdict::Unsure) => {}
+            Heard::Cue => {
+                talk.awaits_cue = false;
+                self.say_wanted(session, talk);
+            }
+        }
+    }
+
+    fn speak(&mut self, session: &mut Session, talk: &mut Talk, text: String) {
+        session.line.hush();
+        talk.number += 1;
+        if text.trim().is_empty() {
+            talk.wanted = None;
+            talk.silent_until = None;
+            self.report(LegEvent::SpeechEnded);
+            return;
+        }
+        talk.wanted = Some(text);
+        self.say_wanted(session, talk);
+    }
+
+    /// Says what is wanted, if it is ready and may be said.
+    fn say_wanted(&mut self, session: &mut Session, talk: &mut Talk) {
+        let Some(text) = &talk.wanted else { return };
+        let sound = self.words.want(text);
+        talk.silent_until = match (&sound, talk.silent_until) {
+            (Some(_), _) => None,
+            (None, Some(until)) => Some(until),
+            (None, None) => Some(self.now() + SILENCE_MAX),
+        };
+        if let Some(sound) = sound
+            && !talk.awaits_cue
+        {
+            session.line.play(sound, talk.number);
+            talk.wanted = None;
+        }
+    }
+}
+
+/// A number as this carrier wants it dialed.
+fn dialed(number: Phone, prefix: &str) -> String {
+    format!("{prefix}{}", number.digits())
+}
+
+/// What two sides of a call share.
+struct Session {
+    line: Line,
+    heard: UnboundedReceiver<Heard>,
+    local: Local,
+    agreed: Option<Remote>,
+    outgoing: Outgoing,
+}
+
+impl Session {
+    fn agree(&mut self, remote: Remote) {
+        self.line.aim(&remote);
+        self.agreed = Some(remote);
+    }
+
+    /// Answers a change that the other side wants.
+    async fn change(&mut self, change: Change) {
+        if !change.sdp.is_empty() {
+            match sdp::read(&change.sdp) {
+                Ok(remote) => {
+                    self.local.version += 1;
+                    let answer = self.local.answer(&remote);
+                    self.agree(remote);
+                    change.accept(Some(answer)).await;
+                }
+                Err(_) => change.decline().await,
+            }
+            return;
+        }
+        let offer = match (&self.agreed, change.wants_offer) {
+            (Some(agreed), true) => {
+                self.local.version += 1;
+                Some(self.local.repeat(agreed))
+            }
+            (None, _) | (_, false) => None,
+        };
+        change.accept(offer).await;
+    }
+}
+
+/// How far a conversation is.
+struct Talk {
+    /// Counts what is to be said.
+    number: u64,
+    /// To be said, as soon as it can be.
+    wanted: Option<String>,
+    /// A machine is still greeting.
+    awaits_cue: bool,
+    /// When somebody has heard nothing for too long.
+    silent_until: Option<Instant>,
+    session_expires: Option<String>,
+    refresh_at: Option<Instant>,
+    expires_at: Option<Instant>,
+}
+
+impl Talk {
+    fn new(session_expires: Option<String>, now: Instant) -> Talk {
+        let mut talk = Talk {
+            number: 0,
+            wanted: None,
+            awaits_cue: false,
+            silent_until: None,
+            session_expires,
+            refresh_at: None,
+            expires_at: None,
+        };
+        talk.was_refreshed(now);
+        talk
+    }
+
+    /// Counts the time of the session anew, RFC 4028: we renew it after half of it, or the other side does and we wait
+    /// for that almost to its end.
+    fn was_refreshed(&mut self, now: Instant) {
+        let Some(value) = &self.session_expires else { return };
+        let value = value.to_ascii_lowercase();
+        let seconds = value.split(';').next().and_then(|seconds| seconds.trim().parse().ok());
+        let seconds: i64 = seconds.unwrap_or(1_800).clamp(SESSION_MIN, 86_400);
+        match value.contains("refresher=uas") {
+            true => self.expires_at = Some(now + TimeDelta::seconds(seconds - (seconds / 3).min(32))),
+            false => self.refresh_at = Some(now + TimeDelta::seconds(seconds / 2)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timers(session_expires: Option<&str>) -> (Option<i64>, Option<i64>) {
+        let now = Instant::UNIX_EPOCH;
+        let talk = Talk::new(session_expires.map(str::to_owned), now);
+        let seconds = |at: Option<Instant>| at.map(|at| (at - now).num_seconds());
+        (seconds(talk.refresh_at), seconds(talk.expires_at))
+    }
+
+    #[test]
+    fn a_session_is_renewed_by_whom_the_answer_names() {
+        assert_eq!(timers(None), (None, None));
+        assert_eq!(timers(Some("1800")), (Some(900), None));
+        assert_eq!(timers(Some("90;refresher=uac")), (Some(45), None));
+        assert_eq!(timers(Some("90;refresher=UAS")), (None, Some(60)));
+        assert_eq!(timers(Some("1800 ; refresher=uas")), (None, Some(1_768)));
+        assert_eq!(timers(Some("1")), (Some(30), None));
+        assert_eq!(timers(Some("soon")), (Some(900), None));
+    }
+
+    #[test]
+    fn a_number_is_dialed_with_the_prefix_of_the_trunk() {
+        let number = Phone::from_e164("+12025550101").unwrap();
+        assert_eq!(dialed(number, "+"), "+12025550101");
+        assert_eq!(dialed(number, "00"), "0012025550101");
+    }
+}

@@ -1,0 +1,91 @@
+//! What a carrier's refusal means. The only place that knows the numbers.
+
+use crate::domain::outcome::Cause;
+
+/// Why a call was not put through, as the carrier says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// The status, RFC 3261.
+    pub(super) code: u16,
+    /// Its words.
+    pub(super) words: String,
+    /// The telephone network's own cause, Q.850, if it is told.
+    pub(super) q850: Option<u16>,
+}
+
+impl Refusal {
+    /// What it means. That the carrier does not want us (401, 403, 407) says nothing about the number.
+    pub(super) fn cause(&self) -> Cause {
+        match self.code {
+            486 | 600 => Cause::Busy,
+            408 | 480 | 487 => Cause::NoAnswer,
+            404 | 410 | 484 | 604 => Cause::InvalidNumber,
+            603 | 607 | 608 => Cause::Rejected,
+            _ => Cause::CarrierError,
+        }
+    }
+
+    /// It in a sentence.
+    pub(super) fn detail(&self, trunk: &str) -> String {
+        let Refusal { code, words, q850 } = self;
+        let words: String = words.chars().filter(|char| !char.is_control()).take(100).collect();
+        let q850 = q850.map(|cause| format!(", Q.850 cause {cause}")).unwrap_or_default();
+        let hint = match code {
+            401 | 407 => ": check the user name and the password",
+            403 => ": check that the trunk may call this country and show this caller id",
+            301 | 302 | 305 => ": the carrier sends calls elsewhere, which is not followed",
+            _ => "",
+        };
+        format!("trunk {trunk}: {code} {words}{q850}{hint}")
+    }
+}
+
+/// The cause in a `Reason` header, RFC 3326.
+pub(super) fn q850(reason: &str) -> Option<u16> {
+    let mut parts = reason.split(';').map(str::trim);
+    if !parts.next()?.eq_ignore_ascii_case("Q.850") {
+        return None;
+    }
+    parts.find_map(|part| part.strip_prefix("cause=")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(code: u16) -> Refusal {
+        Refusal { code, words: "Some Words".into(), q850: None }
+    }
+
+    #[test]
+    fn every_status_has_one_meaning() {
+        for (cause, codes) in [
+            (Cause::Busy, &[486, 600][..]),
+            (Cause::NoAnswer, &[408, 480, 487]),
+            (Cause::InvalidNumber, &[404, 410, 484, 604]),
+            (Cause::Rejected, &[603, 607, 608]),
+            (Cause::CarrierError, &[302, 400, 401, 403, 407, 488, 500, 503, 504, 606]),
+        ] {
+            for code in codes {
+                assert_eq!(refusal(*code).cause(), cause, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_sentence_tells_what_was_said_and_what_to_do() {
+        let refused =
+            Refusal { code: 404, words: "Not\r\n Found".into(), q850: q850("Q.850;cause=1;text=\"x\"") };
+        assert_eq!(refused.detail("main"), "trunk main: 404 Not Found, Q.850 cause 1");
+        assert!(refusal(407).detail("main").ends_with("check the user name and the password"));
+    }
+
+    #[test]
+    fn only_the_networks_own_cause_is_read() {
+        assert_eq!(q850("Q.850 ; cause=17"), Some(17));
+        assert_eq!(q850("q.850;text=\"busy\";cause=17"), Some(17));
+        assert_eq!(q850("SIP;cause=200;text=\"Call completed elsewhere\""), None);
+        assert_eq!(q850("Q.850;cause=many"), None);
+        assert_eq!(q850(""), None);
+    }
+}

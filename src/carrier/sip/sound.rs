@@ -1,0 +1,377 @@
+//! The sound of all calls: one thread with a clock of its own, so that nothing else that the program does makes a voice
+//! stutter. A call has one of twenty slots, a millisecond each; in its slot its socket is emptied and one packet goes
+//! out. The receiving side is clocked here as well: where the other side sends nothing there is silence.
+
+use crate::clock::Clock;
+use crate::media::amd::{Detector, Limits, Verdict};
+use crate::media::beep::Waiter;
+use crate::media::g711::Codec;
+use crate::media::sdp::Remote;
+use crate::media::{FRAME, FRAME_MS, dtmf, rtp};
+use crate::speech::Sound;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// What is heard on a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// A key.
+    Key(char),
+    /// The sound of this number was sent to its end.
+    Said(u64),
+    /// Who picked up.
+    Verdict(Verdict),
+    /// A message may begin.
+    Cue,
+}
+
+/// All calls' sound. Clones are the same.
+#[derive(Clone)]
+pub(super) struct Studio {
+    orders: mpsc::Sender<Order>,
+    made: Arc<AtomicU64>,
+}
+
+/// The sound of one call; it ends when this is dropped.
+pub(super) struct Line {
+    id: u64,
+    studio: Studio,
+}
+
+enum Order {
+    Open(u64, Box<Wire>),
+    Aim(u64, Box<Remote>),
+    Play(u64, Sound, u64),
+    Hush(u64),
+    Detect(u64),
+    AwaitCue(u64),
+    Close(u64),
+}
+
+/// Slots of a millisecond; each call has one.
+const SLOTS: u64 = FRAME_MS as u64;
+/// When we are later than this, what was missed is left out instead of being sent in a burst.
+const LATE_MS: u64 = 100;
+/// Packets taken in per slot, so that a flood at one port does not keep the others waiting.
+const PACKETS_MAX: usize = 8;
+/// Silence after a speech before it counts as heard: what was sent is still on its way.
+const TAIL: usize = 10;
+/// Without a packet for so many slots there is silence.
+const MISSING: u32 = 3;
+/// Samples that may wait to be listened to.
+const WAITING_MAX: usize = 20 * FRAME;
+/// The longest packet of sound.
+const PACKET: usize = 2_048;
+
+impl Studio {
+    /// Starts the thread. It ends when nobody holds the studio or a line any more.
+    pub(super) fn start(clock: Arc<dyn Clock>) -> io::Result<Studio> {
+        let (orders, inbox) = mpsc::channel();
+        std::thread::Builder::new().name("sound".into()).spawn(move || run(&*clock, &inbox))?;
+        Ok(Studio { orders, made: Arc::default() })
+    }
+
+    /// A line on this socket. It is silent until it knows where to send.
+    pub(super) fn open(&self, socket: UdpSocket, heard: UnboundedSender<Heard>) -> io::Result<Line> {
+        socket.set_nonblocking(true)?;
+        let id = self.made.fetch_add(1, Ordering::Relaxed);
+        self.order(Order::Open(id, Box::new(Wire::new(socket, heard))));
+        Ok(Line { id, studio: self.clone() })
+    }
+
+    fn order(&self, order: Order) {
+        if self.orders.send(order).is_err() {
+            tracing::error!("the thread for sound has ended");
+        }
+    }
+}
+
+impl Line {
+    /// Sends there from now on, as the other side wants it.
+    pub(super) fn aim(&self, remote: &Remote) {
+        self.studio.order(Order::Aim(self.id, Box::new(remote.clone())));
+    }
+
+    /// Says this instead of what is being said.
+    pub(super) fn play(&self, sound: Sound, number: u64) {
+        self.studio.order(Order::Play(self.id, sound, number));
+    }
+
+    /// Falls silent.
+    pub(super) fn hush(&self) {
+        self.studio.order(Order::Hush(self.id));
+    }
+
+    /// Finds out who picked up.
+    pub(super) fn detect(&self) {
+        self.studio.order(Order::Detect(self.id));
+    }
+
+    /// Listens until a message may begin.
+    pub(super) fn await_cue(&self) {
+        self.studio.order(Order::AwaitCue(self.id));
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.studio.order(Order::Close(self.id));
+    }
+}
+
+/// All lines, and which of them is due in which slot.
+#[derive(Default)]
+struct Lines {
+    wires: HashMap<u64, Box<Wire>>,
+    slots: [Vec<u64>; SLOTS as usize],
+}
+
+impl Lines {
+    fn carry_out(&mut self, order: Order) {
+        let wires = &mut self.wires;
+        match order {
+            Order::Open(id, wire) => {
+                wires.insert(id, wire);
+                let emptiest = self.slots.iter_mut().min_by_key(|slot| slot.len());
+                emptiest.into_iter().for_each(|slot| slot.push(id));
+            }
+            Order::Close(id) => {
+                wires.remove(&id);
+                self.slots.iter_mut().for_each(|slot| slot.retain(|other| *other != id));
+            }
+            Order::Aim(id, remote) => wires.get_mut(&id).into_iter().for_each(|wire| wire.aim(&remote)),
+            Order::Play(id, sound, number) => {
+                let speech = Speech { sound, number, at: 0 };
+                wires.get_mut(&id).into_iter().for_each(|wire| wire.speech = Some(speech.clone()));
+            }
+            Order::Hush(id) => wires.get_mut(&id).into_iter().for_each(|wire| wire.speech = None),
+            Order::Detect(id) => {
+                wires
+                    .get_mut(&id)
+                    .into_iter()
+                    .for_each(|wire| wire.listen(Ear::Who(Detector::new(Limits::default()))));
+            }
+            Order::AwaitCue(id) => {
+                wires.get_mut(&id).into_iter().for_each(|wire| wire.listen(Ear::When(Waiter::default())));
+            }
+        }
+    }
+}
+
+fn run(clock: &dyn Clock, inbox: &mpsc::Receiver<Order>) {
+    let mut lines = Lines::default();
+    let mut buffer = [0; PACKET];
+    let milliseconds = || clock.monotonic().as_millis() as u64;
+    let mut tick = milliseconds();
+    loop {
+        if lines.wires.is_empty() {
+            // Nobody is on the line: no reason to wake up a thousand times a second.
+            let Ok(order) = inbox.recv() else { return };
+            lines.carry_out(order);
+            tick = milliseconds();
+        }
+        loop {
+            match inbox.try_recv() {
+                Ok(order) => lines.carry_out(order),
+                Err(mpsc::TryRecvError::Empty) => break,
+                Err(mpsc::TryRecvError::Disconnected) => return,
+            }
+        }
+        tick += 1;
+        let due = Duration::from_millis(tick);
+        std::thread::sleep(due.saturating_sub(clock.monotonic()));
+        let now = milliseconds();
+        if now > tick + LATE_MS {
+            tick = now;
+        }
+        for id in &lines.slots[(tick % SLOTS) as usize] {
+            if let Some(wire) = lines.wires.get_mut(id) {
+                wire.turn(&mut buffer);
+            }
+        }
+    }
+}
+
+/// One call's sound.
+struct Wire {
+    socket: UdpSocket,
+    heard: UnboundedSender<Heard>,
+    target: Option<Target>,
+    sequence: u16,
+    timestamp: u32,
+    source: u32,
+    speech: Option<Speech>,
+    keys: dtmf::Receiver,
+    /// Who speaks on the other side; another one counts its time anew.
+    speaker: Option<u32>,
+    ear: Ear,
+    waiting: VecDeque<i16>,
+    /// Slots since the last packet.
+    missing: u32,
+}
+
+/// Where and how to send.
+struct Target {
+    /// What the other side said.
+    told: SocketAddr,
+    address: SocketAddr,
+    codec: Codec,
+    payload_type: u8,
+    keys_type: Option<u8>,
+    /// The other side wants to hear us.
+    is_open: bool,
+    /// The address is where packets came from, which behind NAT is not what was said.
+    is_seen: bool,
+}
+
+#[derive(Clone)]
+struct Speech {
+    sound: Sound,
+    number: u64,
+    /// Frames sent.
+    at: usize,
+}
+
+/// What is listened for.
+enum Ear {
+    Nothing,
+    Who(Detector),
+    When(Waiter),
+}
+
+impl Wire {
+    fn new(socket: UdpSocket, heard: UnboundedSender<Heard>) -> Wire {
+        Wire {
+            socket,
+            heard,
+            target: None,
+            sequence: rand::random(),
+            timestamp: rand::random(),
+            source: rand::random(),
+            speech: None,
+            keys: dtmf::Receiver::default(),
+            speaker: None,
+            ear: Ear::Nothing,
+            waiting: VecDeque::new(),
+            missing: 0,
+        }
+    }
+
+    fn aim(&mut self, remote: &Remote) {
+        let Remote { address, codec, payload_type, keys_type, direction, .. } = *remote;
+        let is_open = direction.reversed().sends();
+        // An address that was seen stays good as long as the other side does not name another one.
+        let seen = self.target.take().filter(|target| target.is_seen && target.told == address);
+        let is_seen = seen.is_some();
+        let (told, address) = (address, seen.map_or(address, |seen| seen.address));
+        self.target = Some(Target { told, address, codec, payload_type, keys_type, is_open, is_seen });
+    }
+
+    fn listen(&mut self, ear: Ear) {
+        self.ear = ear;
+        self.waiting.clear();
+        self.missing = 0;
+    }
+
+    /// What happens in the slot of this line.
+    fn turn(&mut self, buffer: &mut [u8; PACKET]) {
+        for _ in 0..PACKETS_MAX {
+            let Ok((length, from)) = self.socket.recv_from(buffer) else { break };
+            if let Some((header, payload)) = rtp::read(&buffer[..length]) {
+                self.take(from, header, payload);
+            }
+        }
+        self.hear();
+        self.send();
+    }
+
+    fn take(&mut self, from: SocketAddr, header: rtp::Header, payload: &[u8]) {
+        let Some(target) = &mut self.target else { return };
+        if !target.is_seen {
+            target.is_seen = true;
+            target.address = from;
+        } else if target.address != from {
+            return;
+        }
+        if self.speaker.replace(header.source) != Some(header.source) {
+            self.keys = dtmf::Receiver::default();
+        }
+        if Some(header.payload_type) == target.keys_type {
+            if let Some(key) = self.keys.take(header, payload) {
+                self.tell(Heard::Key(key));
+            }
+        } else if header.payload_type == target.payload_type && !matches!(self.ear, Ear::Nothing) {
+            let codec = target.codec;
+            self.waiting.extend(payload.iter().map(|byte| codec.decode(*byte)));
+            let excess = self.waiting.len().saturating_sub(WAITING_MAX);
+            self.waiting.drain(..excess);
+            self.missing = 0;
+        }
+    }
+
+    /// Listens to one frame, of silence if none has come for a while.
+    fn hear(&mut self) {
+        let frame = match self.waiting.len() >= FRAME {
+            true => {
+                let mut frame = [0; FRAME];
+                frame.iter_mut().zip(self.waiting.drain(..FRAME)).for_each(|(to, sample)| *to = sample);
+                frame
+            }
+            false => {
+                self.missing += 1;
+                if self.missing <= MISSING {
+                    return;
+                }
+                [0; FRAME]
+            }
+        };
+        let told = match &mut self.ear {
+            Ear::Nothing => None,
+            Ear::Who(detector) => detector.take(&frame).map(Heard::Verdict),
+            Ear::When(waiter) => waiter.take(&frame).map(|_| Heard::Cue),
+        };
+        if let Some(told) = told {
+            self.ear = Ear::Nothing;
+            self.tell(told);
+        }
+    }
+
+    fn send(&mut self) {
+        let timestamp = self.timestamp;
+        self.timestamp = timestamp.wrapping_add(FRAME as u32);
+        let Some(target) = self.target.as_ref().filter(|target| target.is_open) else { return };
+        let Target { address, codec, payload_type, .. } = *target;
+        let mut packet = [codec.silence(); rtp::HEADER + FRAME];
+        let mut marker = false;
+        let mut said = None;
+        if let Some(speech) = &mut self.speech {
+            let from = (speech.at * FRAME).min(speech.sound.len());
+            let frame = &speech.sound[from..speech.sound.len().min(from + FRAME)];
+            packet[rtp::HEADER..].iter_mut().zip(frame).for_each(|(to, sample)| *to = codec.encode(*sample));
+            marker = speech.at == 0;
+            speech.at += 1;
+            said = (speech.at >= speech.sound.len().div_ceil(FRAME) + TAIL).then_some(speech.number);
+        }
+        if let Some(number) = said {
+            self.speech = None;
+            self.tell(Heard::Said(number));
+        }
+        let (sequence, source) = (self.sequence, self.source);
+        self.sequence = sequence.wrapping_add(1);
+        let header = rtp::Header { payload_type, marker, sequence, timestamp, source };
+        packet[..rtp::HEADER].copy_from_slice(&header.bytes());
+        // A packet that cannot be sent is lost, as it may be on its way.
+        let _ = self.socket.send_to(&packet, address);
+    }
+
+    fn tell(&self, heard: Heard) {
+        // Nobody listens any more when the call is ending.
+        let _ = self.heard.send(heard);
+    }
+}

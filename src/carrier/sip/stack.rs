@@ -1,0 +1,460 @@
+//! The SIP stack: the one place that knows the library. What it says of messages never leaves this file, and what
+//! leaves it is in our own words.
+
+use super::outcome::{Refusal, q850};
+use super::settings::{Settings, Transport, Trunk};
+use crate::media::dtmf;
+use rsipstack::EndpointBuilder;
+use rsipstack::dialog::DialogId;
+use rsipstack::dialog::authenticate::Credential;
+use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
+use rsipstack::dialog::dialog_layer::DialogLayer;
+use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
+use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::dialog::registration::Registration;
+use rsipstack::platform::{CancellationToken, JoinHandle};
+use rsipstack::sip::prelude::HeadersExt;
+use rsipstack::sip::{self, Header, Method, Response, SipMessage, StatusCode, StatusCodeKind, Uri};
+use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
+use rsipstack::transaction::key::{TransactionKey, TransactionRole};
+use rsipstack::transaction::transaction::Transaction;
+use rsipstack::transaction::{CallIdFormat, TransactionReceiver, make_tag};
+use rsipstack::transport::udp::UdpConnection;
+use rsipstack::transport::{SipAddr, TransportLayer};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What we understand.
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO";
+const SDP: &str = "application/sdp";
+/// How often a hang-up is tried while the library is busy with a change of the session.
+const BYE_TRIES: usize = 20;
+const BYE_PAUSE: Duration = Duration::from_millis(100);
+/// How often a refresh is tried again that crossed one of the other side.
+const GLARE_TRIES: usize = 3;
+const REGISTERED_SECONDS: u32 = 300;
+
+/// The stack, listening.
+pub(super) struct Stack {
+    layer: Arc<DialogLayer>,
+    endpoint: EndpointInnerRef,
+    token: CancellationToken,
+    listens: SocketAddr,
+    public_ip: Option<IpAddr>,
+}
+
+/// A call that is to be made.
+pub(super) struct Invite<'t> {
+    pub(super) trunk: &'t Trunk,
+    pub(super) address: SocketAddr,
+    /// The user part of who is called.
+    pub(super) callee: String,
+    /// The user part of who calls.
+    pub(super) caller: String,
+    pub(super) offer: String,
+}
+
+/// What happens on a call, in our words.
+pub(super) enum Signal {
+    /// The carrier has the call.
+    Trying,
+    /// It rings, perhaps with sound.
+    Ringing(Option<Vec<u8>>),
+    /// Picked up.
+    Answered(Answer),
+    /// Not put through.
+    Refused(Refusal),
+    /// Something went wrong; a sentence.
+    Failed(String),
+    /// The other side wants to change the session.
+    Change(Change),
+    /// A key, told in a message.
+    Key(char),
+    /// The other side hung up.
+    HungUp,
+}
+
+/// What came with the answer.
+pub(super) struct Answer {
+    pub(super) sdp: Vec<u8>,
+    /// The value of `Session-Expires`.
+    pub(super) session_expires: Option<String>,
+}
+
+/// A change that waits for our reply.
+pub(super) struct Change {
+    pub(super) sdp: Vec<u8>,
+    pub(super) session_expires: Option<String>,
+    /// Without a description it asks for ours.
+    pub(super) wants_offer: bool,
+    reply: TransactionHandle,
+}
+
+/// A call that was asked for.
+pub(super) struct Outgoing {
+    layer: Arc<DialogLayer>,
+    dialog: InviteDialog,
+    states: DialogStateReceiver,
+    /// Until the final answer.
+    answer: Option<JoinHandle<InviteAsyncResult>>,
+    id: Option<DialogId>,
+}
+
+impl Stack {
+    /// Listens.
+    pub(super) async fn start(settings: &Settings) -> Result<Stack, String> {
+        let token = CancellationToken::new();
+        let transports = TransportLayer::new(token.clone());
+        let public = settings.public_ip.map(|ip| SocketAddr::new(ip, settings.listen.port()));
+        let udp = UdpConnection::create_connection(settings.listen, public, Some(token.child_token()))
+            .await
+            .map_err(|error| format!("sip.listen: cannot listen on {}: {error}", settings.listen))?;
+        let listens = udp.get_addr().get_socketaddr().map_err(|error| error.to_string())?;
+        transports.add_transport(udp.into());
+        let option = EndpointOption { callid_format: CallIdFormat::Uuid, ..EndpointOption::default() };
+        let endpoint = EndpointBuilder::new()
+            .with_cancel_token(token.clone())
+            .with_transport_layer(transports)
+            .with_user_agent(concat!("voice-campaigns/", env!("CARGO_PKG_VERSION")))
+            .with_option(option)
+            .build();
+        let incoming = endpoint.incoming_transactions().map_err(|error| error.to_string())?;
+        let inner = endpoint.inner.clone();
+        let layer = Arc::new(DialogLayer::new(inner.clone()));
+        tokio::spawn(async move { endpoint.serve().await });
+        tokio::spawn(receive(layer.clone(), incoming));
+        Ok(Stack { layer, endpoint: inner, token, listens, public_ip: settings.public_ip })
+    }
+
+    /// Falls silent.
+    pub(super) fn stop(&self) {
+        self.token.cancel();
+    }
+
+    /// Our address as this carrier sees it.
+    pub(super) fn address_towards(&self, carrier: SocketAddr) -> IpAddr {
+        let of_route = || {
+            let any: SocketAddr = if carrier.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
+            let socket = UdpSocket::bind(any).ok()?;
+            socket.connect(carrier).ok()?;
+            socket.local_addr().ok().map(|address| address.ip())
+        };
+        self.public_ip.or_else(of_route).unwrap_or(self.listens.ip())
+    }
+
+    fn contact(&self, trunk: &Trunk, carrier: SocketAddr) -> Result<Uri, String> {
+        let user = trunk.username.as_deref().unwrap_or("campaigns");
+        let address = SocketAddr::new(self.address_towards(carrier), self.listens.port());
+        let transport = match trunk.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+        };
+        uri(&format!("sip:{user}@{address}{transport}"))
+    }
+
+    /// Asks for a call.
+    pub(super) fn invite(&self, invite: Invite) -> Result<Outgoing, String> {
+        let Invite { trunk, address, callee, caller, offer } = invite;
+        let option = InviteOption {
+            callee: uri(&format!("sip:{callee}@{}", trunk.host))?,
+            caller: uri(&format!("sip:{caller}@{}", trunk.host))?,
+            contact: self.contact(trunk, address)?,
+            offer: Some(offer.into_bytes()),
+            content_type: Some(SDP.into()),
+            destination: Some(destination(trunk, address)),
+            credential: credential(trunk),
+            headers: Some(vec![Header::Supported("timer".into()), Header::Allow(ALLOW.into())]),
+            ..InviteOption::default()
+        };
+        let (to_states, states) = self.layer.new_dialog_state_channel();
+        let asked = self.layer.do_invite_async(option, to_states);
+        let (dialog, answer) = asked.map_err(|error| error.to_string())?;
+        Ok(Outgoing { layer: self.layer.clone(), dialog, states, answer: Some(answer), id: None })
+    }
+
+    /// Asks whether the carrier is there; whatever it answers says yes.
+    pub(super) async fn probe(&self, trunk: &Trunk, address: SocketAddr) -> Result<u16, String> {
+        let to = uri(&format!("sip:{}", trunk.host))?;
+        let from =
+            sip::typed::From { display_name: None, uri: self.contact(trunk, address)?, params: vec![] };
+        let to_header = sip::typed::To { display_name: None, uri: to.clone(), params: vec![] };
+        let text = |error: rsipstack::Error| error.to_string();
+        let via = self.endpoint.get_via(None, None).map_err(text)?;
+        let from = from.with_tag(make_tag());
+        let request = self.endpoint.make_request(Method::Options, to, via, from, to_header, 1, None);
+        let key = TransactionKey::from_request(&request, TransactionRole::Client).map_err(text)?;
+        let mut transaction = Transaction::new_client(key, request, self.endpoint.clone(), None);
+        transaction.destination = Some(destination(trunk, address));
+        transaction.send().await.map_err(text)?;
+        while let Some(message) = transaction.receive().await {
+            if let SipMessage::Response(response) = message {
+                return Ok(response.status_code.code());
+            }
+        }
+        Err("it does not answer".into())
+    }
+
+    /// Registers; the answer is for how many seconds.
+    pub(super) async fn register(&self, trunk: &Trunk, address: SocketAddr) -> Result<u32, String> {
+        let mut registration = Registration::new(self.endpoint.clone(), credential(trunk));
+        registration.outbound_proxy = Some(address);
+        let contact = self.contact(trunk, address)?;
+        registration.contact = Some(sip::typed::Contact { display_name: None, uri: contact, params: vec![] });
+        let server = uri(&format!("sip:{}", trunk.host))?;
+        let asked = registration.register(server, Some(REGISTERED_SECONDS)).await;
+        let response = asked.map_err(|error| error.to_string())?;
+        match response.status_code.kind() {
+            StatusCodeKind::Successful => Ok(registration.granted_expires.unwrap_or(REGISTERED_SECONDS)),
+            _ => Err(refusal(&response).detail(&trunk.name)),
+        }
+    }
+}
+
+impl Outgoing {
+    /// What happens next. May be given up and asked again.
+    pub(super) async fn next(&mut self) -> Signal {
+        loop {
+            let Outgoing { answer, states, .. } = self;
+            let answered = async {
+                match answer {
+                    Some(answer) => answer.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // What led to the answer is told before it.
+                biased;
+                Some(state) = states.recv() => if let Some(signal) = told(state) { return signal },
+                result = answered => {
+                    self.answer = None;
+                    return self.answered(result.unwrap_or_else(|panic| Err(rsipstack::Error::Error(panic.to_string()))));
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, result: InviteAsyncResult) -> Signal {
+        match result {
+            Ok((id, Some(response))) => {
+                self.id = Some(id);
+                match response.status_code {
+                    StatusCode::OK => Signal::Answered(Answer {
+                        session_expires: session_expires(response.session_expires_header()),
+                        sdp: response.body,
+                    }),
+                    _ => Signal::Refused(refusal(&response)),
+                }
+            }
+            Ok((_, None)) => Signal::Failed("the carrier does not answer".into()),
+            Err(error) => Signal::Failed(error.to_string()),
+        }
+    }
+
+    /// Takes the call back before it is answered. Should the answer cross this, it is hung up by the library, or by
+    /// [`Outgoing::bye`].
+    pub(super) fn cancel(&self) {
+        let dialog = self.dialog.clone();
+        tokio::spawn(async move {
+            if let Err(error) = dialog.cancel().await {
+                tracing::debug!(%error, "a CANCEL failed");
+            }
+        });
+    }
+
+    /// Hangs up.
+    pub(super) async fn bye(&self) {
+        for _ in 0..BYE_TRIES {
+            match self.dialog.bye().await {
+                Ok(()) => return,
+                Err(_) if self.dialog.state().is_terminated() => return,
+                // A change of the session that is not finished is in the way.
+                Err(_) => tokio::time::sleep(BYE_PAUSE).await,
+            }
+        }
+        tracing::warn!("a call could not be hung up in order");
+    }
+
+    /// Renews the session with our description; whether the other side agrees.
+    pub(super) fn refresh(
+        &self,
+        sdp: String,
+        session_expires: &str,
+    ) -> impl Future<Output = bool> + Send + 'static {
+        let dialog = self.dialog.clone();
+        let headers = vec![
+            Header::SessionExpires(session_expires.into()),
+            Header::Supported("timer".into()),
+            Header::ContentType(SDP.into()),
+        ];
+        async move {
+            let asked = dialog.reinvite_with_glare_retry(Some(headers), Some(sdp.into_bytes()), GLARE_TRIES);
+            matches!(asked.await, Ok(Some(response)) if response.status_code.kind() == StatusCodeKind::Successful)
+        }
+    }
+
+    /// Lets go of the call. One whose end is still to come is waited for in the background, and hung up should it be
+    /// answered after all.
+    pub(super) fn release(mut self) {
+        if let Some(id) = &self.id {
+            self.layer.remove_dialog(id);
+        }
+        if self.answer.is_none() {
+            return;
+        }
+        tokio::spawn(async move {
+            loop {
+                match self.next().await {
+                    Signal::Answered(_) => {
+                        self.bye().await;
+                        break;
+                    }
+                    Signal::Refused(_) | Signal::Failed(_) | Signal::HungUp => break,
+                    Signal::Trying | Signal::Ringing(_) | Signal::Change(_) | Signal::Key(_) => {}
+                }
+            }
+            self.id.iter().for_each(|id| self.layer.remove_dialog(id));
+        });
+    }
+}
+
+impl Change {
+    /// Agrees, with our description where there is one to give.
+    pub(super) async fn accept(self, sdp: Option<String>) {
+        let mut headers = Vec::new();
+        if let Some(value) = &self.session_expires {
+            let has_refresher = value.to_ascii_lowercase().contains("refresher=");
+            let refresher = if has_refresher { "" } else { ";refresher=uac" };
+            headers.push(Header::SessionExpires(format!("{value}{refresher}").into()));
+            headers.push(Header::Require("timer".into()));
+        }
+        if sdp.is_some() {
+            headers.push(Header::ContentType(SDP.into()));
+        }
+        let body = sdp.map(String::into_bytes);
+        if self.reply.respond(StatusCode::OK, Some(headers), body).await.is_err() {
+            tracing::debug!("nobody waits for the reply to a change any more");
+        }
+    }
+
+    /// Declines; the session stays as it is.
+    pub(super) async fn decline(self) {
+        if self.reply.reply(StatusCode::NotAcceptableHere).await.is_err() {
+            tracing::debug!("nobody waits for the reply to a change any more");
+        }
+    }
+}
+
+/// What a state of the library means to us; what it means nothing is answered here.
+fn told(state: DialogState) -> Option<Signal> {
+    match state {
+        DialogState::Trying(_) => Some(Signal::Trying),
+        DialogState::Early(_, response) => {
+            Some(Signal::Ringing(Some(response.body).filter(|body| !body.is_empty())))
+        }
+        DialogState::Terminated(_, TerminatedReason::UasBye | TerminatedReason::Timeout) => {
+            Some(Signal::HungUp)
+        }
+        DialogState::Updated(_, request, reply) => Some(Signal::Change(Change {
+            session_expires: session_expires(request.session_expires_header()),
+            wants_offer: request.method == Method::Invite && request.body.is_empty(),
+            sdp: request.body,
+            reply,
+        })),
+        DialogState::Info(_, request, reply) => {
+            answer(reply, StatusCode::OK);
+            key_of(&String::from_utf8_lossy(&request.body)).map(Signal::Key)
+        }
+        DialogState::Options(_, _, reply)
+        | DialogState::Notify(_, _, reply)
+        | DialogState::Message(_, _, reply) => {
+            answer(reply, StatusCode::OK);
+            None
+        }
+        DialogState::Refer(_, _, reply) | DialogState::Publish(_, _, reply) => {
+            answer(reply, StatusCode::Decline);
+            None
+        }
+        DialogState::Calling(_)
+        | DialogState::WaitAck(..)
+        | DialogState::Confirmed(..)
+        | DialogState::Terminated(..) => None,
+    }
+}
+
+fn answer(reply: TransactionHandle, status: StatusCode) {
+    tokio::spawn(async move {
+        if reply.reply(status).await.is_err() {
+            tracing::debug!("nobody waits for a reply any more");
+        }
+    });
+}
+
+/// Takes in what comes without being asked for: requests of calls alive, and all others, which are declined.
+async fn receive(layer: Arc<DialogLayer>, mut incoming: TransactionReceiver) {
+    while let Some(mut transaction) = incoming.recv().await {
+        if let Some(mut dialog) = layer.match_dialog(&transaction) {
+            tokio::spawn(async move {
+                if let Err(error) = dialog.handle(&mut transaction).await {
+                    tracing::debug!(%error, "a request of a call failed");
+                }
+            });
+            continue;
+        }
+        let to = transaction.original.to_header().ok().and_then(|to| to.tag().ok().flatten());
+        let status = match transaction.original.method {
+            Method::Ack => continue,
+            Method::Options => StatusCode::OK,
+            _ if to.is_some() => StatusCode::CallTransactionDoesNotExist,
+            Method::Invite => StatusCode::TemporarilyUnavailable,
+            _ => StatusCode::MethodNotAllowed,
+        };
+        tokio::spawn(async move {
+            if let Err(error) = transaction.reply(status).await {
+                tracing::debug!(%error, "a request could not be declined");
+            }
+        });
+    }
+}
+
+fn uri(text: &str) -> Result<Uri, String> {
+    Uri::try_from(text).map_err(|error| format!("`{text}` is no SIP address: {error}"))
+}
+
+fn destination(trunk: &Trunk, address: SocketAddr) -> SipAddr {
+    let transport = match trunk.transport {
+        Transport::Udp => sip::Transport::Udp,
+        Transport::Tcp => sip::Transport::Tcp,
+    };
+    SipAddr { r#type: Some(transport), addr: address.into() }
+}
+
+fn credential(trunk: &Trunk) -> Option<Credential> {
+    let password = trunk.password.as_ref()?.reveal().to_owned();
+    let username = trunk.username.clone()?;
+    Some(Credential { username, password, realm: None, auth_username: None })
+}
+
+fn session_expires(header: Option<&sip::headers::SessionExpires>) -> Option<String> {
+    header.map(|header| header.value().to_owned())
+}
+
+fn refusal(response: &Response) -> Refusal {
+    let reasons = response.headers.iter().filter_map(|header| match header {
+        Header::Reason(reason) => q850(reason.value()),
+        _ => None,
+    });
+    let status = &response.status_code;
+    Refusal { code: status.code(), words: status.text().to_owned(), q850: reasons.into_iter().next() }
+}
+
+/// The key in the body of an INFO: `Signal=5` or a bare `5`.
+fn key_of(body: &str) -> Option<char> {
+    let signal = body.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("signal").then_some(value)
+    });
+    let mut text = signal.unwrap_or(body).trim().chars();
+    let key = text.next().filter(|key| dtmf::is_key(*key))?;
+    text.next().is_none().then_some(key)
+}

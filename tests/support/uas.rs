@@ -1,0 +1,464 @@
+//! The other side of a trunk, on real sockets and written without the library that the driver uses: it plays what a
+//! test wants it to do, and remembers all that it was sent.
+
+use chrono::TimeDelta;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use tokio::net::UdpSocket;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use voice_campaigns::clock::{Clock, Sleep, System};
+use voice_campaigns::domain::Instant;
+use voice_campaigns::domain::voice::Voice;
+use voice_campaigns::media::g711::Codec;
+use voice_campaigns::media::{FRAME, FRAME_MS, RATE, dtmf, rtp, sdp};
+use voice_campaigns::speech::{Saying, Sound, Synthesizer};
+
+/// A clock that passes faster than life.
+pub(crate) struct Fast {
+    system: System,
+    origin: Instant,
+    speed: u32,
+}
+
+impl Fast {
+    /// So many times faster.
+    pub(crate) fn new(speed: u32) -> Fast {
+        let system = System::new();
+        Fast { origin: system.now(), system, speed }
+    }
+}
+
+impl Clock for Fast {
+    fn now(&self) -> Instant {
+        self.steady()
+    }
+
+    fn monotonic(&self) -> std::time::Duration {
+        self.system.monotonic() * self.speed
+    }
+
+    fn steady(&self) -> Instant {
+        self.origin + TimeDelta::from_std(self.monotonic()).unwrap()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        let left = (at - self.steady()).to_std().unwrap_or_default() / self.speed;
+        Box::pin(tokio::time::sleep(left))
+    }
+}
+
+/// Says everything with the same ten seconds of sound.
+pub(crate) struct Hum;
+
+impl Synthesizer for Hum {
+    fn say(&self, _: &str, _: &Voice) -> Saying {
+        let sound: Sound = hum(10_000).into();
+        Box::pin(async move { Ok(sound) })
+    }
+}
+
+/// Sound that is no beep.
+pub(crate) fn hum(ms: u32) -> Vec<i16> {
+    let wave = |n: u32, hertz: f64| (f64::from(n) * hertz * std::f64::consts::TAU / f64::from(RATE)).sin();
+    (0..ms * RATE / 1_000)
+        .map(|n| (3_000.0 * (wave(n, 310.0) + wave(n, 570.0) + wave(n, 1_130.0))) as i16)
+        .collect()
+}
+
+/// A beep.
+pub(crate) fn beep(ms: u32) -> Vec<i16> {
+    let step = 1_000.0 * std::f64::consts::TAU / f64::from(RATE);
+    (0..ms * RATE / 1_000).map(|n| (6_000.0 * (f64::from(n) * step).sin()) as i16).collect()
+}
+
+/// One thing that the other side does.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// A reply to the INVITE, with more headers (each ends in CRLF).
+    Reply(u16, &'static str),
+    /// A reply with a session description.
+    ReplyWithSound(u16, &'static str),
+    /// Waits.
+    Wait(i64),
+    /// Makes a sound.
+    Play(Vec<i16>),
+    /// Waits until something was heard and then nothing for so long.
+    HearOut(i64),
+    /// Presses keys.
+    Keys(&'static str),
+    /// Asks for another session with these lines of sound; waits for the reply.
+    Reinvite(&'static str),
+    /// Hangs up.
+    Bye,
+}
+
+/// A message as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) text: String,
+}
+
+impl Message {
+    /// The first word: a method, or the protocol of a reply.
+    pub(crate) fn method(&self) -> &str {
+        self.text.split(' ').next().unwrap_or_default()
+    }
+
+    /// The user part of the address it is for.
+    pub(crate) fn user(&self) -> &str {
+        let address = self.text.split(' ').nth(1).unwrap_or_default();
+        address.strip_prefix("sip:").and_then(|rest| rest.split('@').next()).unwrap_or_default()
+    }
+
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let head = self.text.split("\r\n\r\n").next().unwrap_or_default();
+        head.lines().skip(1).find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// What comes after the headers.
+    pub(crate) fn body(&self) -> &str {
+        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
+
+    fn call_id(&self) -> String {
+        self.header("Call-ID").unwrap_or_default().to_owned()
+    }
+}
+
+/// What it does when it is called.
+pub(crate) type Script = dyn Fn(&Message) -> Vec<Step> + Send + Sync;
+
+/// The other side.
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+struct Shared {
+    socket: UdpSocket,
+    clock: Arc<dyn Clock>,
+    script: Box<Script>,
+    /// What a CANCEL is answered with: 487 to the INVITE, or 200 as if it had crossed the answer.
+    cancel_is_late: bool,
+    messages: Mutex<Vec<Message>>,
+    came: Notify,
+    calls: Mutex<HashMap<String, Live>>,
+    /// Every byte of sound that came, per call.
+    heard: Mutex<HashMap<String, Vec<u8>>>,
+}
+
+/// A call that is alive, as far as this side knows.
+struct Live {
+    invite: Message,
+    task: AbortHandle,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.shared.calls.lock().unwrap().values().for_each(|live| live.task.abort());
+    }
+}
+
+impl Peer {
+    /// Listens on loopback.
+    pub(crate) async fn start(
+        clock: Arc<dyn Clock>,
+        script: impl Fn(&Message) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Peer {
+        Peer::start_with(clock, Box::new(script), false).await
+    }
+
+    /// One whose answer crosses every CANCEL.
+    pub(crate) async fn start_late(
+        clock: Arc<dyn Clock>,
+        script: impl Fn(&Message) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Peer {
+        Peer::start_with(clock, Box::new(script), true).await
+    }
+
+    async fn start_with(clock: Arc<dyn Clock>, script: Box<Script>, cancel_is_late: bool) -> Peer {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            socket,
+            clock,
+            script,
+            cancel_is_late,
+            messages: Mutex::default(),
+            came: Notify::new(),
+            calls: Mutex::default(),
+            heard: Mutex::default(),
+        });
+        let task = tokio::spawn(shared.clone().serve()).abort_handle();
+        Peer { address, shared, task }
+    }
+
+    /// All that came so far, and the methods of all requests and replies in order.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        self.shared.messages.lock().unwrap().clone()
+    }
+
+    /// The first message of this method; waits for it for a while.
+    pub(crate) async fn received(&self, method: &str) -> Message {
+        let waiting = async {
+            loop {
+                let came = self.shared.came.notified();
+                if let Some(found) = self.messages().into_iter().find(|message| message.method() == method) {
+                    return found;
+                }
+                came.await;
+            }
+        };
+        let found = tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await;
+        found.unwrap_or_else(|_| panic!("no {method}: {:#?}", self.messages()))
+    }
+
+    /// The sound that came on the first call.
+    pub(crate) fn heard(&self) -> Vec<u8> {
+        self.shared.heard.lock().unwrap().values().next().cloned().unwrap_or_default()
+    }
+}
+
+/// A call that is answered: its socket for sound, and where the other side hears.
+struct Wire {
+    socket: Arc<UdpSocket>,
+    remote: SocketAddr,
+    sequence: u16,
+    timestamp: u32,
+    last_voice: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Shared {
+    async fn serve(self: Arc<Self>) {
+        let mut buffer = vec![0; 65_536];
+        loop {
+            let Ok((length, from)) = self.socket.recv_from(&mut buffer).await else { return };
+            let Ok(text) = String::from_utf8(buffer[..length].to_vec()) else { continue };
+            let message = Message { text };
+            self.messages.lock().unwrap().push(message.clone());
+            self.came.notify_waiters();
+            self.take(message, from).await;
+        }
+    }
+
+    async fn take(self: &Arc<Self>, message: Message, from: SocketAddr) {
+        let id = message.call_id();
+        match message.method() {
+            "INVITE" => {
+                let known = self.calls.lock().unwrap().get(&id).map(|live| live.invite.clone());
+                if known.is_some_and(|known| known.header("CSeq") == message.header("CSeq")) {
+                    return;
+                }
+                self.reply(&message, from, 100, "", "").await;
+                let steps = (self.script)(&message);
+                let task = tokio::spawn(self.clone().play(message.clone(), from, steps)).abort_handle();
+                self.calls.lock().unwrap().insert(id, Live { invite: message, task });
+            }
+            "CANCEL" => {
+                self.reply(&message, from, 200, "", "").await;
+                let live = self.calls.lock().unwrap().remove(&id);
+                if let Some(live) = live {
+                    live.task.abort();
+                    match self.cancel_is_late {
+                        true => self.reply(&live.invite, from, 200, "", &self.description(9)).await,
+                        false => self.reply(&live.invite, from, 487, "", "").await,
+                    }
+                }
+            }
+            "BYE" => {
+                self.reply(&message, from, 200, "", "").await;
+                if let Some(live) = self.calls.lock().unwrap().remove(&id) {
+                    live.task.abort();
+                }
+            }
+            "OPTIONS" | "REGISTER" => self.reply(&message, from, 200, "", "").await,
+            _ => {}
+        }
+    }
+
+    fn description(&self, port: u16) -> String {
+        format!(
+            "v=0\r\no=u 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
+             a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+        )
+    }
+
+    async fn reply(&self, to: &Message, address: SocketAddr, code: u16, headers: &str, body: &str) {
+        let own = self.socket.local_addr().unwrap();
+        let header = |name: &str| to.header(name).unwrap_or_default().to_owned();
+        let to_header = header("To");
+        let tag = if code == 100 || to_header.contains(";tag=") { "" } else { ";tag=peer" };
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let via: String = to
+            .text
+            .lines()
+            .filter(|line| line.to_ascii_lowercase().starts_with("via:"))
+            .map(|line| format!("{line}\r\n"))
+            .collect();
+        let text = format!(
+            "SIP/2.0 {code} Words\r\n{via}From: {}\r\nTo: {to_header}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+             Contact: <sip:peer@{own}>\r\n{headers}{kind}Content-Length: {}\r\n\r\n{body}",
+            header("From"),
+            header("Call-ID"),
+            header("CSeq"),
+            body.len()
+        );
+        self.socket.send_to(text.as_bytes(), address).await.unwrap();
+    }
+
+    /// Sends a request of our own on a call.
+    async fn request(&self, invite: &Message, address: SocketAddr, method: &str, number: u32, body: &str) {
+        let own = self.socket.local_addr().unwrap();
+        let header = |name: &str| invite.header(name).unwrap_or_default().to_owned();
+        let contact = header("Contact");
+        let target = contact.trim_start_matches('<').split('>').next().unwrap_or_default().to_owned();
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let text = format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}{number}\r\nFrom: {};tag=peer\r\n\
+             To: {}\r\nCall-ID: {}\r\nCSeq: {number} {}\r\nContact: <sip:peer@{own}>\r\nMax-Forwards: 70\r\n{kind}\
+             Content-Length: {}\r\n\r\n{body}",
+            header("To"),
+            header("From"),
+            header("Call-ID"),
+            if method == "ACK" { "INVITE" } else { method },
+            body.len()
+        );
+        self.socket.send_to(text.as_bytes(), address).await.unwrap();
+    }
+
+    async fn play(self: Arc<Self>, invite: Message, from: SocketAddr, steps: Vec<Step>) {
+        let mut sound: Option<Wire> = None;
+        let mut listening = None;
+        let mut number = 1;
+        let sleep = |ms: i64| self.clock.sleep_until(self.clock.steady() + TimeDelta::milliseconds(ms));
+        for step in steps {
+            match step {
+                Step::Reply(code, headers) => self.reply(&invite, from, code, headers, "").await,
+                Step::ReplyWithSound(code, headers) => {
+                    if sound.is_none() {
+                        let opened = Wire::open(&invite).await;
+                        listening = Some(Listening(
+                            tokio::spawn(self.clone().listen(
+                                invite.call_id(),
+                                opened.socket.clone(),
+                                opened.last_voice.clone(),
+                            ))
+                            .abort_handle(),
+                        ));
+                        sound = Some(opened);
+                    }
+                    let port = sound.as_ref().unwrap().socket.local_addr().unwrap().port();
+                    self.reply(&invite, from, code, headers, &self.description(port)).await;
+                }
+                Step::Wait(ms) => sleep(ms).await,
+                Step::Play(samples) => sound.as_mut().unwrap().play(&*self.clock, &samples).await,
+                Step::Keys(keys) => sound.as_mut().unwrap().press(&*self.clock, keys).await,
+                Step::HearOut(ms) => loop {
+                    let last = *sound.as_ref().unwrap().last_voice.lock().unwrap();
+                    if last.is_some_and(|last| self.clock.steady() - last >= TimeDelta::milliseconds(ms)) {
+                        break;
+                    }
+                    sleep(100).await;
+                },
+                Step::Reinvite(lines) => {
+                    let before = self.messages.lock().unwrap().len();
+                    let body = format!(
+                        "v=0\r\no=u 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{lines}"
+                    );
+                    self.request(&invite, from, "INVITE", number, &body).await;
+                    while !self.messages.lock().unwrap()[before..]
+                        .iter()
+                        .any(|m| m.text.starts_with("SIP/2.0 ") && !m.text.starts_with("SIP/2.0 1"))
+                    {
+                        sleep(20).await;
+                    }
+                    self.request(&invite, from, "ACK", number, "").await;
+                    number += 1;
+                }
+                Step::Bye => {
+                    self.request(&invite, from, "BYE", number, "").await;
+                    number += 1;
+                }
+            }
+        }
+        // It stays on the line until the other side hangs up.
+        let _listening = listening;
+        std::future::pending::<()>().await;
+    }
+
+    async fn listen(
+        self: Arc<Self>,
+        id: String,
+        socket: Arc<UdpSocket>,
+        last_voice: Arc<Mutex<Option<Instant>>>,
+    ) {
+        let mut buffer = [0; 2_048];
+        while let Ok((length, _)) = socket.recv_from(&mut buffer).await {
+            let Some((header, payload)) = rtp::read(&buffer[..length]) else { continue };
+            if header.payload_type == 0 {
+                if payload.iter().any(|byte| *byte != 0xff) {
+                    *last_voice.lock().unwrap() = Some(self.clock.steady());
+                }
+                self.heard.lock().unwrap().entry(id.clone()).or_default().extend_from_slice(payload);
+            }
+        }
+    }
+}
+
+/// Stops listening when the call ends.
+struct Listening(AbortHandle);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Wire {
+    async fn open(invite: &Message) -> Wire {
+        let remote = sdp::read(invite.body().as_bytes()).unwrap().address;
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+        Wire { socket, remote, sequence: 0, timestamp: 0, last_voice: Arc::default() }
+    }
+
+    async fn send(&mut self, payload_type: u8, marker: bool, timestamp: u32, payload: &[u8]) {
+        let header = rtp::Header { payload_type, marker, sequence: self.sequence, timestamp, source: 77 };
+        self.sequence = self.sequence.wrapping_add(1);
+        let packet = [&header.bytes()[..], payload].concat();
+        self.socket.send_to(&packet, self.remote).await.unwrap();
+    }
+
+    async fn play(&mut self, clock: &dyn Clock, samples: &[i16]) {
+        let mut at = clock.steady();
+        for frame in samples.chunks(FRAME) {
+            let payload: Vec<u8> = frame.iter().map(|sample| Codec::Pcmu.encode(*sample)).collect();
+            let timestamp = self.timestamp;
+            self.send(0, false, timestamp, &payload).await;
+            self.timestamp += FRAME as u32;
+            at += TimeDelta::milliseconds(FRAME_MS.into());
+            clock.sleep_until(at).await;
+        }
+    }
+
+    async fn press(&mut self, clock: &dyn Clock, keys: &str) {
+        let mut sender = dtmf::Sender::default();
+        sender.press(keys);
+        let mut at = clock.steady();
+        for _ in 0..keys.len() * 12 {
+            if let Some(dtmf::Part { marker, timestamp, payload }) = sender.next(self.timestamp) {
+                self.send(101, marker, timestamp, &payload).await;
+            }
+            self.timestamp += FRAME as u32;
+            at += TimeDelta::milliseconds(FRAME_MS.into());
+            clock.sleep_until(at).await;
+        }
+    }
+}
