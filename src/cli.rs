@@ -14,7 +14,7 @@ use crate::domain::imports::{Format, OnDuplicate};
 use crate::domain::phone::Country;
 use crate::domain::schedule::format_instant;
 use crate::log;
-use crate::server::{Server, StartError};
+use crate::server::{self, Server, StartError};
 use crate::store::check::{self, Finding, sqlite_version};
 use crate::store::import::{self, DryRun, ImportOptions};
 use crate::store::{self, Import, NewImport, OpenError, Payload, Scope, Store, StoreError};
@@ -60,6 +60,9 @@ enum Command {
         /// Answer in JSON
         #[arg(long)]
         json: bool,
+        /// Also look for the trunks and try the voice; places no call
+        #[arg(long, conflicts_with = "json")]
+        carrier: bool,
     },
     /// Make, list and revoke API tokens, also while the server runs
     Token {
@@ -211,7 +214,8 @@ pub fn run() -> ExitCode {
         None => serve(cli.serve.into()),
         Some(Command::Serve(listen)) => serve(listen.into()),
         Some(Command::Demo { port }) => demo(port),
-        Some(Command::Check { data, json }) => check(data.into(), json),
+        Some(Command::Check { data, carrier: true, .. }) => check_carrier(data.into()),
+        Some(Command::Check { data, json, carrier: false }) => check(data.into(), json),
         Some(Command::Token { command }) => tokens(command),
         Some(Command::TrustClock { data }) => trust_clock(data.into()),
         Some(Command::Dialing { command }) => dialing(command),
@@ -257,6 +261,8 @@ fn demo(port: Option<u16>) -> Result<ExitCode> {
     let data = demo::folder()?;
     let flags = Flags { data: Some(data.path().to_owned()), port, ..Flags::default() };
     let config = Loaded::new(Sources::of_this_process(demo::defaults(), flags))?.config;
+    // Whatever the file in this folder says: a demonstration rings nobody.
+    let config = Config { trunks: Vec::new(), ..config };
     log::start(&config.log.filter);
     runtime()?.block_on(demo::run(&config, Arc::new(System::new())))?;
     Ok(ExitCode::SUCCESS)
@@ -386,6 +392,25 @@ fn check(flags: Flags, as_json: bool) -> Result<ExitCode> {
         false => write_report(&mut out, is_fine, &config, &in_force, &findings)?,
     }
     Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says of the voice and of every trunk whether it can be used.
+fn check_carrier(flags: Flags) -> Result<ExitCode> {
+    let config = Config::load(flags)?;
+    log::start(&config.log.filter);
+    let mut out = io::stdout().lock();
+    if config.trunks.is_empty() {
+        writeln!(out, "no trunk is configured: the simulator carries all calls")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let found = runtime()?.block_on(server::check_carrier(&config, Arc::new(System::new())));
+    for (what, state) in &found {
+        match state {
+            Ok(state) => writeln!(out, "ok      {what}: {state}")?,
+            Err(problem) => writeln!(out, "BROKEN  {what}: {problem}")?,
+        }
+    }
+    Ok(if found.iter().all(|(_, state)| state.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn unreadable(error: &StoreError) -> Finding {

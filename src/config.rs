@@ -6,12 +6,13 @@
 //! A key that nobody knows is an error, not a silence: a setting with a typing mistake is a setting that is
 //! not in force.
 
-use crate::carrier::simulator;
+use crate::carrier::{simulator, sip};
 use crate::domain::address::Network;
 use crate::domain::fields;
 use crate::domain::guard::{self, Countries};
 use crate::domain::money::Money;
 use crate::domain::phone::Country;
+use crate::speech;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -52,6 +53,12 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// What is logged.
     pub log: Log,
+    /// The ways to the carriers, the preferred one first; without any the simulator carries the calls.
+    pub trunks: Vec<sip::TrunkSettings>,
+    /// What all trunks share.
+    pub sip: sip::Settings,
+    /// Where the voice of real calls comes from.
+    pub voice: speech::Settings,
     /// The carrier that rings nobody.
     pub simulator: simulator::Settings,
 }
@@ -167,6 +174,9 @@ impl Default for Config {
             limits: Limits { csv_megabytes: 256 },
             webhooks: Webhooks { allowed_networks: Vec::new() },
             log: Log { filter: "info".into() },
+            trunks: Vec::new(),
+            sip: sip::Settings::default(),
+            voice: speech::Settings::default(),
             simulator: simulator::Settings::default(),
         }
     }
@@ -475,10 +485,35 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.filter) {
         problems.push(format!("`log.filter` is wrong: {error}"));
     }
+    check_trunks(config, &mut problems);
+    if let Err(problem) = config.voice.check() {
+        problems.push(format!("`voice` is wrong: {problem}"));
+    }
     if let Err(problem) = config.simulator.check() {
         problems.push(format!("`simulator` is wrong: {problem}"));
     }
     if problems.is_empty() { Ok(()) } else { Err(ConfigError(problems)) }
+}
+
+/// A trunk rings real phones, so nobody may be surprised by where.
+fn check_trunks(config: &Config, problems: &mut Vec<String>) {
+    for (index, trunk) in config.trunks.iter().enumerate() {
+        if let Err(problem) = trunk.check() {
+            problems.push(format!("`trunks[{index}]` is wrong: {problem}"));
+        }
+        if config.trunks[..index].iter().any(|other| other.name == trunk.name) {
+            problems.push(format!("`trunks[{index}]` is wrong: another one is called `{}`", trunk.name));
+        }
+    }
+    if !config.trunks.is_empty()
+        && config.guard.allowed_countries.is_empty()
+        && config.default_country.is_none()
+    {
+        problems.push(
+            "`guard.allowed_countries` must say where a trunk may call, such as [\"US\", \"CA\"]; or set `default_country`"
+                .into(),
+        );
+    }
 }
 
 fn in_force(config: &Config, keys: &[Key], figment: &Figment) -> Vec<InForce> {
@@ -548,6 +583,36 @@ mod tests {
         assert_eq!(in_force(&loaded, "address"), (json!("::1"), FILE.into()));
         assert_eq!(in_force(&loaded, "quota.requests_per_hour"), (json!(5), FILE.into()));
         assert_eq!(in_force(&loaded, "limits.csv_megabytes"), (json!(256), "default".into()));
+    }
+
+    #[test]
+    fn a_trunk_must_be_usable_and_may_not_call_just_anywhere() {
+        const TRUNK: &str = "[[trunks]]\nname = \"main\"\nhost = \"sip.example.com\"\n";
+        let open = problems(TRUNK, &[]);
+        assert!(open[0].starts_with("`guard.allowed_countries` must say where a trunk may call"), "{open:?}");
+        for (name, value) in [
+            ("VC_GUARD_ALLOWED_COUNTRIES", "US,CA"),
+            ("VC_GUARD_ALLOWED_COUNTRIES", "*"),
+            ("VC_DEFAULT_COUNTRY", "DE"),
+        ] {
+            assert!(load(TRUNK, &[(name, value)], Flags::default()).is_ok(), "{value}");
+        }
+        let two = problems(&format!("default_country = \"US\"\n{TRUNK}channels = 0\n{TRUNK}"), &[]);
+        assert!(two[0].starts_with("`trunks[0]` is wrong: channels"), "{two:?}");
+        assert_eq!(two[1], "`trunks[1]` is wrong: another one is called `main`");
+        let unknown = problems(&format!("default_country = \"US\"\n{TRUNK}hots = \"x\"\n"), &[]);
+        assert!(unknown[0].contains("hots"), "{unknown:?}");
+    }
+
+    #[test]
+    fn a_trunk_may_come_from_the_environment_and_shows_no_password() {
+        let trunk = r#"[{name="main",host="sip.example.com:5080",username="me",password="hunter2"}]"#;
+        let environment = [("VC_TRUNKS", trunk), ("VC_DEFAULT_COUNTRY", "US"), ("VC_VOICE_API_KEY", "sk-1")];
+        let loaded = load("", &environment, Flags::default()).unwrap();
+        assert_eq!(loaded.config.trunks[0].password.as_ref().unwrap().reveal(), "hunter2");
+        assert_eq!(loaded.config.voice.api_key.as_ref().unwrap().reveal(), "sk-1");
+        let shown = serde_json::to_string(&loaded.in_force).unwrap() + &format!("{loaded:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("sk-1"), "{shown}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::panic::PanicHookInfo;
 /// Starts the log with directives such as `info`; panics go to it as well. A second start changes nothing.
 pub(crate) fn start(filter: &str) {
     let started = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_env_filter(tracing_subscriber::EnvFilter::new(without_messages(filter)))
         .with_writer(|| Masked(io::stderr()))
         .with_ansi(io::stderr().is_terminal())
         .try_init();
@@ -17,6 +17,14 @@ pub(crate) fn start(filter: &str) {
         std::panic::set_hook(Box::new(tell_panic));
     }
 }
+
+/// The SIP library writes whole messages, with numbers and what proves who we are, as ordinary news.
+fn without_messages(filter: &str) -> String {
+    let others = filter.split(',').filter(|directive| !directive.contains(SIP_LIBRARY));
+    others.map(str::to_owned).chain([format!("{SIP_LIBRARY}=warn")]).collect::<Vec<_>>().join(",")
+}
+
+const SIP_LIBRARY: &str = "rsipstack";
 
 fn tell_panic(panic: &PanicHookInfo) {
     let message = panic.payload().downcast_ref::<&str>().copied();
@@ -51,6 +59,13 @@ impl<W: Write> Write for Masked<W> {
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn nobody_can_ask_for_the_messages_of_calls() {
+        assert_eq!(without_messages("info"), "info,rsipstack=warn");
+        let asked = "debug,rsipstack::transport=trace,[{raw}]=info,rsipstack=trace";
+        assert_eq!(without_messages(asked), "debug,[{raw}]=info,rsipstack=warn");
+    }
 
     /// What has been written.
     #[derive(Clone, Default)]

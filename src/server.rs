@@ -1,14 +1,17 @@
 //! The composition root: opens the store, builds the carrier, starts HTTP, the dialer, the webhooks and the
 //! housekeeping, and stops them in an order that loses nothing. Everything else is told what it works with.
 
+use crate::carrier::Carrier;
 use crate::carrier::simulator::Simulator;
+use crate::carrier::sip::Sip;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::voice::Voice;
 use crate::housekeeping::Retention;
 use crate::store::pool::Db;
 use crate::store::{OpenError, Store};
 use crate::webhooks::{SystemLookup, WebClient};
-use crate::{dialer, housekeeping, http, webhooks};
+use crate::{dialer, housekeeping, http, media, speech, webhooks};
 use anyhow::Context;
 use chrono::TimeDelta;
 use rocket::fairing::AdHoc;
@@ -62,9 +65,17 @@ impl Server {
         store.set_guard(config.guard().map_err(StartError::Refused)?);
         let looked = store.write(|tx| tx.look_again_at_refused_numbers()).await;
         looked.context("cannot write to the database")?;
-        let ledger = ledger_file(&config.data);
-        let simulator = Simulator::new(config.simulator.clone(), clock.clone(), Some(&ledger))
-            .with_context(|| format!("cannot write {}", ledger.display()))?;
+        let driver = Driver::start(config, clock.clone()).await?;
+        let carrier = driver.carrier();
+        let paused = dialer::pause_for_another_carrier(&store, carrier.name()).await;
+        let paused = paused.context("cannot write to the database")?;
+        if paused > 0 {
+            tracing::warn!(
+                campaigns = paused,
+                carrier = carrier.name(),
+                "another carrier than before: all are paused"
+            );
+        }
 
         let web = WebClient::new(&config.webhooks.allowed_networks, Arc::new(SystemLookup))
             .map_err(|cause| anyhow::anyhow!("cannot make an HTTP client: {cause}"))?;
@@ -91,7 +102,7 @@ impl Server {
             import_files: days(config.retention.import_files_days),
             call_details: config.retention.call_details_days.map(days),
         };
-        let dialing = dialer::run(store.clone(), Arc::new(simulator.clone()), grace, stop.subscribe());
+        let dialing = dialer::run(store.clone(), carrier, grace, stop.subscribe());
         let workers = vec![
             tokio::spawn(async move {
                 dialing.await;
@@ -99,7 +110,7 @@ impl Server {
                 // of them.
                 dialing_ended.send_replace(true);
             }),
-            tokio::spawn(simulator.run(has_dialing_ended.clone())),
+            tokio::spawn(driver.run(has_dialing_ended.clone())),
             tokio::spawn(webhooks::run(store.clone(), Arc::new(web), has_dialing_ended)),
             tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
         ];
@@ -139,6 +150,75 @@ impl Server {
         self.store.close().await;
         http.map_err(anyhow::Error::msg)
     }
+}
+
+/// Whoever carries the calls.
+enum Driver {
+    Simulator(Simulator),
+    Sip(Sip),
+}
+
+impl Driver {
+    /// The trunks of the settings, or the simulator where there are none.
+    async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Driver, StartError> {
+        if config.trunks.is_empty() {
+            let ledger = ledger_file(&config.data);
+            let simulator = Simulator::new(config.simulator.clone(), clock, Some(&ledger))
+                .with_context(|| format!("cannot write {}", ledger.display()))?;
+            return Ok(Driver::Simulator(simulator));
+        }
+        let voice = speech::open(&config.voice, &speech_folder(&config.data), clock.clone());
+        let voice = voice.map_err(StartError::Refused)?;
+        let sip = Sip::start(config.sip.clone(), &config.trunks, voice, clock).await;
+        Ok(Driver::Sip(sip.map_err(|problem| anyhow::anyhow!(problem))?))
+    }
+
+    fn carrier(&self) -> Arc<dyn Carrier> {
+        match self {
+            Driver::Simulator(simulator) => Arc::new(simulator.clone()),
+            Driver::Sip(sip) => Arc::new(sip.clone()),
+        }
+    }
+
+    async fn run(self, shutdown: watch::Receiver<bool>) {
+        match self {
+            Driver::Simulator(simulator) => simulator.run(shutdown).await,
+            Driver::Sip(sip) => sip.run(shutdown).await,
+        }
+    }
+}
+
+/// What was said, in a data folder.
+fn speech_folder(folder: &Path) -> PathBuf {
+    folder.join("speech")
+}
+
+/// Looks for every trunk and tries the voice, without placing a call and beside a server that may run: what was looked
+/// for, and what was found or is wrong.
+pub async fn check_carrier(config: &Config, clock: Arc<dyn Clock>) -> Vec<(String, Result<String, String>)> {
+    let began = clock.steady();
+    let voice = match speech::open(&config.voice, &speech_folder(&config.data), clock.clone()) {
+        Ok(voice) => voice,
+        Err(problem) => return vec![("voice".into(), Err(problem))],
+    };
+    // What is kept already would prove nothing.
+    let text = format!("It is {}.", clock.now().format("%H:%M:%S"));
+    let said = voice.say(&text, &Voice { language: "en-US".into(), ..Voice::default() }).await;
+    let took = (clock.steady() - began).num_milliseconds();
+    let seconds = |samples: usize| samples as f64 / f64::from(media::RATE);
+    let said = said.map(|sound| format!("{:.1} s of sound in {took} ms", seconds(sound.len())));
+    let mut found = vec![("voice".to_owned(), said.map_err(|problem| problem.to_string()))];
+    let mut settings = config.sip.clone();
+    // The server that may run has the port.
+    settings.listen.set_port(0);
+    match Sip::start(settings, &config.trunks, voice, clock).await {
+        Ok(sip) => found.extend(sip.check().await.into_iter().map(|health| {
+            let place = health.address.map(|address| format!("{address} answers")).unwrap_or_default();
+            (format!("trunk {}", health.trunk), health.problem.map_or(Ok(place), Err))
+        })),
+        Err(problem) => found.push(("sip".into(), Err(problem))),
+    }
+    found
 }
 
 /// The two signals that ask for a stop.

@@ -4,19 +4,22 @@ use crate::carrier::{self, CarrierUnderTest, Story};
 use crate::support::uas::{Fast, Hum, Message, Peer, Step, beep, hum};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use voice_campaigns::carrier::sip::{Ports, Settings, Sip};
-use voice_campaigns::carrier::{Carrier, DialRequest, Leg, LegEvents, Report};
+use voice_campaigns::carrier::{Capacity, Carrier, DialRequest, Leg, LegEvents, Report};
 use voice_campaigns::clock::Clock;
 use voice_campaigns::domain::Instant;
 use voice_campaigns::domain::call::{LegCommand, LegEvent};
 use voice_campaigns::domain::outcome::Cause;
 use voice_campaigns::domain::phone::Phone;
 use voice_campaigns::domain::voice::Voice;
-use voice_campaigns::speech::Synthesizer;
+use voice_campaigns::media::g711::Codec;
+use voice_campaigns::media::sdp;
+use voice_campaigns::speech::{Saying, SpeechError, Synthesizer};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
@@ -146,4 +149,330 @@ impl CarrierUnderTest for Line {
 #[test]
 fn it_keeps_the_port() {
     carrier::keeps_the_port(|| RUNTIME.block_on(Line::to(story)));
+}
+
+/// A voice that is not there, or too slow.
+struct Broken(Option<TimeDelta>, Arc<dyn Clock>);
+
+impl Synthesizer for Broken {
+    fn say(&self, _: &str, _: &Voice) -> Saying {
+        let (wait, clock) = (self.0, self.1.clone());
+        Box::pin(async move {
+            match wait {
+                Some(wait) => clock.sleep_until(clock.steady() + wait).await,
+                None => std::future::pending().await,
+            }
+            Err(SpeechError("no such voice".into()))
+        })
+    }
+}
+
+fn answers(rest: Vec<Step>) -> Vec<Step> {
+    [vec![Step::Reply(180, ""), Step::Wait(500), Step::ReplyWithSound(200, "")], rest].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_arrives_sample_by_sample_and_its_end_is_told_once() {
+    let line = Line::to(|_| answers(vec![Step::Play(hum(500)), Step::HearOut(1_000), Step::Bye])).await;
+    let mut call = line.dial(30);
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    call.speak();
+    assert_eq!(call.next().await, LegEvent::SpeechEnded);
+    assert_eq!(call.end().await, (Cause::RemoteHangup, String::new()));
+    let expected: Vec<u8> = hum(10_000).into_iter().map(|sample| Codec::Pcmu.encode(sample)).collect();
+    let heard = line.peer.heard();
+    let begin =
+        heard.windows(50).position(|window| *window == expected[..50]).expect("the voice is not heard");
+    assert!(heard[begin..].starts_with(&expected), "the sound is not the same");
+    assert!(heard[..begin].iter().all(|byte| *byte == 0xff), "something was heard before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invite_says_who_calls_whom_and_nothing_of_the_library() {
+    let trunk = json!({"username": "alice", "caller_id": "+12025550199", "number_prefix": "00"});
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let peer = Peer::start(clock.clone(), |_| vec![Step::Reply(486, "Reason: Q.850;cause=17\r\n")]).await;
+    let line = Line::with(peer, clock, trunk, Arc::new(Hum)).await;
+    let end = line.dial(30).end().await;
+    assert_eq!(end, (Cause::Busy, "trunk main: 486 Busy Here, Q.850 cause 17".into()));
+    let invite = line.peer.received("INVITE").await;
+    assert_eq!(invite.user(), "0012025550101");
+    assert!(invite.header("From").unwrap().starts_with("<sip:0012025550199@127.0.0.1:"), "{}", invite.text);
+    assert!(invite.header("Contact").unwrap().starts_with("<sip:alice@127.0.0.1:"), "{}", invite.text);
+    assert!(!invite.text.contains("restsend"), "{}", invite.text);
+    let offer = sdp::read(invite.body().as_bytes()).unwrap();
+    assert!((20_000..30_000).contains(&offer.address.port()) && offer.address.port() % 2 == 0);
+}
+
+/// RFC 7616 with SHA-256, computed here anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_is_answered_with_a_digest_that_is_right() {
+    let challenge =
+        "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"n0nce\", algorithm=SHA-256, qop=\"auth\"\r\n";
+    let trunk = json!({"username": "alice", "password": "s3cret"});
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let script = move |invite: &Message| match invite.header("Authorization") {
+        None => vec![Step::Reply(401, challenge)],
+        Some(_) => vec![Step::Reply(404, "")],
+    };
+    let line = Line::with(Peer::start(clock.clone(), script).await, clock, trunk, Arc::new(Hum)).await;
+    let (cause, detail) = line.dial(30).end().await;
+    assert_eq!(cause, Cause::InvalidNumber, "{detail} {:#?}", line.peer.messages());
+    let proofs: Vec<Message> = line
+        .peer
+        .messages()
+        .into_iter()
+        .filter(|message| message.header("Authorization").is_some())
+        .collect();
+    let [proof] = proofs.as_slice() else { panic!("{proofs:#?}") };
+    let value = |name: &str| {
+        let text = proof.header("Authorization").unwrap();
+        let (_, rest) = text.split_once(&format!("{name}=")).unwrap_or_else(|| panic!("no {name}: {text}"));
+        rest.trim_start_matches('"').split(['"', ',']).next().unwrap().to_owned()
+    };
+    let hash =
+        |text: String| -> String { Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect() };
+    let who = hash("alice:carrier:s3cret".into());
+    let what = hash(format!("INVITE:{}", value("uri")));
+    let expected = hash(format!("{who}:n0nce:{}:{}:auth:{what}", value("nc"), value("cnonce")));
+    assert_eq!(value("response"), expected);
+    let text = proof.header("Authorization").unwrap();
+    assert!(text.contains("qop=auth,") && text.contains("algorithm=SHA-256"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_that_does_not_want_us_is_its_fault_and_not_the_numbers() {
+    for (code, hint) in
+        [(401, "check the user name"), (407, "check the user name"), (403, "may call this country")]
+    {
+        let line = Line::to(move |_| vec![Step::Reply(code, "")]).await;
+        let (cause, detail) = line.dial(30).end().await;
+        assert_eq!(cause, Cause::CarrierError);
+        assert!(detail.contains(hint), "{detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_crosses_our_cancel_is_acknowledged_and_hung_up() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let peer = Peer::start_late(clock.clone(), |_| vec![Step::Reply(180, "")]).await;
+    let line = Line::with(peer, clock, json!({}), Arc::new(Hum)).await;
+    let mut call = line.dial(30);
+    assert_eq!(call.next().await, LegEvent::Ringing);
+    call.leg.command(LegCommand::HangUp);
+    assert_eq!(call.end().await.0, Cause::LocalHangup);
+    line.peer.received("BYE").await;
+    let methods: Vec<String> =
+        line.peer.messages().iter().map(|message| message.method().to_owned()).collect();
+    assert_eq!(methods, ["OPTIONS", "INVITE", "CANCEL", "ACK", "BYE"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_that_vanished_is_told_of_at_the_ring_timeout_and_not_dialed_again() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let line =
+        Line::with(Peer::start(clock.clone(), |_| vec![]).await, clock, json!({}), Arc::new(Hum)).await;
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(line.sip.clone().run(stopped));
+    line.peer.fall_silent();
+    let began = line.now();
+    let (cause, detail) = line.dial(10).end().await;
+    let took = line.now() - began;
+    assert_eq!(cause, Cause::CarrierError);
+    assert!(detail.contains("nothing was heard of the carrier"), "{detail}");
+    assert!(took >= TimeDelta::seconds(10) && took < TimeDelta::seconds(13), "{took}");
+    while line.sip.health()[0].problem.is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(line.sip.capacity().channels, 0);
+    let (cause, detail) = line.dial(10).end().await;
+    assert_eq!((cause, detail.as_str()), (Cause::CarrierError, "no trunk takes a call at the moment"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_voice_nobody_is_left_in_silence() {
+    for (wait, rings_ms, ended_before_answer) in [
+        (Some(TimeDelta::seconds(1)), 20_000, true),
+        (None, 500, false),
+        (Some(TimeDelta::seconds(2)), 1_500, false),
+    ] {
+        let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+        let script = move |_: &Message| {
+            vec![
+                Step::Reply(180, ""),
+                Step::Wait(rings_ms),
+                Step::ReplyWithSound(200, ""),
+                Step::Wait(60_000),
+            ]
+        };
+        let peer = Peer::start(clock.clone(), script).await;
+        let line = Line::with(peer, clock.clone(), json!({}), Arc::new(Broken(wait, clock))).await;
+        let mut call = line.dial(30);
+        assert_eq!(call.next().await, LegEvent::Ringing);
+        let mut answered_at = None;
+        let (cause, detail) = loop {
+            match call.next().await {
+                LegEvent::Answered => {
+                    answered_at = Some(line.now());
+                    call.speak();
+                }
+                LegEvent::Ended(cause, detail) => break (cause, detail.unwrap_or_default()),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(cause, Cause::CarrierError, "{detail}");
+        assert!(detail.contains("voice"), "{detail}");
+        assert_eq!(answered_at.is_none(), ended_before_answer, "{detail}");
+        assert!(answered_at.is_none_or(|at| line.now() - at < TimeDelta::seconds(3)));
+        line.peer.received(if ended_before_answer { "CANCEL" } else { "BYE" }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_held_falls_silent_and_goes_on_where_it_was() {
+    let line = Line::to(|invite| {
+        let port = sdp::read(invite.body().as_bytes()).unwrap().address.port();
+        assert_ne!(port, 0);
+        answers(vec![
+            Step::Play(hum(500)),
+            Step::Wait(1_000),
+            Step::Reinvite("m=audio 9 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\n"),
+            Step::Wait(1_000),
+            Step::Bye,
+        ])
+    })
+    .await;
+    let mut call = line.dial(30);
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    call.speak();
+    assert_eq!(call.end().await.0, Cause::RemoteHangup);
+    let replies: Vec<Message> =
+        line.peer.messages().into_iter().filter(|m| m.method() == "SIP/2.0").collect();
+    let answer = replies
+        .iter()
+        .find(|reply| reply.header("CSeq") == Some("1 INVITE") && reply.text.starts_with("SIP/2.0 200"));
+    let answer = answer.unwrap_or_else(|| panic!("{replies:#?}"));
+    assert!(answer.body().contains("a=recvonly\r\n"), "{}", answer.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_heard_as_packets_once_each() {
+    let line = Line::to(|_| answers(vec![Step::Keys("129#"), Step::Wait(500), Step::Bye])).await;
+    let mut call = line.dial(30);
+    let mut keys = String::new();
+    loop {
+        match call.next().await {
+            LegEvent::Digit(key) => keys.push(key),
+            LegEvent::Ended(..) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(keys, "129#");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_that_cannot_be_had_ends_the_call_with_the_reason() {
+    for (body, reason) in [
+        ("m=audio 9 RTP/SAVP 0\r\n", "SRTP"),
+        ("m=audio 9 RTP/AVP 18\r\na=rtpmap:18 G729/8000\r\n", "no codec in common"),
+        ("m=audio 0 RTP/AVP 0\r\n", "refuses sound"),
+    ] {
+        let line = Line::to(move |_| vec![Step::ReplyWith(200, body)]).await;
+        let (cause, detail) = line.dial(30).end().await;
+        assert_eq!(cause, Cause::CarrierError);
+        assert!(detail.contains(reason), "{detail}");
+        line.peer.received("BYE").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_renewed_with_a_description_before_its_time_is_over() {
+    let line = Line::to(|invite| match invite.header("To").unwrap().contains(";tag=") {
+        true => vec![Step::ReplyWithSound(200, "Session-Expires: 90;refresher=uac\r\n")],
+        false => vec![
+            Step::ReplyWithSound(200, "Session-Expires: 90;refresher=uac\r\n"),
+            Step::Wait(60_000),
+            Step::Bye,
+        ],
+    })
+    .await;
+    let began = line.now();
+    let mut call = line.dial(30);
+    assert_eq!(call.next().await, LegEvent::Answered);
+    let renewed = loop {
+        let invites: Vec<Message> =
+            line.peer.messages().into_iter().filter(|m| m.method() == "INVITE").collect();
+        if let [_, renewed] = invites.as_slice() {
+            break renewed.clone();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let after = line.now() - began;
+    assert!(after > TimeDelta::seconds(44) && after < TimeDelta::seconds(50), "{after}");
+    assert!(renewed.body().starts_with("v=0\r\n"), "{}", renewed.text);
+    assert_eq!(renewed.header("Session-Expires"), Some("90;refresher=uac"));
+    call.leg.command(LegCommand::HangUp);
+    assert_eq!(call.end().await.0, Cause::LocalHangup);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_other_side_does_not_renew_is_ended() {
+    let line = Line::to(|_| vec![Step::ReplyWithSound(200, "Session-Expires: 90;refresher=uas\r\n")]).await;
+    let began = line.now();
+    let (cause, detail) = line.dial(30).end().await;
+    assert_eq!(
+        (cause, detail.as_str()),
+        (Cause::CarrierError, "the carrier did not renew the session in time")
+    );
+    assert!(line.now() - began >= TimeDelta::seconds(60));
+    line.peer.received("BYE").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_trunk_that_is_there_takes_the_calls_at_its_own_pace() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let busy = |_: &Message| vec![Step::Reply(486, "")];
+    let (first, second) = (Peer::start(clock.clone(), busy).await, Peer::start(clock.clone(), busy).await);
+    let trunk = |name: &str, peer: &Peer, pace: f64| {
+        serde_json::from_value(json!({"name": name, "host": peer.address, "calls_per_second": pace})).unwrap()
+    };
+    let trunks = [trunk("first", &first, 1.0), trunk("second", &second, 50.0)];
+    let settings = Settings { listen: "127.0.0.1:0".parse().unwrap(), ..Settings::default() };
+    let sip = Sip::start(settings, &trunks, Arc::new(Hum), clock.clone()).await.unwrap();
+    assert_eq!(sip.capacity().channels, 0, "nobody has looked for them");
+    sip.check().await;
+    assert_eq!(sip.capacity(), Capacity { channels: 20, calls_per_second: Some(1.0) });
+    let line = Line { peer: first, sip: sip.clone(), clock: clock.clone() };
+    let mut call = line.dial(30);
+    assert_eq!(sip.capacity().channels, 1, "the pace of the first is kept, though the second is free");
+    assert!(call.end().await.1.starts_with("trunk first: 486"));
+    assert_eq!(line.dial(30).end().await.1, "no trunk takes a call at the moment");
+    clock.sleep_until(clock.steady() + TimeDelta::seconds(1)).await;
+    assert!(line.dial(30).end().await.1.starts_with("trunk first: 486"));
+    line.peer.fall_silent();
+    sip.check().await;
+    assert_eq!(sip.capacity().calls_per_second, Some(50.0));
+    assert!(line.dial(30).end().await.1.starts_with("trunk second: 486"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn junk_at_its_port_harms_no_call() {
+    let line = Line::to(|_| answers(vec![Step::Play(hum(500)), Step::HearOut(1_000), Step::Bye])).await;
+    let mut call = line.dial(30);
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    call.speak();
+    let invite = line.peer.received("INVITE").await;
+    let contact =
+        invite.header("Contact").unwrap().split_once('@').unwrap().1.trim_end_matches('>').to_owned();
+    let junk = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for number in 0..5_000_usize {
+        let mut bytes = invite.text.clone().into_bytes();
+        let at = number * 7 % bytes.len();
+        bytes[at] = (number % 256) as u8;
+        bytes.truncate(bytes.len() - number % 300);
+        let _ = junk.send_to(&bytes, &contact).await;
+    }
+    assert_eq!(call.next().await, LegEvent::SpeechEnded);
+    assert_eq!(call.end().await.0, Cause::RemoteHangup);
+    assert_eq!(line.sip.health()[0].live, 0);
 }

@@ -16,8 +16,8 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("log", &["domain"]),
     ("store", &["domain", "clock"]),
     ("carrier", &["domain", "clock", "media", "speech"]),
-    // The simulator's settings are part of the settings.
-    ("config", &["domain", "carrier"]),
+    // The settings of drivers are part of the settings.
+    ("config", &["domain", "carrier", "speech"]),
     ("dialer", &["store", "carrier", "domain", "clock"]),
     ("webhooks", &["store", "domain", "clock"]),
     ("http", &["store", "domain", "clock", "token"]),
@@ -31,6 +31,8 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "housekeeping",
             "store",
             "carrier",
+            "speech",
+            "media",
             "config",
             "domain",
             "clock",

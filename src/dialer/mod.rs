@@ -7,6 +7,7 @@ mod plan;
 pub use engine::{Dialer, Turn};
 
 use crate::carrier::Carrier;
+use crate::domain::campaign::Status;
 use crate::domain::event::Event;
 use crate::store::{Store, StoreError};
 use chrono::TimeDelta;
@@ -41,6 +42,25 @@ pub async fn run(store: Store, carrier: Arc<dyn Carrier>, grace: TimeDelta, mut 
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
+}
+
+/// Campaigns that were rehearsed must not ring real phones because the server was started with other settings, nor the
+/// other way round: where another carrier placed the last call, all active campaigns are paused until a person says
+/// that they go on. The answer is how many.
+pub async fn pause_for_another_carrier(store: &Store, carrier: &'static str) -> Result<usize, StoreError> {
+    let paused = store.write(move |tx| {
+        let Some(last) = tx.last_carrier()?.filter(|last| last != carrier) else { return Ok(0) };
+        let campaigns = tx.active_campaigns()?;
+        for campaign in &campaigns {
+            let message = format!("The last calls were carried by {last}; from now on it is {carrier}");
+            let action = "Look at the campaign and its leads, then set it to active again";
+            let key = tx.now.timestamp_millis().to_string();
+            tx.emit_once(campaign.id, &Event::error(campaign, "carrier_changed", &message, action, &key))?;
+            tx.change_status_because(campaign, Status::Paused, "carrier_changed")?;
+        }
+        Ok(campaigns.len())
+    });
+    paused.await
 }
 
 /// The pauses before a restart: doubled each time it fails soon.

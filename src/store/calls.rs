@@ -195,6 +195,12 @@ impl Snapshot<'_> {
         Ok(to_cancel)
     }
 
+    /// Who carried the newest call of all.
+    pub fn last_carrier(&self) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT carrier FROM calls ORDER BY id DESC LIMIT 1";
+        Ok(self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
+    }
+
     fn call_even_deleted(&self, id: i64) -> Result<Call, StoreError> {
         let sql = concat!("SELECT ", columns!(), " WHERE k.id = ?1");
         Ok(self.connection.prepare_cached(sql)?.query_row([id], read)?)

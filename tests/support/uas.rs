@@ -80,6 +80,8 @@ pub(crate) enum Step {
     Reply(u16, &'static str),
     /// A reply with a session description.
     ReplyWithSound(u16, &'static str),
+    /// A reply with these lines of sound.
+    ReplyWith(u16, &'static str),
     /// Waits.
     Wait(i64),
     /// Makes a sound.
@@ -199,6 +201,11 @@ impl Peer {
         });
         let task = tokio::spawn(shared.clone().serve()).abort_handle();
         Peer { address, shared, task }
+    }
+
+    /// Answers nothing any more, like a machine that lost its power.
+    pub(crate) fn fall_silent(&self) {
+        self.task.abort();
     }
 
     /// All that came so far, and the methods of all requests and replies in order.
@@ -357,6 +364,12 @@ impl Shared {
                     }
                     let port = sound.as_ref().unwrap().socket.local_addr().unwrap().port();
                     self.reply(&invite, from, code, headers, &self.description(port)).await;
+                }
+                Step::ReplyWith(code, lines) => {
+                    let body = format!(
+                        "v=0\r\no=u 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{lines}"
+                    );
+                    self.reply(&invite, from, code, "", &body).await;
                 }
                 Step::Wait(ms) => sleep(ms).await,
                 Step::Play(samples) => sound.as_mut().unwrap().play(&*self.clock, &samples).await,

@@ -15,7 +15,7 @@ use rsipstack::dialog::registration::Registration;
 use rsipstack::platform::{CancellationToken, JoinHandle};
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{self, Header, Method, Response, SipMessage, StatusCode, StatusCodeKind, Uri};
-use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
+use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption, MessageInspector};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transaction::{CallIdFormat, TransactionReceiver, make_tag};
@@ -118,6 +118,7 @@ impl Stack {
             .with_transport_layer(transports)
             .with_user_agent(concat!("voice-campaigns/", env!("CARGO_PKG_VERSION")))
             .with_option(option)
+            .with_inspector(Box::new(Dialect))
             .build();
         let incoming = endpoint.incoming_transactions().map_err(|error| error.to_string())?;
         let inner = endpoint.inner.clone();
@@ -388,6 +389,44 @@ fn answer(reply: TransactionHandle, status: StatusCode) {
             tracing::debug!("nobody waits for a reply any more");
         }
     });
+}
+
+/// Puts right what the library writes and reads in another way than RFC 7616 and 3261: the names of the hashes, and the
+/// quotes around the one word that must have none.
+struct Dialect;
+
+impl MessageInspector for Dialect {
+    fn before_send(&self, mut message: SipMessage, _: Option<&SipAddr>) -> SipMessage {
+        let headers = match &mut message {
+            SipMessage::Request(request) => &mut request.headers,
+            SipMessage::Response(response) => &mut response.headers,
+        };
+        for header in headers.iter_mut() {
+            let spoken =
+                |value: &str| value.replace("=SHA256", "=SHA-256").replace("qop=\"auth\"", "qop=auth");
+            match header {
+                Header::Authorization(proof) => proof.replace(spoken(proof.value())),
+                Header::ProxyAuthorization(proof) => proof.replace(spoken(proof.value())),
+                _ => {}
+            }
+        }
+        message
+    }
+
+    fn after_received(&self, mut message: SipMessage, _: Option<&SipAddr>) -> SipMessage {
+        let headers = match &mut message {
+            SipMessage::Request(request) => &mut request.headers,
+            SipMessage::Response(response) => &mut response.headers,
+        };
+        for header in headers.iter_mut() {
+            match header {
+                Header::WwwAuthenticate(asked) => asked.replace(asked.value().replace("SHA-256", "SHA256")),
+                Header::ProxyAuthenticate(asked) => asked.replace(asked.value().replace("SHA-256", "SHA256")),
+                _ => {}
+            }
+        }
+        message
+    }
 }
 
 /// Takes in what comes without being asked for: requests of calls alive, and all others, which are declined.
