@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// Programs that tests compare with or drive.
-const PEERS: [&str; 3] = ["bash", "curl", "script"];
+const PEERS: [&str; 5] = ["bash", "curl", "flite", "script", "sipp"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -80,7 +80,7 @@ impl Carrier for Silent {
     }
 
     fn capacity(&self) -> Capacity {
-        Capacity { channels: self.channels.load(Ordering::Relaxed), calls_per_second: None }
+        Capacity { channels: self.channels.load(Ordering::Relaxed), calls_per_second: None, next_at: None }
     }
 
     fn dial(&self, _: DialRequest, events: LegEvents) -> Leg {

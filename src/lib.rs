@@ -11,7 +11,8 @@
 //!      ┌───────┼─────────┬───────────┐
 //!    http    dialer   webhooks   housekeeping
 //!      │       │ └ carrier│
-//!      │       │     └ simulator
+//!      │       │     ├ simulator
+//!      │       │     └ sip ── media, speech
 //!      └── store ─────────┘ (all SQL)
 //!              │
 //!            domain ── pure rules          clock ── the only reader of time
@@ -22,7 +23,8 @@
 //! | --- | --- | --- |
 //! | [`domain`] | rules: what a campaign, lead and call are, hours, scripts, retries, money, the gate | I/O, async, SQL, the clock |
 //! | [`store`] | the database: one writer with group commit, readers on snapshots, imports of files, invariants | HTTP, carriers |
-//! | [`carrier`] | the port to whoever places calls, and the simulator | campaigns, the database |
+//! | [`carrier`] | the port to whoever places calls: the simulator, and SIP for real calls | campaigns, the database |
+//! | [`speech`] | the port to whoever turns text into sound, a service or a program | calls |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
 //! | [`webhooks`] | deliveries: sign, send, write down what came back | who makes events, HTTP's routes |
 //! | [`http`] | the JSON API, the events stream and the page: parse, one store call, render | SQL, the dialer |
@@ -48,9 +50,10 @@
 //!   transaction with its events.
 //! - An event is written with the fact it tells, and with it its delivery to everybody who wants it; each is tried at
 //!   least once, under one id.
-//! - Requests to other systems leave from `webhooks/client.rs` alone, to addresses it has looked at itself.
+//! - Requests that a user of the API can direct leave from `webhooks/client.rs` alone, to addresses it has looked at
+//!   itself. What the settings name, a speech service or a trunk, the operator has chosen.
 //! - Sums equal a recount: [`store::check`].
-//! - Nothing sleeps or reads the time except through [`clock::Clock`]; every worker is a `turn` that tests take by
+//! - Nothing sleeps or reads the time except through [`clock::Clock`], but for the thread that sends sound and the SIP library; every worker is a `turn` that tests take by
 //!   hand on a manual clock.
 //!
 //! # Two walks

@@ -230,7 +230,9 @@ pub(crate) fn only_the_last_speech_is_reported_as_heard(tested: &dyn CarrierUnde
         at.unwrap_or_else(|| panic!("no {wanted:?}: {heard:?}"))
     };
     let spoken = at_of(LegEvent::SpeechEnded) - at_of(LegEvent::MachineDetected);
-    assert!((spoken - TimeDelta::milliseconds(SPEECH_MS as i64)).abs() <= TimeDelta::seconds(1), "{heard:?}");
+    let late = spoken - TimeDelta::milliseconds(SPEECH_MS as i64);
+    // A driver may wait until the machine listens.
+    assert!(late >= TimeDelta::seconds(-1) && late < TimeDelta::seconds(6), "{heard:?}");
 }
 
 /// All stories at once, on one carrier and into one inbox, come out as they do one by one.
@@ -241,7 +243,7 @@ pub(crate) fn legs_do_not_disturb_each_other(tested: &dyn CarrierUnderTest) {
     for story in &stories {
         let request = request(tested, *story);
         let call_id = request.call_id;
-        while tested.carrier().capacity().channels <= legs.len() {
+        while tested.carrier().capacity().next_at.is_some() {
             tested.advance();
         }
         legs.push((

@@ -576,7 +576,7 @@ impl Carrier for Panicking {
     }
 
     fn capacity(&self) -> Capacity {
-        Capacity { channels: 1, calls_per_second: None }
+        Capacity { channels: 1, calls_per_second: None, next_at: None }
     }
 
     fn dial(&self, _: DialRequest, events: LegEvents) -> Leg {

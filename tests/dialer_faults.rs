@@ -35,7 +35,7 @@ impl Carrier for Hand {
     }
 
     fn capacity(&self) -> Capacity {
-        Capacity { channels: 10, calls_per_second: None }
+        Capacity { channels: 10, calls_per_second: None, next_at: None }
     }
 
     fn dial(&self, _: DialRequest, events: LegEvents) -> Leg {
@@ -324,7 +324,7 @@ impl Carrier for Slow {
     }
 
     fn capacity(&self) -> Capacity {
-        Capacity { channels: 1, calls_per_second: None }
+        Capacity { channels: 1, calls_per_second: None, next_at: None }
     }
 
     fn dial(&self, _: DialRequest, _: LegEvents) -> Leg {

@@ -29,6 +29,7 @@ mod random_walks;
 mod retention;
 mod simulator;
 mod sip;
+mod sip_peers;
 mod support;
 mod tidy;
 mod webhooks;

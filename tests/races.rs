@@ -72,7 +72,7 @@ impl Carrier for Switchboard {
     }
 
     fn capacity(&self) -> Capacity {
-        Capacity { channels: 500, calls_per_second: None }
+        Capacity { channels: 500, calls_per_second: None, next_at: None }
     }
 
     fn dial(&self, request: DialRequest, events: LegEvents) -> Leg {

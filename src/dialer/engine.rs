@@ -364,7 +364,8 @@ impl Dialer {
         let capacity = self.carrier.capacity();
         self.spacing.change(capacity.calls_per_second);
         let free = capacity.channels.saturating_sub(self.live.len());
-        let allowed = if may_dial { self.spacing.allowed(started, free) } else { 0 };
+        let is_paced = capacity.next_at.is_some_and(|at| at > started);
+        let allowed = if may_dial && !is_paced { self.spacing.allowed(started, free) } else { 0 };
         let (facts, shares, carrier) = (self.facts.clone(), self.shares.clone(), self.carrier.name());
         let alive: Option<HashSet<i64>> = self.is_unsure.then(|| self.live.keys().copied().collect());
         let store = self.store.clone();
@@ -393,7 +394,7 @@ impl Dialer {
         self.plan_at = None;
         if let Some(planned) = planned {
             let is_late = self.clock.steady() - started > COMMIT_MAX;
-            dialed = self.carry_out(planned, is_late);
+            dialed = self.carry_out(planned, is_late, free);
         }
         drop(gate);
         for call_id in to_cancel {
@@ -404,7 +405,7 @@ impl Dialer {
 
     /// Places what was claimed. Claims whose commit took too long may no longer be inside the hours, so they are
     /// given up instead.
-    fn carry_out(&mut self, planned: Planned, is_late: bool) -> usize {
+    fn carry_out(&mut self, planned: Planned, is_late: bool, free: usize) -> usize {
         let Planned { dials, next_due, is_starved, shares, active } = planned;
         self.shares = shares;
         self.breakers.retain(|campaign_id, _| active.contains(campaign_id));
@@ -417,7 +418,10 @@ impl Dialer {
                 false => self.place(dial),
             }
         }
-        if is_starved && let Some(at) = self.spacing.next_at(steady) {
+        let next_at = self.carrier.capacity().next_at.filter(|at| *at > steady);
+        if is_starved && free > count {
+            // Only the pace was in the way, and its time may have come meanwhile.
+            let at = self.spacing.next_at(steady).max(next_at).unwrap_or(steady);
             let at = self.clock.now() + (at - steady);
             self.plan_at = Some(self.plan_at.map_or(at, |due| due.min(at)));
         }

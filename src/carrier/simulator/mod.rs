@@ -103,7 +103,7 @@ impl Carrier for Simulator {
 
     fn capacity(&self) -> Capacity {
         let Settings { channels, calls_per_second, .. } = self.inner.settings;
-        Capacity { channels, calls_per_second }
+        Capacity { channels, calls_per_second, next_at: None }
     }
 
     fn dial(&self, request: DialRequest, events: LegEvents) -> Leg {

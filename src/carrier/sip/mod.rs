@@ -105,13 +105,11 @@ impl Carrier for Sip {
         let trunks = &self.inner.trunks;
         let live: usize = trunks.iter().map(|trunk| trunk.live()).sum();
         let next = trunks.iter().find(|trunk| trunk.free() > 0);
-        let free: usize = match next.filter(|next| next.takes_one(self.inner.clock.steady())) {
-            Some(_) => trunks.iter().map(|trunk| trunk.free()).sum(),
-            None => 0,
-        };
+        let free: usize = trunks.iter().map(|trunk| trunk.free()).sum();
         Capacity {
             channels: live + free,
-            calls_per_second: next.map(|trunk| trunk.settings.calls_per_second).or(Some(1.0)),
+            calls_per_second: next.map(|trunk| trunk.settings.calls_per_second),
+            next_at: next.and_then(|trunk| trunk.next_at(self.inner.clock.steady())),
         }
     }
 

@@ -89,9 +89,9 @@ impl Trunk {
         state.address.map_or(0, |_| self.settings.channels.saturating_sub(state.live))
     }
 
-    /// Whether it takes a call at this moment.
-    pub(super) fn takes_one(&self, now: Instant) -> bool {
-        self.free() > 0 && self.state().spacing.allowed(now, 1) > 0
+    /// When its pace allows the next call, if that is later than now.
+    pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
+        self.state().spacing.next_at(now)
     }
 
     /// Takes a place on it, if it takes a call at this moment.
@@ -142,15 +142,16 @@ mod tests {
         assert!(trunk.occupy(now).is_none() && trunk.free() == 0);
         trunk.found("192.0.2.1:5060".parse().unwrap());
         let first = trunk.occupy(now).unwrap();
-        assert!(!trunk.takes_one(now) && trunk.occupy(now).is_none(), "too fast");
-        let later = now + TimeDelta::milliseconds(500);
+        assert!(trunk.occupy(now).is_none(), "too fast");
+        let later = trunk.next_at(now).unwrap();
+        assert_eq!(later, now + TimeDelta::milliseconds(500));
         let second = trunk.occupy(later).unwrap();
         let last = later + TimeDelta::seconds(5);
         assert!(trunk.occupy(last).is_none(), "too many");
         drop(first);
-        assert!(trunk.takes_one(last));
+        assert_eq!((trunk.free(), trunk.next_at(last)), (1, None));
         trunk.lost("gone".into());
-        assert!(!trunk.takes_one(last) && trunk.occupy(last).is_none());
+        assert!(trunk.free() == 0 && trunk.occupy(last).is_none());
         drop(second);
         assert_eq!(trunk.health().live, 0);
     }
