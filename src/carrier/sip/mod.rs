@@ -61,7 +61,7 @@ impl Sip {
         voice: Arc<dyn Synthesizer>,
         clock: Arc<dyn Clock>,
     ) -> Result<Sip, String> {
-        let stack = Stack::start(&settings).await?;
+        let stack = Stack::start(&settings, trunks).await?;
         let studio = Studio::start(clock.clone()).map_err(|error| format!("no thread for sound: {error}"))?;
         let ports = RtpPorts::new(settings.rtp_ports);
         let trunks = trunks.iter().cloned().map(|trunk| Arc::new(Trunk::new(trunk))).collect();

@@ -81,7 +81,8 @@ impl Studio {
     pub(super) fn open(&self, socket: UdpSocket, heard: UnboundedSender<Heard>) -> io::Result<Line> {
         socket.set_nonblocking(true)?;
         let id = self.made.fetch_add(1, Ordering::Relaxed);
-        self.order(Order::Open(id, Box::new(Wire::new(socket, heard))));
+        let order = Order::Open(id, Box::new(Wire::new(socket, heard)));
+        self.orders.send(order).map_err(|_| io::Error::other("the thread for sound has ended"))?;
         Ok(Line { id, studio: self.clone() })
     }
 

@@ -19,8 +19,9 @@ use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption, Message
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transaction::{CallIdFormat, TransactionReceiver, make_tag};
+use rsipstack::transport::tcp_listener::TcpListenerConnection;
 use rsipstack::transport::udp::UdpConnection;
-use rsipstack::transport::{SipAddr, TransportLayer};
+use rsipstack::transport::{SipAddr, SipConnection, TransportLayer};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,8 +103,8 @@ pub(super) struct Outgoing {
 }
 
 impl Stack {
-    /// Listens.
-    pub(super) async fn start(settings: &Settings) -> Result<Stack, String> {
+    /// Listens; over TCP as well where a trunk speaks it.
+    pub(super) async fn start(settings: &Settings, trunks: &[Trunk]) -> Result<Stack, String> {
         let token = CancellationToken::new();
         let transports = TransportLayer::new(token.clone());
         let public = settings.public_ip.map(|ip| SocketAddr::new(ip, settings.listen.port()));
@@ -112,6 +113,11 @@ impl Stack {
             .map_err(|error| format!("sip.listen: cannot listen on {}: {error}", settings.listen))?;
         let listens = udp.get_addr().get_socketaddr().map_err(|error| error.to_string())?;
         transports.add_transport(udp.into());
+        if trunks.iter().any(|trunk| trunk.transport == Transport::Tcp) {
+            let bound = SocketAddr::new(settings.listen.ip(), listens.port());
+            let tcp = TcpListenerConnection::new(bound, Some(public.unwrap_or(listens))).await;
+            transports.add_transport(SipConnection::TcpListener(tcp.map_err(|error| error.to_string())?));
+        }
         let option = EndpointOption { callid_format: CallIdFormat::Uuid, ..EndpointOption::default() };
         let endpoint = EndpointBuilder::new()
             .with_cancel_token(token.clone())
@@ -181,7 +187,8 @@ impl Stack {
             sip::typed::From { display_name: None, uri: self.contact(trunk, address)?, params: vec![] };
         let to_header = sip::typed::To { display_name: None, uri: to.clone(), params: vec![] };
         let text = |error: rsipstack::Error| error.to_string();
-        let via = self.endpoint.get_via(None, None).map_err(text)?;
+        let ours = SocketAddr::new(self.address_towards(address), self.listens.port());
+        let via = self.endpoint.get_via(Some(destination(trunk, ours)), None).map_err(text)?;
         let from = from.with_tag(make_tag());
         let request = self.endpoint.make_request(Method::Options, to, via, from, to_header, 1, None);
         let key = TransactionKey::from_request(&request, TransactionRole::Client).map_err(text)?;
