@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 use tokio::sync::mpsc;
-use voice_campaigns::carrier::{Carrier, DialRequest, Leg, LegEvents};
+use voice_campaigns::carrier::{Carrier, DialRequest, LegEvents};
 use voice_campaigns::domain::Instant;
 use voice_campaigns::domain::call::{LegCommand, LegEvent};
 use voice_campaigns::domain::outcome::Cause;
@@ -239,18 +239,15 @@ pub(crate) fn only_the_last_speech_is_reported_as_heard(tested: &dyn CarrierUnde
 pub(crate) fn legs_do_not_disturb_each_other(tested: &dyn CarrierUnderTest) {
     let (inbox, mut reports) = mpsc::unbounded_channel();
     let stories = tested.stories();
-    let mut legs: Vec<(i64, Leg, Vec<(Instant, LegEvent)>)> = Vec::new();
+    let mut legs = Vec::new();
     for story in &stories {
         let request = request(tested, *story);
         let call_id = request.call_id;
         while tested.carrier().capacity().next_at.is_some() {
             tested.advance();
         }
-        legs.push((
-            call_id,
-            tested.carrier().dial(request, LegEvents::new(call_id, inbox.clone())),
-            Vec::new(),
-        ));
+        let leg = tested.carrier().dial(request, LegEvents::new(call_id, inbox.clone()));
+        legs.push((call_id, leg, Vec::new()));
     }
     loop {
         let more = tested.advance();

@@ -208,7 +208,7 @@ async fn an_invite_says_who_calls_whom_and_nothing_of_the_library() {
     assert!(invite.header("Contact").unwrap().starts_with("<sip:alice@127.0.0.1:"), "{}", invite.text);
     assert!(!invite.text.contains("restsend"), "{}", invite.text);
     let offer = sdp::read(invite.body().as_bytes()).unwrap();
-    assert!((20_000..30_000).contains(&offer.address.port()) && offer.address.port() % 2 == 0);
+    assert!((20_000..30_000).contains(&offer.address.port()) && offer.address.port().is_multiple_of(2));
 }
 
 /// RFC 7616 with SHA-256, computed here anew.

@@ -71,10 +71,9 @@ impl Sip {
 
     /// Looks after the trunks until `shutdown` becomes true or nobody is left to say so, then falls silent.
     pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
-        let keepers: Vec<_> = self.inner.trunks.iter().cloned().collect();
         let mut keeping = tokio::task::JoinSet::new();
-        for trunk in keepers {
-            keeping.spawn(keep(self.inner.clone(), trunk));
+        for trunk in &self.inner.trunks {
+            keeping.spawn(keep(self.inner.clone(), trunk.clone()));
         }
         // Nobody left to say so is as good as saying so.
         let _ = shutdown.wait_for(|down| *down).await;

@@ -236,7 +236,10 @@ impl Outgoing {
                 Some(state) = states.recv() => if let Some(signal) = told(state) { return signal },
                 result = answered => {
                     self.answer = None;
-                    return self.answered(result.unwrap_or_else(|panic| Err(rsipstack::Error::Error(panic.to_string()))));
+                    return match result {
+                        Ok(result) => self.answered(result),
+                        Err(panic) => Signal::Failed(panic.to_string()),
+                    };
                 }
             }
         }
