@@ -63,8 +63,8 @@ mod tests {
     #[test]
     fn nobody_can_ask_for_the_messages_of_calls() {
         assert_eq!(without_messages("info"), "info,rsipstack=warn");
-        let asked = "debug,rsipstack::transport=trace,[{raw}]=info,rsipstack=trace";
-        assert_eq!(without_messages(asked), "debug,[{raw}]=info,rsipstack=warn");
+        let asked = format!("debug,{SIP_LIBRARY}::transport=trace,[{{raw}}]=info,{SIP_LIBRARY}=trace");
+        assert_eq!(without_messages(&asked), "debug,[{raw}]=info,rsipstack=warn");
     }
 
     /// What has been written.
