@@ -4,17 +4,18 @@
 use crate::support::world::{MONDAY_NOON, World, at, numbers, story};
 use chrono::{TimeDelta, Timelike};
 use chrono_tz::Tz;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use voice_campaigns::carrier::simulator::Settings;
 use voice_campaigns::carrier::{Capacity, Carrier, DialRequest, Leg, LegEvents};
+use voice_campaigns::dialer;
 use voice_campaigns::domain::call::LegEvent;
 use voice_campaigns::domain::campaign::{Campaign, Status};
 use voice_campaigns::domain::gate::{DialingState, Gate, HoldReason};
 use voice_campaigns::domain::lead::{LeadStatus, NewLead};
-use voice_campaigns::domain::outcome::Cause;
+use voice_campaigns::domain::outcome::{Cause, Outcome};
 use voice_campaigns::domain::schedule::local_date;
 use voice_campaigns::store::{Store, StoreError};
 
@@ -101,6 +102,38 @@ async fn where_a_verdict_is_asked_the_key_for_yes_is_the_success() {
         world.outcomes(&campaign).await,
         BTreeMap::from([("no_input".into(), 1), ("success".into(), 1)])
     );
+    let calls = world.calls(&campaign).await;
+    let silent = calls.iter().find(|call| call.outcome == Some(Outcome::NoInput)).unwrap();
+    let heard =
+        silent.timeline.as_array().unwrap().iter().filter(|entry| entry["event"] == "heard to the end");
+    assert_eq!(heard.count(), 2, "who presses nothing hears the script once more, and not a third time");
+    world.check().await;
+}
+
+#[tokio::test]
+async fn another_carrier_than_that_of_the_last_call_pauses_all_active_campaigns_once() {
+    let mut world = World::new(MONDAY_NOON).await;
+    let campaign = world.campaign(json!({})).await;
+    assert_eq!(
+        dialer::pause_for_another_carrier(&world.store, "sip").await.unwrap(),
+        0,
+        "nobody was called yet"
+    );
+    world.leads(&campaign, [story(104, 0)]).await;
+    world.run_for(TimeDelta::minutes(5)).await;
+    assert_eq!(dialer::pause_for_another_carrier(&world.store, "simulator").await.unwrap(), 0);
+    assert_eq!(world.now(&campaign).await.status, Status::Active);
+    assert_eq!(dialer::pause_for_another_carrier(&world.store, "sip").await.unwrap(), 1);
+    assert_eq!(dialer::pause_for_another_carrier(&world.store, "sip").await.unwrap(), 0);
+    let paused = world.now(&campaign).await;
+    assert_eq!((paused.status, paused.status_reason.as_deref()), (Status::Paused, Some("carrier_changed")));
+    let errors: Vec<Value> = events(&world)
+        .await
+        .into_iter()
+        .filter(|(kind, _)| kind == "campaign.error")
+        .map(|(_, data)| data)
+        .collect();
+    assert_eq!(errors[0]["message"], "The last calls were carried by simulator; from now on it is sip");
     world.check().await;
 }
 

@@ -3,34 +3,31 @@
 use crate::support::peers::peer;
 use crate::support::program::{PATIENCE, Place, Running};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-/// A port that nobody has at the moment.
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// Where SIPp counts, once a second.
 const STATISTICS: &str = "sipp.csv";
 /// What SIPp did not expect.
 const COMPLAINTS: &str = "sipp.log";
 
-/// SIPp with a scenario; ended when dropped.
-struct Sipp(Child, u16);
+/// A port that nobody has at the moment.
+fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// SIPp that plays `town.xml`; ended when dropped.
+struct Sipp(Child);
 
 impl Sipp {
-    fn start(place: &Place, scenario: &str, transport: &str) -> Sipp {
-        let (port, file) =
-            (free_port(), Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sip").join(scenario));
+    fn start(place: &Place, transport: &str, port: u16) -> Sipp {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sip/town.xml");
         let mut command = Command::new(peer("sipp"));
-        command
-            .args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-aa", "-rtp_echo", "-nd", "-nostdin", "-sf"])
-            .arg(file);
-        command.args(["-p", &port.to_string(), "-mp", &free_port().to_string()]);
+        command.args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-aa", "-rtp_echo", "-nd", "-nostdin", "-sf"]);
+        command.arg(file).args(["-p", &port.to_string(), "-mp", &free_port().to_string()]);
         command.args(["-t", if transport == "tcp" { "t1" } else { "u1" }]);
         command.args([
             "-trace_stat",
@@ -43,7 +40,7 @@ impl Sipp {
             COMPLAINTS,
         ]);
         command.current_dir(place.path("")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Sipp(command.spawn().unwrap(), port)
+        Sipp(command.spawn().unwrap())
     }
 
     /// How many calls went as its scenario says, and how many did not.
@@ -52,7 +49,7 @@ impl Sipp {
         let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(';').collect()).collect();
         let cell = |name: &str| {
             let column = rows.first()?.iter().position(|title| *title == name)?;
-            rows.iter().rev().skip(usize::from(rows.len() == 1)).find_map(|row| row.get(column)?.parse().ok())
+            rows.iter().rev().find_map(|row| row.get(column)?.parse().ok())
         };
         (cell("SuccessfulCall(C)").unwrap_or(0), cell("FailedCall(C)").unwrap_or(0))
     }
@@ -71,20 +68,57 @@ fn set_trunk(place: &Place, port: u16, transport: &str) {
     let settings = format!(
         "default_country = \"US\"\n[voice]\ncommand = \"flite -voice kal -f /dev/stdin -o {{output}}\"\n\
          [sip]\nlisten = \"127.0.0.1:{listen}\"\nrtp_ports = \"{rtp}-{}\"\n\
-         [[trunks]]\nname = \"town\"\ntransport = \"{transport}\"\nhost = \"127.0.0.1:{port}\"\nusername = \"alice\"\npassword = \"s3cret\"\n\
-         calls_per_second = 20.0\nchannels = 60\noptions_seconds = 3600\n",
+         [[trunks]]\nname = \"town\"\nhost = \"127.0.0.1:{port}\"\ntransport = \"{transport}\"\nusername = \"alice\"\n\
+         password = \"s3cret\"\ncalls_per_second = 20.0\nchannels = 60\noptions_seconds = 5\n",
         rtp + 999
     );
     std::fs::write(place.path("voice-campaigns.toml"), settings).unwrap();
 }
 
-fn post(server: &Running, method: &str, path: &str, token: &str, body: &Value) -> Value {
+/// A request that succeeds.
+fn send(server: &Running, method: &str, path: &str, token: &str, body: &Value) {
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
     let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", server.url));
     let request =
         request.header("Authorization", format!("Bearer {token}")).header("Content-Type", "application/json");
-    let mut answer = agent.run(request.body(body.to_string()).unwrap()).unwrap();
-    serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    agent.run(request.body(body.to_string()).unwrap()).unwrap();
+}
+
+/// Calls these numbers, so many at a time.
+fn call(server: &Running, token: &str, at_a_time: usize, numbers: impl Iterator<Item = String>) {
+    let campaign = json!({
+        "name": "Survey", "status": "draft", "calls_per_day": 1000, "max_attempts_per_lead": 1, "cost_per_call": 0.1,
+        "ring_timeout_seconds": 15, "max_concurrent_calls": at_a_time, "success_criteria": "call_completed",
+        "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
+        "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+        "system_prompt": "You are friendly", "script_template": "Hello, this is a test."
+    });
+    send(server, "POST", "/api/voice-campaigns", token, &campaign);
+    for number in numbers {
+        send(server, "POST", "/api/voice-campaigns/1/leads", token, &json!({"phone": number}));
+    }
+    send(server, "PATCH", "/api/voice-campaigns/1/status", token, &json!({"status": "active"}));
+}
+
+fn calls(server: &Running, token: &str) -> Vec<Value> {
+    let (_, body) = server.ask("GET", "/api/voice-campaigns/1/calls?limit=100", token);
+    serde_json::from_str(&body).unwrap()
+}
+
+/// So many calls, and all of them over.
+fn are_over(calls: &[Value], count: usize) -> bool {
+    calls.len() == count && calls.iter().all(|call| call["state"] == "ended")
+}
+
+/// Waits until something is so.
+fn until(server: &Running, is_so: impl Fn() -> bool) {
+    for _ in 0..2 * PATIENCE.as_millis() / 50 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("it did not come to this: {}", server.complaints());
 }
 
 #[cfg_attr(not(all(has_sipp, has_flite)), ignore = "sipp or flite is not installed")]
@@ -101,44 +135,22 @@ fn a_campaign_over_a_stream_ends_as_the_carrier_says() {
 
 /// A campaign with so many leads, a multiple of ten, to the people of `town.xml`.
 fn call_the_town(leads: usize, transport: &str) {
-    let place = Place::new();
-    let sipp = Sipp::start(&place, "town.xml", transport);
-    set_trunk(&place, sipp.1, transport);
+    let (place, port) = (Place::new(), free_port());
+    let sipp = Sipp::start(&place, transport, port);
+    set_trunk(&place, port, transport);
     let check = place.run(&["check", "--carrier"]);
     let found = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(check.status.success() && found.contains("ok      trunk town: 127.0.0.1:"), "{found}");
     let server = place.serve();
     let token = place.token("write");
-    let campaign = json!({
-        "name": "Survey", "status": "draft", "calls_per_day": 1000, "max_attempts_per_lead": 1,
-        "ring_timeout_seconds": 15, "cost_per_call": 0.1, "max_concurrent_calls": 60, "success_criteria": "call_completed",
-        "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
-        "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
-        "system_prompt": "You are friendly", "script_template": "Hello, this is a test."
-    });
-    post(&server, "POST", "/api/voice-campaigns", &token, &campaign);
-    for lead in 0..leads {
-        let lead = json!({"phone": format!("+120255501{lead:02}")});
-        post(&server, "POST", "/api/voice-campaigns/1/leads", &token, &lead);
-    }
-    post(&server, "PATCH", "/api/voice-campaigns/1/status", &token, &json!({"status": "active"}));
-    let calls = loop {
-        let (_, body) = server.ask("GET", "/api/voice-campaigns/1/calls?limit=100", &token);
-        let body: Value = serde_json::from_str(&body).unwrap();
-        let calls = body.as_array().cloned().unwrap();
-        if calls.len() == leads && calls.iter().all(|call| call["state"] == "ended") {
-            break calls;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    };
+    call(&server, &token, 60, (0..leads).map(|lead| format!("+120255501{lead:02}")));
+    until(&server, || are_over(&calls(&server, &token), leads));
+    let calls = calls(&server, &token);
     // The question whether it is there is a call to SIPp, which fails when its stream ends with the check.
     let failed = usize::from(transport == "tcp");
-    while sipp.counted(&place).0 < leads {
-        let complaints = || std::fs::read_to_string(place.path(COMPLAINTS));
-        assert!(sipp.counted(&place).1 <= failed, "not as in the scenario: {:?}", complaints());
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(sipp.counted(&place), (leads, failed));
+    until(&server, || sipp.counted(&place).0 == leads);
+    let complaints = std::fs::read_to_string(place.path(COMPLAINTS));
+    assert_eq!(sipp.counted(&place), (leads, failed), "not as in the scenario: {complaints:?}");
     let mut outcomes = BTreeMap::new();
     for call in &calls {
         assert_eq!(call["carrier"], "sip");
@@ -156,9 +168,70 @@ fn call_the_town(leads: usize, transport: &str) {
     assert_eq!(outcomes, BTreeMap::from(expected), "{calls:#?}");
     let busy = calls.iter().find(|call| call["outcome"] == "busy").unwrap();
     assert_eq!(busy["detail"], "trunk town: 486 Busy Here, Q.850 cause 17");
-    assert!(
-        !server.complaints().contains("s3cret") && !server.complaints().contains("INVITE"),
-        "{}",
-        server.complaints()
+    let log = server.complaints();
+    assert!(!log.contains("s3cret") && !log.contains("INVITE"), "{log}");
+}
+
+#[cfg_attr(not(all(has_sipp, has_flite)), ignore = "sipp or flite is not installed")]
+#[test]
+fn while_a_trunk_is_dead_its_leads_wait_and_nobody_is_called_twice() {
+    let (place, port) = (Place::new(), free_port());
+    let sipp = Sipp::start(&place, "udp", port);
+    set_trunk(&place, port, "udp");
+    let server = place.serve();
+    let token = place.token("write");
+    // All of them listen to the end.
+    let numbers = (0..9).flat_map(|tens| [7, 8, 9].map(|last| format!("+120255501{tens}{last}")));
+    call(&server, &token, 2, numbers);
+    until(&server, || calls(&server, &token).iter().any(|call| call["state"] == "ended"));
+    drop(sipp);
+    until(&server, || server.complaints().contains("a trunk takes no calls"));
+    let dialed = calls(&server, &token).len();
+    assert!(dialed < 27, "{dialed}");
+    let _sipp = Sipp::start(&place, "udp", port);
+    until(&server, || are_over(&calls(&server, &token), 27));
+    let calls = calls(&server, &token);
+    let numbers: BTreeSet<&str> = calls.iter().map(|call| call["phone"].as_str().unwrap()).collect();
+    assert_eq!(numbers.len(), 27, "somebody was called twice");
+    let succeeded = calls.iter().filter(|call| call["outcome"] == "success").count();
+    assert!(succeeded >= 20, "those that were alive when it died are lost, and no others: {calls:#?}");
+}
+
+#[cfg_attr(not(all(has_sipp, has_flite)), ignore = "sipp or flite is not installed")]
+#[test]
+fn the_do_not_call_list_takes_a_ringing_call_back() {
+    let (place, port) = (Place::new(), free_port());
+    let sipp = Sipp::start(&place, "udp", port);
+    set_trunk(&place, port, "udp");
+    let server = place.serve();
+    let token = place.token("write");
+    call(&server, &token, 1, ["+12025550103".to_owned()].into_iter());
+    until(&server, || calls(&server, &token).first().is_some_and(|call| call["state"] == "ringing"));
+    send(&server, "POST", "/api/do-not-call", &token, &json!({"phone": "+12025550103"}));
+    until(&server, || are_over(&calls(&server, &token), 1));
+    let call = &calls(&server, &token)[0];
+    // It would have rung for fifteen seconds.
+    assert!(call["outcome"] == "canceled" && call["timeline"].as_array().unwrap().len() == 3, "{call:#}");
+    until(&server, || sipp.counted(&place).0 == 1);
+}
+
+#[test]
+fn check_says_what_is_wrong_with_a_trunk_and_a_voice() {
+    let place = Place::new();
+    let write = |settings: &str| std::fs::write(place.path("voice-campaigns.toml"), settings).unwrap();
+    assert!(place.answer(&["check", "--carrier"]).contains("no trunk is configured"));
+    let trunk = format!("[[trunks]]\nname = \"town\"\nhost = \"127.0.0.1:{}\"\n", free_port());
+    write(&format!(
+        "default_country = \"US\"\nvoice.command = \"false\"\nsip.listen = \"127.0.0.1:5060\"\n{trunk}"
+    ));
+    let output = place.run(&["check", "--carrier"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "BROKEN  voice: the voice failed: `false` failed (exit status: 1)\nBROKEN  trunk town: it does not answer\n"
     );
+    write(&trunk);
+    let refused = place.run(&["serve", "--port", "0"]);
+    assert_eq!(refused.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("guard.allowed_countries"), "{refused:?}");
 }

@@ -10,7 +10,7 @@
 //!   heard out │    │ 9 or "never again"      │
 //!             ▼    ▼                         ▼
 //!        Listening ──key────────────►  Ending(outcome) ──ended / nothing more──► Ended
-//!             │ silence                      ▲
+//!             │ silence: once more from Speaking; then
 //!             └────────► LastWords ──────────┘
 //! ```
 //! Every state takes `ended`; after `Ended` everything is ignored, so a call has exactly one ending.
@@ -193,6 +193,8 @@ pub struct LiveCall {
     placed_at: Instant,
     answered_at: Option<Instant>,
     machine: bool,
+    /// The script is being said for the second time, or was.
+    is_repeated: bool,
     /// What was seen, for the timeline.
     timeline: Vec<(Instant, String)>,
 }
@@ -215,6 +217,7 @@ impl LiveCall {
             placed_at,
             answered_at: None,
             machine: false,
+            is_repeated: false,
             timeline: vec![(placed_at, "placed".into())],
         }
     }
@@ -422,7 +425,14 @@ impl LiveCall {
         }
     }
 
+    /// Somebody who did not answer may not have understood: the script is said once more, if there is time for it.
     fn nothing_pressed(&mut self, at: Instant) -> Vec<Effect> {
+        let speech = TimeDelta::milliseconds(super::script::speech_ms(&self.plan.script).cast_signed());
+        if !self.is_repeated && at + speech + KEY_WAIT <= self.duration_end() {
+            self.is_repeated = true;
+            self.phase = Phase::Speaking;
+            return vec![speak(&self.plan.script)];
+        }
         match &self.plan.fallback {
             Some(words) => {
                 let effects = vec![speak(words)];
@@ -462,6 +472,7 @@ impl LiveCall {
             _ if self.answered_at.is_some() => match cause {
                 Cause::CarrierError => Outcome::CarrierError,
                 _ if self.machine => Outcome::Voicemail,
+                _ if self.is_repeated => Outcome::NoInput,
                 _ if matches!(self.phase, Phase::Listening { .. } | Phase::LastWords) => Outcome::NoInput,
                 Cause::NoAnswer
                 | Cause::Busy

@@ -183,7 +183,8 @@ async fn spoken(
     }
     let status = running.0.wait().await.map_err(failed)?;
     if !status.success() {
-        return Err(SpeechError(format!("`{name}` failed ({status}): {complaint}")));
+        let complaint = if complaint.is_empty() { complaint } else { format!(": {complaint}") };
+        return Err(SpeechError(format!("`{name}` failed ({status}){complaint}")));
     }
     if let Some(output) = output {
         let file = tokio::fs::File::open(&output).await.map_err(failed)?;
