@@ -376,3 +376,159 @@ impl Wire {
         let _ = self.heard.send(heard);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::System;
+    use crate::media::sdp;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    fn socket() -> UdpSocket {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        socket
+    }
+
+    /// What the other side says of this socket.
+    fn told(socket: &UdpSocket, direction: &str) -> Remote {
+        let port = socket.local_addr().unwrap().port();
+        let lines = format!("a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n");
+        let head = "v=0\r\no=u 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n";
+        sdp::read(format!("{head}m=audio {port} RTP/AVP 0 101\r\n{lines}").as_bytes()).unwrap()
+    }
+
+    /// A wire that is told when its slot has come.
+    struct Tried {
+        wire: Wire,
+        address: SocketAddr,
+        heard: UnboundedReceiver<Heard>,
+    }
+
+    impl Tried {
+        fn new() -> Tried {
+            let (ours, (to_heard, heard)) = (socket(), unbounded_channel());
+            ours.set_nonblocking(true).unwrap();
+            let address = ours.local_addr().unwrap();
+            Tried { wire: Wire::new(ours, to_heard), address, heard }
+        }
+
+        fn turn(&mut self) {
+            self.wire.turn(&mut [0; PACKET]);
+        }
+
+        /// Presses a key on this socket, and lets a slot pass.
+        fn press(&mut self, from: &UdpSocket, timestamp: u32, key: u8) {
+            let header = rtp::Header { payload_type: 101, marker: true, sequence: 1, timestamp, source: 9 };
+            from.send_to(&[&header.bytes()[..], &[key, 10, 0, 160]].concat(), self.address).unwrap();
+            self.turn();
+        }
+
+        fn keys(&mut self) -> String {
+            let heard = std::iter::from_fn(|| self.heard.try_recv().ok());
+            heard.filter_map(|heard| if let Heard::Key(key) = heard { Some(key) } else { None }).collect()
+        }
+    }
+
+    fn received(socket: &UdpSocket) -> Option<(rtp::Header, Vec<u8>)> {
+        socket.set_nonblocking(true).unwrap();
+        let mut buffer = [0; PACKET];
+        let length = socket.recv(&mut buffer).ok()?;
+        rtp::read(&buffer[..length]).map(|(header, payload)| (header, payload.to_vec()))
+    }
+
+    #[test]
+    fn sound_goes_where_the_first_packet_came_from_and_no_other_source_is_heard() {
+        let (mut tried, named, behind_nat, stranger) = (Tried::new(), socket(), socket(), socket());
+        tried.turn();
+        tried.wire.aim(&told(&named, "sendrecv"));
+        tried.turn();
+        assert!(received(&named).is_some(), "until something comes it goes where the other side said");
+        tried.press(&behind_nat, 1_000, 5);
+        tried.press(&stranger, 9_000, 9);
+        assert_eq!(tried.keys(), "5");
+        assert!(received(&behind_nat).is_some() && received(&named).is_none());
+        assert!(received(&stranger).is_none());
+        tried.wire.aim(&told(&named, "sendrecv"));
+        tried.turn();
+        assert!(received(&named).is_none(), "the same description changes nothing");
+        let moved = socket();
+        tried.wire.aim(&told(&moved, "sendrecv"));
+        tried.turn();
+        assert!(received(&moved).is_some(), "another one does");
+    }
+
+    #[test]
+    fn what_is_said_waits_while_the_other_side_does_not_want_to_hear() {
+        let (mut tried, other) = (Tried::new(), socket());
+        let sound: Sound = vec![5_000; 2 * FRAME].into();
+        tried.wire.aim(&told(&other, "sendrecv"));
+        tried.wire.speech = Some(Speech { sound, number: 7, at: 0 });
+        tried.turn();
+        let (first, payload) = received(&other).unwrap();
+        assert!(first.marker && payload.iter().all(|byte| *byte == Codec::Pcmu.encode(5_000)));
+        tried.wire.aim(&told(&other, "sendonly"));
+        for _ in 0..5 {
+            tried.turn();
+        }
+        assert!(received(&other).is_none());
+        tried.wire.aim(&told(&other, "sendrecv"));
+        tried.turn();
+        let (second, payload) = received(&other).unwrap();
+        assert!(payload.iter().all(|byte| *byte == Codec::Pcmu.encode(5_000)));
+        assert_eq!(second.sequence, first.sequence.wrapping_add(1));
+        assert_eq!(second.timestamp, first.timestamp.wrapping_add(6 * FRAME as u32), "time has passed");
+        for _ in 0..TAIL {
+            assert!(tried.heard.try_recv().is_err(), "not before the last of it has arrived");
+            tried.turn();
+        }
+        assert_eq!(tried.heard.try_recv(), Ok(Heard::Said(7)));
+    }
+
+    #[test]
+    fn where_nothing_comes_there_is_silence() {
+        let (mut tried, other) = (Tried::new(), socket());
+        tried.wire.aim(&told(&other, "sendrecv"));
+        tried.wire.listen(Ear::Who(Detector::new(Limits::default())));
+        let slots = (0..1_000).find(|_| {
+            tried.turn();
+            tried.heard.try_recv() == Ok(Heard::Verdict(Verdict::Machine))
+        });
+        assert_eq!(slots, Some(MISSING as usize + 124), "2.5 seconds of silence");
+    }
+
+    /// On a machine that does other things as well the pace of one packet says nothing; that of all of them does.
+    #[test]
+    fn a_hundred_lines_are_each_served_every_twenty_milliseconds() {
+        const LINES: usize = 100;
+        const SECONDS: usize = 2;
+        let clock: Arc<dyn Clock> = Arc::new(System::new());
+        let studio = Studio::start(clock.clone()).unwrap();
+        let listener = socket();
+        let (to_heard, _heard) = unbounded_channel();
+        let open = |_| {
+            let line = studio.open(socket(), to_heard.clone()).unwrap();
+            line.aim(&told(&listener, "sendrecv"));
+            line
+        };
+        let lines: Vec<Line> = (0..LINES).map(open).collect();
+        let mut arrivals: HashMap<u32, Vec<Duration>> = HashMap::new();
+        let began = clock.monotonic();
+        let mut buffer = [0; PACKET];
+        while clock.monotonic() - began < Duration::from_secs(SECONDS as u64) {
+            let Ok(length) = listener.recv(&mut buffer) else { panic!("nothing comes") };
+            let (header, _) = rtp::read(&buffer[..length]).unwrap();
+            arrivals.entry(header.source).or_default().push(clock.monotonic());
+        }
+        drop(lines);
+        assert_eq!(arrivals.len(), LINES);
+        let gaps = |times: &Vec<Duration>| times.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
+        let mut gaps: Vec<Duration> = arrivals.values().flat_map(gaps).collect();
+        gaps.sort();
+        let at = |share: usize| gaps[gaps.len() * share / 1_000];
+        let mean = gaps.iter().sum::<Duration>() / gaps.len() as u32;
+        println!("median {:?}, 99 % {:?}, 99.9 % {:?}, mean {mean:?}", at(500), at(990), at(999));
+        assert!(mean > Duration::from_millis(19) && mean < Duration::from_millis(24), "{mean:?}");
+        assert!(at(500) > Duration::from_millis(18) && at(500) < Duration::from_millis(22), "{:?}", at(500));
+    }
+}
