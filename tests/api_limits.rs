@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 52] = [
+const ROUTES: [(&str, &str, bool); 53] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -60,6 +60,7 @@ const ROUTES: [(&str, &str, bool); 52] = [
     ("GET", "/api/webhook-deliveries", false),
     ("GET", "/api/webhook-deliveries/1", false),
     ("POST", "/api/webhook-deliveries/1/redeliver", true),
+    ("GET", "/api/openapi.json", false),
 ];
 
 fn limited(requests_per_hour: u32, unauthenticated_per_minute: u32) -> TestServer {

@@ -13,6 +13,7 @@ mod api_lead_life;
 mod api_leads;
 mod api_limits;
 mod api_page;
+mod api_reference;
 mod api_scripts;
 mod api_webhooks;
 mod carrier;

@@ -1,6 +1,7 @@
 //! Rules about the code itself: which layer may know which, what every file begins with, and that the README
 //! tells of what there is.
 
+use crate::support::reference::DOCUMENT;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -228,7 +229,7 @@ fn the_readme_lists_every_setting_as_it_is() {
 }
 
 #[test]
-fn the_readme_lists_every_route_there_is() {
+fn the_readme_and_the_reference_list_every_route_there_is() {
     let mut mounted = BTreeSet::new();
     for source in sources().iter().filter(|source| source.module() == "http") {
         for method in ["get", "post", "put", "patch", "delete"] {
@@ -245,4 +246,10 @@ fn the_readme_lists_every_route_there_is() {
     let listed: BTreeSet<String> =
         readme_rows().into_iter().filter_map(|row| row.into_iter().next()).filter(is_route).collect();
     assert_eq!(listed, mounted);
+    let mut described = BTreeSet::new();
+    for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
+        let path = path.replace('{', "<").replace('}', ">");
+        described.extend(item.as_object().unwrap().keys().map(|m| format!("`{} {path}`", m.to_uppercase())));
+    }
+    assert_eq!(described, mounted);
 }

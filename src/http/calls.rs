@@ -5,6 +5,7 @@ use super::auth::ReadScope;
 use super::campaigns;
 use super::error::ApiError;
 use super::etag::{IfNoneMatch, TextTag};
+use super::openapi::{parameters, schemas};
 use super::query::{self, PAGE_SIZE, Query};
 use crate::domain::Instant;
 use crate::domain::call::{Call, CallState};
@@ -18,12 +19,28 @@ use rocket::http::Status;
 use rocket::{Route, get, routes};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![list, list_of_campaign, show]
 }
 
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(list, list_of_campaign, show))]
+pub(super) struct Reference;
+
+/// Lists the calls of all campaigns.
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/calls",
+    operation_id = "list_calls",
+    params(parameters::OfCampaign, parameters::CallFilter, parameters::Paging),
+    responses((status = 200, body = [View], description = "A page of calls."))
+)]
 #[get("/calls")]
 async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     let campaign_id = query.take("campaign_id", query::id);
@@ -32,6 +49,16 @@ async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, A
     db.read(move |snapshot| page(snapshot, filter, limit, &query)).await
 }
 
+/// Lists the calls of a campaign.
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/calls",
+    operation_id = "list_calls_of_campaign",
+    params(parameters::CampaignId, parameters::CallFilter, parameters::Paging),
+    responses((status = 200, body = [View], description = "A page of calls."))
+)]
 #[get("/voice-campaigns/<id>/calls")]
 async fn list_of_campaign(
     _caller: ReadScope,
@@ -48,6 +75,16 @@ async fn list_of_campaign(
     .await
 }
 
+/// Shows a call.
+///
+/// With what happened when, and what was in force when it was placed.
+#[utoipa::path(
+    get,
+    path = "/calls/{id}",
+    operation_id = "show_call",
+    params(parameters::CallId, parameters::IfNoneMatch),
+    responses((status = 200, body = View, description = "The call."))
+)]
 #[get("/calls/<id>")]
 async fn show(
     _caller: ReadScope,
@@ -102,27 +139,53 @@ pub(super) fn talked_seconds(answered_at: Option<Instant>, ended_at: Instant) ->
     answered_at.map_or(0, |at| (ended_at - at).num_seconds().max(0))
 }
 
-/// A call as it is shown.
-#[derive(Serialize)]
+/// A call: one dial of one lead.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Call)]
 pub(super) struct View<'a> {
+    /// Never reused.
+    #[schema(minimum = 1)]
     id: i64,
+    /// Its campaign.
+    #[schema(minimum = 1)]
     campaign_id: i64,
+    /// Its lead.
+    #[schema(minimum = 1)]
     lead_id: i64,
+    /// The how-manieth dial of the lead.
+    #[schema(minimum = 1)]
     attempt: i64,
-    /// None after the person was erased.
+    /// The number dialed; null after the person was erased.
     phone: Option<String>,
+    /// Who placed it.
     carrier: &'a str,
+    /// How far it has come.
     state: CallState,
+    /// How it ended; null while it is alive.
     outcome: Option<Outcome>,
+    /// Whether it met the success criteria; null unless somebody, or a machine, picked up and it has ended.
     successful: Option<bool>,
+    /// What exactly, where the outcome does not say it.
     detail: Option<&'a str>,
+    /// When it was given to the carrier.
+    #[schema(format = DateTime)]
     placed_at: String,
+    /// When it was picked up.
+    #[schema(format = DateTime)]
     answered_at: Option<String>,
+    /// When it ended.
+    #[schema(format = DateTime)]
     ended_at: Option<String>,
-    /// Between answer and end; none while the call is alive.
+    /// Between answer and end; null while it is alive.
+    #[schema(minimum = 0)]
     seconds: Option<i64>,
+    /// What it cost.
     cost: Money,
+    /// What happened when.
+    #[schema(value_type = Vec<schemas::TimelineEntry>)]
     timeline: &'a Value,
+    /// What was in force when it was placed: local times, hours, limits, money.
+    #[schema(value_type = Object)]
     evidence: &'a Value,
 }
 

@@ -10,6 +10,7 @@
 
 use super::auth::{self, ReadScope};
 use super::error::ApiError;
+use super::openapi::parameters;
 use super::query::{self, Query};
 use super::{calls, campaigns, deliveries, imports, leads, stats};
 use crate::domain::call::CallState;
@@ -29,11 +30,17 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+use utoipa::OpenApi;
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![listen]
 }
+
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(listen))]
+pub(super) struct Reference;
 
 /// Patches are told no more often than this.
 const GAP: TimeDelta = TimeDelta::milliseconds(200);
@@ -385,6 +392,19 @@ where
     }
 }
 
+/// Tells what changes, as it changes.
+///
+/// A stream of Server-Sent Events. `campaign`, `stats`, `call` and `lead` carry ids and only the fields that
+/// differ from what was told before; `leads` says that many leads of a campaign changed, `import` how far an
+/// import is, `delivery` what became of an event, `ready` that from here on everything is told, and `resync`
+/// that everything must be read again.
+#[utoipa::path(
+    get,
+    path = "/events",
+    operation_id = "listen",
+    params(parameters::OfCampaign, parameters::LastEventId),
+    responses((status = 200, body = String, content_type = "text/event-stream", description = "The stream; it goes on until one side ends it."))
+)]
 #[get("/events")]
 async fn listen(
     _caller: ReadScope,

@@ -19,6 +19,7 @@ mod idempotency;
 mod imports;
 mod lead_actions;
 mod leads;
+mod openapi;
 mod people;
 mod preview;
 mod query;
@@ -87,6 +88,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", webhooks::routes())
         .mount("/api", deliveries::routes())
         .mount("/api", events::routes())
+        .mount("/api", openapi::routes())
         .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))))
 }
 
@@ -96,6 +98,16 @@ async fn start_feed(rocket: &Rocket<Orbit>) {
     }
 }
 
+/// Says whether the server is up.
+///
+/// Needs no token.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "health",
+    security(()),
+    responses((status = 200, body = openapi::schemas::Health, description = "It is up."))
+)]
 #[get("/health")]
 fn health() -> Result<Answer, ApiError> {
     Answer::ok(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))

@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::auth::ReadScope;
 use super::campaigns;
 use super::error::ApiError;
+use super::openapi::{parameters, schemas};
 use super::query::Query;
 use crate::domain::campaign::Campaign;
 use crate::domain::fields::Words;
@@ -14,12 +15,28 @@ use crate::store::pool::Db;
 use crate::store::{Snapshot, StoreError};
 use rocket::{Route, get, routes};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![show, why]
 }
 
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(show, why))]
+pub(super) struct Reference;
+
+/// Shows what a campaign has done and what it is doing.
+///
+/// Counters, money, and in `dialing` why it calls or waits.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/stats",
+    operation_id = "show_stats",
+    params(parameters::CampaignId),
+    responses((status = 200, body = View, description = "The statistics of this moment."))
+)]
 #[get("/voice-campaigns/<id>/stats")]
 async fn show(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     query.finish()?;
@@ -31,6 +48,14 @@ async fn show(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
     .await
 }
 
+/// Says how many leads wait, and why.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/holds",
+    operation_id = "show_holds",
+    params(parameters::CampaignId),
+    responses((status = 200, body = schemas::Holds, description = "The reasons, most leads first."))
+)]
 #[get("/voice-campaigns/<id>/holds")]
 async fn why(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     query.finish()?;
@@ -71,26 +96,59 @@ pub(super) fn view(snapshot: &Snapshot, campaign: &Campaign) -> Result<View, Sto
     })
 }
 
-/// The first nine fields are the published ones, in their order.
-#[derive(serde::Serialize)]
+/// What a campaign has done and what it is doing; the first nine fields are the published ones, in their order.
+#[derive(serde::Serialize, ToSchema)]
+#[schema(as = Stats)]
 pub(super) struct View {
+    /// Leads it has.
+    #[schema(minimum = 0)]
     total_leads: i64,
+    /// Ended calls that somebody, or a machine, picked up.
+    #[schema(minimum = 0)]
     completed_calls: i64,
+    /// Those of them that met the success criteria.
+    #[schema(minimum = 0)]
     successful_calls: i64,
+    /// Those that did not.
+    #[schema(minimum = 0)]
     failed_calls: i64,
+    /// What a completed call costs now.
     cost_per_call: Money,
+    /// What may be spent in all; null for no limit.
     budget: Option<Money>,
+    /// Percent of the completed calls that were successful, with two decimals.
+    #[schema(pattern = "^[0-9]+\\.[0-9]{2}$")]
     success_rate: String,
+    /// What was spent, each call at the price it was placed at.
     total_cost: Money,
+    /// What is left of the budget.
     remaining_budget: Option<Money>,
+    /// Dials, alive or ended.
+    #[schema(minimum = 0)]
     attempts: i64,
+    /// Ended calls that nobody picked up.
+    #[schema(minimum = 0)]
     unanswered_calls: i64,
+    /// Calls that the carrier could not place, or whose end nobody saw.
+    #[schema(minimum = 0)]
     error_calls: i64,
+    /// Dials of this calendar day of its time zone.
+    #[schema(minimum = 0)]
     calls_today: i64,
+    /// Calls alive now.
+    #[schema(minimum = 0)]
     in_progress_calls: i64,
+    /// Mean time between answer and end of the completed calls.
+    #[schema(minimum = 0)]
     average_duration_seconds: i64,
+    /// Leads by status.
+    #[schema(schema_with = schemas::counts::<crate::domain::lead::LeadStatus>)]
     leads: Counts<crate::domain::lead::LeadStatus>,
+    /// Ended calls by outcome.
+    #[schema(schema_with = schemas::counts::<crate::domain::outcome::Outcome>)]
     outcomes: Counts<crate::domain::outcome::Outcome>,
+    /// What it is doing now, and why.
+    #[schema(value_type = schemas::Dialing)]
     dialing: Dialing,
 }
 

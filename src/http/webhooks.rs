@@ -6,6 +6,7 @@ use super::body::{BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, TextTag};
 use super::idempotency::Repeatable;
+use super::openapi::{parameters, schemas};
 use super::query::{self, Query};
 use super::{Settings, campaigns};
 use crate::domain::address::{self, Network};
@@ -22,6 +23,7 @@ use rocket::http::Status;
 use rocket::{Data, Route, State, delete, get, post, put, routes};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
@@ -38,6 +40,22 @@ pub(super) fn routes() -> Vec<Route> {
         redeliver_failed
     ]
 }
+
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(
+    list,
+    list_of_campaign,
+    show,
+    create,
+    update,
+    remove,
+    rotate_secret,
+    test,
+    test_campaign,
+    redeliver_failed
+))]
+pub(super) struct Reference;
 
 /// Refuses what leads to an address nothing may be sent to; `known` are URLs that were taken before.
 pub(super) fn refuse_private(
@@ -57,12 +75,29 @@ fn refuse_private_url(url: &str, allowed: &[Network]) -> Result<(), Invalid> {
     address::target(url, allowed).map(drop).map_err(|message| Invalid::one("url", message))
 }
 
+/// Lists the webhooks of all campaigns.
+///
+/// Those that a campaign names in its `webhooks` are listed with the campaign.
+#[utoipa::path(
+    get,
+    path = "/webhooks",
+    operation_id = "list_webhooks",
+    responses((status = 200, body = [View], description = "The webhooks."))
+)]
 #[get("/webhooks")]
 async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     query.finish()?;
     db.read(|snapshot| all(&snapshot.endpoints(None)?)).await
 }
 
+/// Lists the webhooks of a campaign.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/webhooks",
+    operation_id = "list_webhooks_of_campaign",
+    params(parameters::CampaignId),
+    responses((status = 200, body = [View], description = "The webhooks."))
+)]
 #[get("/voice-campaigns/<id>/webhooks")]
 async fn list_of_campaign(
     _caller: ReadScope,
@@ -83,6 +118,14 @@ fn all(endpoints: &[Endpoint]) -> Result<Answer, ApiError> {
     Answer::ok(&endpoints.iter().map(|endpoint| View::of(endpoint, None)).collect::<Vec<_>>())
 }
 
+/// Shows a webhook, and how it fares.
+#[utoipa::path(
+    get,
+    path = "/webhooks/{id}",
+    operation_id = "show_webhook",
+    params(parameters::WebhookId, parameters::IfNoneMatch),
+    responses((status = 200, body = View, description = "The webhook."))
+)]
 #[get("/webhooks/<id>")]
 async fn show(
     _caller: ReadScope,
@@ -121,6 +164,19 @@ fn administrator(scope: Scope) -> Result<(), ApiError> {
     if scope >= Scope::Admin { Ok(()) } else { Err(ApiError::Forbidden { needed: "admin" }) }
 }
 
+/// Adds a webhook that is told of every campaign.
+///
+/// The answer shows its secret this one time.
+#[utoipa::path(
+    post,
+    path = "/webhooks",
+    operation_id = "create_webhook",
+    params(parameters::IdempotencyKey),
+    request_body = schemas::NewWebhook,
+    security(("token" = ["admin"]), ("session" = ["admin"])),
+    responses((status = 201, body = View, description = "The webhook, with its secret.", headers(("ETag" = String))),
+        (status = 409, description = "- `conflict`: There are 20 webhooks of all campaigns; delete one first"))
+)]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[post("/webhooks", data = "<data>")]
 async fn create(
@@ -156,6 +212,17 @@ async fn create(
     .await
 }
 
+/// Changes a webhook.
+///
+/// Only the fields sent change. A webhook of all campaigns is the administrator's to change: scope `admin`.
+#[utoipa::path(
+    put,
+    path = "/webhooks/{id}",
+    operation_id = "update_webhook",
+    params(parameters::WebhookId, parameters::IfMatch),
+    request_body = schemas::WebhookChange,
+    responses((status = 200, body = View, description = "The webhook as it is now."))
+)]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[put("/webhooks/<id>", data = "<data>")]
 async fn update(
@@ -190,6 +257,17 @@ fn unchanged(snapshot: &Snapshot, id: i64, scope: Scope, if_match: &IfMatch) -> 
     if if_match.allows_text(&shown(&endpoint, None)?.1) { Ok(endpoint) } else { Err(ApiError::Stale) }
 }
 
+/// Removes a webhook.
+///
+/// What is not delivered yet is canceled. A webhook of all campaigns is the administrator's to change: scope
+/// `admin`.
+#[utoipa::path(
+    delete,
+    path = "/webhooks/{id}",
+    operation_id = "delete_webhook",
+    params(parameters::WebhookId, parameters::IfMatch),
+    responses((status = 204, description = "It is gone."))
+)]
 #[delete("/webhooks/<id>")]
 async fn remove(
     caller: WriteScope<'_>,
@@ -207,6 +285,17 @@ async fn remove(
     .await
 }
 
+/// Makes a new secret.
+///
+/// The answer shows it this one time. For 24 hours requests are signed with both secrets. A webhook of all
+/// campaigns is the administrator's to change: scope `admin`.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/rotate-secret",
+    operation_id = "rotate_secret",
+    params(parameters::WebhookId, parameters::IdempotencyKey),
+    responses((status = 200, body = View, description = "The webhook, with its new secret.", headers(("ETag" = String))))
+)]
 #[post("/webhooks/<id>/rotate-secret", data = "<data>")]
 async fn rotate_secret(
     caller: WriteScope<'_>,
@@ -224,6 +313,20 @@ async fn rotate_secret(
     .await
 }
 
+/// Sends a `webhook.test` event to a webhook.
+///
+/// A webhook of all campaigns is the administrator's to change: scope `admin`.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/test",
+    operation_id = "test_webhook",
+    params(parameters::WebhookId, parameters::IdempotencyKey),
+    responses((status = 202, body = schemas::TestsSent, description = "It is on its way."),
+        (
+            status = 409,
+            description = "- `webhook_disabled`: Disabled by hand; nothing is sent to it. Set `enabled` to true to use it again"
+        ))
+)]
 #[post("/webhooks/<id>/test", data = "<data>")]
 async fn test(
     caller: WriteScope<'_>,
@@ -253,6 +356,18 @@ async fn on_endpoint(
     db.write(move |tx| once.run(tx, |tx| run(tx, &changeable(tx, id, scope)?))).await
 }
 
+/// Sends a `webhook.test` event to the webhooks of a campaign.
+#[utoipa::path(
+    post,
+    path = "/voice-campaigns/{id}/webhooks/test",
+    operation_id = "test_webhooks_of_campaign",
+    params(parameters::CampaignId, parameters::IdempotencyKey),
+    responses((status = 202, body = schemas::TestsSent, description = "They are on their way."),
+        (
+            status = 409,
+            description = "- `conflict`: This campaign has no webhooks; add one to its `webhooks` first"
+        ))
+)]
 #[post("/voice-campaigns/<id>/webhooks/test", data = "<data>")]
 async fn test_campaign(
     caller: WriteScope<'_>,
@@ -306,6 +421,22 @@ fn tests(deliveries: &[i64]) -> Result<Answer, ApiError> {
     Ok(Answer::text(Status::Accepted, serde_json::to_string(&json!({"delivery_ids": deliveries}))?))
 }
 
+/// Sends again what a webhook did not take.
+///
+/// All its deliveries that were given up since then. A webhook of all campaigns is the administrator's to
+/// change: scope `admin`.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/redeliver-failed",
+    operation_id = "redeliver_failed",
+    params(parameters::WebhookId, parameters::IdempotencyKey),
+    request_body = schemas::RedeliverRequest,
+    responses((status = 200, body = schemas::Redelivered, description = "How many are sent again."),
+        (
+            status = 409,
+            description = "- `webhook_disabled`: Disabled by hand; nothing is sent to it. Set `enabled` to true to use it again"
+        ))
+)]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[post("/webhooks/<id>/redeliver-failed", data = "<data>")]
 async fn redeliver_failed(
@@ -352,23 +483,45 @@ fn shown(endpoint: &Endpoint, secret: Option<&str>) -> Result<(String, TextTag),
     Ok((body, tag))
 }
 
-/// An endpoint as it is shown; the secret only once, in the answer to the request that made it.
-#[derive(Serialize)]
+/// Where events are sent, and how it fares.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Webhook)]
 struct View<'a> {
+    /// Never reused.
+    #[schema(minimum = 1)]
     id: i64,
+    /// Whose events; null for those of all campaigns.
     campaign_id: Option<i64>,
+    /// Where events are sent.
     url: &'a str,
+    /// Which events.
     events: &'a [EventType],
+    /// Your own words.
     description: Option<&'a str>,
+    /// What events are signed with; only in the answer to the request that made it.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
+    /// Whether events are sent to it.
     enabled: bool,
+    /// Why none are.
     disabled_reason: Option<DisabledReason>,
+    /// What a person should know and do.
     notice: Option<&'static str>,
+    /// When a try first failed after the last success.
+    #[schema(format = DateTime)]
     failing_since: Option<String>,
+    /// When it last took an event.
+    #[schema(format = DateTime)]
     last_success_at: Option<String>,
+    /// Until when the secret before this one signs as well.
+    #[schema(format = DateTime)]
     previous_secret_until: Option<String>,
+    /// When it was made.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// When it was last edited.
+    #[schema(format = DateTime)]
     updated_at: String,
 }
 

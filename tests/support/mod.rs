@@ -5,6 +5,7 @@ pub(crate) mod evidence;
 pub(crate) mod peers;
 pub(crate) mod program;
 pub(crate) mod receiver;
+pub(crate) mod reference;
 pub(crate) mod world;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -386,9 +387,11 @@ impl Request<'_> {
         let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
             (name.to_string(), value.to_str().unwrap().to_owned())
         };
-        let headers = response.headers().iter().map(header).collect();
+        let headers: Vec<(String, String)> = response.headers().iter().map(header).collect();
         let body = response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
-        (response.status().as_u16(), headers, body)
+        let status = response.status().as_u16();
+        reference::judge(&self.method, &self.path, status, &headers, &body);
+        (status, headers, body)
     }
 }
 

@@ -1,0 +1,469 @@
+//! Adds to an operation what follows from what its handler says: a change may lack the scope, a path may name nothing, a
+//! body may be too large.
+
+use super::examples;
+use serde_json::{Map, Value, json};
+
+/// An operation with everything that follows from it. `path` is the one below `/api`.
+pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Value) -> Value {
+    operation["tags"] = json!([tag]);
+    if let Some(summary) = operation["summary"].as_str() {
+        operation["summary"] = summary.trim_end_matches('.').into();
+    }
+    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        let schema = &mut parameter["schema"];
+        if schema["type"].is_array() {
+            schema["type"] = schema["type"][0].clone();
+        }
+    }
+    if let Some(body) = operation.get_mut("requestBody") {
+        untyped_files(body);
+    }
+    let is_open = operation.get("security").is_some_and(|security| security == &json!([{}]));
+    let scope = match operation["security"][0]["token"][0].as_str() {
+        Some(scope) => scope.to_owned(),
+        None if method == "get" => "read".to_owned(),
+        None => "write".to_owned(),
+    };
+    if is_open {
+        operation["security"] = json!([]);
+    } else {
+        operation["security"] = json!([{"token": [scope]}, {"session": [scope]}]);
+        let said = operation["description"].as_str().map(|text| format!("{text}\n\n")).unwrap_or_default();
+        operation["description"] = format!("{said}Scope: `{scope}`.").into();
+    }
+    let has = |name: &str| {
+        let parameters = operation["parameters"].as_array();
+        parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == name))
+    };
+    let has_body = operation.get("requestBody").is_some();
+    let changes = method != "get";
+    let (repeatable, conditional) = (has("Idempotency-Key"), has("If-Match"));
+    let (cached, paged) = (has("If-None-Match"), has("cursor"));
+    let names_something = path.contains('{');
+    let missing = not_found(path);
+    let Some(responses) = operation["responses"].as_object_mut() else { return operation };
+    if is_open {
+        responses.values_mut().for_each(|response| add_headers(response, &["X-Request-Id"]));
+        return operation;
+    }
+    for (status, response) in responses.iter_mut() {
+        untyped_files(response);
+        let own = response["headers"].as_object().into_iter().flat_map(|headers| headers.keys().cloned());
+        let own: Vec<String> = own.collect();
+        own.iter().for_each(|name| add_headers(response, &[name]));
+        let status: u16 = status.parse().unwrap_or_default();
+        match status {
+            409 => conflict(response),
+            200 if conditional || cached => add_headers(response, &["ETag"]),
+            200 if paged => add_headers(response, &["Link"]),
+            201 => add_headers(response, &["Location"]),
+            _ => {}
+        }
+        if repeatable && status < 300 {
+            add_headers(response, &["Idempotent-Replayed"]);
+        }
+        add_headers(response, &EVERYWHERE);
+    }
+    let mut answer = |status: &str, is_possible: bool, response: Value| {
+        if is_possible && !responses.contains_key(status) {
+            responses.insert(status.to_owned(), response);
+        }
+    };
+    let shared = |name: &str| json!({"$ref": format!("#/components/responses/{name}")});
+    answer("304", cached, shared("NotModified"));
+    answer("400", true, shared("Invalid"));
+    answer("401", true, shared("Unauthorized"));
+    answer("403", changes && scope != "read", shared("Forbidden"));
+    answer("404", names_something, error_response(missing.0, "not_found", missing.1));
+    answer("408", has_body, shared("TooSlow"));
+    answer("412", conditional, shared("Stale"));
+    answer("413", has_body, shared("TooLarge"));
+    answer("415", changes, shared("UnsupportedMediaType"));
+    answer("422", repeatable, shared("KeyReused"));
+    answer("429", true, shared("RateLimited"));
+    answer("500", true, shared("Failed"));
+    answer("503", true, shared("Unavailable"));
+    responses.sort_keys();
+    operation
+}
+
+/// Files are bytes, whatever is in them.
+fn untyped_files(body: &mut Value) {
+    let kinds = body.get_mut("content").and_then(Value::as_object_mut);
+    for (kind, content) in kinds.into_iter().flatten() {
+        if kind.starts_with("application/vnd.") {
+            content["schema"] = json!({"type": "string", "format": "binary"});
+        }
+    }
+}
+
+/// What a path names and may not be there.
+fn not_found(path: &str) -> (&'static str, &'static str) {
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    match segments.as_slice() {
+        [_, _, "imports", _, ..] => ("No such campaign or import.", "Import not found"),
+        ["voice-campaigns", ..] => ("No such campaign.", "Voice campaign not found"),
+        ["leads", ..] => ("No such lead.", "Lead not found"),
+        ["calls", ..] => ("No such call.", "Call not found"),
+        ["do-not-call", ..] => {
+            ("The number is not on the list.", "This number is not on the do-not-call list")
+        }
+        ["people", ..] => (
+            "What stands in the path is no number.",
+            "This is no phone number; give it with its country code, as +12025550101",
+        ),
+        ["webhooks", ..] => ("No such webhook.", "Webhook not found"),
+        ["webhook-deliveries", ..] => ("No such delivery.", "Webhook delivery not found"),
+        _ => ("No such thing.", "Not found"),
+    }
+}
+
+/// Headers of every answer below `/api`.
+const EVERYWHERE: [&str; 6] = [
+    "X-Request-Id",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "RateLimit-Policy",
+    "RateLimit",
+];
+
+fn add_headers(response: &mut Value, names: &[&str]) {
+    if response.get("headers").is_none_or(|headers| !headers.is_object()) {
+        response["headers"] = json!({});
+    }
+    for name in names {
+        response["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
+    }
+}
+
+fn error_response(description: &str, code: &str, sentence: &str) -> Value {
+    let example = json!({"error": sentence, "code": code});
+    let mut response = json!({
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "example": example}},
+    });
+    add_headers(&mut response, &EVERYWHERE);
+    response
+}
+
+/// Makes an example out of each line of the description, which names a code and its sentence.
+fn conflict(response: &mut Value) {
+    let description = response["description"].as_str().unwrap_or_default().to_owned();
+    let mut examples = Map::new();
+    for line in description.lines() {
+        let told = line.strip_prefix("- `").and_then(|line| line.split_once("`: "));
+        if let Some((code, sentence)) = told {
+            examples.insert(code.to_owned(), json!({"value": {"error": sentence, "code": code}}));
+        }
+    }
+    response["description"] = format!("Not possible now, by `code`:\n\n{description}").into();
+    response["content"] = json!({
+        "application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "examples": examples},
+    });
+}
+
+/// Answers that many operations have in common.
+pub(super) fn shared_responses() -> Value {
+    let mut invalid = error_response(
+        "The request cannot be read, or breaks rules; `details` has all problems at once.",
+        "invalid",
+        "",
+    );
+    invalid["content"]["application/json"]["example"] = examples::invalid();
+    let mut unauthorized = error_response(
+        "No valid token.",
+        "unauthorized",
+        "A valid API token is required, as `Authorization: Bearer <token>`",
+    );
+    add_headers(&mut unauthorized, &["WWW-Authenticate"]);
+    let mut limited = error_response("Too many requests.", "rate_limited", "Rate limit exceeded");
+    add_headers(&mut limited, &["Retry-After"]);
+    let mut unavailable = error_response(
+        "The server stops, or its database cannot be used at the moment.",
+        "unavailable",
+        "Temporarily unavailable; try again later",
+    );
+    add_headers(&mut unavailable, &["Retry-After"]);
+    // The judgement about the caller may be what could not be made.
+    if let Some(headers) = unavailable["headers"].as_object_mut() {
+        headers.retain(|name, _| ["X-Request-Id", "Retry-After"].contains(&name.as_str()));
+    }
+    let mut not_modified = json!({"description": "The client has it already."});
+    add_headers(&mut not_modified, &EVERYWHERE);
+    add_headers(&mut not_modified, &["ETag"]);
+    json!({
+        "NotModified": not_modified,
+        "Invalid": invalid,
+        "Unauthorized": unauthorized,
+        "Forbidden": error_response("The token may not do this.", "forbidden", "This token lacks the scope `write`"),
+        "TooSlow": error_response("The body did not come in time.", "timeout", "The body did not arrive in time"),
+        "Stale": error_response(
+            "It has changed since the version that `If-Match` names.",
+            "precondition_failed",
+            "The campaign has changed since; fetch it again and repeat the change",
+        ),
+        "TooLarge": error_response("The body is too large.", "too_large", "The body is larger than 2097152 bytes"),
+        "UnsupportedMediaType": error_response(
+            "Not a kind of body that is read here.",
+            "unsupported_media_type",
+            "Send the body with Content-Type: application/json",
+        ),
+        "KeyReused": error_response(
+            "The key was used for a different request.",
+            "idempotency_mismatch",
+            "This Idempotency-Key was used for a different request",
+        ),
+        "RateLimited": limited,
+        "Failed": error_response(
+            "A defect; the log of the server has its cause, by the `X-Request-Id`.",
+            "internal",
+            "Failed to fetch voice campaigns",
+        ),
+        "Unavailable": unavailable,
+    })
+}
+
+/// Headers by name, as answers refer to them.
+pub(super) fn shared_headers() -> Value {
+    let text = |description: &str| json!({"description": description, "schema": {"type": "string"}});
+    let number =
+        |description: &str| json!({"description": description, "schema": {"type": "integer", "minimum": 0}});
+    let always = |mut header: Value| {
+        header["required"] = true.into();
+        header
+    };
+    json!({
+        "X-Request-Id": always(text("Ties the answer to its lines in the log.")),
+        "X-RateLimit-Limit": always(number("Requests in a window.")),
+        "X-RateLimit-Remaining": always(number("Requests left in this window.")),
+        "X-RateLimit-Reset": always(number("When the window ends, in Unix seconds.")),
+        "RateLimit-Policy": always(text("Name, quota and window of the policy, such as `\"default\";q=1000;w=3600`.")),
+        "RateLimit": always(text("What is left and for how many seconds, such as `\"default\";r=999;t=3599`.")),
+        "Retry-After": always(number("Seconds after which it is worth trying again.")),
+        "ETag": text("Its version, for `If-None-Match` and `If-Match`."),
+        "Location": text("Where it is found."),
+        "Link": text("The next page, as `</api/…?cursor=…>; rel=\"next\"`; missing on the last one."),
+        "X-Total-Count": number("How many there are in all pages."),
+        "Idempotent-Replayed": text("`true` where this is the first answer again."),
+        "Content-Disposition": text("What the file is called."),
+        "WWW-Authenticate": always(text("`Bearer`.")),
+    })
+}
+
+/// A schema as answers really are: what may be null is there all the same. Bodies that clients send are closed and stay
+/// as they are.
+pub(super) fn schema(mut schema: Value) -> Value {
+    if schema.get("additionalProperties").is_some() {
+        return schema;
+    }
+    if let Some(Value::Object(properties)) = schema.get("properties").cloned() {
+        let mut required = schema["required"].as_array().cloned().unwrap_or_default();
+        for (name, property) in properties {
+            if is_nullable(&property) && !required.contains(&json!(name)) {
+                required.push(name.into());
+            }
+        }
+        if !required.is_empty() {
+            schema["required"] = required.into();
+        }
+    }
+    if let Some(parts) = schema.get_mut("allOf").and_then(Value::as_array_mut) {
+        parts.iter_mut().for_each(|part| *part = self::schema(part.take()));
+    }
+    schema
+}
+
+fn is_nullable(property: &Value) -> bool {
+    let is_null = |kind: &Value| kind == "null";
+    let in_kinds = property["type"].as_array().is_some_and(|kinds| kinds.iter().any(is_null));
+    in_kinds || property["oneOf"].as_array().is_some_and(|any| any.iter().any(|one| is_null(&one["type"])))
+}
+
+/// What clients send of a resource, made from what they get of it.
+pub(super) fn requests(schemas: &mut Map<String, Value>) {
+    const CAMPAIGN_READ_ONLY: [&str; 8] = [
+        "id",
+        "total_leads",
+        "completed_calls",
+        "successful_calls",
+        "failed_calls",
+        "created_at",
+        "updated_at",
+        "warnings",
+    ];
+    const LEAD_READ_ONLY: [&str; 10] = [
+        "id",
+        "campaign_id",
+        "status",
+        "outcome",
+        "attempts",
+        "next_call_at",
+        "hold",
+        "import_id",
+        "created_at",
+        "updated_at",
+    ];
+    const WEBHOOK_READ_ONLY: [&str; 9] = [
+        "id",
+        "campaign_id",
+        "disabled_reason",
+        "notice",
+        "failing_since",
+        "last_success_at",
+        "previous_secret_until",
+        "created_at",
+        "updated_at",
+    ];
+    const CAMPAIGN_REQUIRED: [&str; 7] = [
+        "name",
+        "status",
+        "calls_per_day",
+        "calling_hours_start",
+        "calling_hours_end",
+        "system_prompt",
+        "script_template",
+    ];
+    let time = json!({"type": "string", "pattern": "^\\s*([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?\\s*$"});
+    let instant = json!({"type": ["string", "null"]});
+    let campaign = |required: &[&str], description: &str, schemas: &Map<String, Value>| {
+        let mut request = request(&schemas["Campaign"], &CAMPAIGN_READ_ONLY, &CAMPAIGN_REQUIRED, required);
+        let properties = &mut request["properties"];
+        for (name, looser) in [
+            ("calling_hours_start", &time),
+            ("calling_hours_end", &time),
+            ("start_date", &instant),
+            ("end_date", &instant),
+            ("expected_completion_date", &instant),
+        ] {
+            loosen(&mut properties[name], looser);
+        }
+        properties["working_days"]["items"] =
+            json!({"type": "string", "description": "An English day name, in any case."});
+        properties["working_days"]["maxItems"] = 50.into();
+        properties["webhooks"]["items"] = json!({"$ref": "#/components/schemas/NewCampaignWebhook"});
+        request["description"] = description.into();
+        request
+    };
+    let new = campaign(&CAMPAIGN_REQUIRED, "What a new campaign is to be; null means the default.", schemas);
+    let change = campaign(&[], "The fields to change; null resets one to its default.", schemas);
+    schemas.insert("NewCampaign".into(), new);
+    schemas.insert("CampaignChange".into(), change);
+    let webhook = &schemas["CampaignWebhook"];
+    let mut webhook = request(webhook, &[], &["url"], &["url"]);
+    webhook["description"] = "Where events are sent; all events unless said.".into();
+    schemas.insert("NewCampaignWebhook".into(), webhook);
+
+    let lead = |required: &[&str], description: &str, schemas: &Map<String, Value>| {
+        let mut request = request(&schemas["Lead"], &LEAD_READ_ONLY, &["phone"], required);
+        request["properties"]["phone"]["type"] = json!(["string", "integer"]);
+        request["description"] = description.into();
+        request
+    };
+    let new = lead(&["phone"], "A person to reach; only `phone` is required.", schemas);
+    let edit = lead(&[], "The fields to change; null empties one.", schemas);
+    schemas.insert("NewLead".into(), new);
+    schemas.insert("LeadEdit".into(), edit);
+
+    for many in ["NewLeads", "DoNotCallEntries"] {
+        schemas[many]["oneOf"][1]["maxItems"] = 10_000.into();
+    }
+
+    let mut change = request(&schemas["Webhook"], &WEBHOOK_READ_ONLY, &["url"], &[]);
+    change["description"] = "The fields to change.".into();
+    schemas.insert("WebhookChange".into(), change);
+}
+
+/// A body out of a view: fields of the server are ignored in it, null stands for the default except where there is none,
+/// and nothing else may be in it.
+fn request(view: &Value, read_only: &[&str], never_null: &[&str], required: &[&str]) -> Value {
+    let mut properties = view["properties"].as_object().cloned().unwrap_or_default();
+    for (name, property) in &mut properties {
+        match name.as_str() {
+            name if read_only.contains(&name) => {
+                *property = json!({"description": "Set by the server; ignored here.", "readOnly": true});
+            }
+            name if never_null.contains(&name) => {
+                if property["type"].is_array() {
+                    property["type"] = property["type"][0].clone();
+                }
+            }
+            _ if is_nullable(property) => {}
+            _ if property.get("$ref").is_some() => {
+                let (reference, description) = (property["$ref"].clone(), property["description"].clone());
+                *property =
+                    json!({"oneOf": [{"type": "null"}, {"$ref": reference}], "description": description});
+            }
+            _ => property["type"] = json!([property["type"], "null"]),
+        }
+    }
+    let mut request = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    if !required.is_empty() {
+        request["required"] = json!(required);
+    }
+    request
+}
+
+fn loosen(property: &mut Value, looser: &Value) {
+    let description = property["description"].clone();
+    *property = looser.clone();
+    property["description"] = description;
+}
+
+/// Shows what a body looks like wherever one is named.
+pub(super) fn examples(document: &mut Value) {
+    let schemas = document["components"]["schemas"].clone();
+    for part in ["paths", "webhooks"] {
+        let items = document[part].as_object_mut().into_iter().flat_map(|items| items.values_mut());
+        for operation in items.filter_map(Value::as_object_mut).flat_map(|item| item.values_mut()) {
+            if let Some(body) = operation.get_mut("requestBody") {
+                show_examples(body, &schemas);
+            }
+            let responses = operation["responses"].as_object_mut();
+            responses
+                .into_iter()
+                .flat_map(|all| all.values_mut())
+                .for_each(|response| show_examples(response, &schemas));
+        }
+    }
+}
+
+fn show_examples(body: &mut Value, schemas: &Value) {
+    let kinds = body.get_mut("content").and_then(Value::as_object_mut);
+    for (kind, content) in kinds.into_iter().flatten() {
+        if content.get("example").is_some() || content.get("examples").is_some() {
+            continue;
+        }
+        let several = match kind.as_str() {
+            "application/json" => examples_of(&content["schema"], schemas),
+            other => examples::of_kind(other).map(|one| (String::new(), one)).into_iter().collect(),
+        };
+        match several.as_slice() {
+            [] => {}
+            [(_, one)] => content["example"] = one.clone(),
+            several => {
+                for (name, one) in several {
+                    content["examples"][name] = json!({"value": one});
+                }
+            }
+        }
+    }
+}
+
+/// What a schema refers to looks like; several examples of one that leaves a choice, by what it is.
+fn examples_of(schema: &Value, schemas: &Value) -> Vec<(String, Value)> {
+    let name = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/components/schemas/"));
+    if let Some(name) = name {
+        return match schemas[name].get("example") {
+            Some(example) => vec![(name.to_owned(), example.clone())],
+            None => examples_of(&schemas[name], schemas),
+        };
+    }
+    if schema["type"] == "array" {
+        let items = examples_of(&schema["items"], schemas);
+        return items.into_iter().map(|(name, item)| (format!("several {name}"), json!([item]))).collect();
+    }
+    let choices = schema["oneOf"].as_array().into_iter().flatten();
+    choices.flat_map(|choice| examples_of(choice, schemas)).collect()
+}
