@@ -38,6 +38,9 @@ pub struct Config {
     pub port: u16,
     /// How long live calls may go on after the signal to stop.
     pub shutdown_grace_seconds: u64,
+    /// Folder to read the page from, for those who work on it.
+    #[serde(rename = "static")]
+    pub static_dir: Option<PathBuf>,
     /// Where numbers belong that name no country.
     pub default_country: Option<Country>,
     /// What no campaign may do.
@@ -150,6 +153,7 @@ impl Default for Config {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8000,
             shutdown_grace_seconds: 30,
+            static_dir: None,
             default_country: None,
             guard: Guard {
                 calls_per_number_per_day: guard::Guard::default().calls_per_number_per_day,

@@ -28,6 +28,7 @@ mod races;
 mod random_walks;
 mod retention;
 mod simulator;
+mod static_files;
 mod support;
 mod tidy;
 mod webhooks;

@@ -56,10 +56,13 @@ pub struct Settings {
     pub default_country: Option<Country>,
     /// Networks that events may be sent to although they are not public.
     pub allowed_networks: Vec<Network>,
+    /// Folder to read the page from, instead of what is part of the program.
+    pub static_dir: Option<PathBuf>,
 }
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
 pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -> Rocket<Build> {
+    let assets = assets::routes(settings.static_dir.as_deref());
     rocket
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
@@ -70,8 +73,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
-        .mount("/", assets::routes())
-        .mount("/", routes![health])
+        .mount("/", assets)
+        .mount("/", routes![health, docs])
         .mount("/", edge::fallback())
         .mount("/api", campaigns::routes())
         .mount("/api", stats::routes())
@@ -99,4 +102,10 @@ async fn start_feed(rocket: &Rocket<Orbit>) {
 #[get("/health")]
 fn health() -> Result<Answer, ApiError> {
     Answer::ok(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+}
+
+/// The reference is a part of the page. The address is relative, for a proxy that serves all of this below a folder.
+#[get("/docs")]
+fn docs() -> Answer {
+    Answer::see_other("./#/reference")
 }

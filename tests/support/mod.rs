@@ -60,6 +60,7 @@ impl Default for Options {
                 spool_dir: std::env::temp_dir(),
                 default_country: None,
                 allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+                static_dir: None,
             },
             extend: |rocket| rocket,
         }
@@ -197,12 +198,17 @@ impl TestServer {
 
     /// Sends bytes as they are and reads until the server closes.
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
+        String::from_utf8(self.raw_bytes(bytes)).unwrap()
+    }
+
+    /// The same for an answer that is no text.
+    pub(crate) fn raw_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        String::from_utf8(answer).unwrap()
+        answer
     }
 
     /// Listens to the events, with these parameters and headers.
