@@ -173,6 +173,7 @@ type Http = (JoinHandle<Result<(), String>>, rocket::Shutdown, u16);
 async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> anyhow::Result<Http> {
     let settings = http::Settings {
         requests_per_hour: config.quota.requests_per_hour,
+        session_requests_per_hour: config.quota.session_requests_per_hour,
         unauthenticated_per_minute: config.quota.unauthenticated_per_minute,
         csv_limit_bytes: u64::from(config.limits.csv_megabytes) * 1024 * 1024,
         spool_dir: config.data.clone(),

@@ -14,6 +14,8 @@ mod api_leads;
 mod api_limits;
 mod api_page;
 mod api_scripts;
+mod api_session;
+mod api_tokens;
 mod api_webhooks;
 mod carrier;
 mod crash;

@@ -100,6 +100,7 @@ fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> 
     let settings = Settings {
         static_dir: None,
         requests_per_hour: 1_000_000_000,
+        session_requests_per_hour: 1_000_000_000,
         unauthenticated_per_minute: 60,
         csv_limit_bytes: 1 << 30,
         spool_dir: folder.into(),

@@ -23,8 +23,10 @@ mod people;
 mod preview;
 mod query;
 mod quota;
+mod session;
 mod sheet;
 mod stats;
+mod tokens;
 mod webhooks;
 
 use crate::clock::Clock;
@@ -46,6 +48,8 @@ use std::sync::Arc;
 pub struct Settings {
     /// Requests that one token may send in an hour.
     pub requests_per_hour: u32,
+    /// Requests of the admin page, of everybody who is signed in with one token, in an hour.
+    pub session_requests_per_hour: u32,
     /// Requests without a valid token that one address may send in a minute.
     pub unauthenticated_per_minute: u32,
     /// The largest table of leads.
@@ -90,6 +94,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", webhooks::routes())
         .mount("/api", deliveries::routes())
         .mount("/api", events::routes())
+        .mount("/api", session::routes())
+        .mount("/api", tokens::routes())
         .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))))
 }
 

@@ -55,6 +55,7 @@ impl Default for Options {
         Options {
             settings: Settings {
                 requests_per_hour: 100_000,
+                session_requests_per_hour: 100_000,
                 unauthenticated_per_minute: 100_000,
                 csv_limit_bytes: 1 << 20,
                 spool_dir: std::env::temp_dir(),
@@ -213,10 +214,13 @@ impl TestServer {
 
     /// Listens to the events, with these parameters and headers.
     pub(crate) fn listen(&self, query: &str, headers: &str) -> Listener<'_> {
+        self.listen_with(query, &format!("Authorization: Bearer {READER}\r\n{headers}"))
+    }
+
+    /// The same with these headers and no token.
+    pub(crate) fn listen_with(&self, query: &str, headers: &str) -> Listener<'_> {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        let request = format!(
-            "GET /api/events{query} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {READER}\r\n{headers}\r\n"
-        );
+        let request = format!("GET /api/events{query} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         Listener { server: self, stream, text: String::new() }
