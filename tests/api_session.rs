@@ -305,6 +305,15 @@ fn who_signs_out_is_out_at_once_and_may_do_it_twice() {
 }
 
 #[test]
+fn who_signs_in_again_leaves_no_session_behind() {
+    let server = TestServer::start();
+    let before = sign_in(&server, READER);
+    let again = page(&server, "POST", SESSION, &before).json(&json!({"token": ADMIN})).send();
+    assert_eq!(again.expect(200)["scope"], "admin");
+    assert_eq!(page(&server, "GET", "/api/calls", &before).send().status, 401);
+}
+
+#[test]
 fn a_revoked_token_takes_its_sessions_with_it() {
     let server = TestServer::start();
     let (reader, writer) = (sign_in(&server, READER), sign_in(&server, WRITER));

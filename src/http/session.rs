@@ -11,7 +11,7 @@ use crate::domain::fields::{self, Fields, Parsed};
 use crate::domain::invalid::Invalid;
 use crate::domain::schedule::format_instant;
 use crate::store::pool::Db;
-use crate::store::{Scope, Session, Token};
+use crate::store::{Scope, Session, StoreError, Token, Tx};
 use crate::token;
 use chrono::TimeDelta;
 use rocket::request::{FromRequest, Outcome};
@@ -36,7 +36,7 @@ async fn show(visitor: Visitor<'_>, mut query: Query) -> Result<Answer, ApiError
 
 #[post("/session", data = "<data>")]
 async fn sign_in(
-    _visitor: Visitor<'_>,
+    visitor: Visitor<'_>,
     mut query: Query,
     head: BodyHead,
     transport: Transport,
@@ -48,13 +48,15 @@ async fn sign_in(
     let (cookie, hash) =
         token::generate_session().map_err(|error| ApiError::Internal { cause: error.to_string() })?;
     // What is no token is not worth a transaction.
-    let token = match db.token_by_hash(&token_hash)? {
-        Some(_) => {
-            db.write(move |tx| Ok::<_, ApiError>(tx.sign_in(&token_hash, &hash)?.zip(Some(tx.now)))).await?
-        }
-        None => None,
+    let is_known = db.token_by_hash(&token_hash)?.is_some();
+    let begin = move |tx: &Tx| -> Result<Option<(Token, Instant)>, StoreError> {
+        let Some(token) = tx.sign_in(&token_hash, &hash)? else { return Ok(None) };
+        // The new cookie takes the place of this one.
+        visitor.cookie.map_or(Ok(()), |before| tx.sign_out(&before))?;
+        Ok(Some((token, tx.now)))
     };
-    let Some((token, now)) = token else {
+    let begun = if is_known { db.write(begin).await? } else { None };
+    let Some((token, now)) = begun else {
         let clock = db.clock();
         clock.sleep_until(clock.steady() + PAUSE).await;
         return Err(ApiError::WrongToken);
