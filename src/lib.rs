@@ -25,14 +25,14 @@
 //! | [`carrier`] | the port to whoever places calls, and the simulator | campaigns, the database |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
 //! | [`webhooks`] | deliveries: sign, send, write down what came back | who makes events, HTTP's routes |
-//! | [`http`] | the JSON API, the events stream and the page: parse, one store call, render | SQL, the dialer |
+//! | [`http`] | the JSON API and its reference, the events stream and the page: parse, one store call, render | SQL, the dialer |
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
 //! | [`housekeeping`] | what goes after its retention time | what it was good for |
 //! | [`server`] | the composition root | how any part works |
 //! | `log` | the log on standard error, with numbers masked | where it is written to from |
 //! | [`cli`], `demo` | commands | how any part works |
-//! | [`token`] | what an API token looks like | who has one |
+//! | [`token`] | what an API token and the cookie of a session look like | who has one |
 //!
 //! `tests/tidy.rs` keeps these rules true.
 //!

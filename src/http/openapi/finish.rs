@@ -4,7 +4,7 @@
 use super::examples;
 use serde_json::{Map, Value, json};
 
-/// An operation with everything that follows from it. `path` is the one below `/api`.
+/// An operation with everything that follows from it.
 pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Value) -> Value {
     operation["tags"] = json!([tag]);
     if let Some(summary) = operation["summary"].as_str() {
@@ -25,6 +25,7 @@ pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Valu
         None if method == "get" => "read".to_owned(),
         None => "write".to_owned(),
     };
+    let below = path.strip_prefix("/api");
     if is_open {
         operation["security"] = json!([]);
     } else {
@@ -41,9 +42,9 @@ pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Valu
     let (repeatable, conditional) = (has("Idempotency-Key"), has("If-Match"));
     let (cached, paged) = (has("If-None-Match"), has("cursor"));
     let names_something = path.contains('{');
-    let missing = not_found(path);
+    let missing = not_found(below.unwrap_or_default());
     let Some(responses) = operation["responses"].as_object_mut() else { return operation };
-    if is_open {
+    if below.is_none() {
         responses.values_mut().for_each(|response| add_headers(response, &["X-Request-Id"]));
         return operation;
     }
@@ -54,7 +55,7 @@ pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Valu
         own.iter().for_each(|name| add_headers(response, &[name]));
         let status: u16 = status.parse().unwrap_or_default();
         match status {
-            409 => conflict(response),
+            401 | 409 => told_by_code(response),
             200 if conditional || cached => add_headers(response, &["ETag"]),
             200 if paged => add_headers(response, &["Link"]),
             201 => add_headers(response, &["Location"]),
@@ -62,6 +63,9 @@ pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Valu
         }
         if repeatable && status < 300 {
             add_headers(response, &["Idempotent-Replayed"]);
+        }
+        if status == 401 {
+            add_headers(response, &["WWW-Authenticate"]);
         }
         add_headers(response, &EVERYWHERE);
     }
@@ -73,8 +77,8 @@ pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Valu
     let shared = |name: &str| json!({"$ref": format!("#/components/responses/{name}")});
     answer("304", cached, shared("NotModified"));
     answer("400", true, shared("Invalid"));
-    answer("401", true, shared("Unauthorized"));
-    answer("403", changes && scope != "read", shared("Forbidden"));
+    answer("401", !is_open, shared("Unauthorized"));
+    answer("403", changes || scope == "admin", shared("Forbidden"));
     answer("404", names_something, error_response(missing.0, "not_found", missing.1));
     answer("408", has_body, shared("TooSlow"));
     answer("412", conditional, shared("Stale"));
@@ -109,6 +113,7 @@ fn not_found(path: &str) -> (&'static str, &'static str) {
         ["do-not-call", ..] => {
             ("The number is not on the list.", "This number is not on the do-not-call list")
         }
+        ["tokens", ..] => ("No such token.", "Token not found"),
         ["people", ..] => (
             "What stands in the path is no number.",
             "This is no phone number; give it with its country code, as +12025550101",
@@ -149,7 +154,7 @@ fn error_response(description: &str, code: &str, sentence: &str) -> Value {
 }
 
 /// Makes an example out of each line of the description, which names a code and its sentence.
-fn conflict(response: &mut Value) {
+fn told_by_code(response: &mut Value) {
     let description = response["description"].as_str().unwrap_or_default().to_owned();
     let mut examples = Map::new();
     for line in description.lines() {
@@ -158,7 +163,7 @@ fn conflict(response: &mut Value) {
             examples.insert(code.to_owned(), json!({"value": {"error": sentence, "code": code}}));
         }
     }
-    response["description"] = format!("Not possible now, by `code`:\n\n{description}").into();
+    response["description"] = format!("By `code`:\n\n{description}").into();
     response["content"] = json!({
         "application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "examples": examples},
     });
@@ -178,6 +183,13 @@ pub(super) fn shared_responses() -> Value {
         "A valid API token is required, as `Authorization: Bearer <token>`",
     );
     add_headers(&mut unauthorized, &["WWW-Authenticate"]);
+    let mut forbidden = json!({
+        "description": "- `forbidden`: This token lacks the scope `write`\n- `cross_site`: Changes for somebody who is \
+            signed in are accepted from the server's own page alone; elsewhere use an API token, as `Authorization: Bearer \
+            <token>`",
+    });
+    told_by_code(&mut forbidden);
+    add_headers(&mut forbidden, &EVERYWHERE);
     let mut limited = error_response("Too many requests.", "rate_limited", "Rate limit exceeded");
     add_headers(&mut limited, &["Retry-After"]);
     let mut unavailable = error_response(
@@ -197,7 +209,7 @@ pub(super) fn shared_responses() -> Value {
         "NotModified": not_modified,
         "Invalid": invalid,
         "Unauthorized": unauthorized,
-        "Forbidden": error_response("The token may not do this.", "forbidden", "This token lacks the scope `write`"),
+        "Forbidden": forbidden,
         "TooSlow": error_response("The body did not come in time.", "timeout", "The body did not arrive in time"),
         "Stale": error_response(
             "It has changed since the version that `If-Match` names.",
@@ -248,6 +260,7 @@ pub(super) fn shared_headers() -> Value {
         "X-Total-Count": number("How many there are in all pages."),
         "Idempotent-Replayed": text("`true` where this is the first answer again."),
         "Content-Disposition": text("What the file is called."),
+        "Set-Cookie": text("The cookie `vc_session`; without a value when it ends."),
         "WWW-Authenticate": always(text("`Bearer`.")),
     })
 }

@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::query::Query;
 use super::{
     calls, campaigns, deliveries, dialing, do_not_call, export, imports, lead_actions, leads, people,
-    preview, stats, webhooks,
+    preview, session, stats, tokens, webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -34,9 +34,9 @@ pub(super) fn routes() -> Vec<Route> {
 #[openapi(paths(show), components(schemas(schemas::Error)))]
 struct Reference;
 
-/// The one call outside `/api`.
+/// The calls outside `/api`.
 #[derive(OpenApi)]
-#[openapi(paths(super::health))]
+#[openapi(paths(super::health, super::docs))]
 struct Outside;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(document);
@@ -89,6 +89,11 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
             "Other systems that are told of events, and what was sent to them.",
             vec![webhooks::Reference::openapi(), deliveries::Reference::openapi()],
         ),
+        (
+            "Access",
+            "Tokens, and the session of somebody who has signed in to the page with one.",
+            vec![tokens::Reference::openapi(), session::Reference::openapi()],
+        ),
         ("Events", "What changes, told while it changes.", vec![super::events::Reference::openapi()]),
         ("Server", "The server itself.", vec![Reference::openapi()]),
     ]
@@ -110,7 +115,7 @@ fn document() -> String {
             let Value::Object(operations) = item else { continue };
             let known = paths.entry(format!("{prefix}{path}")).or_insert_with(|| json!({}));
             for (method, operation) in operations {
-                let operation = finish::operation(&path, &method, tag, operation);
+                let operation = finish::operation(&format!("{prefix}{path}"), &method, tag, operation);
                 known[method] = operation;
             }
         }

@@ -61,6 +61,15 @@ pub(in crate::http) struct WebhookId {
     id: i64,
 }
 
+/// The token that a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct TokenId {
+    /// Id of the token.
+    #[param(minimum = 1, example = 2)]
+    id: i64,
+}
+
 /// The delivery that a path names.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -16,7 +16,7 @@ use crate::domain::schedule::WorkingDays;
 use crate::domain::script_lint::WarningCode;
 use crate::domain::script_preview::Case;
 use crate::domain::spreadsheet;
-use crate::store::TEST_EVENT;
+use crate::store::{Scope, TEST_EVENT};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -71,6 +71,7 @@ word_schemas! {
     How = "ColumnBy", "How it was found out what a column is.";
     WarningKind = "ImportWarningKind", "What a reader should know though the rows came in.";
     WarningCode = "ScriptWarningCode", "What may be wrong with a script.";
+    Scope = "Scope", "What a token may do: look, change things, or also what cannot be undone.";
     Case = "PreviewCase", "Whose values fill a preview.";
     spreadsheet::Format = "TableFormat", "Kinds of tables.";
 }
@@ -593,6 +594,26 @@ pub(in crate::http) enum ListAnswer {
     Number(crate::http::do_not_call::Details),
     /// What became of many.
     Report(crate::http::do_not_call::Report),
+}
+
+/// Who signs in.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct SignIn {
+    /// A token.
+    #[schema(min_length = 1, max_length = 512)]
+    token: String,
+}
+
+/// A token to make.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewToken {
+    /// What it is called: one line.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// What it may do.
+    scope: Scope,
 }
 
 /// Gives closed lists of words that have no type of their own a name.
