@@ -108,7 +108,8 @@ fn every_body_has_an_example_that_is_right() {
                 if examples.is_empty() {
                     wrong.push(format!("{name}: {what} has no example as {kind}"));
                 }
-                let found = examples.iter().flat_map(|example| problems(&content["schema"], example));
+                let Some(schema) = content.get("schema") else { continue };
+                let found = examples.iter().flat_map(|example| problems(schema, example));
                 wrong.extend(found.map(|problem| format!("{name}: {what}: {problem}")));
             }
         }

@@ -38,7 +38,7 @@ pub(super) struct Reference;
     get,
     path = "/calls",
     operation_id = "list_calls",
-    params(parameters::OfCampaign, parameters::CallFilter, parameters::Paging),
+    params(parameters::OfCampaign, parameters::CallFilter, parameters::PagingById),
     responses((status = 200, body = [View], description = "A page of calls."))
 )]
 #[get("/calls")]
@@ -56,7 +56,7 @@ async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, A
     get,
     path = "/voice-campaigns/{id}/calls",
     operation_id = "list_calls_of_campaign",
-    params(parameters::CampaignId, parameters::CallFilter, parameters::Paging),
+    params(parameters::CampaignId, parameters::CallFilter, parameters::PagingById),
     responses((status = 200, body = [View], description = "A page of calls."))
 )]
 #[get("/voice-campaigns/<id>/calls")]

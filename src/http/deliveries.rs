@@ -37,7 +37,7 @@ pub(super) struct Reference;
     get,
     path = "/webhook-deliveries",
     operation_id = "list_deliveries",
-    params(parameters::OfCampaign, parameters::DeliveryFilter, parameters::Paging),
+    params(parameters::OfCampaign, parameters::DeliveryFilter, parameters::PagingById),
     responses((status = 200, body = [View], description = "A page of deliveries."))
 )]
 #[get("/webhook-deliveries")]
@@ -55,7 +55,7 @@ async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, A
     get,
     path = "/voice-campaigns/{id}/webhook-deliveries",
     operation_id = "list_deliveries_of_campaign",
-    params(parameters::CampaignId, parameters::DeliveryFilter, parameters::Paging),
+    params(parameters::CampaignId, parameters::DeliveryFilter, parameters::PagingById),
     responses((status = 200, body = [View], description = "A page of deliveries."))
 )]
 #[get("/voice-campaigns/<id>/webhook-deliveries")]

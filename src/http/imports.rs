@@ -424,7 +424,7 @@ fn location(import: &Import) -> String {
     get,
     path = "/voice-campaigns/{id}/imports",
     operation_id = "list_imports",
-    params(parameters::CampaignId, parameters::Paging),
+    params(parameters::CampaignId, parameters::PagingById),
     responses((status = 200, body = [View], description = "A page of imports."))
 )]
 #[get("/voice-campaigns/<id>/imports")]

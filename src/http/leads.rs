@@ -52,7 +52,7 @@ pub(super) fn filter(query: &mut Query) -> LeadFilter {
     get,
     path = "/voice-campaigns/{id}/leads",
     operation_id = "list_leads",
-    params(parameters::CampaignId, parameters::LeadFilter, parameters::Paging),
+    params(parameters::CampaignId, parameters::LeadFilter, parameters::PagingById),
     responses((status = 200, body = [View], description = "A page of leads."))
 )]
 #[get("/voice-campaigns/<id>/leads")]

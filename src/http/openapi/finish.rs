@@ -10,14 +10,16 @@ pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Valu
     if let Some(summary) = operation["summary"].as_str() {
         operation["summary"] = summary.trim_end_matches('.').into();
     }
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         let schema = &mut parameter["schema"];
         if schema["type"].is_array() {
             schema["type"] = schema["type"][0].clone();
         }
+        not_blank(schema);
     }
     if let Some(body) = operation.get_mut("requestBody") {
         untyped_files(body);
+        may_be_missing(body);
     }
     let is_open = operation.get("security").is_some_and(|security| security == &json!([{}]));
     let scope = match operation["security"][0]["token"][0].as_str() {
@@ -99,6 +101,19 @@ fn untyped_files(body: &mut Value) {
         if kind.starts_with("application/vnd.") {
             content["schema"] = json!({"type": "string", "format": "binary"});
         }
+        // No schema of JSON says what a stream is.
+        if let (true, Some(content)) = (kind == "text/event-stream", content.as_object_mut()) {
+            content.remove("schema");
+        }
+    }
+}
+
+/// A body that may be missing is none, and not null.
+fn may_be_missing(body: &mut Value) {
+    let schema = &mut body["content"]["application/json"]["schema"];
+    if schema["oneOf"][0]["type"] == "null" {
+        *schema = schema["oneOf"][1].take();
+        body["required"] = false.into();
     }
 }
 
@@ -265,10 +280,19 @@ pub(super) fn shared_headers() -> Value {
     })
 }
 
+/// A text that must be there must not be blank.
+fn not_blank(schema: &mut Value) {
+    if schema["minLength"] == 1 && schema.get("pattern").is_none() {
+        schema["pattern"] = "\\S".into();
+    }
+}
+
 /// A schema as answers really are: what may be null is there all the same. Bodies that clients send are closed and stay
 /// as they are.
 pub(super) fn schema(mut schema: Value) -> Value {
     if schema.get("additionalProperties").is_some() {
+        let properties = schema["properties"].as_object_mut().into_iter().flat_map(|all| all.values_mut());
+        properties.for_each(not_blank);
         return schema;
     }
     if let Some(Value::Object(properties)) = schema.get("properties").cloned() {
@@ -340,6 +364,7 @@ pub(super) fn requests(schemas: &mut Map<String, Value>) {
     ];
     let time = json!({"type": "string", "pattern": "^\\s*([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?\\s*$"});
     let instant = json!({"type": ["string", "null"]});
+    let amount = json!({"type": ["number", "null"], "minimum": 0, "maximum": 1_000_000_000});
     let campaign = |required: &[&str], description: &str, schemas: &Map<String, Value>| {
         let mut request = request(&schemas["Campaign"], &CAMPAIGN_READ_ONLY, &CAMPAIGN_REQUIRED, required);
         let properties = &mut request["properties"];
@@ -355,6 +380,9 @@ pub(super) fn requests(schemas: &mut Map<String, Value>) {
         properties["working_days"]["items"] =
             json!({"type": "string", "description": "An English day name, in any case."});
         properties["working_days"]["maxItems"] = 50.into();
+        for name in ["cost_per_call", "budget"] {
+            loosen(&mut properties[name], &amount);
+        }
         properties["webhooks"]["items"] = json!({"$ref": "#/components/schemas/NewCampaignWebhook"});
         request["description"] = description.into();
         request
@@ -422,6 +450,46 @@ fn loosen(property: &mut Value, looser: &Value) {
     let description = property["description"].clone();
     *property = looser.clone();
     property["description"] = description;
+}
+
+/// Where an answer names what other operations are about: the operation, its status, where the name stands, and the
+/// path and the parameter that take it.
+const NAMES: [(&str, &str, &str, &str, &str); 9] = [
+    ("create_campaign", "201", "/id", "/api/voice-campaigns/{id}", "id"),
+    ("list_leads", "200", "/0/id", "/api/leads/{id}", "id"),
+    ("list_calls", "200", "/0/id", "/api/calls/{id}", "id"),
+    ("create_webhook", "201", "/id", "/api/webhooks/{id}", "id"),
+    ("list_webhooks_of_campaign", "200", "/0/id", "/api/webhooks/{id}", "id"),
+    ("list_deliveries", "200", "/0/id", "/api/webhook-deliveries/{id}", "id"),
+    ("test_webhook", "202", "/delivery_ids/0", "/api/webhook-deliveries/{id}", "id"),
+    ("create_token", "201", "/id", "/api/tokens/{id}", "id"),
+    ("add_do_not_call", "201", "/phone", "/api/do-not-call/{number}", "number"),
+];
+
+/// Says which operations go on with what an answer names.
+pub(super) fn links(paths: &mut Map<String, Value>) {
+    let takers: Vec<(String, String)> = paths
+        .iter()
+        .flat_map(|(path, item)| {
+            let ids = item.as_object().into_iter().flat_map(|item| item.values());
+            ids.filter_map(|operation| Some((path.clone(), operation["operationId"].as_str()?.to_owned())))
+        })
+        .collect();
+    for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(|item| item.values_mut()) {
+        for (id, status, place, path, parameter) in NAMES {
+            if operation["operationId"] != id {
+                continue;
+            }
+            let is_about = |taker: &str| taker.strip_prefix(path).is_some_and(|rest| !rest.contains('{'));
+            for (_, taker) in takers.iter().filter(|(path, _)| is_about(path)) {
+                let link = json!({
+                    "operationId": taker,
+                    "parameters": {parameter: format!("$response.body#{place}")},
+                });
+                operation["responses"][status]["links"][taker] = link;
+            }
+        }
+    }
 }
 
 /// Shows what a body looks like wherever one is named.

@@ -129,6 +129,7 @@ fn document() -> String {
         parts.iter().for_each(|part| add("/api", tag, part));
     }
     add("", "Server", &Outside::openapi());
+    finish::links(&mut paths);
     finish::requests(&mut schemas);
     let webhooks = events::webhooks(&mut schemas);
     for (name, schema) in &mut schemas {

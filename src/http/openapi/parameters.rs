@@ -100,6 +100,18 @@ pub(in crate::http) struct Paging {
     cursor: Option<String>,
 }
 
+/// A page of a list whose rows are told apart by their ids.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct PagingById {
+    /// Rows of a page; 100 unless said.
+    #[param(minimum = 1, maximum = 1000, example = 100)]
+    limit: Option<u32>,
+    /// Where the page begins: the cursor of the `Link` that the page before came with.
+    #[param(minimum = 1)]
+    cursor: Option<i64>,
+}
+
 /// Which campaigns, and in which order.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -297,6 +309,7 @@ pub(in crate::http) struct IdempotencyKey {
         rename = "Idempotency-Key",
         min_length = 1,
         max_length = 255,
+        pattern = "^[!#-~]([ -~]{0,253}[!-~])?$",
         example = "8e03978e-40d5-43dd-bc93-6894a57f9324"
     )]
     idempotency_key: Option<String>,

@@ -427,7 +427,7 @@ pub(in crate::http) struct PreviewRequest {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CallBack {
     /// An instant, not in the past. Without a zone it is read in the campaign's; a date alone means its start.
-    #[schema(min_length = 10)]
+    #[schema(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}")]
     at: String,
 }
 
@@ -437,7 +437,7 @@ pub(in crate::http) struct CallBack {
 pub(in crate::http) struct RetryRequest {
     /// Leads whose last call ended so; not `opted_out`.
     #[schema(min_items = 1, max_items = 16)]
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<RetriedOutcome>,
 }
 
 /// What is changed about many leads; what is left out stays as it is, null empties it.
@@ -460,12 +460,7 @@ pub(in crate::http) struct LeadsChange {
     #[schema(max_items = 50)]
     remove_tags: Option<Vec<String>>,
     /// `canceled` takes those out of the queue that are in it.
-    #[schema(schema_with = canceled)]
-    status: Option<String>,
-}
-
-fn canceled() -> Object {
-    one_of(&[LeadStatus::Canceled.word()])
+    status: Option<OnlyCanceled>,
 }
 
 /// How to stop.
@@ -511,7 +506,7 @@ pub(in crate::http) enum DoNotCallEntries {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewWebhook {
     /// Where events are sent: `https` or `http`, at a public address, without a user name.
-    #[schema(max_length = 2000)]
+    #[schema(max_length = 2000, pattern = "^\\s*[Hh][Tt][Tt][Pp][Ss]?://")]
     url: String,
     /// Which events; all unless said.
     #[schema(min_items = 1)]
@@ -530,7 +525,7 @@ pub(in crate::http) struct NewWebhook {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct RedeliverRequest {
     /// An instant; without a zone it is read in UTC.
-    #[schema(min_length = 10)]
+    #[schema(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}")]
     since: String,
 }
 
@@ -636,6 +631,10 @@ choices! {
     WorkingDay = &WorkingDays::ALL.names();
     /// What campaigns are sorted by.
     Sort = &["created_at", "updated_at", "name", "priority"];
+    /// How a call may have ended that is tried again.
+    RetriedOutcome = &Outcome::all().iter().filter(|o| **o != Outcome::OptedOut).map(|o| o.word()).collect::<Vec<_>>();
+    /// The one status that many leads can be given.
+    OnlyCanceled = &[LeadStatus::Canceled.word()];
     /// Upwards or downwards.
     Order = &["asc", "desc"];
     /// What separates cells.
