@@ -306,6 +306,8 @@ mod tests {
             id: 1,
             status: Status::Active,
             status_reason: None,
+            status_changed_at: None,
+            status_changed_by: None,
             settings: Request::read(body.clone(), None).unwrap().settings,
             totals: Default::default(),
             version: 1,

@@ -2,6 +2,7 @@
 //! answers go out as values.
 
 pub mod address;
+pub mod analytics;
 pub mod breaker;
 pub mod budget;
 pub mod call;

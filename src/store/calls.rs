@@ -5,6 +5,7 @@ use super::do_not_call::Suppression;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
+use crate::domain::analytics;
 use crate::domain::call::{self, Call, CallState, Ending, Settlement, Tried};
 use crate::domain::campaign::{Campaign, LeadTimeZonePolicy};
 use crate::domain::do_not_call::Source;
@@ -292,6 +293,7 @@ impl Tx<'_> {
         let sql = "INSERT INTO outcome_totals (campaign_id, outcome, calls) VALUES (?1, ?2, 1)
                    ON CONFLICT (campaign_id, outcome) DO UPDATE SET calls = calls + 1";
         self.execute(sql, params![campaign.id, settled.ending.outcome.word()])?;
+        self.count_in_quarter(&call, &settled)?;
         self.emit(campaign.id, &Event::call_completed(&campaign, &lead, &call, &settled))?;
         for percent in &settled.budget_levels {
             let cause = format!("call-{}", call.id);
@@ -342,6 +344,29 @@ impl Tx<'_> {
                 ms(ending.ended_at),
                 cost.ten_thousandths(),
                 json_text(timeline),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Counts an ended call where the analytics look for it.
+    fn count_in_quarter(&self, call: &Call, settled: &Settlement) -> Result<(), StoreError> {
+        let talked = settled.ending.answered_at.map(|at| (settled.ending.ended_at - at).num_milliseconds());
+        let sql = "INSERT INTO call_quarters (campaign_id, quarter, outcome, calls, completed, successful, spent, talk_ms)
+                   VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7)
+                   ON CONFLICT (campaign_id, quarter, outcome) DO UPDATE SET calls = calls + 1,
+                     completed = completed + excluded.completed, successful = successful + excluded.successful,
+                     spent = spent + excluded.spent, talk_ms = talk_ms + excluded.talk_ms";
+        self.execute(
+            sql,
+            params![
+                call.campaign_id,
+                analytics::quarter(call.placed_at),
+                settled.ending.outcome.word(),
+                talked.is_some(),
+                settled.successful,
+                settled.cost.ten_thousandths(),
+                talked.unwrap_or(0).max(0),
             ],
         )?;
         Ok(())
