@@ -1,9 +1,10 @@
 //! The composition root: opens the store, builds the carrier, starts HTTP, the dialer, the webhooks and the
 //! housekeeping, and stops them in an order that loses nothing. Everything else is told what it works with.
 
+use crate::carrier::Carrier;
 use crate::carrier::simulator::Simulator;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config, Loaded};
 use crate::housekeeping::Retention;
 use crate::store::pool::Db;
 use crate::store::{OpenError, Store};
@@ -51,7 +52,8 @@ const HTTP_GRACE_SECONDS: u32 = 3;
 
 impl Server {
     /// Opens the data folder and starts everything; it listens when the answer comes.
-    pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Server, StartError> {
+    pub async fn start(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<Server, StartError> {
+        let config = &loaded.config;
         let (folder, opening_clock) = (config.data.clone(), clock.clone());
         let opened = tokio::task::spawn_blocking(move || Store::open(&folder, opening_clock)).await;
         let store = opened.context("opening the store")?.map_err(|error| match error {
@@ -71,7 +73,7 @@ impl Server {
 
         // Before anybody is told that it listens, so that no signal finds it unprepared.
         let signals = Signals::listen().context("cannot listen for signals")?;
-        let listening = start_http(config, store.clone(), clock).await;
+        let listening = start_http(loaded, &simulator, store.clone(), clock).await;
         let (http, http_shutdown, port) = match listening {
             Ok(listening) => listening,
             Err(error) => {
@@ -166,7 +168,13 @@ impl Signals {
 type Http = (JoinHandle<Result<(), String>>, rocket::Shutdown, u16);
 
 /// Starts HTTP and answers when it listens, or with one line about why it does not.
-async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> anyhow::Result<Http> {
+async fn start_http(
+    loaded: &Loaded,
+    simulator: &Simulator,
+    store: Store,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Http> {
+    let (config, capacity) = (&loaded.config, simulator.capacity());
     let settings = http::Settings {
         requests_per_hour: config.quota.requests_per_hour,
         unauthenticated_per_minute: config.quota.unauthenticated_per_minute,
@@ -174,6 +182,14 @@ async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> any
         spool_dir: config.data.clone(),
         default_country: config.default_country,
         allowed_networks: config.webhooks.allowed_networks.clone(),
+        carrier: http::Carrier {
+            driver: simulator.name(),
+            real_calls: false,
+            channels: capacity.channels,
+            calls_per_second: capacity.calls_per_second,
+        },
+        in_force: loaded.shown().into_iter().map(setting).collect(),
+        started_at: clock.now(),
     };
     let (listening, is_listening) = oneshot::channel();
     let listening = Mutex::new(Some(listening));
@@ -200,6 +216,11 @@ async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> any
             anyhow::bail!("cannot listen on {address}: {cause}")
         }
     }
+}
+
+fn setting(shown: config::Shown) -> http::Setting {
+    let config::Shown { key, environment, value, default, source, description } = shown;
+    http::Setting { key, environment, value, default, source, description }
 }
 
 fn rocket_config(config: &Config) -> rocket::Config {

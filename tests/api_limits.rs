@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Mutex;
 
-/// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 52] = [
+/// Every route under `/api`, and whether a token that may only look is refused.
+const ROUTES: [(&str, &str, bool); 56] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -16,6 +16,10 @@ const ROUTES: [(&str, &str, bool); 52] = [
     ("PATCH", "/api/voice-campaigns/1/status", true),
     ("GET", "/api/voice-campaigns/1/stats", false),
     ("GET", "/api/voice-campaigns/1/holds", false),
+    ("GET", "/api/voice-campaigns/1/analytics", false),
+    ("GET", "/api/overview", false),
+    ("GET", "/api/carrier", false),
+    ("GET", "/api/settings", true),
     ("GET", "/api/voice-campaigns/1/leads", false),
     ("POST", "/api/voice-campaigns/1/leads", true),
     ("GET", "/api/voice-campaigns/1/imports", false),
@@ -125,7 +129,9 @@ fn every_route_asks_for_a_token_of_the_right_scope() {
         for token in [WRITER, ADMIN] {
             let status = request().token(token).send().status;
             let is_too_little = token == WRITER
-                && (path.starts_with("/api/people") || (method, path) == ("POST", "/api/webhooks"));
+                && (path.starts_with("/api/people")
+                    || path == "/api/settings"
+                    || (method, path) == ("POST", "/api/webhooks"));
             let is_refused = [401, 403].contains(&status);
             assert_eq!(is_refused, is_too_little, "{method} {path}: {status}");
         }

@@ -4,6 +4,8 @@
 use crate::domain::fields::{self, Parsed, Words};
 use crate::domain::invalid::{Invalid, Problem};
 use crate::domain::phone::Country;
+use crate::domain::schedule;
+use chrono::NaiveDate;
 use rocket::Request;
 use rocket::request::{FromRequest, Outcome};
 use std::convert::Infallible;
@@ -132,6 +134,11 @@ pub(super) fn text(text: &str) -> Parsed<String> {
         ..=LENGTH_MAX => Ok(text.to_owned()),
         _ => Err(format!("must be at most {LENGTH_MAX} bytes")),
     }
+}
+
+/// A date, such as `2024-02-19`.
+pub(super) fn date(text: &str) -> Parsed<NaiveDate> {
+    schedule::parse_date(&fields::excerpt(text))
 }
 
 /// A country by its two letters.

@@ -65,9 +65,20 @@ pub(super) fn doing(
 
 /// The statistics of a campaign at this moment.
 pub(super) fn view(snapshot: &Snapshot, campaign: &Campaign) -> Result<View, StoreError> {
-    let (settings, totals) = (&campaign.settings, &campaign.totals);
     let calls_today = snapshot.dials_today(campaign)?;
     let (dialing, standing) = doing(snapshot, campaign, calls_today)?;
+    view_of(snapshot, campaign, calls_today, dialing, standing)
+}
+
+/// The statistics, where it is known already what the campaign does.
+pub(super) fn view_of(
+    snapshot: &Snapshot,
+    campaign: &Campaign,
+    calls_today: i64,
+    dialing: Dialing,
+    standing: Standing,
+) -> Result<View, StoreError> {
+    let (settings, totals) = (&campaign.settings, &campaign.totals);
     Ok(View {
         total_leads: totals.total_leads,
         completed_calls: totals.completed_calls,

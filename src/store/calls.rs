@@ -161,6 +161,17 @@ impl Snapshot<'_> {
         }
     }
 
+    /// How the last calls ended, the newest first.
+    pub fn last_ends(&self, limit: usize) -> Result<Vec<(Outcome, Option<String>)>, StoreError> {
+        let sql = "SELECT outcome, detail FROM calls WHERE state = 'ended' ORDER BY id DESC LIMIT ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([limit as i64], |row| {
+            let mut cells = Cells::of(row);
+            Ok((cells.word()?, cells.get()?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Calls that have not ended, whatever became of their campaigns.
     pub fn open_calls(&self) -> Result<Vec<Call>, StoreError> {
         // No ORDER BY: it would make SQLite read every call there ever was instead of the index of those alive.

@@ -5,6 +5,7 @@
 //! snapshot each. A closure given to [`Store::write`] is one transaction with one fixed time; it must not wait
 //! for anything but the database.
 
+mod analytics;
 mod calls;
 mod campaigns;
 mod changes;
@@ -49,7 +50,7 @@ pub use do_not_call::{ListChange, ListFilter, Listed, Removal, Suppression};
 pub use do_not_call_table::{ListError, ListOptions, ListReport, NotListed, list_table};
 pub use erasure::{Erasure, Traces};
 pub use export::{CallRow, LeadRow};
-pub use file::{OpenError, UPLOAD_PREFIX, data_file};
+pub use file::{FileFacts, OpenError, UPLOAD_PREFIX, data_file};
 pub use guard::Stop;
 pub use imports::{Import, NewImport, Undo};
 pub use lead_batches::{BatchChanged, Retried};

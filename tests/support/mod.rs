@@ -60,6 +60,14 @@ impl Default for Options {
                 spool_dir: std::env::temp_dir(),
                 default_country: None,
                 allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+                carrier: http::Carrier {
+                    driver: "simulator",
+                    real_calls: false,
+                    channels: 1_000,
+                    calls_per_second: None,
+                },
+                in_force: Vec::new(),
+                started_at: START.parse().unwrap(),
             },
             extend: |rocket| rocket,
         }
