@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether a token that may only look is refused.
-const ROUTES: [(&str, &str, bool); 56] = [
+const ROUTES: [(&str, &str, bool); 57] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -36,6 +36,7 @@ const ROUTES: [(&str, &str, bool); 56] = [
     ("GET", "/api/voice-campaigns/1/calls", false),
     ("GET", "/api/calls", false),
     ("GET", "/api/calls/1", false),
+    ("POST", "/api/calls/1/hangup", true),
     ("POST", "/api/voice-campaigns/1/preview", false),
     ("GET", "/api/voice-campaigns/1/leads/export", false),
     ("GET", "/api/voice-campaigns/1/calls/export", false),

@@ -42,7 +42,7 @@ mod tokens;
 mod tx;
 mod writer;
 
-pub use calls::{CallFilter, Claim};
+pub use calls::{CallFilter, CallNames, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
 pub use changes::{Change, Changed};
 pub use deliveries::{Delivery, DeliveryFilter, Outgoing, TEST_EVENT, Tried, Try, Waiting};
