@@ -239,10 +239,11 @@ fn is_final(error: &anyhow::Error) -> bool {
 }
 
 fn serve(flags: Flags) -> Result<ExitCode> {
-    let config = Config::load(flags)?;
+    let loaded = Loaded::new(Sources::of_this_process(Config::default(), flags))?;
+    let config = &loaded.config;
     log::start(&config.log.filter);
     runtime()?.block_on(async {
-        let server = Server::start(&config, Arc::new(System::new())).await?;
+        let server = Server::start(&loaded, Arc::new(System::new())).await?;
         let link = first_token(&server, &config.data).await?;
         say(&format!("listening on {}", server.url()));
         if let Some(link) = link {
@@ -256,9 +257,9 @@ fn serve(flags: Flags) -> Result<ExitCode> {
 fn demo(port: Option<u16>) -> Result<ExitCode> {
     let data = demo::folder()?;
     let flags = Flags { data: Some(data.path().to_owned()), port, ..Flags::default() };
-    let config = Loaded::new(Sources::of_this_process(demo::defaults(), flags))?.config;
-    log::start(&config.log.filter);
-    runtime()?.block_on(demo::run(&config, Arc::new(System::new())))?;
+    let loaded = Loaded::new(Sources::of_this_process(demo::defaults(), flags))?;
+    log::start(&loaded.config.log.filter);
+    runtime()?.block_on(demo::run(&loaded, Arc::new(System::new())))?;
     Ok(ExitCode::SUCCESS)
 }
 

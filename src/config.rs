@@ -25,6 +25,8 @@ use thiserror::Error;
 pub const FILE: &str = "voice-campaigns.toml";
 const ENVIRONMENT_PREFIX: &str = "VC_";
 const DEFAULT: &str = "default";
+/// Stands for a secret.
+const MASKED: &str = "********";
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -209,6 +211,23 @@ pub struct InForce {
     pub source: String,
 }
 
+/// One setting as it is in force, with all there is to say about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// Name, with dots.
+    pub key: String,
+    /// Name in the environment.
+    pub environment: String,
+    /// Value; of a secret only that it is set.
+    pub value: serde_json::Value,
+    /// Value when nothing else is said.
+    pub default: serde_json::Value,
+    /// `default`, `file`, `environment` or `flag`.
+    pub source: &'static str,
+    /// What it means.
+    pub description: String,
+}
+
 /// One setting that exists.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
@@ -304,6 +323,34 @@ impl Loaded {
         let in_force = in_force(&config, &keys, &figment);
         Ok(Loaded { config, in_force })
     }
+}
+
+impl Loaded {
+    /// Every setting for whoever looks at them from afar.
+    pub fn shown(&self) -> Vec<Shown> {
+        let shown = |(key, one): (Key, &InForce)| Shown {
+            description: description(&key.name),
+            source: match one.source.as_str() {
+                DEFAULT => "default",
+                FILE => "file",
+                flag if flag.starts_with("--") => "flag",
+                _ => "environment",
+            },
+            value: if one.value == MASKED { "set".into() } else { one.value.clone() },
+            key: key.name,
+            environment: key.variable,
+            default: key.default,
+        };
+        Config::keys().into_iter().zip(&self.in_force).map(shown).collect()
+    }
+}
+
+/// What a setting means, in the words of the documentation.
+fn description(key: &str) -> String {
+    const README: &str = include_str!("../README.md");
+    let row = README.lines().find(|line| line.starts_with(&format!("| `{key}` | `{ENVIRONMENT_PREFIX}")));
+    let cell = row.and_then(|row| row.trim_end_matches([' ', '|']).splitn(5, " | ").nth(3));
+    cell.unwrap_or_default().replace("\\|", "|")
 }
 
 /// One setting from a named place.
@@ -500,7 +547,7 @@ fn in_force(config: &Config, keys: &[Key], figment: &Figment) -> Vec<InForce> {
         let is_set = value.as_ref().is_some_and(|value| !value.is_null());
         InForce {
             key: key.name.clone(),
-            value: if is_set && is_secret(&key.name) { "********".into() } else { value.unwrap_or_default() },
+            value: if is_set && is_secret(&key.name) { MASKED.into() } else { value.unwrap_or_default() },
             source: source(figment.find_metadata(&key.name)),
         }
     };
@@ -542,6 +589,25 @@ mod tests {
         assert_eq!(loaded.config, Config::default());
         assert!(loaded.in_force.iter().all(|one| one.source == "default"), "{:?}", loaded.in_force);
         assert_eq!(in_force(&loaded, "quota.requests_per_hour").0, json!(1000));
+    }
+
+    #[test]
+    fn every_setting_is_explained_and_says_where_it_comes_from() {
+        let flags = Flags { port: Some(1), ..Flags::default() };
+        let loaded = load("[quota]\nrequests_per_hour = 5\n", &[("VC_LOG_FILTER", "warn")], flags).unwrap();
+        let shown = loaded.shown();
+        assert_eq!(shown.len(), Config::keys().len());
+        for one in &shown {
+            assert!(one.description.len() > 5 && !one.description.contains("| "), "{one:?}");
+        }
+        let source = |key: &str| shown.iter().find(|one| one.key == key).unwrap().source;
+        assert_eq!(
+            ["port", "quota.requests_per_hour", "log.filter", "data"].map(source),
+            ["flag", "file", "environment", "default"]
+        );
+        let port = shown.iter().find(|one| one.key == "port").unwrap();
+        assert_eq!((&port.value, &port.default), (&json!(1), &json!(8000)));
+        assert_eq!(port.description, "port to listen on; 0 picks a free one");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::carrier::simulator;
 use crate::clock::Clock;
-use crate::config::{Config, Log};
+use crate::config::{Config, Loaded, Log};
 use crate::domain::Instant;
 use crate::domain::campaign::{Campaign, Request, Status};
 use crate::domain::lead::NewLead;
@@ -43,9 +43,9 @@ pub(crate) fn defaults() -> Config {
 }
 
 /// Runs the demonstration until somebody stops it.
-pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<()> {
+pub(crate) async fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<()> {
     let mut stop = Stop::new()?;
-    let server = Server::start(config, clock).await?;
+    let server = Server::start(loaded, clock).await?;
     let shown = show(&server, &mut stop).await;
     server.stop().await.and(shown)
 }
@@ -306,6 +306,8 @@ mod tests {
             id: 1,
             status: Status::Active,
             status_reason: None,
+            status_changed_at: None,
+            status_changed_by: None,
             settings: Request::read(body.clone(), None).unwrap().settings,
             totals: Default::default(),
             version: 1,

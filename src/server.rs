@@ -1,9 +1,10 @@
 //! The composition root: opens the store, builds the carrier, starts HTTP, the dialer, the webhooks and the
 //! housekeeping, and stops them in an order that loses nothing. Everything else is told what it works with.
 
+use crate::carrier::Carrier;
 use crate::carrier::simulator::Simulator;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config, Loaded};
 use crate::housekeeping::Retention;
 use crate::store::pool::Db;
 use crate::store::{OpenError, Store};
@@ -51,7 +52,8 @@ const HTTP_GRACE_SECONDS: u32 = 3;
 
 impl Server {
     /// Opens the data folder and starts everything; it listens when the answer comes.
-    pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Server, StartError> {
+    pub async fn start(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<Server, StartError> {
+        let config = &loaded.config;
         if let Some(folder) = config.static_dir.as_ref().filter(|folder| !folder.is_dir()) {
             let message = format!("`static` must name a folder with the page; {} is none", folder.display());
             return Err(StartError::Refused(message));
@@ -75,7 +77,7 @@ impl Server {
 
         // Before anybody is told that it listens, so that no signal finds it unprepared.
         let signals = Signals::listen().context("cannot listen for signals")?;
-        let listening = start_http(config, store.clone(), clock).await;
+        let listening = start_http(loaded, &simulator, store.clone(), clock).await;
         let (http, http_shutdown, port) = match listening {
             Ok(listening) => listening,
             Err(error) => {
@@ -170,7 +172,13 @@ impl Signals {
 type Http = (JoinHandle<Result<(), String>>, rocket::Shutdown, u16);
 
 /// Starts HTTP and answers when it listens, or with one line about why it does not.
-async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> anyhow::Result<Http> {
+async fn start_http(
+    loaded: &Loaded,
+    simulator: &Simulator,
+    store: Store,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Http> {
+    let (config, capacity) = (&loaded.config, simulator.capacity());
     let settings = http::Settings {
         requests_per_hour: config.quota.requests_per_hour,
         session_requests_per_hour: config.quota.session_requests_per_hour,
@@ -180,6 +188,14 @@ async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> any
         default_country: config.default_country,
         allowed_networks: config.webhooks.allowed_networks.clone(),
         static_dir: config.static_dir.clone(),
+        carrier: http::Carrier {
+            driver: simulator.name(),
+            real_calls: false,
+            channels: capacity.channels,
+            calls_per_second: capacity.calls_per_second,
+        },
+        in_force: loaded.shown().into_iter().map(setting).collect(),
+        started_at: clock.now(),
     };
     let (listening, is_listening) = oneshot::channel();
     let listening = Mutex::new(Some(listening));
@@ -206,6 +222,11 @@ async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> any
             anyhow::bail!("cannot listen on {address}: {cause}")
         }
     }
+}
+
+fn setting(shown: config::Shown) -> http::Setting {
+    let config::Shown { key, environment, value, default, source, description } = shown;
+    http::Setting { key, environment, value, default, source, description }
 }
 
 fn rocket_config(config: &Config) -> rocket::Config {

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 55] = [
+const ROUTES: [(&str, &str, bool); 60] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -16,6 +16,10 @@ const ROUTES: [(&str, &str, bool); 55] = [
     ("PATCH", "/api/voice-campaigns/1/status", true),
     ("GET", "/api/voice-campaigns/1/stats", false),
     ("GET", "/api/voice-campaigns/1/holds", false),
+    ("GET", "/api/voice-campaigns/1/analytics", false),
+    ("GET", "/api/overview", false),
+    ("GET", "/api/carrier", false),
+    ("GET", "/api/settings", true),
     ("GET", "/api/voice-campaigns/1/leads", false),
     ("POST", "/api/voice-campaigns/1/leads", true),
     ("GET", "/api/voice-campaigns/1/imports", false),
@@ -32,6 +36,7 @@ const ROUTES: [(&str, &str, bool); 55] = [
     ("GET", "/api/voice-campaigns/1/calls", false),
     ("GET", "/api/calls", false),
     ("GET", "/api/calls/1", false),
+    ("POST", "/api/calls/1/hangup", true),
     ("POST", "/api/voice-campaigns/1/preview", false),
     ("GET", "/api/voice-campaigns/1/leads/export", false),
     ("GET", "/api/voice-campaigns/1/calls/export", false),
@@ -137,7 +142,9 @@ fn every_route_asks_for_a_token_of_the_right_scope() {
         for token in [WRITER, ADMIN] {
             let status = request().token(token).send().status;
             let is_too_little = token == WRITER
-                && (["/api/people", "/api/tokens"].iter().any(|start| path.starts_with(start))
+                && (["/api/people", "/api/tokens", "/api/settings"]
+                    .iter()
+                    .any(|start| path.starts_with(start))
                     || (method, path) == ("POST", "/api/webhooks"));
             let is_refused = [401, 403].contains(&status);
             assert_eq!(is_refused, is_too_little, "{method} {path}: {status}");

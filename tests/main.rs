@@ -1,6 +1,7 @@
 //! The tests, one binary.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod api_analytics;
 mod api_calls;
 mod api_campaigns;
 mod api_do_not_call;
@@ -12,6 +13,7 @@ mod api_imports;
 mod api_lead_life;
 mod api_leads;
 mod api_limits;
+mod api_overview;
 mod api_page;
 mod api_scripts;
 mod api_session;

@@ -106,6 +106,14 @@ fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> 
         spool_dir: folder.into(),
         default_country: None,
         allowed_networks: Vec::new(),
+        carrier: http::Carrier {
+            driver: "simulator",
+            real_calls: false,
+            channels: 1_000,
+            calls_per_second: None,
+        },
+        in_force: Vec::new(),
+        started_at: clock.now(),
     };
     http::mount(rocket::custom(config()).manage(Db::of(store)), settings, clock)
 }

@@ -2,6 +2,7 @@
 //! answers go out as values.
 
 pub mod address;
+pub mod analytics;
 pub mod breaker;
 pub mod budget;
 pub mod call;
@@ -32,6 +33,7 @@ pub mod script;
 pub mod script_lint;
 pub mod script_preview;
 pub mod spreadsheet;
+pub mod standing;
 pub mod zones;
 
 /// A point in time, UTC. Stored as integer milliseconds, shown as ISO 8601 with `Z` and whole seconds.

@@ -241,7 +241,9 @@ pub(super) fn objection(request: &Request<'_>) -> Option<ApiError> {
 /// The scope that a request needs.
 pub(super) fn scope_for(request: &Request<'_>) -> Scope {
     match request.method() {
-        _ if matches!(request.uri().path().segments().get(1), Some("people" | "tokens")) => Scope::Admin,
+        _ if matches!(request.uri().path().segments().get(1), Some("people" | "settings" | "tokens")) => {
+            Scope::Admin
+        }
         Method::Get | Method::Head | Method::Options => Scope::Read,
         Method::Put | Method::Post | Method::Delete | Method::Trace | Method::Connect | Method::Patch => {
             Scope::Write

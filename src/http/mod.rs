@@ -1,12 +1,14 @@
 //! HTTP: thin. A handler parses, makes one store call and renders. There is no SQL here, and nothing is
 //! decided here that the domain could decide.
 
+mod analytics;
 mod answer;
 mod assets;
 mod auth;
 mod body;
 mod calls;
 mod campaigns;
+mod carrier;
 mod deliveries;
 mod dialing;
 mod do_not_call;
@@ -19,17 +21,23 @@ mod idempotency;
 mod imports;
 mod lead_actions;
 mod leads;
+mod overview;
 mod people;
 mod preview;
 mod query;
 mod quota;
+mod server_settings;
 mod session;
 mod sheet;
 mod stats;
 mod tokens;
 mod webhooks;
 
+pub use carrier::Carrier;
+pub use server_settings::Setting;
+
 use crate::clock::Clock;
+use crate::domain::Instant;
 use crate::domain::address::Network;
 use crate::domain::phone::Country;
 use crate::store::pool;
@@ -62,6 +70,12 @@ pub struct Settings {
     pub allowed_networks: Vec<Network>,
     /// Folder to read the page from, instead of what is part of the program.
     pub static_dir: Option<PathBuf>,
+    /// Who places the calls.
+    pub carrier: Carrier,
+    /// Every setting of the server, to be shown.
+    pub in_force: Vec<Setting>,
+    /// When the server was started.
+    pub started_at: Instant,
 }
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
@@ -82,6 +96,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/", edge::fallback())
         .mount("/api", campaigns::routes())
         .mount("/api", stats::routes())
+        .mount("/api", overview::routes())
+        .mount("/api", analytics::routes())
         .mount("/api", leads::routes())
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
@@ -89,6 +105,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", preview::routes())
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())
+        .mount("/api", carrier::routes())
+        .mount("/api", server_settings::routes())
         .mount("/api", do_not_call::routes())
         .mount("/api", people::routes())
         .mount("/api", webhooks::routes())

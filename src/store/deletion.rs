@@ -21,6 +21,7 @@ impl Tx<'_> {
         for sums in [
             "DELETE FROM dialed_days WHERE campaign_id = ?1",
             "DELETE FROM outcome_totals WHERE campaign_id = ?1",
+            "DELETE FROM call_quarters WHERE campaign_id = ?1",
             "DELETE FROM campaign_totals WHERE campaign_id = ?1",
             "DELETE FROM imports WHERE campaign_id = ?1",
         ] {

@@ -62,6 +62,14 @@ impl Default for Options {
                 default_country: None,
                 allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
                 static_dir: None,
+                carrier: http::Carrier {
+                    driver: "simulator",
+                    real_calls: false,
+                    channels: 1_000,
+                    calls_per_second: None,
+                },
+                in_force: Vec::new(),
+                started_at: START.parse().unwrap(),
             },
             extend: |rocket| rocket,
         }
