@@ -3,7 +3,7 @@
 
 use super::error::ApiError;
 use super::quota::{FixedWindow, Quota, Standing};
-use super::{Settings, edge};
+use super::{Door, Settings, edge};
 use crate::clock::Clock;
 use crate::store::pool::Db;
 use crate::store::{Scope, Store, Token};
@@ -12,7 +12,7 @@ use rocket::Request;
 use rocket::http::{Method, Status};
 use rocket::request::{FromRequest, Outcome};
 use rocket_db_pools::Database;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use std::time::Duration;
 /// Judges requests, and remembers how many there were.
 pub(super) struct Gatekeeper {
     clock: Arc<dyn Clock>,
+    door: Door,
     tokens: Quota<i64>,
     peers: Quota<Peer>,
 }
@@ -32,9 +33,8 @@ enum Peer {
 }
 
 impl Peer {
-    /// The socket's own address; what a proxy header claims is anybody's word.
-    fn of(remote: Option<SocketAddr>) -> Peer {
-        match remote.map(|remote| remote.ip().to_canonical()) {
+    fn of(client: Option<IpAddr>) -> Peer {
+        match client.map(|client| client.to_canonical()) {
             Some(IpAddr::V4(address)) => Peer::V4(address),
             Some(IpAddr::V6(address)) => Peer::V6((address.to_bits() >> 64) as u64),
             None => Peer::V4(Ipv4Addr::UNSPECIFIED),
@@ -57,6 +57,7 @@ impl Gatekeeper {
         Gatekeeper {
             tokens: Quota::new(window(settings.requests_per_hour, TOKEN_WINDOW), KEYS_MAX),
             peers: Quota::new(window(settings.unauthenticated_per_minute, PEER_WINDOW), KEYS_MAX),
+            door: settings.door.clone(),
             clock,
         }
     }
@@ -69,6 +70,9 @@ impl Gatekeeper {
 
     /// A valid token is looked for before the address is counted, so a neighbour's bad guesses lock nobody out.
     fn judge(&self, request: &Request<'_>) -> Admission {
+        if let Some(why) = self.door.objection(request) {
+            return Admission { standing: None, verdict: Verdict::Misdirected(why) };
+        }
         let now = self.clock.monotonic();
         match known_token(request) {
             Err(cause) => Admission { standing: None, verdict: Verdict::StoreFailed(cause) },
@@ -78,7 +82,7 @@ impl Gatekeeper {
                 Admission { standing: Some((Policy::Token, quota)), verdict }
             }
             Ok(None) => {
-                let quota = self.peers.take(Peer::of(request.remote()), now);
+                let quota = self.peers.take(Peer::of(self.door.client(request)), now);
                 let verdict = if quota.is_admitted { Verdict::Unauthorized } else { Verdict::OverQuota };
                 Admission { standing: Some((Policy::Peer, quota)), verdict }
             }
@@ -137,6 +141,7 @@ enum Verdict {
     Unauthorized,
     OverQuota,
     StoreFailed(String),
+    Misdirected(String),
 }
 
 /// Whether the path is `/api` or under it, in whatever spelling the router would accept.
@@ -161,6 +166,7 @@ pub(super) fn objection(request: &Request<'_>) -> Option<ApiError> {
         Verdict::Granted(_) => None,
         Verdict::Unauthorized => Some(ApiError::Unauthorized),
         Verdict::OverQuota => Some(ApiError::RateLimited),
+        Verdict::Misdirected(why) => Some(ApiError::Misdirected(why.clone())),
         Verdict::StoreFailed(cause) => Some(ApiError::Unavailable { cause: cause.clone() }),
     }
 }
@@ -252,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_hosts_of_one_ipv6_network_share_a_budget_and_mapped_addresses_are_ipv4() {
-        let peer = |text: &str| Peer::of(Some(SocketAddr::new(text.parse().unwrap(), 1)));
+        let peer = |text: &str| Peer::of(Some(text.parse().unwrap()));
         assert_eq!(peer("2001:db8:1:2::1"), peer("2001:db8:1:2:ffff::9"));
         assert_ne!(peer("2001:db8:1:2::1"), peer("2001:db8:1:3::1"));
         assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));

@@ -10,6 +10,7 @@ mod campaigns;
 mod deliveries;
 mod dialing;
 mod do_not_call;
+mod door;
 mod edge;
 mod error;
 mod etag;
@@ -32,6 +33,7 @@ use crate::domain::address::Network;
 use crate::domain::phone::Country;
 use crate::store::pool;
 use answer::Answer;
+pub use door::{Door, OfPort};
 use error::ApiError;
 use rocket::fairing::AdHoc;
 use rocket::shield::Shield;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub default_country: Option<Country>,
     /// Networks that events may be sent to although they are not public.
     pub allowed_networks: Vec<Network>,
+    /// The way in.
+    pub door: Door,
 }
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
