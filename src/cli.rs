@@ -168,6 +168,9 @@ struct Listen {
     /// Port to listen on; 0 picks a free one [default: 8000]
     #[arg(long)]
     port: Option<u16>,
+    /// A reverse proxy on this machine speaks TLS with the clients and says who they are
+    #[arg(long)]
+    behind_proxy: bool,
 }
 
 impl From<Data> for Flags {
@@ -178,7 +181,12 @@ impl From<Data> for Flags {
 
 impl From<Listen> for Flags {
     fn from(listen: Listen) -> Flags {
-        Flags { address: listen.address, port: listen.port, ..listen.data.into() }
+        Flags {
+            address: listen.address,
+            port: listen.port,
+            behind_proxy: listen.behind_proxy,
+            ..listen.data.into()
+        }
     }
 }
 

@@ -38,6 +38,13 @@ pub struct Config {
     pub address: IpAddr,
     /// Port to listen on; 0 lets the system pick one.
     pub port: u16,
+    /// Names that clients may call the server by, beside addresses and `localhost`; `*` for all.
+    #[serde(deserialize_with = "words")]
+    pub hosts: Vec<String>,
+    /// Whether a reverse proxy on this machine speaks TLS with the clients and says who they are.
+    pub behind_proxy: bool,
+    /// The server's own TLS.
+    pub tls: Tls,
     /// How long live calls may go on after the signal to stop.
     pub shutdown_grace_seconds: u64,
     /// Folder to read the page from, for those who work on it.
@@ -119,12 +126,26 @@ pub struct Quota {
     pub unauthenticated_per_minute: u32,
 }
 
+/// The server's own TLS: both or neither.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the certificate, followed by those that lead to a known authority.
+    pub certificate: Option<PathBuf>,
+    /// PEM file with its private key.
+    pub key: Option<PathBuf>,
+}
+
 /// How much one may send.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Size of one CSV upload.
     pub csv_megabytes: u32,
+    /// Connections at one time.
+    pub connections: u32,
+    /// Connections of one address at one time; those of this machine may have sixteen times as many.
+    pub connections_per_address: u32,
 }
 
 /// Where events are sent.
@@ -156,6 +177,9 @@ impl Default for Config {
             data: PathBuf::from("data"),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8000,
+            hosts: Vec::new(),
+            behind_proxy: false,
+            tls: Tls { certificate: None, key: None },
             shutdown_grace_seconds: 30,
             static_dir: None,
             default_country: None,
@@ -176,7 +200,7 @@ impl Default for Config {
                 session_requests_per_hour: 20_000,
                 unauthenticated_per_minute: 60,
             },
-            limits: Limits { csv_megabytes: 256 },
+            limits: Limits { csv_megabytes: 256, connections: 2_048, connections_per_address: 64 },
             webhooks: Webhooks { allowed_networks: Vec::new() },
             log: Log { filter: "info".into() },
             simulator: simulator::Settings::default(),
@@ -193,6 +217,8 @@ pub struct Flags {
     pub address: Option<IpAddr>,
     /// `--port`
     pub port: Option<u16>,
+    /// `--behind-proxy`
+    pub behind_proxy: bool,
 }
 
 /// Why the settings cannot be used: every reason found, one sentence each.
@@ -417,6 +443,11 @@ fn from_flags(flags: Flags, problems: &mut Vec<String>) -> Vec<Setting> {
         flags.data.and_then(|data| Some(setting("data", Value::from(data.to_str()?)))),
         flags.address.map(|address| setting("address", Value::from(address.to_string()))),
         flags.port.map(|port| setting("port", Value::from(port))),
+        flags.behind_proxy.then(|| Setting {
+            source: "--behind-proxy".into(),
+            key: "behind_proxy".into(),
+            value: true.into(),
+        }),
     ]
     .into_iter()
     .flatten()
@@ -525,6 +556,18 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     between("quota.session_requests_per_hour", per_session.into(), 1, 1_000_000_000);
     between("quota.unauthenticated_per_minute", config.quota.unauthenticated_per_minute.into(), 1, 1_000_000);
     between("limits.csv_megabytes", config.limits.csv_megabytes.into(), 1, 16_384);
+    between("limits.connections", config.limits.connections.into(), 1, 100_000);
+    between("limits.connections_per_address", config.limits.connections_per_address.into(), 1, 100_000);
+    if config.tls.certificate.is_some() != config.tls.key.is_some() {
+        problems.push("`tls.certificate` and `tls.key` go together; set both or neither".into());
+    }
+    if !config.address.is_loopback() && config.tls.certificate.is_none() && !config.behind_proxy {
+        problems.push(format!(
+            "`address` {} can be reached from other machines, and tokens must not travel unencrypted: set `tls.certificate` and \
+             `tls.key`, or `behind_proxy` when a reverse proxy in front speaks TLS",
+            config.address
+        ));
+    }
     if let Err(problem) = config.guard() {
         problems.push(format!("`guard.allowed_countries` is wrong: {problem}"));
     }

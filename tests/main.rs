@@ -28,6 +28,7 @@ mod e2e_cli;
 mod e2e_log;
 mod erasure;
 mod guard;
+mod listener;
 mod races;
 mod random_walks;
 mod retention;

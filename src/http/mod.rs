@@ -12,6 +12,7 @@ mod carrier;
 mod deliveries;
 mod dialing;
 mod do_not_call;
+mod door;
 mod edge;
 mod error;
 mod etag;
@@ -42,6 +43,7 @@ use crate::domain::address::Network;
 use crate::domain::phone::Country;
 use crate::store::pool;
 use answer::Answer;
+pub use door::{Door, OfPort};
 use error::ApiError;
 use rocket::fairing::AdHoc;
 use rocket::shield::Shield;
@@ -76,6 +78,8 @@ pub struct Settings {
     pub in_force: Vec<Setting>,
     /// When the server was started.
     pub started_at: Instant,
+    /// The way in.
+    pub door: Door,
 }
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use voice_campaigns::clock::{Clock, Manual};
 use voice_campaigns::domain::call::Ending;
 use voice_campaigns::domain::outcome::Outcome;
-use voice_campaigns::http::{self, Settings};
+use voice_campaigns::http::{self, Door, Settings};
 use voice_campaigns::store::pool::Db;
 use voice_campaigns::store::{Scope, Store, StoreError, Tx};
 use voice_campaigns::token;
@@ -70,6 +70,7 @@ impl Default for Options {
                 },
                 in_force: Vec::new(),
                 started_at: START.parse().unwrap(),
+                door: Door { hosts: vec!["*".into()], ..Door::default() },
             },
             extend: |rocket| rocket,
         }
