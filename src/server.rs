@@ -197,6 +197,7 @@ async fn start_http(
     let of_port = peers.clone();
     let door = http::Door {
         of_port: Some(Arc::new(move |port| of_port.of(port))),
+        is_tls: tls.is_some(),
         hosts: config.hosts.clone(),
         is_behind_proxy: config.behind_proxy,
     };

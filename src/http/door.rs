@@ -14,6 +14,8 @@ pub type OfPort = Arc<dyn Fn(u16) -> Option<SocketAddr> + Send + Sync>;
 pub struct Door {
     /// None when clients connect to the HTTP server itself.
     pub of_port: Option<OfPort>,
+    /// Whether the listener speaks TLS with the clients.
+    pub is_tls: bool,
     /// Names this server answers to, beside addresses and `localhost`; `*` for all.
     pub hosts: Vec<String>,
     /// Whether a program on this machine may say for whom it asks.
