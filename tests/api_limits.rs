@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api`, and whether a token that may only look is refused.
-const ROUTES: [(&str, &str, bool); 57] = [
+const ROUTES: [(&str, &str, bool); 59] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -17,6 +17,8 @@ const ROUTES: [(&str, &str, bool); 57] = [
     ("GET", "/api/voice-campaigns/1/stats", false),
     ("GET", "/api/voice-campaigns/1/holds", false),
     ("GET", "/api/voice-campaigns/1/analytics", false),
+    ("POST", "/api/voice-campaigns/1/duplicate", true),
+    ("POST", "/api/demo-campaign", true),
     ("GET", "/api/overview", false),
     ("GET", "/api/carrier", false),
     ("GET", "/api/settings", true),
