@@ -1,5 +1,6 @@
 //! Tells the tests which peer programs this machine has, as `has_curl` and so on: a test without its peer counts
-//! as ignored, except under `CI=true`, where it runs and fails. Does nothing to the program itself.
+//! as ignored, except under `CI=true`, where it runs and fails. And has the program built again when a file comes into
+//! `static`, which Cargo would not notice.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ const PEERS: [&str; 3] = ["bash", "curl", "script"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=static");
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=CI");
     let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");

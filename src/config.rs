@@ -40,6 +40,9 @@ pub struct Config {
     pub port: u16,
     /// How long live calls may go on after the signal to stop.
     pub shutdown_grace_seconds: u64,
+    /// Folder to read the page from, for those who work on it.
+    #[serde(rename = "static")]
+    pub static_dir: Option<PathBuf>,
     /// Where numbers belong that name no country.
     pub default_country: Option<Country>,
     /// What no campaign may do.
@@ -110,6 +113,8 @@ fn words<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String
 pub struct Quota {
     /// Requests of one token in an hour.
     pub requests_per_hour: u32,
+    /// Requests of the admin page, of everybody who is signed in with one token, in an hour.
+    pub session_requests_per_hour: u32,
     /// Requests without a valid token, of one address in a minute.
     pub unauthenticated_per_minute: u32,
 }
@@ -152,6 +157,7 @@ impl Default for Config {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8000,
             shutdown_grace_seconds: 30,
+            static_dir: None,
             default_country: None,
             guard: Guard {
                 calls_per_number_per_day: guard::Guard::default().calls_per_number_per_day,
@@ -165,7 +171,11 @@ impl Default for Config {
                 import_files_days: 30,
                 call_details_days: None,
             },
-            quota: Quota { requests_per_hour: 1_000, unauthenticated_per_minute: 60 },
+            quota: Quota {
+                requests_per_hour: 1_000,
+                session_requests_per_hour: 20_000,
+                unauthenticated_per_minute: 60,
+            },
             limits: Limits { csv_megabytes: 256 },
             webhooks: Webhooks { allowed_networks: Vec::new() },
             log: Log { filter: "info".into() },
@@ -511,6 +521,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     between("retention.import_files_days", kept.import_files_days.into(), 1, 3_650);
     between("retention.call_details_days", kept.call_details_days.unwrap_or(1).into(), 1, 3_650);
     between("quota.requests_per_hour", config.quota.requests_per_hour.into(), 1, 1_000_000_000);
+    let per_session = config.quota.session_requests_per_hour;
+    between("quota.session_requests_per_hour", per_session.into(), 1, 1_000_000_000);
     between("quota.unauthenticated_per_minute", config.quota.unauthenticated_per_minute.into(), 1, 1_000_000);
     between("limits.csv_megabytes", config.limits.csv_megabytes.into(), 1, 16_384);
     if let Err(problem) = config.guard() {
@@ -608,7 +620,9 @@ mod tests {
         let config = &loaded.config;
         assert_eq!((config.port, config.data.as_path()), (3, Path::new("2024")));
         assert_eq!(in_force(&loaded, "default_country"), (json!("DE"), FILE.into()));
-        assert_eq!(config.quota, Quota { requests_per_hour: 5, unauthenticated_per_minute: 9 });
+        let expected =
+            Quota { requests_per_hour: 5, session_requests_per_hour: 20_000, unauthenticated_per_minute: 9 };
+        assert_eq!(config.quota, expected);
         assert_eq!(in_force(&loaded, "port"), (json!(3), "--port".into()));
         assert_eq!(in_force(&loaded, "data"), (json!("2024"), "VC_DATA".into()));
         assert_eq!(in_force(&loaded, "address"), (json!("::1"), FILE.into()));

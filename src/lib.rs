@@ -32,7 +32,7 @@
 //! | [`server`] | the composition root | how any part works |
 //! | `log` | the log on standard error, with numbers masked | where it is written to from |
 //! | [`cli`], `demo` | commands | how any part works |
-//! | [`token`] | what an API token looks like | who has one |
+//! | [`token`] | what an API token and the cookie of a session look like | who has one |
 //!
 //! `tests/tidy.rs` keeps these rules true.
 //!

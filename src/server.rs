@@ -54,6 +54,10 @@ impl Server {
     /// Opens the data folder and starts everything; it listens when the answer comes.
     pub async fn start(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<Server, StartError> {
         let config = &loaded.config;
+        if let Some(folder) = config.static_dir.as_ref().filter(|folder| !folder.is_dir()) {
+            let message = format!("`static` must name a folder with the page; {} is none", folder.display());
+            return Err(StartError::Refused(message));
+        }
         let (folder, opening_clock) = (config.data.clone(), clock.clone());
         let opened = tokio::task::spawn_blocking(move || Store::open(&folder, opening_clock)).await;
         let store = opened.context("opening the store")?.map_err(|error| match error {
@@ -177,11 +181,13 @@ async fn start_http(
     let (config, capacity) = (&loaded.config, simulator.capacity());
     let settings = http::Settings {
         requests_per_hour: config.quota.requests_per_hour,
+        session_requests_per_hour: config.quota.session_requests_per_hour,
         unauthenticated_per_minute: config.quota.unauthenticated_per_minute,
         csv_limit_bytes: u64::from(config.limits.csv_megabytes) * 1024 * 1024,
         spool_dir: config.data.clone(),
         default_country: config.default_country,
         allowed_networks: config.webhooks.allowed_networks.clone(),
+        static_dir: config.static_dir.clone(),
         carrier: http::Carrier {
             driver: simulator.name(),
             real_calls: false,

@@ -98,7 +98,9 @@ pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) {
 /// The whole API on a store, with quotas that nobody meets.
 fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> {
     let settings = Settings {
+        static_dir: None,
         requests_per_hour: 1_000_000_000,
+        session_requests_per_hour: 1_000_000_000,
         unauthenticated_per_minute: 60,
         csv_limit_bytes: 1 << 30,
         spool_dir: folder.into(),

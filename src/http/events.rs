@@ -388,7 +388,7 @@ where
 #[get("/events")]
 async fn listen(
     _caller: ReadScope,
-    token: auth::Presented,
+    presented: auth::Presented,
     mut query: Query,
     last_seen: LastSeen,
     feed: &State<Arc<Feed>>,
@@ -421,9 +421,9 @@ async fn listen(
                     patches.iter().filter(is_wanted).map(|patch| patch.text.as_str()).collect()
                 }
             };
-            // A token that was revoked hears nothing more.
-            if !token.is_in_force(&store) {
-                yield "event: end\ndata: {\"reason\":\"token_revoked\"}\n\n".to_owned();
+            // A token that was revoked, or a session that has ended, hears nothing more.
+            if !presented.is_in_force(&store) {
+                yield format!("event: end\ndata: {}\n\n", json!({"reason": presented.end()}));
                 break;
             }
             if !text.is_empty() {

@@ -29,8 +29,10 @@ mod preview;
 mod query;
 mod quota;
 mod server_settings;
+mod session;
 mod sheet;
 mod stats;
+mod tokens;
 mod webhooks;
 
 pub use carrier::Carrier;
@@ -56,6 +58,8 @@ use std::sync::Arc;
 pub struct Settings {
     /// Requests that one token may send in an hour.
     pub requests_per_hour: u32,
+    /// Requests of the admin page, of everybody who is signed in with one token, in an hour.
+    pub session_requests_per_hour: u32,
     /// Requests without a valid token that one address may send in a minute.
     pub unauthenticated_per_minute: u32,
     /// The largest table of leads.
@@ -66,6 +70,8 @@ pub struct Settings {
     pub default_country: Option<Country>,
     /// Networks that events may be sent to although they are not public.
     pub allowed_networks: Vec<Network>,
+    /// Folder to read the page from, instead of what is part of the program.
+    pub static_dir: Option<PathBuf>,
     /// Who places the calls.
     pub carrier: Carrier,
     /// Every setting of the server, to be shown.
@@ -76,6 +82,7 @@ pub struct Settings {
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
 pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -> Rocket<Build> {
+    let assets = assets::routes(settings.static_dir.as_deref());
     rocket
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
@@ -86,8 +93,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
-        .mount("/", assets::routes())
-        .mount("/", routes![health])
+        .mount("/", assets)
+        .mount("/", routes![health, docs])
         .mount("/", edge::fallback())
         .mount("/api", campaigns::routes())
         .mount("/api", stats::routes())
@@ -109,6 +116,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", webhooks::routes())
         .mount("/api", deliveries::routes())
         .mount("/api", events::routes())
+        .mount("/api", session::routes())
+        .mount("/api", tokens::routes())
         .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))))
 }
 
@@ -121,4 +130,10 @@ async fn start_feed(rocket: &Rocket<Orbit>) {
 #[get("/health")]
 fn health() -> Result<Answer, ApiError> {
     Answer::ok(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+}
+
+/// The reference is a part of the page. The address is relative, for a proxy that serves all of this below a folder.
+#[get("/docs")]
+fn docs() -> Answer {
+    Answer::see_other("./#/reference")
 }

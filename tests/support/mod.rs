@@ -55,11 +55,13 @@ impl Default for Options {
         Options {
             settings: Settings {
                 requests_per_hour: 100_000,
+                session_requests_per_hour: 100_000,
                 unauthenticated_per_minute: 100_000,
                 csv_limit_bytes: 1 << 20,
                 spool_dir: std::env::temp_dir(),
                 default_country: None,
                 allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+                static_dir: None,
                 carrier: http::Carrier {
                     driver: "simulator",
                     real_calls: false,
@@ -205,20 +207,28 @@ impl TestServer {
 
     /// Sends bytes as they are and reads until the server closes.
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
+        String::from_utf8(self.raw_bytes(bytes)).unwrap()
+    }
+
+    /// The same for an answer that is no text.
+    pub(crate) fn raw_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        String::from_utf8(answer).unwrap()
+        answer
     }
 
     /// Listens to the events, with these parameters and headers.
     pub(crate) fn listen(&self, query: &str, headers: &str) -> Listener<'_> {
+        self.listen_with(query, &format!("Authorization: Bearer {READER}\r\n{headers}"))
+    }
+
+    /// The same with these headers and no token.
+    pub(crate) fn listen_with(&self, query: &str, headers: &str) -> Listener<'_> {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        let request = format!(
-            "GET /api/events{query} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {READER}\r\n{headers}\r\n"
-        );
+        let request = format!("GET /api/events{query} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         Listener { server: self, stream, text: String::new() }
