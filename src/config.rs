@@ -375,7 +375,7 @@ impl Loaded {
 fn description(key: &str) -> String {
     const README: &str = include_str!("../README.md");
     let row = README.lines().find(|line| line.starts_with(&format!("| `{key}` | `{ENVIRONMENT_PREFIX}")));
-    let cell = row.and_then(|row| row.trim_end_matches([' ', '|']).splitn(5, " | ").nth(3));
+    let cell = row.and_then(|row| row.trim_end_matches([' ', '|']).split(" | ").nth(3));
     cell.unwrap_or_default().replace("\\|", "|")
 }
 

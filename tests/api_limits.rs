@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 60] = [
+const ROUTES: [(&str, &str, bool); 62] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -17,6 +17,8 @@ const ROUTES: [(&str, &str, bool); 60] = [
     ("GET", "/api/voice-campaigns/1/stats", false),
     ("GET", "/api/voice-campaigns/1/holds", false),
     ("GET", "/api/voice-campaigns/1/analytics", false),
+    ("POST", "/api/voice-campaigns/1/duplicate", true),
+    ("POST", "/api/demo-campaign", true),
     ("GET", "/api/overview", false),
     ("GET", "/api/carrier", false),
     ("GET", "/api/settings", true),

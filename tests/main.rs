@@ -5,6 +5,7 @@ mod api_analytics;
 mod api_calls;
 mod api_campaigns;
 mod api_do_not_call;
+mod api_duplicates;
 mod api_errors;
 mod api_events;
 mod api_exports;

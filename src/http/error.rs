@@ -278,6 +278,7 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "webhook-deliveries", ..] => "webhook delivery",
         ["api", "voice-campaigns", _, "stats"] => "voice campaign statistics",
         ["api", "voice-campaigns", _, "analytics"] => "voice campaign analytics",
+        ["api", "demo-campaign"] => "demo campaign",
         ["api", "overview"] => "overview",
         ["api", "carrier"] => "carrier",
         ["api", "settings"] => "settings",

@@ -10,9 +10,11 @@ mod calls;
 mod campaigns;
 mod carrier;
 mod deliveries;
+mod demo;
 mod dialing;
 mod do_not_call;
 mod door;
+mod duplicate;
 mod edge;
 mod error;
 mod etag;
@@ -100,6 +102,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/", edge::fallback())
         .mount("/api", campaigns::routes())
         .mount("/api", stats::routes())
+        .mount("/api", duplicate::routes())
+        .mount("/api", demo::routes())
         .mount("/api", overview::routes())
         .mount("/api", analytics::routes())
         .mount("/api", leads::routes())
