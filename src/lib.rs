@@ -20,7 +20,7 @@
 //! # Code map
 //! | module | what it is for | what it must not know |
 //! | --- | --- | --- |
-//! | [`domain`] | rules: what a campaign, lead and call are, hours, scripts, retries, money, the gate | I/O, async, SQL, the clock |
+//! | [`domain`] | rules: what a campaign, lead and call are, hours, scripts, retries, money, the gate, how a campaign stands | I/O, async, SQL, the clock |
 //! | [`store`] | the database: one writer with group commit, readers on snapshots, imports of files, invariants | HTTP, carriers |
 //! | [`carrier`] | the port to whoever places calls, and the simulator | campaigns, the database |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |

@@ -75,7 +75,7 @@ impl Standing {
                 changed(State::Completed, Some("end_date"), "The end date has passed.")
             }
             Status::Completed => changed(State::Completed, None, "Completed."),
-            Status::Paused if reason.is_some() => changed(
+            Status::Paused if reason == Some(HoldReason::CarrierDown.word()) => changed(
                 State::Attention,
                 Some(HoldReason::CarrierDown.word()),
                 "Paused, because calls failed too often. Check the phone line, then resume.",
