@@ -224,7 +224,7 @@ CREATE TABLE call_quarters (
   outcome     TEXT NOT NULL,
   calls       INTEGER NOT NULL CHECK (calls >= 0),
   completed   INTEGER NOT NULL CHECK (completed BETWEEN 0 AND calls),  -- somebody, or a machine, picked up
-  successful  INTEGER NOT NULL CHECK (successful BETWEEN 0 AND completed),
+  successful  INTEGER NOT NULL CHECK (successful BETWEEN 0 AND calls),
   spent       INTEGER NOT NULL CHECK (spent >= 0),
   talk_ms     INTEGER NOT NULL CHECK (talk_ms >= 0),
   PRIMARY KEY (campaign_id, quarter, outcome)

@@ -9,7 +9,7 @@
 //!              │
 //!           server ───────────── composition root: builds everything, stops it in order
 //!      ┌───────┼─────────┬───────────┐
-//!    http    dialer   webhooks   housekeeping
+//!    http    dialer   webhooks   housekeeping      (listener: passes connections on to http)
 //!      │       │ └ carrier│
 //!      │       │     └ simulator
 //!      └── store ─────────┘ (all SQL)
@@ -20,11 +20,12 @@
 //! # Code map
 //! | module | what it is for | what it must not know |
 //! | --- | --- | --- |
-//! | [`domain`] | rules: what a campaign, lead and call are, hours, scripts, retries, money, the gate | I/O, async, SQL, the clock |
+//! | [`domain`] | rules: what a campaign, lead and call are, hours, scripts, retries, money, the gate, how a campaign stands | I/O, async, SQL, the clock |
 //! | [`store`] | the database: one writer with group commit, readers on snapshots, imports of files, invariants | HTTP, carriers |
 //! | [`carrier`] | the port to whoever places calls, and the simulator | campaigns, the database |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
 //! | [`webhooks`] | deliveries: sign, send, write down what came back | who makes events, HTTP's routes |
+//! | [`listener`] | connections: how many, of whom, how long, TLS | what is asked over them |
 //! | [`http`] | the JSON API and its reference, the events stream and the page: parse, one store call, render | SQL, the dialer |
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
@@ -48,6 +49,7 @@
 //! - An event is written with the fact it tells, and with it its delivery to everybody who wants it; each is tried at
 //!   least once, under one id.
 //! - Requests to other systems leave from `webhooks/client.rs` alone, to addresses it has looked at itself.
+//! - Clients reach the HTTP server through the [`listener`] alone, which bounds how many they are and how long they take.
 //! - Sums equal a recount: [`store::check`].
 //! - Nothing sleeps or reads the time except through [`clock::Clock`]; every worker is a `turn` that tests take by
 //!   hand on a manual clock.
@@ -72,6 +74,7 @@ pub mod dialer;
 pub mod domain;
 pub mod housekeeping;
 pub mod http;
+pub mod listener;
 mod log;
 pub mod server;
 pub mod store;

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 56] = [
+const ROUTES: [(&str, &str, bool); 63] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -16,6 +16,12 @@ const ROUTES: [(&str, &str, bool); 56] = [
     ("PATCH", "/api/voice-campaigns/1/status", true),
     ("GET", "/api/voice-campaigns/1/stats", false),
     ("GET", "/api/voice-campaigns/1/holds", false),
+    ("GET", "/api/voice-campaigns/1/analytics", false),
+    ("POST", "/api/voice-campaigns/1/duplicate", true),
+    ("POST", "/api/demo-campaign", true),
+    ("GET", "/api/overview", false),
+    ("GET", "/api/carrier", false),
+    ("GET", "/api/settings", true),
     ("GET", "/api/voice-campaigns/1/leads", false),
     ("POST", "/api/voice-campaigns/1/leads", true),
     ("GET", "/api/voice-campaigns/1/imports", false),
@@ -32,6 +38,7 @@ const ROUTES: [(&str, &str, bool); 56] = [
     ("GET", "/api/voice-campaigns/1/calls", false),
     ("GET", "/api/calls", false),
     ("GET", "/api/calls/1", false),
+    ("POST", "/api/calls/1/hangup", true),
     ("POST", "/api/voice-campaigns/1/preview", false),
     ("GET", "/api/voice-campaigns/1/leads/export", false),
     ("GET", "/api/voice-campaigns/1/calls/export", false),
@@ -138,7 +145,9 @@ fn every_route_asks_for_a_token_of_the_right_scope() {
         for token in [WRITER, ADMIN] {
             let status = request().token(token).send().status;
             let is_too_little = token == WRITER
-                && (["/api/people", "/api/tokens"].iter().any(|start| path.starts_with(start))
+                && (["/api/people", "/api/tokens", "/api/settings"]
+                    .iter()
+                    .any(|start| path.starts_with(start))
                     || (method, path) == ("POST", "/api/webhooks"));
             let is_refused = [401, 403].contains(&status);
             assert_eq!(is_refused, is_too_little, "{method} {path}: {status}");

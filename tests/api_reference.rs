@@ -32,6 +32,19 @@ fn within<'v>(value: &'v Value, found: &mut dyn FnMut(&'v Value)) {
     }
 }
 
+/// Where `null` stands although it is no value that something may have.
+fn nulls(value: &Value, place: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Null => found.push(place.to_owned()),
+        Value::Array(items) => items.iter().for_each(|item| nulls(item, place, found)),
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| !["example", "examples"].contains(&name.as_str()))
+            .for_each(|(name, field)| nulls(field, &format!("{place}/{name}"), found)),
+        _ => {}
+    }
+}
+
 fn none(problems: Vec<String>) {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
@@ -55,6 +68,13 @@ fn every_reference_leads_somewhere_and_nothing_is_left_over() {
         }
     }
     none(unused);
+}
+
+#[test]
+fn nothing_is_said_by_null() {
+    let mut found = Vec::new();
+    nulls(&DOCUMENT, "", &mut found);
+    none(found);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use voice_campaigns::clock::{Clock, System};
-use voice_campaigns::http::{self, Settings};
+use voice_campaigns::http::{self, Door, Settings};
 use voice_campaigns::store::pool::Db;
 use voice_campaigns::store::{Scope, Store};
 use voice_campaigns::token;
@@ -106,6 +106,15 @@ fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> 
         spool_dir: folder.into(),
         default_country: None,
         allowed_networks: Vec::new(),
+        carrier: http::Carrier {
+            driver: "simulator",
+            real_calls: false,
+            channels: 1_000,
+            calls_per_second: None,
+        },
+        in_force: Vec::new(),
+        started_at: clock.now(),
+        door: Door::default(),
     };
     http::mount(rocket::custom(config()).manage(Db::of(store)), settings, clock)
 }

@@ -3,7 +3,7 @@
 
 use super::error::ApiError;
 use super::quota::{FixedWindow, Quota, Standing};
-use super::{Settings, edge};
+use super::{Door, Settings, edge};
 use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::store::pool::Db;
@@ -13,7 +13,7 @@ use rocket::Request;
 use rocket::http::{Method, Status};
 use rocket::request::{FromRequest, Outcome};
 use rocket_db_pools::Database;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use std::time::Duration;
 /// Judges requests, and remembers how many there were.
 pub(super) struct Gatekeeper {
     clock: Arc<dyn Clock>,
+    door: Door,
     tokens: Quota<i64>,
     /// Of the page, by token, so that it takes nothing from the scripts.
     sessions: Quota<i64>,
@@ -35,9 +36,8 @@ enum Peer {
 }
 
 impl Peer {
-    /// The socket's own address; what a proxy header claims is anybody's word.
-    fn of(remote: Option<SocketAddr>) -> Peer {
-        match remote.map(|remote| remote.ip().to_canonical()) {
+    fn of(client: Option<IpAddr>) -> Peer {
+        match client.map(|client| client.to_canonical()) {
             Some(IpAddr::V4(address)) => Peer::V4(address),
             Some(IpAddr::V6(address)) => Peer::V6((address.to_bits() >> 64) as u64),
             None => Peer::V4(Ipv4Addr::UNSPECIFIED),
@@ -64,6 +64,7 @@ impl Gatekeeper {
             tokens: Quota::new(window(settings.requests_per_hour, TOKEN_WINDOW), KEYS_MAX),
             sessions: Quota::new(window(settings.session_requests_per_hour, TOKEN_WINDOW), KEYS_MAX),
             peers: Quota::new(window(settings.unauthenticated_per_minute, PEER_WINDOW), KEYS_MAX),
+            door: settings.door.clone(),
             clock,
         }
     }
@@ -76,6 +77,9 @@ impl Gatekeeper {
 
     /// A valid token is looked for before the address is counted, so a neighbour's bad guesses lock nobody out.
     fn judge(&self, request: &Request<'_>) -> Admission {
+        if let Some(why) = self.door.objection(request) {
+            return Admission { standing: None, verdict: Verdict::Misdirected(why) };
+        }
         let caller = match known_caller(request) {
             Err(cause) => return Admission { standing: None, verdict: Verdict::StoreFailed(cause) },
             Ok(caller) => caller,
@@ -86,7 +90,7 @@ impl Gatekeeper {
             Some(Caller { token, session_ends_at: Some(_) }) => {
                 (Policy::Session, self.sessions.take(token.id, now))
             }
-            None => (Policy::Peer, self.peers.take(Peer::of(request.remote()), now)),
+            None => (Policy::Peer, self.peers.take(Peer::of(self.door.client(request)), now)),
         };
         let verdict = match caller {
             _ if !quota.is_admitted => Verdict::OverQuota,
@@ -209,6 +213,7 @@ enum Verdict {
     CrossSite,
     OverQuota,
     StoreFailed(String),
+    Misdirected(String),
 }
 
 /// Whether the path is `/api` or under it, in whatever spelling the router would accept.
@@ -234,6 +239,7 @@ pub(super) fn objection(request: &Request<'_>) -> Option<ApiError> {
         Verdict::Unauthorized => Some(ApiError::Unauthorized),
         Verdict::CrossSite => Some(ApiError::CrossSite),
         Verdict::OverQuota => Some(ApiError::RateLimited),
+        Verdict::Misdirected(why) => Some(ApiError::Misdirected(why.clone())),
         Verdict::StoreFailed(cause) => Some(ApiError::Unavailable { cause: cause.clone() }),
     }
 }
@@ -241,7 +247,9 @@ pub(super) fn objection(request: &Request<'_>) -> Option<ApiError> {
 /// The scope that a request needs.
 pub(super) fn scope_for(request: &Request<'_>) -> Scope {
     match request.method() {
-        _ if matches!(request.uri().path().segments().get(1), Some("people" | "tokens")) => Scope::Admin,
+        _ if matches!(request.uri().path().segments().get(1), Some("people" | "settings" | "tokens")) => {
+            Scope::Admin
+        }
         Method::Get | Method::Head | Method::Options => Scope::Read,
         Method::Put | Method::Post | Method::Delete | Method::Trace | Method::Connect | Method::Patch => {
             Scope::Write
@@ -374,7 +382,7 @@ mod tests {
 
     #[test]
     fn the_hosts_of_one_ipv6_network_share_a_budget_and_mapped_addresses_are_ipv4() {
-        let peer = |text: &str| Peer::of(Some(SocketAddr::new(text.parse().unwrap(), 1)));
+        let peer = |text: &str| Peer::of(Some(text.parse().unwrap()));
         assert_eq!(peer("2001:db8:1:2::1"), peer("2001:db8:1:2:ffff::9"));
         assert_ne!(peer("2001:db8:1:2::1"), peer("2001:db8:1:3::1"));
         assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));

@@ -233,11 +233,21 @@ async fn create(
     db.write(move |tx| {
         once.run(tx, |tx| {
             let campaign = tx.insert_campaign(&request, &by)?;
-            let answer = Answer::created(location(campaign.id), &View::of(&campaign).with(&warnings))?;
-            Ok(answer.with("ETag", Tag::of(&campaign)))
+            created_with(&campaign, &warnings)
         })
     })
     .await
+}
+
+/// The answer to a campaign that was just made.
+pub(super) fn created(campaign: &Campaign) -> Result<Answer, ApiError> {
+    let warnings = script_lint::lint(&campaign.settings, &Sample::default(), Occasion::Saved);
+    created_with(campaign, &warnings)
+}
+
+fn created_with(campaign: &Campaign, warnings: &[Warning]) -> Result<Answer, ApiError> {
+    let answer = Answer::created(location(campaign.id), &View::of(campaign).with(warnings))?;
+    Ok(answer.with("ETag", Tag::of(campaign)))
 }
 
 /// Changes a campaign.

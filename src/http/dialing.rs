@@ -13,7 +13,7 @@ use crate::domain::invalid::Invalid;
 use crate::domain::money::Money;
 use crate::domain::schedule::format_instant;
 use crate::store::pool::Db;
-use crate::store::{Snapshot, Stop};
+use crate::store::{Snapshot, Stop, StoreError};
 use rocket::{Data, Route, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
@@ -149,37 +149,44 @@ impl Wish {
 }
 
 fn view(snapshot: &Snapshot) -> Result<Answer, ApiError> {
-    let (stop, guard) = (snapshot.stop()?, snapshot.guard());
-    let (spent, reserved) = snapshot.spent_on(guard::day(snapshot.now))?;
-    Answer::ok(&View {
-        stopped: stop.is_some(),
-        since: stop.as_ref().map(Stop::since).map(format_instant),
-        by: stop.as_ref().map(|stop| stop.by.as_str()),
-        reason: stop.as_ref().and_then(|stop| stop.reason.as_deref()),
-        live_calls: snapshot.live_calls()?,
-        spent_today: spent,
-        reserved_today: reserved,
-        limits: Limits {
-            calls_per_number_per_day: guard.calls_per_number_per_day,
-            allowed_countries: guard.countries.words(),
-            spend_per_day: guard.spend_per_day,
-        },
-    })
+    Answer::ok(&View::now(snapshot)?)
+}
+
+impl View {
+    /// As it is at this moment.
+    pub(super) fn now(snapshot: &Snapshot) -> Result<View, StoreError> {
+        let (stop, guard) = (snapshot.stop()?, snapshot.guard());
+        let (spent, reserved) = snapshot.spent_on(guard::day(snapshot.now))?;
+        Ok(View {
+            stopped: stop.is_some(),
+            since: stop.as_ref().map(Stop::since).map(format_instant),
+            by: stop.as_ref().map(|stop| stop.by.clone()),
+            reason: stop.and_then(|stop| stop.reason),
+            live_calls: snapshot.live_calls()?,
+            spent_today: spent,
+            reserved_today: reserved,
+            limits: Limits {
+                calls_per_number_per_day: guard.calls_per_number_per_day,
+                allowed_countries: guard.countries.words(),
+                spend_per_day: guard.spend_per_day,
+            },
+        })
+    }
 }
 
 /// Whether the server dials, and within which limits.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DialingSwitch)]
-struct View<'a> {
+pub(super) struct View {
     /// Whether somebody stopped all dialing.
     stopped: bool,
     /// Since when.
     #[schema(format = DateTime)]
     since: Option<String>,
     /// Who.
-    by: Option<&'a str>,
+    by: Option<String>,
     /// Why.
-    reason: Option<&'a str>,
+    reason: Option<String>,
     /// Calls alive now.
     #[schema(minimum = 0)]
     live_calls: i64,

@@ -54,6 +54,8 @@ pub(super) enum ApiError {
         /// The methods it exists for.
         allow: String,
     },
+    /// The request was meant for another server, or came another way than the front door.
+    Misdirected(String),
     /// The client was too slow.
     Timeout,
     /// The present state does not allow it.
@@ -133,6 +135,7 @@ impl ApiError {
             | ApiError::NoSuchToken
             | ApiError::NoSuchRoute => Status::NotFound,
             ApiError::MethodNotAllowed { .. } => Status::MethodNotAllowed,
+            ApiError::Misdirected(_) => Status::MisdirectedRequest,
             ApiError::Timeout => Status::RequestTimeout,
             ApiError::Conflict { .. } => Status::Conflict,
             ApiError::Stale => Status::PreconditionFailed,
@@ -163,6 +166,7 @@ impl ApiError {
             | ApiError::NoSuchToken
             | ApiError::NoSuchRoute => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
+            ApiError::Misdirected(_) => "misdirected",
             ApiError::Timeout => "timeout",
             ApiError::Conflict { code, .. } => code,
             ApiError::Stale => "precondition_failed",
@@ -177,7 +181,9 @@ impl ApiError {
 
     fn sentence(&self, request: &Request<'_>) -> String {
         match self {
-            ApiError::Malformed(message) | ApiError::UnsupportedMediaType(message) => message.clone(),
+            ApiError::Malformed(message)
+            | ApiError::UnsupportedMediaType(message)
+            | ApiError::Misdirected(message) => message.clone(),
             ApiError::Invalid(invalid) => invalid.to_string(),
             ApiError::Unauthorized => {
                 "A valid API token is required, as `Authorization: Bearer <token>`".into()
@@ -271,6 +277,11 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "webhooks", ..] => "webhook",
         ["api", "webhook-deliveries", ..] => "webhook delivery",
         ["api", "voice-campaigns", _, "stats"] => "voice campaign statistics",
+        ["api", "voice-campaigns", _, "analytics"] => "voice campaign analytics",
+        ["api", "demo-campaign"] => "demo campaign",
+        ["api", "overview"] => "overview",
+        ["api", "carrier"] => "carrier",
+        ["api", "settings"] => "settings",
         ["api", "voice-campaigns", ..] => "voice campaign",
         ["api", "leads", ..] => "lead",
         ["api", "calls", ..] => "call",

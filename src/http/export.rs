@@ -345,6 +345,7 @@ fn write_calls(pages: &Pages, sheet: &mut Sheet, mut filter: CallFilter) -> Resu
         "cost",
     ];
     sheet.row(|cells| TITLES.iter().for_each(|title| cells.plain(title)))?;
+    filter = pages.read::<_, ApiError>(|snapshot| Ok(snapshot.within_ids(filter)?))?;
     loop {
         let next = pages.read::<_, ApiError>(|snapshot| {
             snapshot.each_call_row(&filter, |call| sheet.row(|cells| call_cells(cells, &call)))

@@ -1,15 +1,20 @@
 //! HTTP: thin. A handler parses, makes one store call and renders. There is no SQL here, and nothing is
 //! decided here that the domain could decide.
 
+mod analytics;
 mod answer;
 mod assets;
 mod auth;
 mod body;
 mod calls;
 mod campaigns;
+mod carrier;
 mod deliveries;
+mod demo;
 mod dialing;
 mod do_not_call;
+mod door;
+mod duplicate;
 mod edge;
 mod error;
 mod etag;
@@ -20,21 +25,28 @@ mod imports;
 mod lead_actions;
 mod leads;
 mod openapi;
+mod overview;
 mod people;
 mod preview;
 mod query;
 mod quota;
+mod server_settings;
 mod session;
 mod sheet;
 mod stats;
 mod tokens;
 mod webhooks;
 
+pub use carrier::Carrier;
+pub use server_settings::Setting;
+
 use crate::clock::Clock;
+use crate::domain::Instant;
 use crate::domain::address::Network;
 use crate::domain::phone::Country;
 use crate::store::pool;
 use answer::Answer;
+pub use door::{Door, OfPort};
 use error::ApiError;
 use rocket::fairing::AdHoc;
 use rocket::shield::Shield;
@@ -63,6 +75,14 @@ pub struct Settings {
     pub allowed_networks: Vec<Network>,
     /// Folder to read the page from, instead of what is part of the program.
     pub static_dir: Option<PathBuf>,
+    /// Who places the calls.
+    pub carrier: Carrier,
+    /// Every setting of the server, to be shown.
+    pub in_force: Vec<Setting>,
+    /// When the server was started.
+    pub started_at: Instant,
+    /// The way in.
+    pub door: Door,
 }
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
@@ -83,6 +103,10 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/", edge::fallback())
         .mount("/api", campaigns::routes())
         .mount("/api", stats::routes())
+        .mount("/api", duplicate::routes())
+        .mount("/api", demo::routes())
+        .mount("/api", overview::routes())
+        .mount("/api", analytics::routes())
         .mount("/api", leads::routes())
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
@@ -90,6 +114,8 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", preview::routes())
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())
+        .mount("/api", carrier::routes())
+        .mount("/api", server_settings::routes())
         .mount("/api", do_not_call::routes())
         .mount("/api", people::routes())
         .mount("/api", webhooks::routes())

@@ -1,6 +1,7 @@
 //! Signing in: a token is exchanged for a cookie, which the browser sends where a page cannot set a header (streams,
 //! downloads) and which no script can read. The cookie does what the token may do, and ends with it.
 
+use super::Settings;
 use super::answer::Answer;
 use super::auth::{SESSION_COOKIE, TOKEN_LENGTH_MAX, Visitor};
 use super::body::{BodyHead, JSON_MAX};
@@ -147,7 +148,8 @@ impl<'r> FromRequest<'r> for Transport {
         // nobody but itself.
         let is_page_secure =
             request.headers().get_one("Origin").is_some_and(|from| from.starts_with("https://"));
-        Outcome::Success(Transport { is_secure: is_page_secure || request.rocket().config().tls_enabled() })
+        let is_tls = request.rocket().state::<Settings>().is_some_and(|settings| settings.door.is_tls);
+        Outcome::Success(Transport { is_secure: is_page_secure || is_tls })
     }
 }
 

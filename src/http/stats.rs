@@ -6,13 +6,14 @@ use super::campaigns;
 use super::error::ApiError;
 use super::openapi::{parameters, schemas};
 use super::query::Query;
-use crate::domain::campaign::Campaign;
+use crate::domain::campaign::{Campaign, Status};
 use crate::domain::fields::Words;
-use crate::domain::gate::{Dialing, Gate};
+use crate::domain::gate::{Dialing, Gate, Queue};
 use crate::domain::holds;
 use crate::domain::money::Money;
+use crate::domain::standing::{Standing, Stopped};
 use crate::store::pool::Db;
-use crate::store::{Snapshot, StoreError};
+use crate::store::{Snapshot, Stop, StoreError};
 use rocket::{Route, get, routes};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use utoipa::{OpenApi, ToSchema};
@@ -69,11 +70,40 @@ async fn why(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<
     .await
 }
 
+/// What a campaign does at this moment, and how it stands.
+pub(super) fn doing(
+    snapshot: &Snapshot,
+    campaign: &Campaign,
+    calls_today: i64,
+) -> Result<(Dialing, Standing), StoreError> {
+    let stop = snapshot.stop()?.map(|stop: Stop| Stopped { since: stop.since(), by: stop.by });
+    let gate = Gate::new(campaign, calls_today, snapshot.overall()?, snapshot.now);
+    let queue = match campaign.status {
+        Status::Active => snapshot.queue(campaign)?,
+        // Whoever is in it, nobody is called.
+        Status::Draft | Status::Paused | Status::Completed => Queue::default(),
+    };
+    let dialing = gate.dialing(&queue, snapshot.clock_hold());
+    let standing = Standing::of(campaign, &dialing, stop.as_ref());
+    Ok((dialing, standing))
+}
+
 /// The statistics of a campaign at this moment.
 pub(super) fn view(snapshot: &Snapshot, campaign: &Campaign) -> Result<View, StoreError> {
+    let calls_today = snapshot.dials_today(campaign)?;
+    let (dialing, standing) = doing(snapshot, campaign, calls_today)?;
+    view_of(snapshot, campaign, calls_today, dialing, standing)
+}
+
+/// The statistics, where it is known already what the campaign does.
+pub(super) fn view_of(
+    snapshot: &Snapshot,
+    campaign: &Campaign,
+    calls_today: i64,
+    dialing: Dialing,
+    standing: Standing,
+) -> Result<View, StoreError> {
     let (settings, totals) = (&campaign.settings, &campaign.totals);
-    let gate = Gate::new(campaign, snapshot.dials_today(campaign)?, snapshot.overall()?, snapshot.now);
-    let dialing = gate.dialing(&snapshot.queue(campaign)?, snapshot.clock_hold());
     Ok(View {
         total_leads: totals.total_leads,
         completed_calls: totals.completed_calls,
@@ -87,12 +117,13 @@ pub(super) fn view(snapshot: &Snapshot, campaign: &Campaign) -> Result<View, Sto
         attempts: totals.attempts,
         unanswered_calls: totals.unanswered_calls,
         error_calls: totals.error_calls,
-        calls_today: gate.dials_today,
+        calls_today,
         in_progress_calls: totals.in_progress_calls,
         average_duration_seconds: rounded(totals.talk_ms, totals.completed_calls * 1000),
         leads: Counts(snapshot.lead_counts(campaign.id)?),
         outcomes: Counts(snapshot.outcome_counts(campaign.id)?),
         dialing,
+        standing,
     })
 }
 
@@ -150,6 +181,9 @@ pub(super) struct View {
     /// What it is doing now, and why.
     #[schema(value_type = schemas::Dialing)]
     dialing: Dialing,
+    /// How it stands, for people.
+    #[schema(value_type = schemas::Standing)]
+    standing: Standing,
 }
 
 /// One number for each word of a closed list, 0 where nothing was counted.

@@ -13,11 +13,11 @@ use crate::domain::address::{self, Network};
 use crate::domain::campaign::{EventType, WEBHOOKS_MAX, Webhook};
 use crate::domain::delivery::DisabledReason;
 use crate::domain::endpoint::{Endpoint, EndpointRequest};
-use crate::domain::fields::{self, Fields};
+use crate::domain::fields::{self, Fields, Parsed};
 use crate::domain::invalid::Invalid;
 use crate::domain::schedule::{self, DateOnly, format_instant};
 use crate::store::pool::Db;
-use crate::store::{Scope, Snapshot, Token, Tx};
+use crate::store::{Scope, Snapshot, Token, Tx, Week};
 use chrono_tz::Tz;
 use rocket::http::Status;
 use rocket::{Data, Route, State, delete, get, post, put, routes};
@@ -77,17 +77,39 @@ fn refuse_private_url(url: &str, allowed: &[Network]) -> Result<(), Invalid> {
 
 /// Lists the webhooks of all campaigns.
 ///
-/// Those that a campaign names in its `webhooks` are listed with the campaign.
+/// With `scope=all` those that campaigns name in their `webhooks` too.
 #[utoipa::path(
     get,
     path = "/webhooks",
     operation_id = "list_webhooks",
+    params(parameters::Whose),
     responses((status = 200, body = [View], description = "The webhooks."))
 )]
 #[get("/webhooks")]
 async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+    let scope = query.take("scope", whose).unwrap_or(Whose::Shared);
     query.finish()?;
-    db.read(|snapshot| all(&snapshot.endpoints(None)?)).await
+    match scope {
+        Whose::Shared => db.read(|snapshot| all(snapshot, &snapshot.endpoints(None)?)).await,
+        Whose::All => db.read_long(|snapshot| all(snapshot, &snapshot.endpoints_of_all()?)).await,
+    }
+}
+
+/// Whose endpoints are listed.
+#[derive(Clone, Copy)]
+enum Whose {
+    /// Those that are told of every campaign.
+    Shared,
+    /// Those of each campaign as well.
+    All,
+}
+
+fn whose(text: &str) -> Parsed<Whose> {
+    match text {
+        "shared" => Ok(Whose::Shared),
+        "all" => Ok(Whose::All),
+        other => Err(format!("must be one of `shared`, `all`; it is `{}`", fields::excerpt(other))),
+    }
 }
 
 /// Lists the webhooks of a campaign.
@@ -109,13 +131,14 @@ async fn list_of_campaign(
     let id = id.to_owned();
     db.read(move |snapshot| {
         let campaign = campaigns::existing(snapshot, &id)?;
-        all(&snapshot.endpoints(Some(campaign.id))?)
+        all(snapshot, &snapshot.endpoints(Some(campaign.id))?)
     })
     .await
 }
 
-fn all(endpoints: &[Endpoint]) -> Result<Answer, ApiError> {
-    Answer::ok(&endpoints.iter().map(|endpoint| View::of(endpoint, None)).collect::<Vec<_>>())
+fn all(snapshot: &Snapshot, endpoints: &[Endpoint]) -> Result<Answer, ApiError> {
+    let view = |endpoint| Ok::<_, ApiError>(View::of(endpoint, None, snapshot.last_week(endpoint.id)?));
+    Answer::ok(&endpoints.iter().map(view).collect::<Result<Vec<_>, _>>()?)
 }
 
 /// Shows a webhook, and how it fares.
@@ -137,7 +160,7 @@ async fn show(
     query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchWebhook)?;
     db.read(move |snapshot| {
-        let (body, tag) = shown(&existing(snapshot, id)?, None)?;
+        let (body, tag) = shown(snapshot, &existing(snapshot, id)?, None)?;
         let answer = match if_none_match.has_text(&tag) {
             true => Answer::not_modified(),
             false => Answer::text(Status::Ok, body),
@@ -204,7 +227,7 @@ async fn create(
                 return Err(ApiError::Conflict { code: "conflict", message });
             }
             let (endpoint, secret) = tx.insert_endpoint(&request)?;
-            let (body, tag) = shown(&endpoint, secret.as_deref())?;
+            let (body, tag) = shown(tx, &endpoint, secret.as_deref())?;
             let location = format!("/api/webhooks/{}", endpoint.id);
             Ok(Answer::text(Status::Created, body).with("Location", location).with("ETag", tag))
         })
@@ -245,7 +268,7 @@ async fn update(
         if request.settings.url != before.settings.url {
             refuse_private_url(&request.settings.url, &allowed)?;
         }
-        let (body, tag) = shown(&tx.update_endpoint(&before, &request)?, None)?;
+        let (body, tag) = shown(tx, &tx.update_endpoint(&before, &request)?, None)?;
         Ok(Answer::text(Status::Ok, body).with("ETag", tag))
     })
     .await
@@ -254,7 +277,11 @@ async fn update(
 /// The endpoint to change, if it is still the one the caller saw.
 fn unchanged(snapshot: &Snapshot, id: i64, scope: Scope, if_match: &IfMatch) -> Result<Endpoint, ApiError> {
     let endpoint = changeable(snapshot, id, scope)?;
-    if if_match.allows_text(&shown(&endpoint, None)?.1) { Ok(endpoint) } else { Err(ApiError::Stale) }
+    if if_match.allows_text(&shown(snapshot, &endpoint, None)?.1) {
+        Ok(endpoint)
+    } else {
+        Err(ApiError::Stale)
+    }
 }
 
 /// Removes a webhook.
@@ -307,7 +334,7 @@ async fn rotate_secret(
 ) -> Result<Answer, ApiError> {
     on_endpoint(caller.0, id, query, repeatable, data, db, |tx, endpoint| {
         let secret = tx.rotate_secret(endpoint.id)?;
-        let (body, tag) = shown(&existing(tx, endpoint.id)?, Some(&secret))?;
+        let (body, tag) = shown(tx, &existing(tx, endpoint.id)?, Some(&secret))?;
         Ok(Answer::text(Status::Ok, body).with("ETag", tag))
     })
     .await
@@ -476,9 +503,14 @@ async fn redeliver_failed(
 }
 
 /// The JSON of an endpoint, and its tag.
-fn shown(endpoint: &Endpoint, secret: Option<&str>) -> Result<(String, TextTag), ApiError> {
-    let facts = serde_json::to_string(&View::of(endpoint, None))?;
-    let body = serde_json::to_string(&View::of(endpoint, secret))?;
+fn shown(
+    snapshot: &Snapshot,
+    endpoint: &Endpoint,
+    secret: Option<&str>,
+) -> Result<(String, TextTag), ApiError> {
+    let week = snapshot.last_week(endpoint.id)?;
+    let facts = serde_json::to_string(&View::of(endpoint, None, week))?;
+    let body = serde_json::to_string(&View::of(endpoint, secret, week))?;
     let tag = TextTag::of(&endpoint.updated_at.timestamp_millis().to_string(), &facts);
     Ok((body, tag))
 }
@@ -492,6 +524,8 @@ struct View<'a> {
     id: i64,
     /// Whose events; null for those of all campaigns.
     campaign_id: Option<i64>,
+    /// Name of that campaign.
+    campaign_name: Option<&'a str>,
     /// Where events are sent.
     url: &'a str,
     /// Which events.
@@ -517,6 +551,9 @@ struct View<'a> {
     /// Until when the secret before this one signs as well.
     #[schema(format = DateTime)]
     previous_secret_until: Option<String>,
+    /// What became of its deliveries of the last seven days.
+    #[schema(value_type = schemas::Week)]
+    last_7_days: Week,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -526,11 +563,12 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(endpoint: &'a Endpoint, secret: Option<&'a str>) -> View<'a> {
+    fn of(endpoint: &'a Endpoint, secret: Option<&'a str>, last_7_days: Week) -> View<'a> {
         let settings = &endpoint.settings;
         View {
             id: endpoint.id,
             campaign_id: endpoint.campaign_id,
+            campaign_name: endpoint.campaign_name.as_deref(),
             url: &settings.url,
             events: &settings.events,
             description: settings.description.as_deref(),
@@ -541,6 +579,7 @@ impl<'a> View<'a> {
             failing_since: endpoint.failing_since.map(format_instant),
             last_success_at: endpoint.last_success_at.map(format_instant),
             previous_secret_until: endpoint.previous_secret_until.map(format_instant),
+            last_7_days,
             created_at: format_instant(endpoint.created_at),
             updated_at: format_instant(endpoint.updated_at),
         }

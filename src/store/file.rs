@@ -1,7 +1,7 @@
 //! The file: finding, making, checking, migrating and locking it. A file that is not ours, or newer than this
 //! program, is refused untouched.
 
-use super::StoreError;
+use super::{Snapshot, StoreError};
 use crate::domain::Instant;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -267,6 +267,26 @@ fn migrate(connection: &mut Connection, now: Instant) -> rusqlite::Result<()> {
     }
     tx.pragma_update(None, "user_version", VERSION)?;
     tx.commit()
+}
+
+/// What there is to know about the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// The version of its schema.
+    pub schema_version: i64,
+    /// How large it is.
+    pub bytes: i64,
+}
+
+impl Snapshot<'_> {
+    /// What there is to know about the file.
+    pub fn file(&self) -> Result<FileFacts, StoreError> {
+        let number = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        Ok(FileFacts {
+            schema_version: number("user_version")?,
+            bytes: number("page_count")? * number("page_size")?,
+        })
+    }
 }
 
 fn reader_flags() -> OpenFlags {

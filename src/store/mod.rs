@@ -5,6 +5,7 @@
 //! snapshot each. A closure given to [`Store::write`] is one transaction with one fixed time; it must not wait
 //! for anything but the database.
 
+mod analytics;
 mod calls;
 mod campaigns;
 mod changes;
@@ -42,15 +43,16 @@ mod tokens;
 mod tx;
 mod writer;
 
-pub use calls::{CallFilter, Claim};
+pub use calls::{CallFilter, CallNames, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
 pub use changes::{Change, Changed};
 pub use deliveries::{Delivery, DeliveryFilter, Outgoing, TEST_EVENT, Tried, Try, Waiting};
 pub use do_not_call::{ListChange, ListFilter, Listed, Removal, Suppression};
 pub use do_not_call_table::{ListError, ListOptions, ListReport, NotListed, list_table};
+pub use endpoints::Week;
 pub use erasure::{Erasure, Traces};
 pub use export::{CallRow, LeadRow};
-pub use file::{OpenError, UPLOAD_PREFIX, data_file};
+pub use file::{FileFacts, OpenError, UPLOAD_PREFIX, data_file};
 pub use guard::Stop;
 pub use imports::{Import, NewImport, Undo};
 pub use lead_batches::{BatchChanged, Retried};

@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 use voice_campaigns::clock::{Clock, Manual};
 use voice_campaigns::domain::call::Ending;
 use voice_campaigns::domain::outcome::Outcome;
-use voice_campaigns::http::{self, Settings};
+use voice_campaigns::http::{self, Door, Settings};
 use voice_campaigns::store::pool::Db;
 use voice_campaigns::store::{Scope, Store, StoreError, Tx};
 use voice_campaigns::token;
@@ -63,6 +63,15 @@ impl Default for Options {
                 default_country: None,
                 allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
                 static_dir: None,
+                carrier: http::Carrier {
+                    driver: "simulator",
+                    real_calls: false,
+                    channels: 1_000,
+                    calls_per_second: None,
+                },
+                in_force: Vec::new(),
+                started_at: START.parse().unwrap(),
+                door: Door { hosts: vec!["*".into()], ..Door::default() },
             },
             extend: |rocket| rocket,
         }

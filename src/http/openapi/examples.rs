@@ -3,6 +3,7 @@
 use crate::domain::fields::Words;
 use crate::domain::lead::LeadStatus;
 use crate::domain::outcome::Outcome;
+use crate::domain::standing::State;
 use serde_json::{Map, Value, json};
 
 /// The example of a schema, by its name.
@@ -133,6 +134,33 @@ pub(super) fn of(schema: &str) -> Option<Value> {
             "last_used_at": "2026-03-04T10:00:00Z",
         }),
         "NewToken" => json!({"name": "CRM", "scope": "write"}),
+        "DuplicateRequest" => json!({"name": "Customer survey, second round", "leads": "not_reached"}),
+        "Analytics" => analytics(),
+        "Carrier" => json!({
+            "driver": "simulator",
+            "real_calls": false,
+            "channels": 1000,
+            "channels_in_use": 1,
+            "calls_per_second": null,
+            "status": "up",
+            "last_error": null,
+        }),
+        "Overview" => overview(),
+        "ServerSettings" => json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "data_dir": "data",
+            "schema_version": 4,
+            "started_at": "2026-03-04T08:00:00Z",
+            "database_bytes": 1_048_576,
+            "settings": [{
+                "key": "port",
+                "environment": "VC_PORT",
+                "value": 8080,
+                "default": 8000,
+                "source": "environment",
+                "description": "port to listen on; 0 picks a free one",
+            }],
+        }),
         "Health" => json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}),
         "Error" => json!({"error": "Voice campaign not found", "code": "not_found"}),
         _ => return None,
@@ -268,6 +296,92 @@ fn stats() -> Value {
             (Outcome::Busy, 4),
         ]),
         "dialing": {"state": "calling", "reason": null, "until": null, "message": null},
+        "standing": {
+            "state": "calling",
+            "code": null,
+            "message": "Calling now.",
+            "until": null,
+            "by": null,
+            "since": null,
+        },
+    })
+}
+
+fn analytics() -> Value {
+    json!({
+        "time_zone": "America/New_York",
+        "from": "2026-03-03",
+        "to": "2026-03-04",
+        "interval": "day",
+        "periods": [
+            {
+                "start": "2026-03-03",
+                "calls": 42,
+                "completed": 34,
+                "successful": 31,
+                "spent": 17,
+                "talk_seconds": 1292,
+                "outcomes": {"success": 31, "hung_up": 3, "no_answer": 8},
+            },
+            {
+                "start": "2026-03-04",
+                "calls": 0,
+                "completed": 0,
+                "successful": 0,
+                "spent": 0,
+                "talk_seconds": 0,
+                "outcomes": {},
+            },
+        ],
+        "by_hour": [{"weekday": "Tuesday", "hour": 10, "calls": 42, "answered": 34}],
+        "outcomes": counts(&[(Outcome::Success, 31), (Outcome::HungUp, 3), (Outcome::NoAnswer, 8)]),
+        "spend": {
+            "budget": 1000,
+            "spent": 17,
+            "points": [{"at": "2026-03-04T05:00:00Z", "spent": 17}],
+            "projection": {
+                "finishes_at": "2026-03-06T16:20:00Z",
+                "spent_at_finish": 49.5,
+                "budget_runs_out_at": null,
+            },
+        },
+    })
+}
+
+fn overview() -> Value {
+    json!({
+        "carrier": {"driver": "simulator", "real_calls": false},
+        "in_progress_calls": 1,
+        "lines": 1000,
+        "calls_today": 21,
+        "answered_today": 16,
+        "spent_today": 8,
+        "dialing": {
+            "stopped": false,
+            "since": null,
+            "by": null,
+            "reason": null,
+            "live_calls": 1,
+            "spent_today": 8,
+            "reserved_today": 0.5,
+            "limits": {"calls_per_number_per_day": 3, "allowed_countries": ["US"], "spend_per_day": null},
+        },
+        "counts": counts(&[(State::Calling, 1)]),
+        "campaigns": [{
+            "id": 1,
+            "name": "Customer survey",
+            "status": "active",
+            "campaign_type": "outbound",
+            "priority": "medium",
+            "time_zone": "America/New_York",
+            "calls_per_day": 50,
+            "max_concurrent_calls": 5,
+            "budget": 1000,
+            "created_at": "2026-03-01T09:30:00Z",
+            "updated_at": "2026-03-02T08:00:00Z",
+            "stats": stats(),
+            "today_by_hour": [0, 0, 0, 0, 0, 0, 0, 0, 0, 15, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        }],
     })
 }
 
@@ -343,8 +457,11 @@ fn call() -> Value {
     json!({
         "id": 17,
         "campaign_id": 1,
+        "campaign_name": "Customer survey",
         "lead_id": 4,
+        "lead_name": "Ada Lovelace",
         "attempt": 1,
+        "max_attempts": 3,
         "phone": "+12025550101",
         "carrier": "simulator",
         "state": "ended",
@@ -385,6 +502,7 @@ fn webhook() -> Value {
     json!({
         "id": 2,
         "campaign_id": null,
+        "campaign_name": null,
         "url": "https://crm.example.com/calls",
         "events": ["call.completed"],
         "description": "our CRM",
@@ -394,6 +512,7 @@ fn webhook() -> Value {
         "failing_since": null,
         "last_success_at": "2026-03-04T10:05:11Z",
         "previous_secret_until": null,
+        "last_7_days": {"delivered": 412, "dead": 0, "pending": 1},
         "created_at": "2026-03-01T09:00:00Z",
         "updated_at": "2026-03-01T09:00:00Z",
     })

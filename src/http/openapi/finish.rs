@@ -86,6 +86,7 @@ pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Valu
     answer("412", conditional, shared("Stale"));
     answer("413", has_body, shared("TooLarge"));
     answer("415", changes, shared("UnsupportedMediaType"));
+    answer("421", true, shared("Misdirected"));
     answer("422", repeatable, shared("KeyReused"));
     answer("429", true, shared("RateLimited"));
     answer("500", true, shared("Failed"));
@@ -110,7 +111,7 @@ fn untyped_files(body: &mut Value) {
 
 /// A body that may be missing is none, and not null.
 fn may_be_missing(body: &mut Value) {
-    let schema = &mut body["content"]["application/json"]["schema"];
+    let Some(schema) = body.pointer_mut("/content/application~1json/schema") else { return };
     if schema["oneOf"][0]["type"] == "null" {
         *schema = schema["oneOf"][1].take();
         body["required"] = false.into();
@@ -213,9 +214,16 @@ pub(super) fn shared_responses() -> Value {
         "Temporarily unavailable; try again later",
     );
     add_headers(&mut unavailable, &["Retry-After"]);
-    // The judgement about the caller may be what could not be made.
-    if let Some(headers) = unavailable["headers"].as_object_mut() {
-        headers.retain(|name, _| ["X-Request-Id", "Retry-After"].contains(&name.as_str()));
+    let mut misdirected = error_response(
+        "The request was meant for another server: it does not answer to this name.",
+        "misdirected",
+        "This server does not answer to the name `example.com`; the setting `hosts` lists those it answers to",
+    );
+    // Who the caller is was not asked, or could not be.
+    for response in [&mut unavailable, &mut misdirected] {
+        if let Some(headers) = response["headers"].as_object_mut() {
+            headers.retain(|name, _| ["X-Request-Id", "Retry-After"].contains(&name.as_str()));
+        }
     }
     let mut not_modified = json!({"description": "The client has it already."});
     add_headers(&mut not_modified, &EVERYWHERE);
@@ -237,6 +245,7 @@ pub(super) fn shared_responses() -> Value {
             "unsupported_media_type",
             "Send the body with Content-Type: application/json",
         ),
+        "Misdirected": misdirected,
         "KeyReused": error_response(
             "The key was used for a different request.",
             "idempotency_mismatch",
@@ -291,7 +300,11 @@ fn not_blank(schema: &mut Value) {
 /// as they are.
 pub(super) fn schema(mut schema: Value) -> Value {
     if schema.get("additionalProperties").is_some() {
-        let properties = schema["properties"].as_object_mut().into_iter().flat_map(|all| all.values_mut());
+        let properties = schema
+            .get_mut("properties")
+            .and_then(Value::as_object_mut)
+            .into_iter()
+            .flat_map(|all| all.values_mut());
         properties.for_each(not_blank);
         return schema;
     }

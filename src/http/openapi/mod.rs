@@ -15,8 +15,8 @@ use super::auth::ReadScope;
 use super::error::ApiError;
 use super::query::Query;
 use super::{
-    calls, campaigns, deliveries, dialing, do_not_call, export, imports, lead_actions, leads, people,
-    preview, session, stats, tokens, webhooks,
+    analytics, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export, imports,
+    lead_actions, leads, overview, people, preview, server_settings, session, stats, tokens, webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -60,7 +60,15 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
         (
             "Campaigns",
             "A campaign is the order to reach leads: when, how often, with which words and for how much money.",
-            vec![campaigns::Reference::openapi(), stats::Reference::openapi(), preview::Reference::openapi()],
+            vec![
+                campaigns::Reference::openapi(),
+                duplicate::Reference::openapi(),
+                demo::Reference::openapi(),
+                stats::Reference::openapi(),
+                analytics::Reference::openapi(),
+                preview::Reference::openapi(),
+                overview::Reference::openapi(),
+            ],
         ),
         (
             "Leads",
@@ -95,7 +103,11 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
             vec![tokens::Reference::openapi(), session::Reference::openapi()],
         ),
         ("Events", "What changes, told while it changes.", vec![super::events::Reference::openapi()]),
-        ("Server", "The server itself.", vec![Reference::openapi()]),
+        (
+            "Server",
+            "Who places the calls, the settings in force, and this document.",
+            vec![carrier::Reference::openapi(), server_settings::Reference::openapi(), Reference::openapi()],
+        ),
     ]
 }
 

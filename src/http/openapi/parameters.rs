@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "nobody makes one: the reference is written from their fields")]
 
 use super::schemas;
+use crate::domain::analytics::Interval;
+use crate::domain::call::Stage;
 use crate::domain::campaign::{CampaignType, Priority, Status};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::do_not_call::Source;
@@ -11,6 +13,7 @@ use crate::domain::imports::OnDuplicate;
 use crate::domain::lead::LeadStatus;
 use crate::domain::outcome::Outcome;
 use crate::domain::spreadsheet::Format;
+use crate::domain::standing::State;
 use utoipa::IntoParams;
 
 /// The campaign that a path names.
@@ -187,6 +190,60 @@ pub(in crate::http) struct CallFilter {
     /// Only those that ended so.
     #[param(inline)]
     outcome: Option<Outcome>,
+    /// Only those that have come so far; `alive` for all that have not ended.
+    #[param(inline)]
+    state: Option<Stage>,
+    /// Only those to a number or a name with this text in it.
+    #[param(min_length = 1)]
+    search: Option<String>,
+    /// Only those placed from here on: an instant, or a date (UTC).
+    #[param(example = "2026-03-04")]
+    from: Option<String>,
+    /// Only those placed before: an instant, or a date (UTC) that is included.
+    #[param(example = "2026-03-04T17:00:00Z")]
+    to: Option<String>,
+}
+
+/// Which days, and in which steps.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Days {
+    /// The first day, on the campaign's clocks.
+    #[param(format = Date, example = "2026-02-19")]
+    from: Option<String>,
+    /// The last day.
+    #[param(format = Date, example = "2026-03-04")]
+    to: Option<String>,
+    /// How long the periods are; `day` unless said. There are 1,000 of them at most.
+    #[param(inline)]
+    interval: Option<Interval>,
+}
+
+/// Which campaigns are shown at one look.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct OverviewFilter {
+    /// Only those that stand so.
+    #[param(inline)]
+    state: Option<State>,
+    /// Only those with this text in their name or description.
+    #[param(min_length = 1)]
+    search: Option<String>,
+    /// Rows of a page; 100 unless said.
+    #[param(minimum = 1, maximum = 1000, example = 100)]
+    limit: Option<u32>,
+    /// Where the page begins: the cursor of the `Link` that the page before came with.
+    #[param(pattern = "^[a-z]+\\.[0-9]{1,18}\\.[0-9]{1,18}$")]
+    cursor: Option<String>,
+}
+
+/// Whose webhooks are listed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Whose {
+    /// `shared` for those that are told of every campaign, `all` for those of each campaign too; `shared` unless said.
+    #[param(inline)]
+    scope: Option<schemas::WebhookScope>,
 }
 
 /// Of one campaign.

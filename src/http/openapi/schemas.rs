@@ -2,10 +2,12 @@
 //! which knows nothing of this reference, and bodies that are read field by field.
 #![allow(dead_code, reason = "nobody makes one: the reference is written from their fields")]
 
-use crate::domain::call::CallState;
+use crate::domain::analytics::Interval;
+use crate::domain::call::{CallState, Stage};
 use crate::domain::campaign::{CampaignType, EventType, LeadTimeZonePolicy, Priority, Status, VoiceGender};
 use crate::domain::delivery::{DeliveryState, DisabledReason, TryError};
 use crate::domain::do_not_call::Source;
+use crate::domain::duplicate::Along;
 use crate::domain::fields::Words;
 use crate::domain::gate::{DialingState, HoldReason};
 use crate::domain::imports::{self, How, ImportState, OnDuplicate, Reason, WarningKind};
@@ -16,6 +18,7 @@ use crate::domain::schedule::WorkingDays;
 use crate::domain::script_lint::WarningCode;
 use crate::domain::script_preview::Case;
 use crate::domain::spreadsheet;
+use crate::domain::standing::State;
 use crate::store::{Scope, TEST_EVENT};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -58,6 +61,10 @@ word_schemas! {
     LeadStatus = "LeadStatus", "Where a lead is on its way.";
     Outcome = "Outcome", "How a call ended, or what it concluded. Up to `transferred` somebody, or a machine, picked up.";
     CallState = "CallState", "How far a call has come.";
+    Stage = "Stage", "How far calls have come, for whoever looks for some of them.";
+    Interval = "Interval", "How long periods are.";
+    State = "StandingState", "How a campaign stands. Those that need somebody come first.";
+    Along = "Along", "Which leads come along: nobody, everybody who may be called, or those whom the last call did not reach and those who were not called yet.";
     HoldReason = "HoldReason", "Why nothing is dialed now.";
     DialingState = "DialingState", "What a campaign is doing.";
     Source = "DoNotCallSource", "How a number came onto the list, or off it.";
@@ -181,6 +188,167 @@ pub(in crate::http) struct Dialing {
     until: Option<String>,
     /// The reason for a person.
     message: Option<String>,
+}
+
+/// How a campaign stands, and why.
+#[derive(ToSchema)]
+pub(in crate::http) struct Standing {
+    /// The state.
+    state: State,
+    /// Why, as a stable word, where the state does not say it.
+    code: Option<String>,
+    /// A sentence for a person.
+    message: String,
+    /// When it goes on by itself.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+    /// Who brought it there: a token's name, or `server`.
+    by: Option<String>,
+    /// Since when it stands so, where somebody brought it there.
+    #[schema(format = DateTime)]
+    since: Option<String>,
+}
+
+/// What became of the events of the last seven days for one webhook.
+#[derive(ToSchema)]
+pub(in crate::http) struct Week {
+    /// Taken.
+    #[schema(minimum = 0)]
+    delivered: i64,
+    /// Given up.
+    #[schema(minimum = 0)]
+    dead: i64,
+    /// To be tried, or tried again.
+    #[schema(minimum = 0)]
+    pending: i64,
+}
+
+/// One setting as it is in force.
+#[derive(ToSchema)]
+pub(in crate::http) struct Setting {
+    /// Name, with dots.
+    key: String,
+    /// Name in the environment.
+    environment: String,
+    /// Value; of a secret only that it is set.
+    value: Value,
+    /// Value when nothing else is said.
+    default: Value,
+    /// Where it comes from.
+    source: SettingSource,
+    /// What it means.
+    description: String,
+}
+
+/// What the calls of a campaign amount to.
+#[derive(ToSchema)]
+pub(in crate::http) struct Analytics {
+    /// On whose clocks.
+    time_zone: String,
+    /// First day.
+    #[schema(format = Date)]
+    from: String,
+    /// Last day.
+    #[schema(format = Date)]
+    to: String,
+    /// How long the periods are.
+    interval: Interval,
+    /// All periods, empty ones too.
+    periods: Vec<Period>,
+    /// Hours of the week with calls.
+    by_hour: Vec<HourOfWeek>,
+    /// Ended calls by outcome.
+    #[schema(schema_with = counts::<Outcome>)]
+    outcomes: Object,
+    /// The money.
+    spend: Spend,
+}
+
+/// What happened in one period.
+#[derive(ToSchema)]
+pub(in crate::http) struct Period {
+    /// Its first day; of an hour the instant at which it begins.
+    start: String,
+    /// Ended calls.
+    #[schema(minimum = 0)]
+    calls: i64,
+    /// Those that were picked up.
+    #[schema(minimum = 0)]
+    completed: i64,
+    /// Those that met the success criteria.
+    #[schema(minimum = 0)]
+    successful: i64,
+    /// What they cost.
+    spent: Money,
+    /// How long they lasted together.
+    #[schema(minimum = 0)]
+    talk_seconds: i64,
+    /// Calls by outcome; only those outcomes that there were.
+    outcomes: BTreeMap<String, i64>,
+}
+
+/// What happened in one hour of the week.
+#[derive(ToSchema)]
+pub(in crate::http) struct HourOfWeek {
+    /// The day.
+    weekday: WorkingDay,
+    /// The hour.
+    #[schema(minimum = 0, maximum = 23)]
+    hour: i64,
+    /// Ended calls.
+    #[schema(minimum = 0)]
+    calls: i64,
+    /// Those that were picked up.
+    #[schema(minimum = 0)]
+    answered: i64,
+}
+
+/// The money of a campaign.
+#[derive(ToSchema)]
+pub(in crate::http) struct Spend {
+    /// What may be spent in all; null for no limit.
+    budget: Option<Money>,
+    /// What was spent up to now.
+    spent: Money,
+    /// What was spent up to the ends of equal parts of the days.
+    #[schema(max_items = 60)]
+    points: Vec<SpendPoint>,
+    /// Where the pace of the last seven days with calls leads; null where it cannot be said.
+    projection: Option<Projection>,
+}
+
+/// What was spent up to an instant.
+#[derive(ToSchema)]
+pub(in crate::http) struct SpendPoint {
+    /// The instant.
+    #[schema(format = DateTime)]
+    at: String,
+    /// All that was spent before it.
+    spent: Money,
+}
+
+/// Where a campaign's pace leads.
+#[derive(ToSchema)]
+pub(in crate::http) struct Projection {
+    /// When nobody will be left to call.
+    #[schema(format = DateTime)]
+    finishes_at: String,
+    /// What will have been spent then, if the budget allows it.
+    spent_at_finish: Money,
+    /// When the budget will be used up, where that comes first.
+    #[schema(format = DateTime)]
+    budget_runs_out_at: Option<String>,
+}
+
+/// What a copy is to be.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DuplicateRequest {
+    /// What it is called; the name with ` (copy)` unless said.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// Which leads come along; nobody unless said.
+    leads: Option<Along>,
 }
 
 /// One thing that may be wrong with a script, with what to do about it.
@@ -635,6 +803,10 @@ choices! {
     RetriedOutcome = &Outcome::all().iter().filter(|o| **o != Outcome::OptedOut).map(|o| o.word()).collect::<Vec<_>>();
     /// The one status that many leads can be given.
     OnlyCanceled = &[LeadStatus::Canceled.word()];
+    /// Whose webhooks.
+    WebhookScope = &["shared", "all"];
+    /// Where a setting comes from.
+    SettingSource = &["default", "file", "environment", "flag"];
     /// Upwards or downwards.
     Order = &["asc", "desc"];
     /// What separates cells.
