@@ -299,6 +299,8 @@ fn not_blank(schema: &mut Value) {
 /// A schema as answers really are: what may be null is there all the same. Bodies that clients send are closed and stay
 /// as they are.
 pub(super) fn schema(mut schema: Value) -> Value {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    properties.into_iter().flat_map(|all| all.values_mut()).for_each(describe_choice);
     if schema.get("additionalProperties").is_some() {
         let properties = schema
             .get_mut("properties")
@@ -323,6 +325,14 @@ pub(super) fn schema(mut schema: Value) -> Value {
         parts.iter_mut().for_each(|part| *part = self::schema(part.take()));
     }
     schema
+}
+
+/// What is said of a property is said of it, and not of the one of its choices that is not null.
+fn describe_choice(property: &mut Value) {
+    let inner = property.pointer_mut("/oneOf/1").and_then(Value::as_object_mut);
+    if let Some(description) = inner.and_then(|inner| inner.remove("description")) {
+        property["description"] = description;
+    }
 }
 
 fn is_nullable(property: &Value) -> bool {
