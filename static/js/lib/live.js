@@ -1,52 +1,96 @@
-// One EventSource per tab. Closed while the tab is hidden (HTTP/1.1 allows six connections per host).
-import { signal, batch } from './ui.js';
-export const link = signal('connecting'); // connecting | live | lost
-const subs = new Map();
-let es,
-  wanted = false,
-  queue = [],
-  timer = 0;
-/** on('campaign', fn) -> off(). Also 'resync': events may have been missed, load again. */
-export function on(type, fn) {
-  if (!subs.has(type)) subs.set(type, new Set());
-  subs.get(type).add(fn);
-  return () => subs.get(type).delete(fn);
+// What changes on the server, as it changes. One stream per tab, closed while the tab is hidden, because a browser
+// has only six connections to a host over HTTP/1.1.
+import { signal, batch, useEffect, useRef } from './ui.js';
+
+/** connecting, live or lost */
+export const link = signal('connecting');
+
+const EVENTS = ['campaign', 'stats', 'call', 'lead', 'leads', 'import', 'delivery', 'end'];
+/** Patches are handed on this often at most, so that nothing is drawn more than about twelve times a second. */
+const GAP_MS = 80;
+const RETRY_MS = 4000;
+
+const listeners = new Map();
+let source = null;
+let isWanted = false;
+let hasMissed = false;
+let queue = [];
+let timer = 0;
+
+/**
+ * Calls `listener` with the data of each event of a type; `resync` says that events were missed and everything must be
+ * read again. Returns how to stop listening.
+ */
+export function on(type, listener) {
+  if (!listeners.has(type)) listeners.set(type, new Set());
+  listeners.get(type).add(listener);
+  return () => listeners.get(type).delete(listener);
 }
+
+/** `on` for a component, with handlers that may change: `useLive({campaign: (patch) => …, resync: reload})`. */
+export function useLive(handlers) {
+  const latest = useRef(handlers);
+  latest.current = handlers;
+  useEffect(() => {
+    const stops = Object.keys(handlers).map((type) => on(type, (data) => latest.current[type]?.(data)));
+    return () => stops.forEach((stop) => stop());
+  }, []);
+}
+
 function flush() {
   timer = 0;
-  const q = queue;
+  const events = queue;
   queue = [];
-  batch(() => q.forEach(([t, d]) => subs.get(t)?.forEach((f) => f(d))));
+  batch(() => events.forEach(([type, data]) => listeners.get(type)?.forEach((listener) => listener(data))));
 }
-function push(t, d) {
-  queue.push([t, d]);
-  timer ||= setTimeout(flush, 80);
-} // at most ~12 renders a second
+
+function push(type, data) {
+  queue.push([type, data]);
+  timer ||= setTimeout(flush, GAP_MS);
+}
+
 function open() {
-  es?.close();
-  es = new EventSource('api/v1/events');
-  es.onopen = () => {
-    if (link.value === 'lost') push('resync', null);
+  source?.close();
+  const here = (source = new EventSource('api/events'));
+  here.addEventListener('ready', () => {
     link.value = 'live';
-  };
-  es.onerror = () => {
+    // The browser comes back by itself with the last id and is told what it missed; a new stream is not.
+    if (hasMissed) push('resync', null);
+    hasMissed = false;
+  });
+  here.addEventListener('resync', () => {
+    link.value = 'live';
+    hasMissed = false;
+    push('resync', null);
+  });
+  for (const type of EVENTS) here.addEventListener(type, (event) => push(type, JSON.parse(event.data)));
+  here.onerror = () => {
+    if (here !== source) return;
     link.value = 'lost';
-    if (es.readyState === 2) setTimeout(() => wanted && open(), 4000);
+    if (here.readyState !== EventSource.CLOSED) return;
+    hasMissed = true;
+    push('closed', null);
+    setTimeout(() => isWanted && here === source && open(), RETRY_MS);
   };
-  for (const t of ['campaign', 'call', 'stats']) es.addEventListener(t, (e) => push(t, JSON.parse(e.data)));
 }
+
 export function connect() {
-  wanted = true;
-  open();
+  if (isWanted) return;
+  isWanted = true;
+  if (!document.hidden) open();
 }
+
 export function disconnect() {
-  wanted = false;
-  es?.close();
+  isWanted = false;
+  source?.close();
+  source = null;
 }
+
 document.addEventListener('visibilitychange', () => {
-  if (!wanted) return;
-  if (document.hidden) {
-    es?.close();
-    link.value = 'lost';
-  } else open();
+  if (!isWanted) return;
+  if (!document.hidden) return open();
+  source?.close();
+  source = null;
+  hasMissed = true;
+  link.value = 'connecting';
 });

@@ -1,36 +1,56 @@
-// Hash router: works behind any reverse-proxy path and needs no server fallback.
+// Hash router: works below any path of a reverse proxy and needs nothing of the server.
 import { signal } from './ui.js';
+
 const parse = () => {
-  const [path, q = ''] = location.hash.slice(1).split('?');
-  return { path: path || '/campaigns', query: Object.fromEntries(new URLSearchParams(q)) };
+  const [path, query = ''] = location.hash.slice(1).split('?');
+  return { path: path || '/campaigns', query: Object.fromEntries(new URLSearchParams(query)) };
 };
+
+/** Where we are: `{path, query}`. */
 export const route = signal(parse());
+
 addEventListener('hashchange', () => {
   route.value = parse();
 });
+
+/** Goes to another page, `/campaigns/1`. */
 export const go = (to) => {
   location.hash = to;
 };
-export function setQuery(patch) {
-  const q = { ...route.value.query, ...patch };
-  for (const k in q) if (!q[k]) delete q[k];
-  const s = new URLSearchParams(q).toString();
-  history.replaceState(null, '', '#' + route.value.path + (s ? '?' + s : ''));
+
+/** Changes parameters of this page without a step in the history; an empty value removes its parameter. */
+export function setQuery(changes) {
+  const query = { ...route.value.query, ...changes };
+  for (const name in query) if (!query[name]) delete query[name];
+  const text = new URLSearchParams(query).toString();
+  history.replaceState(null, '', '#' + route.value.path + (text ? '?' + text : ''));
   route.value = parse();
 }
+
+/** The parts of a path that a pattern such as `/campaigns/:id/:tab?` names, or null. */
 export function match(pattern, path) {
-  const a = pattern.split('/'),
-    b = path.split('/'),
-    out = {};
-  if (b.length > a.length) return null;
-  for (let i = 0; i < a.length; i++) {
-    const opt = a[i].endsWith('?'),
-      key = a[i].replace(/^:|\?$/g, '');
-    if (a[i][0] === ':') {
-      if (b[i] === undefined || b[i] === '') {
-        if (!opt) return null;
-      } else out[key] = decodeURIComponent(b[i]);
-    } else if (a[i] !== b[i]) return null;
+  const wanted = pattern.split('/');
+  const given = path.split('/');
+  const params = {};
+  if (given.length > wanted.length) return null;
+  for (let i = 0; i < wanted.length; i++) {
+    const isName = wanted[i][0] === ':';
+    const isOptional = wanted[i].endsWith('?');
+    if (!isName) {
+      if (wanted[i] !== given[i]) return null;
+    } else if (given[i]) {
+      params[wanted[i].replace(/^:|\?$/g, '')] = decoded(given[i]);
+    } else if (!isOptional) {
+      return null;
+    }
   }
-  return out;
+  return params;
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
