@@ -79,19 +79,24 @@ export const Stat = ({ label, value, unit, detail, icon, class: c, children }) =
 export const Status = ({ s, label }) =>
   html`<span class=${cx('pill', s, s === 'calling' && 'pulse')}>${label || STATUS[s] || s}</span>`;
 
-/** Why a campaign stands as it does, in the server's words; the page only words the instants. */
-export function reasonOf(standing, timeZone) {
-  const { state, message, until, by, since } = standing;
+/** Why a campaign stands as it does, in the server's words; the page only words the instants and counts the lines. */
+export function reasonOf({ stats, time_zone, max_concurrent_calls }) {
+  const { state, message, until, by, since } = stats.standing;
+  // That it is calling, the pill says already.
+  if (state === 'calling') return `${num(stats.in_progress_calls)} of ${num(max_concurrent_calls)} lines in use`;
   const parts = [message];
-  if (until && state === 'waiting')
-    parts.push(`Next calls ${soon(until, timeZone)}${timeZone ? `, ${zoneName(timeZone)} time` : ''}.`);
-  if (since && (state === 'paused' || state === 'completed')) parts.push(`${by ? `By ${by}, ` : ''}${ago(since)}.`);
-  return parts.filter(Boolean).join(' ');
+  if (until && state === 'waiting') parts.push(`Next calls ${soon(until, time_zone)}, ${zoneName(time_zone)}.`);
+  if (since && ['paused', 'completed'].includes(state)) {
+    parts.push(by && by !== 'server' ? `By ${by}, ${ago(since)}.` : `${sentence(ago(since))}.`);
+  }
+  return parts.join(' ');
 }
 
-/** Pill and reason of a campaign. */
-export const Standing = ({ standing, timeZone }) =>
-  standing && html`<${Status} s=${standing.state} /><span class="muted">${reasonOf(standing, timeZone)}</span>`;
+const sentence = (text) => text[0].toUpperCase() + text.slice(1);
+
+/** Pill and reason of a campaign with its `stats`. */
+export const Standing = ({ campaign }) =>
+  html`<${Status} s=${campaign.stats.standing.state} /><span>${reasonOf(campaign)}</span>`;
 
 /** What became of a call; `exact` says which of the sixteen outcomes it was instead of its group. */
 export function Outcome({ o, exact }) {

@@ -146,7 +146,7 @@ function StoppedBanner() {
   </div>`;
 }
 
-async function startDialing() {
+export async function startDialing() {
   try {
     await create('/dialing/start');
     await loadOverview();

@@ -1,169 +1,235 @@
-import { html, signal, useEffect, useComputed } from '../lib/ui.js';
-import { get, useResource } from '../lib/api.js';
-import { on } from '../lib/live.js';
+// All campaigns at one look: how each stands, how far it is, and what can be done next.
+import { html, useRef, useSignal } from '../lib/ui.js';
+import { ask, canWrite, create, useResource, withQuery } from '../lib/api.js';
+import { useLive } from '../lib/live.js';
 import { route, setQuery, go } from '../lib/router.js';
-import { num, pct, money, plural } from '../lib/format.js';
-import { Icon, Status, Progress, Meter, answerRate, Empty, Loading, Problem, Stat } from '../components/basic.js';
+import { finishedLeads, grouped, money, num, pct, plural, STATUS } from '../lib/format.js';
+import { fail } from '../lib/notify.js';
+import { keepOverview, overview } from '../lib/store.js';
+import {
+  ActionButton,
+  answerRate,
+  Empty,
+  Icon,
+  Loading,
+  Menu,
+  Meter,
+  Problem,
+  Progress,
+  Search,
+  Standing,
+  Stat,
+} from '../components/basic.js';
 import { Spark } from '../components/charts.js';
-import { MainAction, MoreActions } from '../components/campaign-actions.js';
-import { stats } from '../lib/store.js';
+import { ActionDialogs, MainAction, MoreActions } from '../components/campaign-actions.js';
+import { startDialing, stopDialing } from '../components/shell.js';
+
 export const title = 'Campaigns';
-const FILTERS = [
-  ['', 'All', () => true],
-  ['active', 'Active', (c) => ['calling', 'waiting'].includes(c.status)],
-  ['stopped', 'Stopped', (c) => ['paused', 'attention'].includes(c.status)],
-  ['draft', 'Drafts', (c) => c.status === 'draft'],
-  ['completed', 'Completed', (c) => c.status === 'completed'],
-];
-const why = (c) => (c.status === 'calling' ? `${c.lines.active} of ${c.lines.max} lines in use` : c.reason);
+
+const PAGE = 50;
+/** The order of the campaigns and of the filters. */
+const STATES = ['attention', 'calling', 'waiting', 'paused', 'draft', 'completed'];
+/** Changes of a campaign change its place and the counts, which are read again no more often than this. */
+const RELOAD_MS = 3000;
+
+async function load(state, search, options) {
+  const { data, next } = await ask('GET', withQuery('/overview', { state, search, limit: PAGE }), undefined, options);
+  keepOverview(data);
+  return { ...data, next };
+}
 
 export default function Campaigns() {
-  const { filter = '', q = '' } = route.value.query;
-  const [res, reload] = useResource('campaigns', (o) => get('/campaigns', o));
-  const patch = (c) => {
-    const d = res.value.data;
-    if (d)
-      res.value = { ...res.value, data: { ...d, items: d.items.map((x) => (x.id === c.id ? { ...x, ...c } : x)) } };
+  const { state = '', q = '' } = route.value.query;
+  const [resource, reload] = useResource(`${state} ${q}`, (options) => load(state, q, options), { keep: true });
+  const timer = useRef(0);
+  const reloadSoon = () => {
+    timer.current ||= setTimeout(() => {
+      timer.current = 0;
+      reload();
+    }, RELOAD_MS);
   };
-  useEffect(() => {
-    const a = on('campaign', patch),
-      b = on('resync', reload);
-    get('/stats')
-      .then((s) => {
-        stats.value ||= s;
-      })
-      .catch(() => {});
-    return () => {
-      a();
-      b();
-    };
-  }, []);
-  const done = (c, what) => (what === 'delete' ? reload() : patch(c));
-  const all = res.value.data?.items || [],
-    s = stats.value;
-  const ORDER = ['attention', 'calling', 'waiting', 'paused', 'draft', 'completed'],
-    rank = (c) => ORDER.indexOf(c.status);
-  const shown = [...all]
-    .sort((a, b) => rank(a) - rank(b))
-    .filter(FILTERS.find((f) => f[0] === filter)?.[2] || (() => true))
-    .filter((c) => c.name.toLowerCase().includes(q.toLowerCase()));
+  const change = (id, changed) => {
+    const { data } = resource.peek();
+    const before = data?.campaigns.find((campaign) => campaign.id === id);
+    const after = before && changed(before);
+    if (after) {
+      const campaigns = data.campaigns.map((campaign) => (campaign.id === id ? after : campaign));
+      resource.value = { ...resource.peek(), data: { ...data, campaigns } };
+    }
+    if (after?.stats.standing?.state !== before?.stats.standing?.state || !after) reloadSoon();
+  };
+  useLive({
+    campaign: ({ id, deleted, ...patch }) => change(id, (campaign) => (deleted ? null : { ...campaign, ...patch })),
+    stats: ({ campaign_id: id, ...patch }) =>
+      change(id, (campaign) => ({ ...campaign, stats: { ...campaign.stats, ...patch } })),
+    resync: reload,
+  });
+  const more = async () => {
+    const { data } = resource.peek();
+    const page = await ask('GET', data.next).catch(fail);
+    if (!page || resource.peek().data !== data) return;
+    const campaigns = [...data.campaigns, ...page.data.campaigns];
+    resource.value = { ...resource.peek(), data: { ...page.data, next: page.next, campaigns } };
+  };
+  const { data, error } = resource.value;
+  const total = data ? STATES.reduce((sum, word) => sum + data.counts[word], 0) : 0;
+  const isFirstRun = data && !total && !q;
   return html`<div class="page">
     <header class="page-head">
       <div class="grow"><h1>Campaigns</h1></div>
-      <a class="btn primary" href="#/campaigns/new"><${Icon} n="plus" />New campaign</a>
+      ${canWrite.value && html`<${HeadActions} />`}
     </header>
+    ${data && !isFirstRun && html`<${Today} /><${Filters} counts=${data.counts} total=${total} state=${state} q=${q} />`}
     ${
-      all.length > 0 &&
-      html`<section class="summary" aria-label="Today">
-          <${Stat}
-            label="Calls in progress"
-            value=${s ? s.in_progress : '–'}
-            unit=${s && `of ${s.lines_max} lines`}
-          /><${Stat} label="Calls today" value=${num(s?.today)} /><${Stat}
-            label="Answered today"
-            value=${pct(s?.answered)}
-          /><${Stat} label="Spent today" value=${s ? money(s.spend_today, s.currency) : '–'} />
-        </section>
-        <div class="row wrap">
-          <div class="seg" role="group" aria-label="Filter by status">
-            ${FILTERS.map(([k, l, f]) => html`<button key=${k} aria-pressed=${String(filter === k)} onClick=${() => setQuery({ filter: k })}>${l}<small>${all.filter(f).length}</small></button>`)}
-          </div>
-          <span class="grow"></span>
-          <div class="search">
-            <${Icon} n="search" c="s" /><input
-              class="input"
-              type="search"
-              data-search
-              placeholder="Search by name"
-              aria-label="Search campaigns"
-              value=${q}
-              onInput=${(e) => setQuery({ q: e.target.value })}
-            />${!q && html`<kbd aria-hidden="true">/</kbd>`}
-          </div>
-        </div>`
-    }
-    ${
-      res.value.error
-        ? html`<${Problem} error=${res.value.error} retry=${reload} />`
-        : !res.value.data
+      error
+        ? html`<${Problem} error=${error} retry=${reload} />`
+        : !data
           ? html`<${Loading} rows=${5} h=${84} />`
-          : !all.length
-            ? html`<div class="card">
-                <${Empty}
-                  icon="megaphone"
-                  title="Make your first campaign"
-                  actions=${html`<a class="btn primary" href="#/campaigns/new"><${Icon} n="plus" />New campaign</a><button class="btn"><${Icon} n="sparkles" />Load a demo campaign</button>`}
-                  >A campaign is a script, a list of people to call and the hours you may call them. The server is in
-                  simulator mode, so you can try everything without calling anyone.<//
-                >
-              </div>`
-            : !shown.length
-              ? html`<div class="card">
-                  <${Empty}
-                    icon="search"
-                    title="No campaign matches"
-                    actions=${html`<button class="btn" onClick=${() => setQuery({ filter: '', q: '' })}>Clear search and filter</button>`}
-                    >Try another word, or look at all campaigns.<//
-                  >
-                </div>`
-              : html`<div class="card">
-                  <div class="clist" role="table" aria-label="Campaigns" aria-rowcount=${shown.length + 1}>
-                    <div class="crow chead" role="row">
-                      <span role="columnheader">Campaign</span><span role="columnheader">Progress</span
-                      ><span role="columnheader">Answered</span><span role="columnheader">Spent</span
-                      ><span role="columnheader">Today by hour</span
-                      ><span role="columnheader"><span class="vh">Actions</span></span>
-                    </div>
-                    ${shown.map((c) => {
-                      const rate = answerRate(c.outcomes);
-                      return html`<div class="crow" role="row" key=${c.id}>
-                        <div role="cell" class="c-name">
-                          <a class="stretch" href=${`#/campaigns/${c.id}`}>${c.name}</a>
-                          <div class="c-why"><${Status} s=${c.status} /><span>${why(c)}</span></div>
-                        </div>
-                        <div role="cell" class="c-prog">
-                          ${
-                            c.leads.total
-                              ? html`<div class="row small num">
-                                    <span
-                                      ><b class="strong">${num(c.leads.done)}</b
-                                      ><span class="muted"> of ${num(c.leads.total)}</span></span
-                                    ><span class="grow"></span
-                                    ><span class="muted">${pct(c.leads.done / c.leads.total)}</span>
-                                  </div>
-                                  <${Progress}
-                                    done=${c.leads.done}
-                                    total=${c.leads.total}
-                                    outcomes=${c.outcomes}
-                                    label=${`Progress of ${c.name}`}
-                                  />`
-                              : html`<span class="faint small">No leads yet</span>`
-                          }
-                        </div>
-                        <div role="cell" class="c-rate num"><span class="m-label">Answered</span>${pct(rate)}</div>
-                        <div role="cell" class="c-spend">
-                          <span class="m-label">Spent</span>
-                          <div class="num">
-                            <span>${money(c.spend.used, c.currency)}</span
-                            ><span class="faint small"> of ${money(c.spend.budget, c.currency, 0)}</span>
-                          </div>
-                          <${Meter}
-                            calm=${c.status === 'completed'}
-                            value=${c.spend.used}
-                            max=${c.spend.budget}
-                            label=${`Budget used by ${c.name}`}
-                          />
-                        </div>
-                        <div role="cell" class="c-spark">
-                          ${c.spark.length ? html`<${Spark} data=${c.spark} label=${`${plural(c.calls_today, 'call')} today`} />` : html`<span class="faint">–</span>`}
-                        </div>
-                        <div role="cell" class="c-act">
-                          <${MainAction} c=${c} done=${done} small /><${MoreActions} c=${c} done=${done} small />
-                        </div>
-                      </div>`;
-                    })}
-                  </div>
-                </div>`
+          : isFirstRun
+            ? html`<${FirstRun} />`
+            : !data.campaigns.length
+              ? html`<${NothingFound} />`
+              : html`<${List} campaigns=${data.campaigns} onChange=${reload} />`
     }
+    ${data?.next && html`<div class="row"><${ActionButton} run=${more}>Show more campaigns<//></div>`}
+    <${ActionDialogs} />
+  </div>`;
+}
+
+function HeadActions() {
+  const isStopped = overview.value?.dialing.stopped;
+  const toggle = isStopped
+    ? { label: 'Let calling go on', icon: 'play', onClick: startDialing }
+    : { label: 'Stop all calling…', icon: 'phone-off', danger: true, onClick: stopDialing };
+  return html`<div class="row">
+    <a class="btn primary" href="#/campaigns/new"><${Icon} n="plus" />New campaign</a>
+    <${Menu} label="More actions for all campaigns" items=${[toggle]} />
+  </div>`;
+}
+
+/** The numbers of the whole server, on each campaign's own day. */
+function Today() {
+  const { in_progress_calls, lines, calls_today, answered_today, spent_today } = overview.value ?? {};
+  return html`<section class="summary" aria-label="Today">
+    <${Stat} label="Calls in progress" value=${num(in_progress_calls)} unit=${`of ${plural(lines, 'line')}`} />
+    <${Stat} label="Calls today" value=${num(calls_today)} />
+    <${Stat} label="Answered today" value=${pct(calls_today ? answered_today / calls_today : null)} />
+    <${Stat} label="Spent today" value=${money(spent_today)} />
+  </section>`;
+}
+
+function Filters({ counts, total, state, q }) {
+  const option = (word, label, count) =>
+    html`<button key=${word} aria-pressed=${String(state === word)} onClick=${() => setQuery({ state: word })}>
+      ${label}<small>${num(count)}</small>
+    </button>`;
+  const shown = STATES.filter((word) => counts[word] || word === state);
+  return html`<div class="row wrap">
+    <div class="seg" role="group" aria-label="Filter by state">
+      ${option('', 'All', total)}${shown.map((word) => option(word, STATUS[word], counts[word]))}
+    </div>
+    <span class="grow"></span>
+    <${Search}
+      value=${q}
+      onSearch=${(text) => setQuery({ q: text })}
+      placeholder="Search by name"
+      label="Search campaigns"
+    />
+  </div>`;
+}
+
+function FirstRun() {
+  const isSimulated = !overview.value?.carrier.real_calls;
+  const loadDemo = async () => {
+    try {
+      const campaign = await create('/demo-campaign');
+      go(`/campaigns/${campaign.id}`);
+    } catch (error) {
+      fail(error);
+    }
+  };
+  const actions = html`<a class="btn primary" href="#/campaigns/new"><${Icon} n="plus" />New campaign</a> ${
+      isSimulated && html`<${ActionButton} icon="sparkles" run=${loadDemo}>Load a demo campaign<//>`
+    }`;
+  return html`<div class="card">
+    <${Empty} icon="megaphone" title="Make your first campaign" actions=${canWrite.value && actions}>
+      A campaign is a script, a list of people to call and the hours you may call them.
+      ${isSimulated && ' This server simulates all calls, so you can try everything without calling anyone.'}
+    <//>
+  </div>`;
+}
+
+function NothingFound() {
+  const clear = html`<button class="btn" onClick=${() => setQuery({ state: '', q: '' })}>
+    Clear search and filter
+  </button>`;
+  return html`<div class="card">
+    <${Empty} icon="search" title="No campaign matches" actions=${clear}>
+      Try another word, or look at all campaigns.
+    <//>
+  </div>`;
+}
+
+function List({ campaigns, onChange }) {
+  const head = (words) => html`<span role="columnheader">${words}</span>`;
+  return html`<div class="card">
+    <div class="clist" role="table" aria-label="Campaigns" aria-rowcount=${campaigns.length + 1}>
+      <div class="crow chead" role="row">
+        ${head('Campaign')}${head('Progress')}${head('Answered')}${head('Spent')}${head('Today by hour')}
+        ${head(html`<span class="vh">Actions</span>`)}
+      </div>
+      ${campaigns.map((campaign) => html`<${Row} key=${campaign.id} campaign=${campaign} onChange=${onChange} />`)}
+    </div>
+  </div>`;
+}
+
+function Row({ campaign, onChange }) {
+  const { id, name, status, stats, budget, today_by_hour: hours } = campaign;
+  const groups = grouped(stats.outcomes);
+  const done = finishedLeads(stats.leads);
+  return html`<div class="crow" role="row">
+    <div role="cell" class="c-name">
+      <a class="stretch" href=${`#/campaigns/${id}`}>${name}</a>
+      <div class="c-why"><${Standing} campaign=${campaign} /></div>
+    </div>
+    <div role="cell" class="c-prog">
+      ${
+        stats.total_leads
+          ? html`<div class="row small num">
+                <span><b class="strong">${num(done)}</b><span class="muted"> of ${num(stats.total_leads)}</span></span>
+                <span class="grow"></span><span class="muted">${pct(done / stats.total_leads)}</span>
+              </div>
+              <${Progress} done=${done} total=${stats.total_leads} outcomes=${groups} label=${`Progress of ${name}`} />`
+          : html`<span class="faint small">No leads yet</span>`
+      }
+    </div>
+    <div role="cell" class="c-rate num"><span class="m-label">Answered</span>${pct(answerRate(groups))}</div>
+    <div role="cell" class="c-spend">
+      <span class="m-label">Spent</span>
+      <div class="num">
+        <span>${money(stats.total_cost)}</span>
+        ${budget != null && html`<span class="faint small"> of ${money(budget)}</span>`}
+      </div>
+      ${
+        budget != null &&
+        html`<${Meter}
+          calm=${status === 'completed'}
+          value=${stats.total_cost}
+          max=${budget}
+          label=${`Budget used by ${name}`}
+        />`
+      }
+    </div>
+    <div role="cell" class="c-spark">
+      ${
+        hours.some(Boolean)
+          ? html`<${Spark} data=${hours} label=${`${plural(stats.calls_today, 'call')} today, by hour`} />`
+          : html`<span class="faint">–</span>`
+      }
+    </div>
+    <div role="cell" class="c-act">
+      <${MainAction} campaign=${campaign} onChange=${onChange} small />
+      <${MoreActions} campaign=${campaign} onChange=${onChange} small />
+    </div>
   </div>`;
 }
