@@ -27,16 +27,16 @@ export const CallTable = ({ items, onOpen, campaign = true }) =>
                     onOpen(c.id);
                   }}
                 >
-                  ${c.lead}
+                  ${c.lead_name || c.phone}
                 </button>
                 <div class="faint small num nowrap">${c.phone}</div>
               </td>
-              ${campaign && html`<td class="muted opt2"><span class="clip">${c.campaign}</span></td>`}
+              ${campaign && html`<td class="muted opt2"><span class="clip">${c.campaign_name}</span></td>`}
               <td><${Outcome} o=${c.outcome} /></td>
               <td class="r opt3">${dur(c.seconds)}</td>
               <td class="r opt muted">${c.attempt}</td>
-              <td class="r opt muted">${money(c.cost, 'USD', 3)}</td>
-              <td class="r muted nowrap" title=${stamp(c.at)}>${ago(c.at)}</td>
+              <td class="r opt muted">${money(c.cost)}</td>
+              <td class="r muted nowrap" title=${stamp(c.placed_at)}>${ago(c.placed_at)}</td>
             </tr>`,
         )}
       </tbody>

@@ -1,286 +1,327 @@
-// Small SVG charts: themed by CSS variables, crisp on any screen, readable by keyboard and as a table.
-import { html, cx, useRef, useEffect, useSignal } from '../lib/ui.js';
-import { num, pct, money, dayMonth, OUTCOMES, outcomeLabel, DAYS } from '../lib/format.js';
+// Small SVG charts: coloured by CSS, sharp on every screen, readable with the arrow keys and as a table.
+import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
+import { dayMonth, DAYS, money, num, OUTCOMES, pct } from '../lib/format.js';
 import { Card, Icon } from './basic.js';
-const nice = (m) => {
-  if (m <= 0) return 1;
-  const e = 10 ** Math.floor(Math.log10(m));
-  return [1, 2, 2.5, 4, 5, 10].map((k) => k * e).find((v) => v >= m);
-};
-/** @returns {[any, import('@preact/signals').Signal<number>]} */
+
+const HEIGHT = 210;
+/** Room for the words below a chart, and above it. */
+const BELOW = 24;
+const ABOVE = 12;
+
+/** The next round number, for the top of a scale. */
+function roundUp(max) {
+  if (max <= 0) return 1;
+  const power = 10 ** Math.floor(Math.log10(max));
+  return [1, 2, 2.5, 4, 5, 10].map((step) => step * power).find((step) => step >= max) ?? max;
+}
+
+/** How wide an element is, as it changes. @returns {[any, import('@preact/signals').Signal<number>]} */
 function useWidth() {
-  const ref = useRef(null),
-    w = useSignal(0);
+  const ref = useRef(null);
+  const width = useSignal(0);
   useEffect(() => {
-    const ro = new ResizeObserver(([e]) => {
-      w.value = Math.floor(e.contentRect.width);
+    const observer = new ResizeObserver(([entry]) => {
+      width.value = Math.floor(entry.contentRect.width);
     });
-    ro.observe(ref.current);
-    return () => ro.disconnect();
+    observer.observe(ref.current);
+    return () => observer.disconnect();
   }, []);
-  return [ref, w];
+  return [ref, width];
 }
-/** A card that can show its chart as a table. table: {head: [], rows: [[]]} */
-export function ChartCard({ title, sub, table, children, class: c, foot }) {
-  const asTable = useSignal(false);
-  return html`<${Card}
-    title=${title}
-    sub=${sub}
-    class=${c}
-    actions=${
-      table &&
-      html`<button
-        class="btn ghost icon small"
-        aria-pressed=${asTable.value}
-        aria-label=${`Show ${title} as a table`}
-        title="Show as table"
-        onClick=${() => {
-          asTable.value = !asTable.value;
-        }}
-      >
-        <${Icon} n=${asTable.value ? 'activity' : 'table'} c="s" />
-      </button>`
-    }
-  >
-    ${
-      asTable.value
-        ? html`<div class="scroll-x" tabindex="0" role="region" aria-label=${title}>
-            <table class="table">
-              <thead>
-                <tr>
-                  ${table.head.map((h, i) => html`<th key=${i} class=${i && 'r'}>${h}</th>`)}
-                </tr>
-              </thead>
-              <tbody>
-                ${table.rows.map(
-                  (r, i) =>
-                    html`<tr key=${i}>
-                      ${r.map((x, j) => html`<td key=${j} class=${j && 'r'}>${x}</td>`)}
-                    </tr>`,
-                )}
-              </tbody>
-            </table>
-          </div>`
-        : children
-    }${foot}<//
-  >`;
-}
-/** Columns stacked by outcome. data: [{label, long, parts}] */
-export function StackedBars({ data, height = 210, label }) {
-  const [ref, w] = useWidth(),
-    at = useSignal(-1),
-    live = at.value >= 0 && data[at.value];
-  const L = 34,
-    B = 24,
-    T = 8,
-    W = Math.max(0, w.value - L),
-    H = height - B - T;
-  const max = nice(Math.max(1, ...data.map((d) => OUTCOMES.reduce((a, [k]) => a + (d.parts[k] || 0), 0)))),
-    step = W / data.length,
-    bw = Math.min(34, step * 0.64),
-    y = (v) => T + H - (v / max) * H;
-  const every = Math.ceil(data.length / Math.max(1, Math.floor(W / 62)));
-  const key = (e) => {
-    const n = data.length;
-    if (e.key === 'ArrowRight') at.value = Math.min(n - 1, at.value + 1);
-    else if (e.key === 'ArrowLeft') at.value = Math.max(0, at.value < 0 ? n - 1 : at.value - 1);
-    else if (e.key === 'Escape') at.value = -1;
-    else return;
-    e.preventDefault();
+
+/** Which of `count` things is read, moved by the arrow keys; -1 for none. */
+function useReader(count) {
+  const at = useSignal(-1);
+  const leave = () => {
+    at.value = -1;
   };
-  const say = (d) =>
-    `${d.long}: ` +
-    (OUTCOMES.filter(([k]) => d.parts[k])
-      .map(([k, l]) => `${num(d.parts[k])} ${l.toLowerCase()}`)
-      .join(', ') || 'no calls');
-  return html`<div class="chart" ref=${ref} style=${`min-height:${height}px`}>
+  const onKeyDown = (event) => {
+    const to = {
+      ArrowRight: Math.min(count - 1, at.value + 1),
+      ArrowLeft: Math.max(0, at.value < 0 ? count - 1 : at.value - 1),
+      Home: 0,
+      End: count - 1,
+      Escape: -1,
+    }[event.key];
+    if (to === undefined || (event.key === 'Escape' && at.value < 0)) return;
+    at.value = to;
+    event.preventDefault();
+  };
+  return { at, svg: { tabindex: '0', role: 'img', onKeyDown, onPointerLeave: leave, onBlur: leave } };
+}
+
+/** Three lines across, each with its number. */
+const Grid = ({ left, width, max, y, word }) =>
+  [0, 0.5, 1].map(
+    (part) =>
+      html`<g key=${part}>
+        <line class="gridline" x1=${left} x2=${width} y1=${y(max * part)} y2=${y(max * part)} />
+        <text x=${left - 8} y=${y(max * part) + 4} text-anchor="end">${word(max * part)}</text>
+      </g>`,
+  );
+
+/**
+ * A card whose chart can be shown as a table.
+ * @param {{title: string, sub?: any, table?: {head: any[], rows: any[][]}, children: any, class?: string, foot?: any}} props
+ */
+export function ChartCard({ title, sub, table, children, class: c, foot }) {
+  const isTable = useSignal(false);
+  const toggle = html`<button
+    class="btn ghost icon small"
+    aria-pressed=${String(isTable.value)}
+    aria-label=${`Show ${title} as a table`}
+    title="Show as table"
+    onClick=${() => (isTable.value = !isTable.value)}
+  >
+    <${Icon} n=${isTable.value ? 'activity' : 'table'} c="s" />
+  </button>`;
+  return html`<${Card} title=${title} sub=${sub} class=${c} actions=${table && toggle}>
+    ${isTable.value ? html`<${Table} title=${title} ...${table} />` : children}${foot}
+  <//>`;
+}
+
+const Table = ({ title, head, rows }) =>
+  html`<div class="scroll-x" tabindex="0" role="region" aria-label=${title}>
+    <table class="table">
+      <thead>
+        <tr>
+          ${head.map((words, i) => html`<th key=${i} class=${i > 0 && 'r'}>${words}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          (cells, i) =>
+            html`<tr key=${i}>
+              ${cells.map((words, j) => html`<td key=${j} class=${j > 0 && 'r'}>${words}</td>`)}
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+
+const sum = (parts) => OUTCOMES.reduce((total, [group]) => total + (parts[group] || 0), 0);
+const filledParts = (parts) => OUTCOMES.filter(([group]) => parts[group]);
+
+/**
+ * Columns stacked by outcome.
+ * @param {{data: Array<{label: string, long: string, parts: Record<string, number>}>, label: string}} props
+ */
+export function StackedBars({ data, label }) {
+  const [ref, width] = useWidth();
+  const { at, svg } = useReader(data.length);
+  const read = data[at.value];
+  const left = 38;
+  const room = Math.max(0, width.value - left);
+  const tall = HEIGHT - BELOW - ABOVE;
+  const max = roundUp(Math.max(1, ...data.map(({ parts }) => sum(parts))));
+  const step = room / data.length;
+  const y = (value) => ABOVE + tall - (value / max) * tall;
+  // So many columns share one label that the labels do not touch.
+  const every = Math.ceil(data.length / Math.max(1, Math.floor(room / 62)));
+  const column = (day, i) =>
+    html`<${Column}
+      key=${i}
+      parts=${day.parts}
+      x=${left + step * i}
+      step=${step}
+      y=${y}
+      label=${(data.length - 1 - i) % every === 0 ? day.label : ''}
+      isRead=${at.value === i}
+      onRead=${() => (at.value = i)}
+    />`;
+  const tipLeft = Math.min(Math.max(0, left + step * (at.value + 0.5) - 80), width.value - 170);
+  return html`<div class="chart" ref=${ref} style=${`min-height:${HEIGHT}px`}>
     ${
-      w.value > 0 &&
+      width.value > 0 &&
       html`<svg
-          height=${height}
-          role="img"
-          tabindex="0"
+          height=${HEIGHT}
           aria-label=${`${label}. Use the left and right arrow keys to read each column.`}
-          onKeyDown=${key}
-          onPointerLeave=${() => {
-            at.value = -1;
-          }}
-          onBlur=${() => {
-            at.value = -1;
-          }}
+          ...${svg}
         >
-          ${[0, 0.5, 1].map((f) => html`<g key=${f}><line class="gridline" x1=${L} x2=${w.value} y1=${y(max * f)} y2=${y(max * f)} /><text x=${L - 8} y=${y(max * f) + 4} text-anchor="end">${num(max * f)}</text></g>`)}
-          ${data.map((d, i) => {
-            let acc = 0;
-            const x = L + step * i + (step - bw) / 2;
-            const segs = OUTCOMES.filter(([k]) => d.parts[k]);
-            return html`<g key=${i}
-              >${at.value === i && html`<rect class="hover" x=${L + step * i} y=${T} width=${step} height=${H} rx="6" />`}
-              ${segs.map(([k], j) => {
-                const v = d.parts[k],
-                  y1 = y(acc + v),
-                  hgt = y(acc) - y1;
-                acc += v;
-                return html`<rect
-                  key=${k}
-                  class=${'k-' + k}
-                  x=${x}
-                  y=${y1}
-                  width=${bw}
-                  height=${Math.max(0, hgt - (j ? 1 : 0))}
-                  rx=${j === segs.length - 1 ? 3 : 1}
-                />`;
-              })}
-              ${(data.length - 1 - i) % every === 0 && html`<text x=${L + step * (i + 0.5)} y=${height - 5} text-anchor="middle">${d.label}</text>`}
-              <rect
-                class="hit"
-                x=${L + step * i}
-                y="0"
-                width=${step}
-                height=${height}
-                onPointerEnter=${() => {
-                  at.value = i;
-                }}
-            /></g>`;
-          })}
+          <${Grid} left=${left} width=${width.value} max=${max} y=${y} word=${num} />
+          ${data.map(column)}
         </svg>
-        ${
-          live &&
-          html`<div
-            class="tip"
-            style=${`left:${Math.min(Math.max(0, L + step * (at.value + 0.5) - 80), w.value - 170)}px; transform: translateY(-${Math.min(30, 12)}px)`}
-          >
-            <b>${live.long}</b>${!OUTCOMES.some(([k]) => live.parts[k]) && html`<div class="muted">No calls</div>`}
-            <dl>
-              ${OUTCOMES.filter(([k]) => live.parts[k]).map(
-                ([k, l]) =>
-                  html`<dt key=${k}><i class=${'dot k-' + k}></i>${l}</dt>
-                    <dd>${num(live.parts[k])}</dd>`,
-              )}
-            </dl>
-          </div>`
-        }`
-    } <span class="vh" aria-live="polite">${live ? say(live) : ''}</span>
+        ${read && html`<${OutcomeTip} day=${read} style=${`left:${tipLeft}px`} />`}`
+    }
+    <span class="vh" aria-live="polite">${read ? inWords(read) : ''}</span>
   </div>`;
 }
-/** Cumulative spend with a dashed projection and the budget line. points: [{t, v, long}], proj: [{t, v}] */
-export function Burn({ points, proj, budget, from, to, height = 210, label, currency }) {
-  const [ref, w] = useWidth(),
-    at = useSignal(-1),
-    L = 44,
-    B = 24,
-    T = 14,
-    W = Math.max(0, w.value - L - 8),
-    H = height - B - T;
-  const max = nice(Math.max(budget * 1.08, ...points.map((p) => p.v), ...proj.map((p) => p.v))),
-    x = (t) => L + ((t - from) / (to - from)) * W,
-    y = (v) => T + H - (v / max) * H;
-  const path = (ps) => ps.map((p, i) => `${i ? 'L' : 'M'}${x(p.t).toFixed(1)},${y(p.v).toFixed(1)}`).join(''),
-    last = points.at(-1),
-    p = at.value >= 0 ? points[at.value] : null;
-  const move = (e) => {
-    const px = e.clientX - ref.current.getBoundingClientRect().left;
-    let b = 0;
-    points.forEach((q, i) => {
-      if (Math.abs(x(q.t) - px) < Math.abs(x(points[b].t) - px)) b = i;
-    });
-    at.value = b;
+
+function Column({ parts, x, step, y, label, isRead, onRead }) {
+  const width = Math.min(34, step * 0.64);
+  const bars = filledParts(parts);
+  let below = 0;
+  const bar = ([group], i) => {
+    const top = y(below + parts[group]);
+    const height = y(below) - top - (i ? 1 : 0);
+    below += parts[group];
+    return html`<rect
+      key=${group}
+      class=${'k-' + group}
+      x=${x + (step - width) / 2}
+      y=${top}
+      width=${width}
+      height=${Math.max(0, height)}
+      rx=${i === bars.length - 1 ? 3 : 1}
+    />`;
   };
-  const key = (e) => {
-    const n = points.length;
-    if (e.key === 'ArrowRight') at.value = Math.min(n - 1, at.value + 1);
-    else if (e.key === 'ArrowLeft') at.value = Math.max(0, at.value < 0 ? n - 1 : at.value - 1);
-    else return;
-    e.preventDefault();
+  return html`<g>
+    ${isRead && html`<rect class="hover" x=${x} y=${ABOVE} width=${step} height=${HEIGHT - BELOW - ABOVE} rx="6" />`}
+    ${bars.map(bar)} ${label && html`<text x=${x + step / 2} y=${HEIGHT - 5} text-anchor="middle">${label}</text>`}
+    <rect class="hit" x=${x} y="0" width=${step} height=${HEIGHT} onPointerEnter=${onRead} />
+  </g>`;
+}
+
+const OutcomeTip = ({ day, style }) =>
+  html`<div class="tip" style=${style}>
+    <b>${day.long}</b>
+    ${!sum(day.parts) && html`<div class="muted">No calls</div>`}
+    <dl>
+      ${filledParts(day.parts).map(
+        ([group, label]) =>
+          html`<dt key=${group}><i class=${'dot k-' + group}></i>${label}</dt>
+            <dd>${num(day.parts[group])}</dd>`,
+      )}
+    </dl>
+  </div>`;
+
+const inWords = ({ long, parts }) => {
+  const words = filledParts(parts).map(([group, label]) => `${num(parts[group])} ${label.toLowerCase()}`);
+  return `${long}: ${words.join(', ') || 'no calls'}`;
+};
+
+/**
+ * Money spent up to now, where it leads, and the budget as a line.
+ * @param {{points: Array<{t: number, v: number, long: string}>, ahead: Array<{t: number, v: number}>, budget: number|null, label: string}} props
+ */
+export function Burn({ points, ahead, budget, label }) {
+  const [ref, width] = useWidth();
+  const { at, svg } = useReader(points.length);
+  const read = points[at.value];
+  const last = points.at(-1);
+  const left = 48;
+  const tall = HEIGHT - BELOW - ABOVE;
+  const from = points[0].t;
+  const to = Math.max(from + 1, (ahead.at(-1) ?? last).t);
+  const max = roundUp(Math.max((budget ?? 0) * 1.08, ...points.map(({ v }) => v), ...ahead.map(({ v }) => v)));
+  const x = (t) => left + ((t - from) / (to - from)) * Math.max(0, width.value - left - 8);
+  const y = (v) => ABOVE + tall - (v / max) * tall;
+  const line = (dots) => dots.map(({ t, v }, i) => `${i ? 'L' : 'M'}${x(t).toFixed(1)},${y(v).toFixed(1)}`).join('');
+  const knob = read ?? last;
+  const onPointerMove = (event) => {
+    const px = event.clientX - ref.current.getBoundingClientRect().left;
+    const away = points.map(({ t }) => Math.abs(x(t) - px));
+    at.value = away.indexOf(Math.min(...away));
   };
-  const fmt = dayMonth,
-    ticks = [from, from + (to - from) / 2, to];
-  return html`<div class="chart" ref=${ref} style=${`min-height:${height}px`}>
+  const ticks = [from, from + (to - from) / 2, to].map(
+    (t, i) =>
+      html`<text key=${i} x=${x(t)} y=${HEIGHT - 5} text-anchor=${['start', 'middle', 'end'][i]}>${dayMonth(t)}</text>`,
+  );
+  return html`<div class="chart" ref=${ref} style=${`min-height:${HEIGHT}px`}>
     ${
-      w.value > 0 &&
-      html`<svg
-          height=${height}
-          role="img"
-          tabindex="0"
-          aria-label=${label}
-          onKeyDown=${key}
-          onPointerMove=${move}
-          onPointerLeave=${() => {
-            at.value = -1;
-          }}
-          onBlur=${() => {
-            at.value = -1;
-          }}
-        >
-          ${[0, 0.5, 1].map((f) => html`<g key=${f}><line class="gridline" x1=${L} x2=${w.value} y1=${y(max * f)} y2=${y(max * f)} /><text x=${L - 8} y=${y(max * f) + 4} text-anchor="end">${money(max * f, currency, 0)}</text></g>`)}
-          ${ticks.map((t, i) => html`<text key=${i} x=${x(t)} y=${height - 5} text-anchor=${['start', 'middle', 'end'][i]}>${fmt(t)}</text>`)}
-          <path class="area" d=${`${path(points)}L${x(last.t)},${y(0)}L${x(points[0].t)},${y(0)}Z`} />
-          <path class="line" d=${path(points)} />
-          ${proj.length && html`<path class="proj" d=${path([last, ...proj])} />`}
-          <line class="limit" x1=${L} x2=${w.value} y1=${y(budget)} y2=${y(budget)} />
-          <text class="limit-t" x=${L + 4} y=${y(budget) - 6}>Budget ${money(budget, currency, 0)}</text>
-          <circle class="knob" r="4" cx=${x((p || last).t)} cy=${y((p || last).v)} />
+      width.value > 0 &&
+      html`<svg height=${HEIGHT} aria-label=${label} ...${svg} onPointerMove=${onPointerMove}>
+          <${Grid} left=${left} width=${width.value} max=${max} y=${y} word=${money} />
+          ${ticks}
+          <path class="area" d=${`${line(points)}L${x(last.t)},${y(0)}L${x(from)},${y(0)}Z`} />
+          <path class="line" d=${line(points)} />
+          ${ahead.length > 0 && html`<path class="proj" d=${line([last, ...ahead])} />`}
+          ${
+            budget != null &&
+            html`<line class="limit" x1=${left} x2=${width.value} y1=${y(budget)} y2=${y(budget)} />
+              <text class="limit-t" x=${left + 4} y=${y(budget) - 6}>Budget ${money(budget)}</text>`
+          }
+          <circle class="knob" r="4" cx=${x(knob.t)} cy=${y(knob.v)} />
         </svg>
         ${
-          p &&
+          read &&
           html`<div
             class="tip"
-            style=${`left:${Math.min(Math.max(0, x(p.t) - 75), w.value - 160)}px; top:${Math.max(0, y(p.v) - 74)}px`}
+            style=${`left:${Math.min(Math.max(0, x(read.t) - 75), width.value - 160)}px; top:${Math.max(0, y(read.v) - 74)}px`}
           >
-            <b>${p.long}</b>
+            <b>${read.long}</b>
             <dl>
               <dt>Spent</dt>
-              <dd>${money(p.v, currency)}</dd>
+              <dd>${money(read.v)}</dd>
             </dl>
           </div>`
         }`
-    } <span class="vh" aria-live="polite">${p ? `${p.long}: ${money(p.v, currency)} spent` : ''}</span>
+    }
+    <span class="vh" aria-live="polite">${read ? `${read.long}: ${money(read.v)} spent` : ''}</span>
   </div>`;
 }
-const span = (rows) => {
-  const r = rows
+
+/** The least and the greatest share of a grid, on twentieths. */
+function scaleOf(rows) {
+  const shares = rows
     .flat()
-    .filter((c) => c?.n)
-    .map((c) => c.rate);
-  return r.length ? [Math.floor(Math.min(...r) * 20) / 20, Math.ceil(Math.max(...r) * 20) / 20] : [0, 1];
-};
-/** Weekday by hour grid. A real table: every cell has text, colour is only the second channel. */
-export function Heatmap({ hours, rows, label }) {
-  // rows: [[{rate, n}]] by weekday
-  const [lo, hi] = span(rows),
-    level = (c) => (!c || !c.n ? 0 : Math.max(1, Math.min(5, 1 + Math.floor(((c.rate - lo) / (hi - lo || 1)) * 5))));
-  return html`<table class="heat" aria-label=${label}>
-    <thead>
-      <tr>
-        <th><span class="vh">Day</span></th>
-        ${hours.map((h) => html`<th key=${h} scope="col">${h}</th>`)}
-      </tr>
-    </thead>
-    <tbody>
-      ${rows.map(
-        (r, i) =>
-          r &&
-          html`<tr key=${i}>
-            <th scope="row">${DAYS[i]}</th>
-            ${r.map((c, j) => html`<td key=${j} class=${'h' + level(c)} title=${c?.n ? `${DAYS[i]} ${hours[j]}:00 · ${pct(c.rate)} answered of ${num(c.n)} calls` : 'No calls'}><span class="vh">${c?.n ? pct(c.rate) : 'no calls'}</span></td>`)}
-          </tr>`,
-      )}
-    </tbody>
-  </table>`;
+    .filter((cell) => cell?.calls)
+    .map(({ share }) => share);
+  if (!shares.length) return [0, 1];
+  return [Math.floor(Math.min(...shares) * 20) / 20, Math.ceil(Math.max(...shares) * 20) / 20];
 }
-export const HeatKey = ({ rows }) => {
-  const [lo, hi] = span(rows);
+
+/**
+ * Weekday by hour. A real table: every cell has its words, the colour only comes on top.
+ * @param {{hours: number[], rows: Array<Array<{share: number, calls: number}|null>|null>, label: string}} props
+ * one row for each day from Monday on, null for days to leave out
+ */
+export function Heatmap({ hours, rows, label }) {
+  const [low, high] = scaleOf(rows.filter(Boolean));
+  const level = (cell) => Math.max(1, Math.min(5, 1 + Math.floor(((cell.share - low) / (high - low || 1)) * 5)));
+  const cell = (value, day, hour) => {
+    if (!value?.calls) return html`<td key=${hour} class="h0" title="No calls"><span class="vh">no calls</span></td>`;
+    const words = `${DAYS[day]} ${hour}:00 · ${pct(value.share)} answered of ${num(value.calls)} calls`;
+    return html`<td key=${hour} class=${'h' + level(value)} title=${words}>
+      <span class="vh">${pct(value.share)}</span>
+    </td>`;
+  };
+  return html`<div class="scroll-x">
+    <table class="heat" aria-label=${label}>
+      <thead>
+        <tr>
+          <th><span class="vh">Day</span></th>
+          ${hours.map((hour) => html`<th key=${hour} scope="col">${hour}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          (row, day) =>
+            row &&
+            html`<tr key=${day}>
+              <th scope="row">${DAYS[day]}</th>
+              ${row.map((value, i) => cell(value, day, hours[i]))}
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+export function HeatKey({ rows }) {
+  const [low, high] = scaleOf(rows.filter(Boolean));
   return html`<div class="heat-key" aria-hidden="true">
-    <span>${pct(lo)}</span>${[1, 2, 3, 4, 5].map((i) => html`<i key=${i} class=${'h' + i}></i>`)}<span
-      >${pct(hi)} answered</span
+    <span>${pct(low)}</span>${[1, 2, 3, 4, 5].map((level) => html`<i key=${level} class=${'h' + level}></i>`)}<span
+      >${pct(high)} answered</span
     >
   </div>`;
-};
-export const Spark = ({ data, label, w = 96, h = 26 }) => {
-  const m = Math.max(1, ...data),
-    bw = w / data.length;
-  return html`<svg class="spark" width=${w} height=${h} role="img" aria-label=${label}>
-    ${data.map((v, i) => html`<rect key=${i} class=${!v && 'z'} x=${i * bw} width=${Math.max(1, bw - 1.5)} y=${h - Math.max(2, (v / m) * h)} height=${Math.max(2, (v / m) * h)} rx="1" />`)}
-  </svg>`;
-};
-export { outcomeLabel, cx };
+}
+
+/** A row of tiny columns. @param {{data: number[], label: string, w?: number, h?: number}} props */
+export function Spark({ data, label, w = 96, h = 26 }) {
+  const max = Math.max(1, ...data);
+  const step = w / data.length;
+  const bar = (value, i) => {
+    const tall = Math.max(2, (value / max) * h);
+    return html`<rect
+      key=${i}
+      class=${!value && 'z'}
+      x=${i * step}
+      width=${Math.max(1, step - 1.2)}
+      y=${h - tall}
+      height=${tall}
+      rx="1"
+    />`;
+  };
+  return html`<svg class="spark" width=${w} height=${h} role="img" aria-label=${label}>${data.map(bar)}</svg>`;
+}
