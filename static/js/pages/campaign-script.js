@@ -34,7 +34,7 @@ function useExample(campaign) {
   return lead ? { lead, values: valuesOf(lead) } : { lead: null, values: SAMPLE };
 }
 
-const valuesOf = (lead) => {
+export const valuesOf = (lead) => {
   const name = [lead.first_name, lead.last_name].filter(Boolean).join(' ');
   const fields = ['first_name', 'last_name', 'email', 'company_name', 'phone'].map((key) => [key, lead[key]]);
   const variables = Object.entries(lead.variables ?? {}).map(([key, value]) => [key.toLowerCase(), String(value)]);
