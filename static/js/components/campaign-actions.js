@@ -31,12 +31,12 @@ async function start({ id, name, stats }, onChange) {
     return fail(error);
   }
   const hours = `${hourMinute(campaign.calling_hours_start)}–${hourMinute(campaign.calling_hours_end)}`;
+  const when = `${dayRange(campaign.working_days)} ${hours} (${zoneName(campaign.time_zone)})`;
+  const limit = `at most ${plural(campaign.calls_per_day, 'call')} a day`;
   const isSure = await confirm({
     title: `Start “${name}”?`,
     ok: 'Start calling',
-    body: html`Up to ${people(openLeads(stats.leads))} will be called, ${dayRange(campaign.working_days)} ${hours}
-    (${zoneName(campaign.time_zone)}), at most ${plural(campaign.calls_per_day, 'call')} a day. You can pause at any
-    time.`,
+    body: `Up to ${people(openLeads(stats.leads))} will be called, ${when}, ${limit}. You can pause at any time.`,
   });
   if (isSure) await act(() => setStatus(id, 'active'), ['Calling has started.'], onChange);
 }

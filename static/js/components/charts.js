@@ -1,6 +1,6 @@
 // Small SVG charts: coloured by CSS, sharp on every screen, readable with the arrow keys and as a table.
 import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
-import { dayMonth, DAYS, money, num, OUTCOMES, pct } from '../lib/format.js';
+import { dayMonth, DAYS, money, num, OUTCOMES, pct, time } from '../lib/format.js';
 import { Card, Icon } from './basic.js';
 
 const HEIGHT = 210;
@@ -213,9 +213,11 @@ export function Burn({ points, ahead, budget, label }) {
     const away = points.map(({ t }) => Math.abs(x(t) - px));
     at.value = away.indexOf(Math.min(...away));
   };
+  // Within two days the hours tell more.
+  const word = to - from < 2 * 86400e3 ? (t) => `${dayMonth(t)}, ${time(t)}` : (t) => dayMonth(t);
   const ticks = [from, from + (to - from) / 2, to].map(
     (t, i) =>
-      html`<text key=${i} x=${x(t)} y=${HEIGHT - 5} text-anchor=${['start', 'middle', 'end'][i]}>${dayMonth(t)}</text>`,
+      html`<text key=${i} x=${x(t)} y=${HEIGHT - 5} text-anchor=${['start', 'middle', 'end'][i]}>${word(t)}</text>`,
   );
   return html`<div class="chart" ref=${ref} style=${`min-height:${HEIGHT}px`}>
     ${

@@ -27,8 +27,9 @@ const DUPLICATES = [
   ['skip', 'Leave them as they are'],
   ['update', 'Update them from the file'],
 ];
-/** Rows that are shown of those that do not come in. */
+/** Rows that are shown of those that do not come in, and of each reason. */
 const ROWS_SHOWN = 12;
+const ROWS_OF_EACH = 4;
 /** How often an import is asked how far it is when no event says so. */
 const POLL_MS = 3000;
 
@@ -150,6 +151,7 @@ export function LeadImport({ campaign, onImported, ready }) {
     ${report && !problem && html`<${Report} report=${report} />`}
     ${
       isGood &&
+      !ready &&
       html`<div class="row wrap">
         <${ActionButton} class="btn primary" icon="upload" run=${() => bring().catch(() => null)}
           >Import ${plural(report.imported + report.updated, 'person', 'people')}<//
@@ -271,7 +273,7 @@ function Choices({ report, options, fields, set }) {
   const why = report.reasons.map((reason) => reason.why ?? {});
   const homeless = why.reduce((sum, counts) => sum + (counts.needs_country || 0), 0);
   const hint = homeless
-    ? `${plural(homeless, 'number')} in the file have no country code.`
+    ? `Without it ${plural(homeless, 'number')} of the file cannot be called.`
     : 'For numbers written without +.';
   const country = (attributes) =>
     html`<select
@@ -369,8 +371,10 @@ function Report({ report }) {
       )}
     </dl>
     ${report.warnings.map(
-      ({ warning, variable, message }) =>
-        html`<${Note} key=${warning + variable} kind="warn" icon="triangle-alert">${message}<//>`,
+      ({ warning, variable, message, count }) =>
+        html`<${Note} key=${warning + variable} kind="warn" icon="triangle-alert"
+          ><b class="strong">${plural(count, 'row')}:</b> ${message}<//
+        >`,
     )}
     ${report.skipped + report.rejected > 0 && html`<${Skipped} report=${report} />`}
   </section>`;
@@ -379,7 +383,7 @@ function Report({ report }) {
 function Skipped({ report }) {
   const count = report.skipped + report.rejected;
   const rows = report.reasons
-    .flatMap(({ first_rows }) => first_rows)
+    .flatMap(({ first_rows }) => first_rows.slice(0, ROWS_OF_EACH))
     .sort((a, b) => a.row - b.row)
     .slice(0, ROWS_SHOWN);
   const save = () => saveText(report.skipped_csv, 'skipped-rows.csv');
@@ -404,7 +408,7 @@ function Skipped({ report }) {
                 <td class="num">${num(row)}</td>
                 <td>${field}</td>
                 <td class="mono">${value || '(empty)'}</td>
-                <td>${message}</td>
+                <td>${message[0].toUpperCase() + message.slice(1)}</td>
               </tr>`,
           )}
         </tbody>

@@ -136,12 +136,11 @@ const MenuSheet = ({ nav }) =>
 function StoppedBanner() {
   const dialing = overview.value?.dialing;
   if (!dialing?.stopped) return null;
+  const { by, since, reason } = dialing;
+  const words = ` By ${by}, ${ago(since)}.${reason ? ` ${reason}` : ''}`;
   return html`<div class="stopped" role="status">
     <${Icon} n="phone-off" />
-    <div class="grow">
-      <strong>All calling is stopped.</strong> ${dialing.by && `By ${dialing.by}`}
-      ${dialing.since && ago(dialing.since)}. ${dialing.reason}
-    </div>
+    <div class="grow"><strong>All calling is stopped.</strong>${words}</div>
     ${canWrite.value && html`<${ActionButton} class="btn small" icon="play" run=${startDialing}>Let calling go on<//>`}
   </div>`;
 }

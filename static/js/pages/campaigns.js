@@ -153,8 +153,8 @@ function FirstRun() {
     }`;
   return html`<div class="card">
     <${Empty} icon="megaphone" title="Make your first campaign" actions=${canWrite.value && actions}>
-      A campaign is a script, a list of people to call and the hours you may call them.
-      ${isSimulated && ' This server simulates all calls, so you can try everything without calling anyone.'}
+      A campaign is a script, a list of people to call and the hours you may call
+      them.${isSimulated && ' This server simulates all calls, so you can try everything without calling anyone.'}
     <//>
   </div>`;
 }

@@ -2,7 +2,7 @@
 import { html } from '../lib/ui.js';
 import { get, useResource } from '../lib/api.js';
 import { num, openLeads, plural } from '../lib/format.js';
-import { Icon, Note } from '../components/basic.js';
+import { Note } from '../components/basic.js';
 import { LeadImport } from '../components/lead-import.js';
 
 export function LeadsStep({ draft, ready }) {
@@ -11,18 +11,18 @@ export function LeadsStep({ draft, ready }) {
     get(`/voice-campaigns/${campaign.id}/stats`, options),
   );
   const { data } = stats.value;
+  const toCall = data && `, ${num(openLeads(data.leads))} to call.`;
   return html`<div class="stack">
     ${
       data?.total_leads > 0 &&
       html`<${Note} icon="users">
-        <strong>${plural(data.total_leads, 'person', 'people')} in this campaign</strong>, ${num(openLeads(data.leads))}
-        to call.
+        <strong>${plural(data.total_leads, 'person', 'people')} in this campaign</strong>${toCall}
       <//>`
     }
     <${LeadImport} campaign=${campaign} ready=${ready} onImported=${reload} />
     <p class="small muted">
-      <${Icon} n="shield-check" c="s" />${' '}Only call people who may expect it. Numbers on the do-not-call list are
-      left out by themselves. You can also continue and add people later.
+      Only call people who may expect it. Numbers on the do-not-call list are left out by themselves. You can also
+      continue and add people later.
     </p>
   </div>`;
 }

@@ -123,7 +123,7 @@ function Preview({ form, example, preview }) {
     </div>
     ${
       missing.length > 0 &&
-      html`<p class="hint">
+      html`<p class="small muted">
         ${
           example.lead
             ? 'What is marked is not known of this person, so there would be no call.'

@@ -106,8 +106,9 @@ function Steps({ campaign, etag, reload }) {
   const heading = useRef(null);
   const isFirst = useRef(true);
   useEffect(() => {
-    if (!isFirst.current) {
-      heading.current?.focus();
+    // The first time the focus is on the heading of the page, unless that was drawn anew meanwhile.
+    if (!isFirst.current || document.activeElement === document.body) {
+      heading.current?.focus({ preventScroll: true });
       scrollTo(0, 0);
     }
     isFirst.current = false;
