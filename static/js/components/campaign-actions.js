@@ -119,6 +119,8 @@ export function MoreActions({ campaign, onChange, onDeleted = onChange, small })
   const items = [
     canWrite.value && { label: 'Edit', icon: 'pencil', href: `#/campaigns/${id}/edit` },
     canWrite.value && isActive && { label: 'Pause', icon: 'pause', onClick: () => pause(campaign, onChange) },
+    canWrite.value &&
+      status === 'completed' && { label: 'Start again…', icon: 'play', onClick: () => start(campaign, onChange) },
     canWrite.value && { label: 'Change budget…', icon: 'wallet', onClick: () => askForBudget(campaign, onChange) },
     canWrite.value && { label: 'Duplicate…', icon: 'copy', onClick: () => askForCopy(campaign) },
     { label: 'Export calls (CSV)', icon: 'download', ...exported('calls') },

@@ -278,12 +278,14 @@ export function Heatmap({ hours, rows, label }) {
       <span class="vh">${pct(value.share)}</span>
     </td>`;
   };
-  return html`<div class="scroll-x">
+  // Where the hours are many, every third one is written.
+  const head = (hour) => (hours.length <= 12 || hour % 3 === 0 ? hour : html`<span class="vh">${hour}</span>`);
+  return html`<div class="heat-frame" style=${`max-width:${40 + hours.length * 72}px`}>
     <table class="heat" aria-label=${label}>
       <thead>
         <tr>
           <th><span class="vh">Day</span></th>
-          ${hours.map((hour) => html`<th key=${hour} scope="col">${hour}</th>`)}
+          ${hours.map((hour) => html`<th key=${hour} scope="col">${head(hour)}</th>`)}
         </tr>
       </thead>
       <tbody>

@@ -1,8 +1,8 @@
 // The Overview tab of a campaign: progress, numbers, charts, and the calls of just now.
 import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
-import { canWrite, get, useResource } from '../lib/api.js';
+import { canWrite, get, useResource, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
-import { setQuery } from '../lib/router.js';
+import { route, setQuery } from '../lib/router.js';
 import {
   day,
   dayMonth,
@@ -10,12 +10,14 @@ import {
   dur,
   finishedLeads,
   grouped,
+  isoDay,
   money,
   num,
   OUTCOMES,
   pct,
   plural,
   stamp,
+  time,
   WEEK,
   zoneName,
 } from '../lib/format.js';
@@ -34,6 +36,14 @@ import {
 import { Burn, ChartCard, Heatmap, HeatKey, StackedBars } from '../components/charts.js';
 import { CallTable } from '../components/call-table.js';
 
+/** How the charts can be divided: the word of the API, ours, and how many days back they go. */
+const INTERVALS = [
+  ['hour', 'Today', 0],
+  ['day', '14 days', 13],
+  ['week', '12 weeks', 83],
+  ['month', '12 months', 364],
+];
+
 /** Charts are drawn from the server's sums, which are read again no more often than this while calls end. */
 const RELOAD_MS = 10000;
 const LATEST = 5;
@@ -41,7 +51,12 @@ const LATEST = 5;
 export function CampaignOverview({ campaign }) {
   const { id, stats } = campaign;
   const path = `/voice-campaigns/${id}`;
-  const [analytics, reloadAnalytics] = useResource(`${id}`, (options) => get(`${path}/analytics`, options));
+  const { by = 'day' } = route.value.query;
+  const [analytics, reloadAnalytics] = useResource(
+    `${id} ${by}`,
+    (options) => get(withQuery(`${path}/analytics`, periodOf(by, campaign.time_zone)), options),
+    { keep: true },
+  );
   const [calls, reloadCalls] = useResource(`${id}`, (options) => get(`${path}/calls?limit=20`, options));
   useReloadOnCalls(id, reloadAnalytics, reloadCalls);
   if (!stats.total_leads) return html`<${NoLeads} campaign=${campaign} />`;
@@ -56,12 +71,20 @@ export function CampaignOverview({ campaign }) {
         ? html`<div class="c12"><${Problem} error=${error} retry=${reloadAnalytics} /></div>`
         : !data
           ? html`<div class="c12"><${Loading} rows=${2} h=${240} /></div>`
-          : html`<${PerDay} class=${isCalling ? 'c8' : 'c12'} data=${data} />
+          : html`<${PerPeriod} class=${isCalling ? 'c8' : 'c12'} data=${data} />
               ${isCalling && html`<${OnTheLine} calls=${alive} />`}
               <${WhenAnswered} data=${data} /><${Money} data=${data} />`
     }
     <${Latest} campaign=${campaign} calls=${calls.value} retry=${reloadCalls} />
   </div>`;
+}
+
+/** What to ask for. Of days the server shows the last with calls when it is not told which. */
+function periodOf(by, timeZone) {
+  const [interval, , days] = INTERVALS.find(([word]) => word === by) ?? INTERVALS[1];
+  if (interval === 'day') return { interval };
+  const from = isoDay(Date.now() - days * 86400e3, timeZone);
+  return { interval, from, to: isoDay(Date.now(), timeZone) };
 }
 
 /** The sums follow the calls at a distance, so that a busy campaign does not have them added up for every call. */
@@ -157,24 +180,47 @@ function Numbers({ campaign }) {
   ];
 }
 
-function PerDay({ data, class: c }) {
-  const days = data.periods.map(({ start, outcomes }) => ({
-    label: dayMonth(start, 'UTC'),
-    long: day(start, 'UTC'),
+const TITLES = {
+  hour: 'Outcomes by hour',
+  day: 'Outcomes per day',
+  week: 'Outcomes per week',
+  month: 'Outcomes per month',
+};
+
+function PerPeriod({ data, class: c }) {
+  const { interval, time_zone: zone } = data;
+  const isHour = interval === 'hour';
+  // Hours are instants; days come without a clock, and mean the zone of the campaign already.
+  const columns = data.periods.map(({ start, outcomes }) => ({
+    label: isHour ? time(start, zone) : dayMonth(start, 'UTC'),
+    long: isHour ? time(start, zone) : `${interval === 'day' ? '' : 'From '}${day(start, 'UTC')}`,
     parts: grouped(outcomes),
   }));
   const table = {
-    head: ['Day', ...OUTCOMES.map(([, label]) => label)],
-    rows: days.map(({ long, parts }) => [long, ...OUTCOMES.map(([group]) => num(parts[group]))]),
+    head: ['From', ...OUTCOMES.map(([, label]) => label)],
+    rows: columns.map(({ long, parts }) => [long, ...OUTCOMES.map(([group]) => num(parts[group]))]),
   };
+  const title = TITLES[interval];
+  const choice = html`<div class="seg" role="group" aria-label="Time that the charts show">
+    ${INTERVALS.map(
+      ([word, label]) =>
+        html`<button
+          key=${word}
+          aria-pressed=${String(word === interval)}
+          onClick=${() => setQuery({ by: word === 'day' ? '' : word })}
+        >
+          ${label}
+        </button>`,
+    )}
+  </div>`;
   return html`<${ChartCard}
     class=${c}
-    title="Outcomes per day"
-    sub=${`Calls of each day, ${zoneName(data.time_zone)} time`}
+    title=${title}
+    sub=${`${zoneName(zone)} time`}
     table=${table}
-    foot=${html`<div class="chart-foot"><${Legend} /></div>`}
+    foot=${html`<div class="row wrap chart-foot spread"><${Legend} />${choice}</div>`}
   >
-    <${StackedBars} data=${days} label=${`Outcomes per day for ${plural(days.length, 'day')}`} />
+    <${StackedBars} data=${columns} label=${title} />
   <//>`;
 }
 
@@ -227,7 +273,9 @@ function Money({ data }) {
   const sub = budget == null ? `${money(spent)} spent, no budget limit` : `${money(spent)} of ${money(budget)} used`;
   if (points.length < 2)
     return html`<${Card} class="c5" title="Budget" sub=${sub}><p class="muted">No calls yet.</p><//>`;
-  const dots = points.map((point) => ({
+  // Before the first call there is nothing to see.
+  const first = points.findIndex((point) => Number(point.spent) > 0);
+  const dots = points.slice(Math.max(0, first - 1)).map((point) => ({
     t: Date.parse(point.at),
     v: Number(point.spent),
     long: stamp(point.at),

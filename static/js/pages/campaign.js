@@ -90,7 +90,8 @@ function Header({ campaign, onChange }) {
       </div>
       <div class="row actions">
         ${
-          (canWrite.value || campaign.status !== 'completed') &&
+          canWrite.value &&
+          campaign.status !== 'completed' &&
           html`<${MainAction} campaign=${campaign} onChange=${onChange} />`
         }
         <${MoreActions} campaign=${campaign} onChange=${onChange} onDeleted=${() => go('/campaigns')} />

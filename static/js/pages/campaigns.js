@@ -113,7 +113,7 @@ function Today() {
   return html`<section class="summary" aria-label="Today">
     <${Stat} label="Calls in progress" value=${num(in_progress_calls)} unit=${`of ${plural(lines, 'line')}`} />
     <${Stat} label="Calls today" value=${num(calls_today)} />
-    <${Stat} label="Answered today" value=${pct(calls_today ? answered_today / calls_today : null)} />
+    <${Stat} label="Picked up today" value=${pct(calls_today ? answered_today / calls_today : null)} />
     <${Stat} label="Spent today" value=${money(spent_today)} />
   </section>`;
 }
