@@ -1,6 +1,7 @@
 // The pieces every page is made of: icons, cards, numbers, states, progress, fields, menus and dialogs.
 import { html, cx, useRef, useEffect, useId, useSignal } from '../lib/ui.js';
 import {
+  capital,
   num,
   pct,
   ago,
@@ -87,12 +88,10 @@ export function reasonOf({ stats, time_zone, max_concurrent_calls }) {
   const parts = [message];
   if (until && state === 'waiting') parts.push(`Next calls ${soon(until, time_zone)}, ${zoneName(time_zone)}.`);
   if (since && ['paused', 'completed'].includes(state)) {
-    parts.push(by && by !== 'server' ? `By ${by}, ${ago(since)}.` : `${sentence(ago(since))}.`);
+    parts.push(by && by !== 'server' ? `By ${by}, ${ago(since)}.` : `${capital(ago(since))}.`);
   }
   return parts.join(' ');
 }
-
-const sentence = (text) => text[0].toUpperCase() + text.slice(1);
 
 /** Pill and reason of a campaign with its `stats`. */
 export const Standing = ({ campaign }) =>
@@ -373,8 +372,9 @@ export function FormDialog({ title, ok, onClose, onSubmit, onProblem, danger, wi
     try {
       await onSubmit();
     } catch (error) {
-      problem.value = error.message;
-      onProblem?.(error.fields || {});
+      const isOfFields = onProblem && Object.keys(error.fields ?? {}).length > 0;
+      if (isOfFields) onProblem(error.fields);
+      else problem.value = error.message;
       focusInvalid(modal.ref.current);
     }
     busy.value = false;

@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
 import { create, del, downloadUrl, get, post, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { confirm, fail, toast } from '../lib/notify.js';
-import { bytes, num, plural } from '../lib/format.js';
+import { bytes, capital, num, plural } from '../lib/format.js';
 import { ActionButton, Field, Icon, Note } from './basic.js';
 import { BUILT_IN, normalName, variables } from './script.js';
 
@@ -408,7 +408,7 @@ function Skipped({ report }) {
                 <td class="num">${num(row)}</td>
                 <td>${field}</td>
                 <td class="mono">${value || '(empty)'}</td>
-                <td>${message[0].toUpperCase() + message.slice(1)}</td>
+                <td>${capital(message)}</td>
               </tr>`,
           )}
         </tbody>

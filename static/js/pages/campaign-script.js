@@ -2,7 +2,7 @@
 // which it was made.
 import { html, useSignal } from '../lib/ui.js';
 import { canWrite, get, post, useResource } from '../lib/api.js';
-import { dayRange, dur, hourMinute, money, num, plural, span, stamp, zoneName } from '../lib/format.js';
+import { capital, dayRange, dur, hourMinute, money, num, plural, span, stamp, zoneName } from '../lib/format.js';
 import { Card, Icon, Note } from '../components/basic.js';
 import { filled, SAMPLE, spokenSeconds } from '../components/script.js';
 
@@ -133,7 +133,7 @@ function Schedule({ campaign }) {
   const isLeads = campaign.lead_time_zone_policy === 'lead';
   return html`<${Card} title="Schedule" actions=${edit(campaign, 'schedule')}>
     <dl class="kv">
-      ${row('Days', dayRange(campaign.working_days))}
+      ${row('Days', capital(dayRange(campaign.working_days)))}
       ${row('Hours', `${hours}, ${isLeads ? 'on the clock of each person' : zoneName(campaign.time_zone)}`)}
       ${campaign.start_date && row('Not before', stamp(campaign.start_date))}
       ${campaign.end_date && row('Not after', stamp(campaign.end_date))}

@@ -3,7 +3,7 @@ import { html } from '../lib/ui.js';
 import { get, useResource } from '../lib/api.js';
 import { setQuery } from '../lib/router.js';
 import { overview } from '../lib/store.js';
-import { dayRange, money, num, openLeads, plural, zoneName } from '../lib/format.js';
+import { capital, dayRange, money, num, openLeads, plural, zoneName } from '../lib/format.js';
 import { Icon, Loading, Note, Problem } from '../components/basic.js';
 
 export function ReviewStep({ draft }) {
@@ -72,7 +72,7 @@ function Summary({ form, people }) {
     ${line('script', 'Script', html`<span class="clamp">${form.script_template}</span>`)}
     ${line('script', 'Voicemail', html`<span class="clamp">${form.fallback_script || 'Nothing is left'}</span>`)}
     ${line('leads', 'People', people ? `${num(people)} to call` : 'None')}
-    ${line('schedule', 'Schedule', `${dayRange(form.working_days)}, ${hours}, ${clock}`)}
+    ${line('schedule', 'Schedule', capital(`${dayRange(form.working_days)}, ${hours}, ${clock}`))}
     ${line(
       'schedule',
       'Limits',
