@@ -85,7 +85,7 @@ export function reasonOf({ stats, time_zone, max_concurrent_calls }) {
   const { state, message, until, by, since } = stats.standing;
   // That it is calling, the pill says already.
   if (state === 'calling') return `${num(stats.in_progress_calls)} of ${num(max_concurrent_calls)} lines in use`;
-  const parts = [message];
+  const parts = message === `${STATUS[state]}.` ? [] : [message];
   if (until && state === 'waiting') parts.push(`Next calls ${soon(until, time_zone)}, ${zoneName(time_zone)}.`);
   if (since && ['paused', 'completed'].includes(state)) {
     parts.push(by && by !== 'server' ? `By ${by}, ${ago(since)}.` : `${capital(ago(since))}.`);
