@@ -257,6 +257,11 @@ export function Menu({ label, items, small }) {
   const id = useId().replace(/\W/g, '');
   const button = useRef(null);
   const menu = useRef(null);
+  // The entries of a closed menu would only weigh on a long list.
+  const isOpen = useSignal(false);
+  const prepare = (event) => {
+    isOpen.value = event.newState === 'open';
+  };
   const place = (event) => {
     if (event.newState !== 'open') return;
     const at = button.current.getBoundingClientRect();
@@ -298,10 +303,11 @@ export function Menu({ label, items, small }) {
       ref=${menu}
       role="menu"
       aria-label=${label}
+      onBeforeToggle=${prepare}
       onToggle=${place}
       onKeyDown=${onKeyDown}
     >
-      ${items.filter(Boolean).map((item, i) => html`<${MenuItem} key=${i} item=${item} choose=${choose} />`)}
+      ${isOpen.value && items.filter(Boolean).map((item, i) => html`<${MenuItem} key=${i} item=${item} choose=${choose} />`)}
     </div>`;
 }
 

@@ -125,6 +125,7 @@ export function LeadImport({ campaign, onImported, ready }) {
   }, []);
 
   const { report, problem, fields, busy } = check.value;
+  const size = file.value && bytes(file.value.size);
   const isGood = file.value && report && !problem && !busy && report.imported + report.updated > 0;
   useEffect(() => {
     if (ready) ready.value = isGood ? bring : null;
@@ -140,7 +141,7 @@ export function LeadImport({ campaign, onImported, ready }) {
       <${Icon} n=${busy ? 'loader-circle' : 'file-spreadsheet'} c=${busy && 'spin'} />
       <b class="strong truncate">${file.value.name}</b>
       <span class="muted num" role="status"
-        >${report && !busy ? plural(report.rows_total, 'row') : `Reading ${bytes(file.value.size)}…`}</span
+        >${busy ? `Reading ${size}…` : report ? plural(report.rows_total, 'row') : size}</span
       >
       <span class="grow"></span>
       <button type="button" class="btn small" onClick=${forget}>Choose another file</button>
@@ -333,8 +334,10 @@ function Refused({ problem, fields, isFirst, set }) {
       onInput=${(event) => (title.value = event.currentTarget.value)}
       ...${attributes}
     />`;
+  // What comes after that says how to ask the API.
+  const words = fields.header ? `${fields.header.split('. Name one')[0]}.` : problem;
   return html`<${Note} kind="danger" icon="triangle-alert">
-    <span role="alert">${problem}</span>
+    <span role="alert">${words}</span>
     ${
       isFirst &&
       fields.header &&
