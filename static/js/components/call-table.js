@@ -1,44 +1,47 @@
+// Calls as rows, newest first; a row opens the sheet of its call.
 import { html } from '../lib/ui.js';
-import { dur, ago, stamp, money } from '../lib/format.js';
+import { ago, dur, money, num, stamp } from '../lib/format.js';
 import { Outcome } from './basic.js';
-export const CallTable = ({ items, onOpen, campaign = true }) =>
+
+/** Who a call was to, as far as the server still knows. */
+export const personOf = ({ lead_name: name, phone }) => name || phone || 'Erased person';
+
+/** @param {{items: object[], onOpen: (id: number) => void, campaign?: boolean, label?: string}} props `campaign` shows its name */
+export const CallTable = ({ items, onOpen, campaign = true, label = 'Calls' }) =>
   html`<div class="scroll-x">
-    <table class="table calls">
+    <table class="table calls" aria-label=${label}>
       <thead>
         <tr>
           <th>Lead</th>
           ${campaign && html`<th>Campaign</th>`}
           <th>Outcome</th>
           <th class="r opt3">Length</th>
-          <th class="r opt">Try</th>
+          <th class="r opt">Attempt</th>
           <th class="r opt">Cost</th>
           <th class="r">When</th>
         </tr>
       </thead>
       <tbody>
-        ${items.map(
-          (c) =>
-            html`<tr key=${c.id} class="link" onClick=${() => onOpen(c.id)}>
-              <td>
-                <button
-                  class="linkbtn"
-                  onClick=${(e) => {
-                    e.stopPropagation();
-                    onOpen(c.id);
-                  }}
-                >
-                  ${c.lead_name || c.phone}
-                </button>
-                <div class="faint small num nowrap">${c.phone}</div>
-              </td>
-              ${campaign && html`<td class="muted opt2"><span class="clip">${c.campaign_name}</span></td>`}
-              <td><${Outcome} o=${c.outcome} /></td>
-              <td class="r opt3">${dur(c.seconds)}</td>
-              <td class="r opt muted">${c.attempt}</td>
-              <td class="r opt muted">${money(c.cost)}</td>
-              <td class="r muted nowrap" title=${stamp(c.placed_at)}>${ago(c.placed_at)}</td>
-            </tr>`,
-        )}
+        ${items.map((call) => html`<${CallRow} key=${call.id} call=${call} onOpen=${onOpen} campaign=${campaign} />`)}
       </tbody>
     </table>
   </div>`;
+
+function CallRow({ call, onOpen, campaign }) {
+  const open = (event) => {
+    event.stopPropagation();
+    onOpen(call.id);
+  };
+  return html`<tr class="link" onClick=${open}>
+    <td>
+      <button type="button" class="linkbtn" onClick=${open}>${personOf(call)}</button>
+      ${call.lead_name && call.phone && html`<div class="faint small num nowrap">${call.phone}</div>`}
+    </td>
+    ${campaign && html`<td class="muted opt2"><span class="clip">${call.campaign_name}</span></td>`}
+    <td><${Outcome} o=${call.outcome} /></td>
+    <td class="r opt3 num">${call.seconds == null ? '–' : dur(call.seconds)}</td>
+    <td class="r opt muted num">${num(call.attempt)}</td>
+    <td class="r opt muted num">${money(call.cost)}</td>
+    <td class="r muted nowrap" title=${stamp(call.placed_at)}>${ago(call.placed_at)}</td>
+  </tr>`;
+}

@@ -1,124 +1,201 @@
+// What this server is set to and where each value comes from. Settings are changed in its file or environment, never here.
 import { html, useSignal } from '../lib/ui.js';
-import { Icon, Card, Field } from '../components/basic.js';
-import { toast, confirm } from '../lib/notify.js';
+import { canWrite, get, isAdmin, useResource } from '../lib/api.js';
+import { useLive } from '../lib/live.js';
+import { bytes, money, num, plural, stamp } from '../lib/format.js';
+import { overview } from '../lib/store.js';
+import { ActionButton, Card, Icon, Loading, Meter, Note, Problem, Search, Status } from '../components/basic.js';
+import { useSoon } from '../components/pager.js';
+import { startDialing, stopDialing } from '../components/shell.js';
+
 export const title = 'Settings';
+
 export default function Settings() {
-  const mode = useSignal('sim'),
-    test = useSignal(null),
-    f = useSignal({
-      host: 'sip.example.org',
-      user: 'acme-trunk',
-      pass: '',
-      from: '+49 30 23125 100',
-      answer: 42,
-      speed: 1,
-      concurrency: 5,
-      country: 'DE',
-    });
-  const bind = (k) => ({
-    value: f.value[k],
-    onInput: (e) => {
-      f.value = { ...f.value, [k]: e.target.value };
-      test.value = null;
-    },
-  });
-  const choose = async (m) => {
-    if (
-      m === 'sip' &&
-      !(await confirm({
-        title: 'Switch to real calls?',
-        ok: 'Switch to SIP trunk',
-        danger: true,
-        body: 'From now on, running campaigns place real phone calls through your trunk and cost real money. Running campaigns are paused first, so nothing starts by surprise.',
-      }))
-    ) {
-      mode.value = 'sip';
-      mode.value = 'sim';
-      return;
-    }
-    mode.value = m;
-  };
-  const run = async () => {
-    test.value = 'busy';
-    await new Promise((r) => setTimeout(r, 700));
-    test.value = ['Address found', 'Registered as acme-trunk', 'Trunk accepts 5 lines'];
-  };
-  return html`<div class="page" style="max-width:860px">
+  return html`<div class="page settings">
     <header class="page-head">
       <div class="grow"><h1>Settings</h1></div>
     </header>
-    <${Card} title="Carrier" sub="Where calls go out"
-      ><div class="stack">
-        <div class="picks" role="radiogroup" aria-label="Carrier">
-          ${[
-            ['sim', 'Simulator', 'Invents answers, voicemails and talks. Free, safe for demos.', 'flask-conical'],
-            ['sip', 'SIP trunk', 'Real phone calls through your telephone provider.', 'phone-call'],
-          ].map(
-            ([k, l, s, ic]) =>
-              html`<label key=${k} class="pick"
-                ><input type="radio" name="carrier" checked=${mode.value === k} onChange=${() => choose(k)} /><span
-                  ><${Icon} n=${ic} c="l" /><span><b class="strong">${l}</b><small>${s}</small></span></span
-                ></label
-              >`,
-          )}
-        </div>
-        ${
-          mode.value === 'sim'
-            ? html`<div class="cols">
-                <${Field} label="Share of people who answer" hint="The rest is voicemail, busy and no answer."
-                  >${(a) => html`<div class="affix"><input class="input num" type="number" min="0" max="100" ...${bind('answer')} ...${a} /><span aria-hidden="true">%</span></div>`}<//
-                ><${Field} label="Speed" hint="60 means: one hour of calling per minute."
-                  >${(a) => html`<div class="affix"><input class="input num" type="number" min="1" ...${bind('speed')} ...${a} /><span aria-hidden="true">×</span></div>`}<//
-                >
-              </div>`
-            : html`<div class="cols">
-                  <${Field} label="Server">${(a) => html`<input class="input" ...${bind('host')} ...${a} />`}<//
-                  ><${Field} label="User name"
-                    >${(a) => html`<input class="input" autocomplete="off" ...${bind('user')} ...${a} />`}<//
-                  ><${Field} label="Password" hint="Stored encrypted. Never shown again."
-                    >${(a) => html`<input class="input" type="password" autocomplete="new-password" placeholder="Unchanged" ...${bind('pass')} ...${a} />`}<//
-                  ><${Field} label="Caller number"
-                    >${(a) => html`<input class="input num" type="tel" ...${bind('from')} ...${a} />`}<//
-                  >
-                </div>
-                <div class="row wrap">
-                  <button class="btn" onClick=${run} disabled=${test.value === 'busy'}>
-                    <${Icon}
-                      n=${test.value === 'busy' ? 'loader-circle' : 'plug'}
-                      c=${test.value === 'busy' ? 'spin' : ''}
-                    />Test connection</button
-                  ><span class="muted small">No call is placed.</span>
-                </div>
-                ${
-                  Array.isArray(test.value) &&
-                  html`<ul class="stack-s checks" role="status">
-                    ${test.value.map((t) => html`<li key=${t} class="row"><${Icon} n="circle-check" />${t}</li>`)}
-                  </ul>`
-                }`
-        }
-      </div><//
-    >
-    <${Card} title="Defaults for new campaigns"
-      ><div class="cols">
-        <${Field} label="Lines at the same time"
-          >${(a) => html`<input class="input num" type="number" min="1" ...${bind('concurrency')} ...${a} />`}<//
-        ><${Field} label="Country of numbers without +" hint="030 23125 becomes +49 30 23125."
-          >${(a) =>
-            html`<select class="input" ...${bind('country')} ...${a}>
-              <option value="DE">Germany (+49)</option>
-              <option value="GB">United Kingdom (+44)</option>
-              <option value="US">United States (+1)</option>
-            </select>`}<//
-        >
-      </div><//
-    >
-    <${Card} title="Recordings" sub="Kept on this machine only"
-      ><div class="cols">
-        <${Field} label="Delete recordings after" hint="1,204 files, 3.1 GB now."
-          >${(a) => html`<div class="affix"><input class="input num" type="number" min="1" defaultValue="90" ...${a} /><span aria-hidden="true">days</span></div>`}<//
-        >
-      </div><//
-    >
-    <div class="row"><button class="btn primary" onClick=${() => toast('Settings saved.')}>Save changes</button></div>
+    <${Dialing} />
+    <${Carrier} />
+    ${isAdmin.value ? html`<${InForce} />` : html`<${Note}>Only a token that may do everything sees the settings.<//>`}
   </div>`;
 }
+
+/** Whether anybody is dialed, within which limits, and the emergency stop. */
+function Dialing() {
+  const [resource, reload] = useResource('dialing', (options) => get('/dialing', options));
+  const { data, error } = resource.value;
+  useLive({ call: useSoon(reload), resync: reload });
+  if (error) return html`<${Problem} error=${error} retry=${reload} />`;
+  if (!data) return html`<${Loading} rows=${1} h=${140} />`;
+  const { limits } = data;
+  // The banner knows first whether somebody has stopped or started it meanwhile.
+  const isStopped = overview.value?.dialing.stopped ?? data.stopped;
+  const toggle = async () => {
+    await (isStopped ? startDialing() : stopDialing());
+    await reload();
+  };
+  const action =
+    canWrite.value &&
+    (isStopped
+      ? html`<${ActionButton} class="btn" icon="play" run=${toggle}>Let calling go on<//>`
+      : html`<${ActionButton} class="btn danger" icon="phone-off" run=${toggle}>Stop all calling…<//>`);
+  return html`<${Card} title="Calling" sub="Limits over all campaigns, whatever each of them says" actions=${action}>
+    <dl class="kv">
+      <dt>Now</dt>
+      <dd>
+        ${
+          isStopped
+            ? html`<${Status} s="attention" label="Stopped" /> ${data.by && `by ${data.by}`} ${data.reason}`
+            : html`<${Status} s="calling" label="Allowed" /> ${plural(data.live_calls, 'call')} in progress`
+        }
+      </dd>
+      <dt>One number</dt>
+      <dd>At most ${plural(limits.calls_per_number_per_day, 'call')} in any 24 hours</dd>
+      <dt>Countries</dt>
+      <dd>${countries(limits.allowed_countries)}</dd>
+      <dt>Spending a day</dt>
+      <dd>
+        ${money(data.spent_today)} spent today
+        (UTC)${data.reserved_today > 0 && `, ${money(data.reserved_today)} set aside for calls in progress`},
+        ${limits.spend_per_day == null ? 'no limit' : `at most ${money(limits.spend_per_day)}`}
+      </dd>
+    </dl>
+  <//>`;
+}
+
+const countries = (words) => (!words.length || words.includes('*') ? 'Every country' : words.join(', '));
+
+function Carrier() {
+  const [resource, reload] = useResource('carrier', (options) => get('/carrier', options));
+  const { data, error } = resource.value;
+  useLive({ call: useSoon(reload), resync: reload });
+  if (error) return html`<${Problem} error=${error} retry=${reload} />`;
+  if (!data) return html`<${Loading} rows=${1} h=${120} />`;
+  const isUp = data.status === 'up';
+  return html`<${Card} title="Carrier" sub="Who places the calls">
+    <dl class="kv">
+      <dt>Driver</dt>
+      <dd>
+        <${Icon} n=${data.real_calls ? 'phone-call' : 'flask-conical'} c="s" /> ${
+          data.driver === 'simulator' ? 'Simulator' : data.driver
+        }.
+        ${data.real_calls ? 'Phones ring and people answer.' : 'No real phone is called.'}
+      </dd>
+      <dt>Works</dt>
+      <dd><${Status} s=${isUp ? 'calling' : 'attention'} label=${isUp ? 'Yes' : 'Failing'} /></dd>
+      ${
+        data.last_error &&
+        html`<dt>Last failure</dt>
+          <dd class="wrap-any">${data.last_error}</dd>`
+      }
+      <dt>Lines</dt>
+      <dd>
+        ${num(data.channels_in_use)} of ${num(data.channels)} in use
+        <div class="meter-short">
+          <${Meter} value=${data.channels_in_use} max=${data.channels} label="Lines in use" calm />
+        </div>
+      </dd>
+      <dt>Pace</dt>
+      <dd>${data.calls_per_second ? `At most ${num(data.calls_per_second)} calls a second` : 'No limit of its own'}</dd>
+    </dl>
+  <//>`;
+}
+
+/** Headings of the settings by the part of the name before the first dot. */
+const GROUPS = {
+  '': 'Server',
+  guard: 'Limits over all campaigns',
+  quota: 'Requests',
+  limits: 'Sizes',
+  retention: 'How long things are kept',
+  webhooks: 'Webhooks',
+  simulator: 'Simulator',
+  log: 'Log',
+};
+const SOURCES = { default: 'Default', file: 'Settings file', environment: 'Environment', flag: 'Command line' };
+
+function InForce() {
+  const [resource, reload] = useResource('settings', (options) => get('/settings', options));
+  const text = useSignal('');
+  const isAll = useSignal(false);
+  const { data, error } = resource.value;
+  if (error) return html`<${Problem} error=${error} retry=${reload} />`;
+  if (!data) return html`<${Loading} rows=${4} h=${60} />`;
+  const wanted = text.value.toLowerCase();
+  const shown = data.settings.filter(
+    (setting) =>
+      (isAll.value || wanted || setting.source !== 'default') &&
+      `${setting.key} ${setting.environment} ${setting.description}`.toLowerCase().includes(wanted),
+  );
+  const groupOf = ({ key }) => (key.includes('.') ? key.split('.')[0] : '');
+  const groups = [...new Set(shown.map(groupOf))];
+  return html`<${Card} title="About">
+      <dl class="kv">
+        <dt>Version</dt>
+        <dd class="num">${data.version}</dd>
+        <dt>Running since</dt>
+        <dd>${stamp(data.started_at)}</dd>
+        <dt>Data folder</dt>
+        <dd class="mono wrap-any">${data.data_dir}</dd>
+        <dt>Database</dt>
+        <dd>${bytes(data.database_bytes)}, schema ${num(data.schema_version)}</dd>
+      </dl>
+    <//>
+    <${Card}
+      title="Settings in force"
+      sub="Set in voice-campaigns.toml, in the environment or on the command line; they are read when the server starts"
+      flush
+    >
+      <div class="row wrap filters padded-top">
+        <${Search}
+          class="narrow"
+          value=${text.value}
+          onSearch=${(words) => (text.value = words)}
+          placeholder="Find a setting"
+          label="Find a setting"
+        />
+        <label class="check"
+          ><input
+            type="checkbox"
+            checked=${isAll.value}
+            onChange=${(event) => (isAll.value = event.currentTarget.checked)}
+          />
+          <span>Show those with their default, too</span></label
+        >
+      </div>
+      ${!shown.length && html`<p class="muted padded">${wanted ? 'No setting matches.' : 'Every setting has its default.'}</p>`}
+      ${groups.map(
+        (group) =>
+          html`<section key=${group} class="setting-group">
+            <h3>${GROUPS[group] ?? group}</h3>
+            <dl>
+              ${shown.filter((setting) => groupOf(setting) === group).map((setting) => html`<${Setting} key=${setting.key} ...${{ setting }} />`)}
+            </dl>
+          </section>`,
+      )}
+    <//>`;
+}
+
+const valueText = (value) =>
+  value == null
+    ? 'none'
+    : Array.isArray(value) && !value.length
+      ? 'none'
+      : Array.isArray(value)
+        ? value.join(', ')
+        : String(value);
+
+const Setting = ({ setting: { key, environment, value, source, description } }) =>
+  html`<div class="setting">
+    <dt>
+      <code class="strong wrap-any">${key}</code>
+      <div class="muted small">${description}</div>
+    </dt>
+    <dd>
+      <code class="wrap-any">${valueText(value)}</code>
+      <div class="faint small wrap-any">
+        ${SOURCES[source] ?? source}${source === 'environment' && ` ${environment}`}
+      </div>
+    </dd>
+  </div>`;
