@@ -238,7 +238,9 @@ function RetryDialog({ campaign, onClose, onRetried }) {
   const retry = async () => {
     const outcomes = chosen.value.flatMap((i) => RETRIES[i][0]);
     if (!outcomes.length) throw new Error('Choose at least one.');
-    const { queued, attempts_used_up: used } = await create(`/voice-campaigns/${campaign.id}/leads/retry`, { outcomes });
+    const { queued, attempts_used_up: used } = await create(`/voice-campaigns/${campaign.id}/leads/retry`, {
+      outcomes,
+    });
     toast(`${plural(queued, 'lead')} back in the queue.${used ? ` ${num(used)} had all their attempts.` : ''}`);
     onClose();
     onRetried();
