@@ -5,6 +5,7 @@ import { useLive } from '../lib/live.js';
 import { clock, dayRange, dur, money, num, plural, soon, stamp, zoneName } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { ActionButton, Icon, Loading, Note, Outcome, Problem, Sheet } from './basic.js';
+import { holdWords } from './holds.js';
 import { endCall } from './live-call.js';
 import { personOf } from './call-table.js';
 
@@ -66,10 +67,8 @@ export function CallSheet({ id, onClose }) {
     resync: reload,
   });
   const call = data?.call;
-  const sub =
-    call &&
-    html`${call.lead_name && call.phone && html`<span class="num">${call.phone}</span> · `}attempt
-    ${num(call.attempt)}${call.max_attempts && ` of ${num(call.max_attempts)}`} · ${stamp(call.placed_at)}`;
+  const attempt = call && `attempt ${num(call.attempt)}${call.max_attempts ? ` of ${num(call.max_attempts)}` : ''}`;
+  const sub = call && [call.lead_name && call.phone, attempt, stamp(call.placed_at)].filter(Boolean).join(' · ');
   return html`<${Sheet} title=${call ? personOf(call) : 'Call'} sub=${sub} onClose=${onClose}>
     ${
       error
@@ -103,7 +102,7 @@ function Contents({ call, lead, onClose }) {
     ${
       !isAlive &&
       html`<${Note} icon=${call.successful ? 'circle-check' : 'phone-missed'} kind=${call.successful ? 'ok' : ''}>
-        ${WHY[call.outcome]} ${call.detail && html`<span class="wrap-any">${call.detail}.</span>`}
+        ${WHY[call.outcome]}${call.detail && html` <span class="wrap-any">${call.detail}.</span>`}
         <br />${whatFollows(call, lead)}
       <//>`
     }
@@ -144,7 +143,7 @@ function whatFollows(call, lead) {
     case 'scheduled': {
       const when = lead.next_call_at ? `not before ${soon(lead.next_call_at)}` : 'when nothing holds it any more';
       const attempts = left > 0 ? `, up to ${plural(left, 'more time')}` : '';
-      const hold = lead.hold && lead.hold.reason !== 'retry_later' ? ` Now: ${lead.hold.message}.` : '';
+      const hold = lead.hold && lead.hold.reason !== 'retry_later' ? ` Now: ${holdWords(lead.hold)}` : '';
       return `${later}The lead is called again, ${when}${attempts}.${hold}`;
     }
     case 'completed':

@@ -18,6 +18,7 @@ import {
   Problem,
   Sheet,
 } from './basic.js';
+import { holdWords } from './holds.js';
 
 /** First and last name, or null. */
 export const nameOf = ({ first_name: first, last_name: last }) => [first, last].filter(Boolean).join(' ') || null;
@@ -63,7 +64,7 @@ export function LeadSheet({ id, campaign, onClose, onChange }) {
   const title = lead ? (nameOf(lead) ?? lead.phone ?? 'Erased person') : 'Lead';
   return html`<${Sheet}
     title=${title}
-    sub=${lead && html`<span class="num">${nameOf(lead) && lead.phone}</span> ${lead.company_name}`}
+    sub=${lead && [nameOf(lead) && lead.phone, lead.company_name].filter(Boolean).join(' · ')}
     onClose=${onClose}
   >
     ${
@@ -102,12 +103,7 @@ function State({ lead, campaign }) {
       ${outcome && html`<${Outcome} o=${outcome} exact />`}
       <span class="muted small">${num(attempts)} of ${num(campaign.max_attempts_per_lead)} attempts</span>
     </div>
-    ${
-      hold &&
-      html`<${Note} icon="clock">
-        ${hold.message}.${hold.detail && html` <span class="wrap-any">${hold.detail}.</span>`}${until}
-      <//>`
-    }
+    ${hold && html`<${Note} icon="clock"> <span class="wrap-any">${holdWords(hold)}</span>${until} <//>`}
     ${!hold && next && html`<p class="muted">Next call ${soon(next, zone)}, ${zoneName(zone)}.</p>`}
   </div>`;
 }

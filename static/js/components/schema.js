@@ -14,6 +14,10 @@ export function resolve(document, part) {
   return found ?? {};
 }
 
+/** A text of the document with its `code` as code; everything else is text. */
+export const marked = (text = '') =>
+  text.split('`').map((part, i) => (i % 2 ? html`<code key=${i}>${part}</code>` : part));
+
 /** The schemas of which one must hold, without the one that only allows nothing. */
 const choices = (schema) => (schema.oneOf ?? schema.anyOf ?? []).filter(({ type }) => type !== 'null');
 
@@ -76,7 +80,7 @@ export function Properties({ document, schema, depth = 0 }) {
           <span class="faint small">${typeOf(document, part)}${limitsOf(whole)}</span>
         </dt>
         <dd class="small muted">
-          ${part.description ?? whole.description}
+          ${marked(part.description ?? whole.description)}
           ${words && html`<div>One of ${words.map((word, i) => html`${i > 0 && ', '}<code key=${word}>${String(word)}</code>`)}</div>`}
           ${
             inner &&

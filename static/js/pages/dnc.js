@@ -95,7 +95,7 @@ function List({ pager, isFiltered, onRemove }) {
             <th>Number</th>
             <th>Why</th>
             <th class="opt">By</th>
-            <th class="r">Added</th>
+            <th class="r opt">Added</th>
             <th><span class="vh">Actions</span></th>
           </tr>
         </thead>
@@ -111,14 +111,14 @@ function Row({ entry, onRemove }) {
   const { phone, reason, source, call_id: callId, added_by: by, created_at: at } = entry;
   return html`<tr>
     <td class="num nowrap strong">${phone}</td>
-    <td>
+    <td class="why">
       <span class="wrap-any">${reason}</span>
       <div class="faint small">
         ${SOURCES[source]}${callId && html`, <a href=${`#/calls?call=${callId}`}>show the call</a>`}
       </div>
     </td>
     <td class="muted opt wrap-any">${by}</td>
-    <td class="r muted nowrap" title=${at && stamp(at)}>${at && ago(at)}</td>
+    <td class="r muted nowrap opt" title=${at && stamp(at)}>${at && ago(at)}</td>
     <td class="r">
       ${
         canWrite.value &&
@@ -187,6 +187,11 @@ function Remove({ entry, onClose, onChanged }) {
     }
   };
   const remove = async () => {
+    if (!reason.value.trim()) {
+      problem.value = 'Say why; it is kept.';
+      focusInvalid();
+      throw new Error('The reason is missing.');
+    }
     await del(withQuery(`/do-not-call/${encodeURIComponent(phone)}`, { reason: reason.value }));
     toast(`${phone} may be called again.`, { action: 'Undo', onAction: putBack });
     onClose();

@@ -5,7 +5,7 @@ import { get, useResource } from '../lib/api.js';
 import { route, setQuery } from '../lib/router.js';
 import { num, plural } from '../lib/format.js';
 import { ActionButton, CopyButton, Empty, Icon, Loading, Problem, Search } from '../components/basic.js';
-import { example, Properties, resolve, typeOf } from '../components/schema.js';
+import { example, marked, Properties, resolve, typeOf } from '../components/schema.js';
 
 export const title = 'API reference';
 
@@ -114,7 +114,7 @@ function Details({ document, path, method, operation, parameters, isEvent }) {
   const setArg = (name, value) => (args.value = { ...args.value, [name]: value });
   return html`<div class="op-body">
     <div class="stack">
-      ${operation.description && html`<p class="pre">${operation.description}</p>`}
+      ${operation.description && html`<p class="pre">${marked(operation.description)}</p>`}
       ${
         parameters.length > 0 &&
         html`<section aria-label="Parameters">
@@ -209,7 +209,7 @@ function Parameter({ document, parameter, value, onInput }) {
       <span class="faint small">${place}, ${typeOf(document, schema)}</span>
     </dt>
     <dd class="small muted">
-      ${description}
+      ${marked(description)}
       ${
         onInput &&
         (words
@@ -240,7 +240,7 @@ function Answer({ code, answer, document }) {
   return html`<details class="answer">
     <summary>
       <span class=${'pill plain ' + (isGood ? 'calling' : code[0] === '3' ? 'paused' : 'attention')}>${code}</span>
-      <span>${answer.description}</span>
+      <span>${marked(answer.description)}</span>
       ${media?.schema && html`<span class="faint small">${typeOf(document, media.schema)}</span>`}
     </summary>
     ${

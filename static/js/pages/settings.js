@@ -46,7 +46,8 @@ function Dialing() {
       <dd>
         ${
           isStopped
-            ? html`<${Status} s="attention" label="Stopped" /> ${data.by && `by ${data.by}`} ${data.reason}`
+            ? html`<${Status} s="attention" label="Stopped" />
+                ${[data.by && `by ${data.by}`, data.reason].filter(Boolean).join(': ')}`
             : html`<${Status} s="calling" label="Allowed" /> ${plural(data.live_calls, 'call')} in progress`
         }
       </dd>
@@ -55,13 +56,18 @@ function Dialing() {
       <dt>Countries</dt>
       <dd>${countries(limits.allowed_countries)}</dd>
       <dt>Spending a day</dt>
-      <dd>
-        ${money(data.spent_today)} spent today
-        (UTC)${data.reserved_today > 0 && `, ${money(data.reserved_today)} set aside for calls in progress`},
-        ${limits.spend_per_day == null ? 'no limit' : `at most ${money(limits.spend_per_day)}`}
-      </dd>
+      <dd>${spending(data)}</dd>
     </dl>
   <//>`;
+}
+
+function spending({ spent_today: spent, reserved_today: reserved, limits: { spend_per_day: most } }) {
+  const parts = [
+    `${money(spent)} spent today (UTC)`,
+    reserved > 0 && `${money(reserved)} set aside for calls in progress`,
+    most == null ? 'no limit' : `at most ${money(most)}`,
+  ];
+  return parts.filter(Boolean).join(', ');
 }
 
 const countries = (words) => (!words.length || words.includes('*') ? 'Every country' : words.join(', '));
@@ -77,9 +83,8 @@ function Carrier() {
     <dl class="kv">
       <dt>Driver</dt>
       <dd>
-        <${Icon} n=${data.real_calls ? 'phone-call' : 'flask-conical'} c="s" /> ${
-          data.driver === 'simulator' ? 'Simulator' : data.driver
-        }.
+        <${Icon} n=${data.real_calls ? 'phone-call' : 'flask-conical'} c="s" />
+        ${` ${data.driver === 'simulator' ? 'Simulator' : data.driver}. `}
         ${data.real_calls ? 'Phones ring and people answer.' : 'No real phone is called.'}
       </dd>
       <dt>Works</dt>

@@ -119,9 +119,10 @@ function HookActions({ hook, open, onChange }) {
       fail(error, onChange);
     }
   };
-  const change = (body) => async () => {
+  const change = (body, words) => async () => {
     const { etag } = await ask('GET', `/webhooks/${id}`);
     await ask('PUT', `/webhooks/${id}`, body, { ifMatch: etag });
+    toast(words);
   };
   const rotate = async () => {
     const isSure = await confirm({
@@ -152,8 +153,8 @@ function HookActions({ hook, open, onChange }) {
       onClick: () => (open.value = { kind: 'since', hook }),
     },
     enabled
-      ? { label: 'Turn off', icon: 'plug', onClick: attempt(change({ enabled: false })) }
-      : { label: 'Turn on', icon: 'plug', onClick: attempt(change({ enabled: true })) },
+      ? { label: 'Turn off', icon: 'plug', onClick: attempt(change({ enabled: false }, 'Turned off. What happens meanwhile is not kept for it.')) }
+      : { label: 'Turn on', icon: 'plug', onClick: attempt(change({ enabled: true }, 'Turned on.')) },
     '-',
     { label: 'Delete…', icon: 'trash-2', danger: true, onClick: attempt(remove) },
   ];
