@@ -1,6 +1,7 @@
 // The pieces every page is made of: icons, cards, numbers, states, progress, fields, menus and dialogs.
 import { html, cx, useRef, useEffect, useId, useSignal } from '../lib/ui.js';
 import {
+  capital,
   num,
   pct,
   ago,
@@ -84,15 +85,13 @@ export function reasonOf({ stats, time_zone, max_concurrent_calls }) {
   const { state, message, until, by, since } = stats.standing;
   // That it is calling, the pill says already.
   if (state === 'calling') return `${num(stats.in_progress_calls)} of ${num(max_concurrent_calls)} lines in use`;
-  const parts = [message];
+  const parts = message === `${STATUS[state]}.` ? [] : [message];
   if (until && state === 'waiting') parts.push(`Next calls ${soon(until, time_zone)}, ${zoneName(time_zone)}.`);
   if (since && ['paused', 'completed'].includes(state)) {
-    parts.push(by && by !== 'server' ? `By ${by}, ${ago(since)}.` : `${sentence(ago(since))}.`);
+    parts.push(by && by !== 'server' ? `By ${by}, ${ago(since)}.` : `${capital(ago(since))}.`);
   }
   return parts.join(' ');
 }
-
-const sentence = (text) => text[0].toUpperCase() + text.slice(1);
 
 /** Pill and reason of a campaign with its `stats`. */
 export const Standing = ({ campaign }) =>
@@ -258,6 +257,11 @@ export function Menu({ label, items, small }) {
   const id = useId().replace(/\W/g, '');
   const button = useRef(null);
   const menu = useRef(null);
+  // The entries of a closed menu would only weigh on a long list.
+  const isOpen = useSignal(false);
+  const prepare = (event) => {
+    isOpen.value = event.newState === 'open';
+  };
   const place = (event) => {
     if (event.newState !== 'open') return;
     const at = button.current.getBoundingClientRect();
@@ -299,10 +303,11 @@ export function Menu({ label, items, small }) {
       ref=${menu}
       role="menu"
       aria-label=${label}
+      onBeforeToggle=${prepare}
       onToggle=${place}
       onKeyDown=${onKeyDown}
     >
-      ${items.filter(Boolean).map((item, i) => html`<${MenuItem} key=${i} item=${item} choose=${choose} />`)}
+      ${isOpen.value && items.filter(Boolean).map((item, i) => html`<${MenuItem} key=${i} item=${item} choose=${choose} />`)}
     </div>`;
 }
 
@@ -373,8 +378,9 @@ export function FormDialog({ title, ok, onClose, onSubmit, onProblem, danger, wi
     try {
       await onSubmit();
     } catch (error) {
-      problem.value = error.message;
-      onProblem?.(error.fields || {});
+      const isOfFields = onProblem && Object.keys(error.fields ?? {}).length > 0;
+      if (isOfFields) onProblem(error.fields);
+      else problem.value = error.message;
       focusInvalid(modal.ref.current);
     }
     busy.value = false;

@@ -5,7 +5,7 @@ import { canWrite, create, get, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { ago, num, plural, stamp } from '../lib/format.js';
 import { fail, toast } from '../lib/notify.js';
-import { ActionButton, CopyButton, Loading, Problem, Sheet, Status } from './basic.js';
+import { ActionButton, CopyButton, Loading, Problem, Sheet } from './basic.js';
 
 const STATES = {
   pending: ['waiting', 'Waiting'],
@@ -17,8 +17,9 @@ const STATES = {
 /** How a delivery stands: the code of the last answer, or that there was none. */
 export function Result({ delivery: { state, last_try: last } }) {
   const [kind, label] = STATES[state];
-  const code = last?.status_code;
-  return html`<${Status}
+  const code = last && (last.status_code ?? 'no answer');
+  return html`<span class=${'pill ' + kind}>${code ? `${label} · ${code}` : label}</span>`;
+}
     s=${kind}
     label=${code ? `${label} · ${code}` : last && !code ? `${label} · no answer` : label}
   />`;

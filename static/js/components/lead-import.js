@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
 import { create, del, downloadUrl, get, post, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { confirm, fail, toast } from '../lib/notify.js';
-import { bytes, num, plural } from '../lib/format.js';
+import { bytes, capital, num, plural } from '../lib/format.js';
 import { ActionButton, Field, Icon, Note } from './basic.js';
 import { BUILT_IN, normalName, variables } from './script.js';
 
@@ -125,6 +125,7 @@ export function LeadImport({ campaign, onImported, ready }) {
   }, []);
 
   const { report, problem, fields, busy } = check.value;
+  const size = file.value && bytes(file.value.size);
   const isGood = file.value && report && !problem && !busy && report.imported + report.updated > 0;
   useEffect(() => {
     if (ready) ready.value = isGood ? bring : null;
@@ -140,7 +141,7 @@ export function LeadImport({ campaign, onImported, ready }) {
       <${Icon} n=${busy ? 'loader-circle' : 'file-spreadsheet'} c=${busy && 'spin'} />
       <b class="strong truncate">${file.value.name}</b>
       <span class="muted num" role="status"
-        >${report && !busy ? plural(report.rows_total, 'row') : `Reading ${bytes(file.value.size)}…`}</span
+        >${busy ? `Reading ${size}…` : report ? plural(report.rows_total, 'row') : size}</span
       >
       <span class="grow"></span>
       <button type="button" class="btn small" onClick=${forget}>Choose another file</button>
@@ -333,8 +334,10 @@ function Refused({ problem, fields, isFirst, set }) {
       onInput=${(event) => (title.value = event.currentTarget.value)}
       ...${attributes}
     />`;
+  // What comes after that says how to ask the API.
+  const words = fields.header ? `${fields.header.split('. Name one')[0]}.` : problem;
   return html`<${Note} kind="danger" icon="triangle-alert">
-    <span role="alert">${problem}</span>
+    <span role="alert">${words}</span>
     ${
       isFirst &&
       fields.header &&
@@ -408,7 +411,7 @@ function Skipped({ report }) {
                 <td class="num">${num(row)}</td>
                 <td>${field}</td>
                 <td class="mono">${value || '(empty)'}</td>
-                <td>${message[0].toUpperCase() + message.slice(1)}</td>
+                <td>${capital(message)}</td>
               </tr>`,
           )}
         </tbody>

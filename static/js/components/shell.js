@@ -158,12 +158,12 @@ export async function startDialing() {
 /** The emergency stop, for menus. */
 export async function stopDialing() {
   const alive = overview.value?.in_progress_calls ?? 0;
+  const mayFinish = alive > 0 ? ` ${plural(alive, 'call')} in progress may finish.` : '';
   const isSure = await confirm({
     title: 'Stop all calling?',
     ok: 'Stop all calling',
     danger: true,
-    body: html`No campaign dials anybody until calling is started again.
-    ${alive > 0 ? `${plural(alive, 'call')} in progress may finish.` : ''}`,
+    body: `No campaign dials anybody until calling is started again.${mayFinish}`,
   });
   if (!isSure) return;
   try {

@@ -19,10 +19,10 @@ export const STARTERS = [
     script: (who) =>
       `Hello {first_name|there}, this is an automated call from ${who}. You have an appointment with us on ` +
       `{appointment_date} at {appointment_time}. To confirm it, press 1. If you cannot come, press 2. ${STOP}`,
+    // Without variables: what a machine is told, others hear too.
     fallback: (who) =>
-      `Hello, this is an automated message from ${who} about your appointment on {appointment_date} at ` +
-      `{appointment_time}. Please call us if you cannot come. If you want no more of these calls, tell us so and we ` +
-      'take you off our list.',
+      `Hello, this is an automated message from ${who} about your appointment with us. Please call us if you cannot ` +
+      'come. If you want no more of these calls, tell us so and we take you off our list.',
     prompt: (who) => `You call for ${who} to confirm or cancel one appointment. ${MANNERS}`,
     criteria: 'The person confirms the appointment by pressing 1',
   },

@@ -1,5 +1,6 @@
 // The only place that asks the server. The session is an HttpOnly cookie, so no script can ever read a token.
 import { computed, signal, useEffect, useRef, useSignal } from './ui.js';
+import { capital } from './format.js';
 
 /** undefined: not known yet, null: signed out, otherwise `{name, scope, expires_at}`. */
 export const session = signal(undefined);
@@ -15,7 +16,7 @@ export class ApiError extends Error {
     this.status = status;
     this.code = body?.code || '';
     this.details = body?.details || [];
-    this.fields = Object.fromEntries(this.details.map(({ field, message }) => [field, message]));
+    this.fields = Object.fromEntries(this.details.map(({ field, message }) => [field, capital(message)]));
   }
 }
 

@@ -111,8 +111,6 @@ const problemsOf = (form) => Object.assign({}, ...Object.values(RULES).map((rule
 /** Which fields of the API a field of the form belongs to. */
 const apiField = (name) => (name === 'retry_wait' || name === 'retry_unit' ? 'retry_delay_minutes' : name);
 
-const capital = (text) => text[0].toUpperCase() + text.slice(1);
-
 /**
  * The settings of a campaign being edited.
  * `state`: saved, changed, saving, failed (see `failure`) or stale (somebody else changed it).
@@ -176,7 +174,7 @@ export function editing(campaign, etag) {
 
   /** Fields that the server refuses are told; the others are saved without them. */
   function refused(error, names) {
-    const fields = Object.fromEntries(Object.entries(error.fields ?? {}).map(([name, text]) => [name, capital(text)]));
+    const fields = error.fields ?? {};
     draft.problems.value = { ...draft.problems.value, ...fields };
     const bad = names.filter((name) => fields[name]);
     if (bad.length && bad.length < names.length) {

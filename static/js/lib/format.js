@@ -9,6 +9,9 @@ function intl(Kind, options, locale) {
 }
 const formatted = (options, at) => intl(Intl.DateTimeFormat, options).format(new Date(at));
 
+/** With a capital letter at the start. */
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 // Numbers
 
 export const num = (n) => (n == null ? '–' : intl(Intl.NumberFormat, {}).format(n));
@@ -172,7 +175,7 @@ export function dayRange(names) {
     else runs.push([day, day]);
   }
   const shown = ([from, to]) => (from === to ? DAYS[from] : `${DAYS[from]}${to === from + 1 ? ', ' : '–'}${DAYS[to]}`);
-  return runs.length === 1 && days.length === 7 ? 'Every day' : runs.map(shown).join(', ') || 'No days';
+  return runs.length === 1 && days.length === 7 ? 'every day' : runs.map(shown).join(', ') || 'no days';
 }
 /** `09:00:00` as `09:00`. */
 export const hourMinute = (text) => text.slice(0, 5);

@@ -2,9 +2,9 @@
 // which it was made.
 import { html, useSignal } from '../lib/ui.js';
 import { canWrite, get, post, useResource } from '../lib/api.js';
-import { dayRange, dur, hourMinute, money, num, plural, span, stamp, zoneName } from '../lib/format.js';
+import { capital, dayRange, dur, hourMinute, money, num, plural, span, stamp, zoneName } from '../lib/format.js';
 import { Card, Icon, Note } from '../components/basic.js';
-import { filled, SAMPLE, spokenSeconds } from '../components/script.js';
+import { filled, normalName, SAMPLE, spokenSeconds } from '../components/script.js';
 
 export function CampaignScript({ campaign }) {
   return html`<div class="grid">
@@ -37,7 +37,7 @@ function useExample(campaign) {
 export const valuesOf = (lead) => {
   const name = [lead.first_name, lead.last_name].filter(Boolean).join(' ');
   const fields = ['first_name', 'last_name', 'email', 'company_name', 'phone'].map((key) => [key, lead[key]]);
-  const variables = Object.entries(lead.variables ?? {}).map(([key, value]) => [key.toLowerCase(), String(value)]);
+  const variables = Object.entries(lead.variables ?? {}).map(([key, value]) => [normalName(key), String(value)]);
   return Object.fromEntries([...variables, ...fields, ['name', name], ['customer_name', name]].filter(([, v]) => v));
 };
 
@@ -102,7 +102,7 @@ function Checked({ answer }) {
   return html`<div class="stack-s" role="status">
     ${answer.warnings.map(
       ({ code, message, field }) =>
-        html`<${Note} key=${code + message} kind="warn" icon="triangle-alert"
+        html`<${Note} key=${field + message} kind="warn" icon="triangle-alert"
           ><${WarningText} ...${{ field, message }}
         /><//>`,
     )}
@@ -119,10 +119,15 @@ function Checked({ answer }) {
   </div>`;
 }
 
-const FIELD_WORDS = { script_template: 'The script', fallback_script: 'The fallback script' };
+const FIELD_WORDS = { script_template: 'The script', fallback_script: 'The message for voicemail' };
+/** Warnings whose words continue the name of the field; the others are sentences, about the field. */
+const CONTINUED = ['no_identification', 'no_opt_out', 'very_long_script'];
 
-/** What may be wrong with a script: the server's words continue the name of the field. */
-export const WarningText = ({ field, message }) => `${FIELD_WORDS[field] ?? field} ${message}.`;
+/** What may be wrong with a script. */
+export function WarningText({ code, field, message }) {
+  const name = FIELD_WORDS[field] ?? field;
+  return CONTINUED.includes(code) ? `${name} ${message}.` : `${name}: ${message}.`;
+}
 
 const row = (label, value) =>
   html`<dt key=${label}>${label}</dt>
@@ -133,7 +138,7 @@ function Schedule({ campaign }) {
   const isLeads = campaign.lead_time_zone_policy === 'lead';
   return html`<${Card} title="Schedule" actions=${edit(campaign, 'schedule')}>
     <dl class="kv">
-      ${row('Days', dayRange(campaign.working_days))}
+      ${row('Days', capital(dayRange(campaign.working_days)))}
       ${row('Hours', `${hours}, ${isLeads ? 'on the clock of each person' : zoneName(campaign.time_zone)}`)}
       ${campaign.start_date && row('Not before', stamp(campaign.start_date))}
       ${campaign.end_date && row('Not after', stamp(campaign.end_date))}

@@ -4,7 +4,8 @@ import { canWrite, get, isAdmin, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { bytes, money, num, plural, stamp } from '../lib/format.js';
 import { overview } from '../lib/store.js';
-import { ActionButton, Card, Icon, Loading, Meter, Note, Problem, Search, Status } from '../components/basic.js';
+import { ActionButton, Card, Icon, Loading, Meter, Note, Problem, Search } from '../components/basic.js';
+import { marked } from '../components/schema.js';
 import { useSoon } from '../components/pager.js';
 import { startDialing, stopDialing } from '../components/shell.js';
 
@@ -46,9 +47,9 @@ function Dialing() {
       <dd>
         ${
           isStopped
-            ? html`<${Status} s="attention" label="Stopped" />
+            ? html`<span class="pill attention">Stopped</span>
                 ${[data.by && `by ${data.by}`, data.reason].filter(Boolean).join(': ')}`
-            : html`<${Status} s="calling" label="Allowed" /> ${plural(data.live_calls, 'call')} in progress`
+            : html`<span class="pill calling">Allowed</span> ${plural(data.live_calls, 'call')} in progress`
         }
       </dd>
       <dt>One number</dt>
@@ -88,7 +89,7 @@ function Carrier() {
         ${data.real_calls ? 'Phones ring and people answer.' : 'No real phone is called.'}
       </dd>
       <dt>Works</dt>
-      <dd><${Status} s=${isUp ? 'calling' : 'attention'} label=${isUp ? 'Yes' : 'Failing'} /></dd>
+      <dd><span class=${'pill ' + (isUp ? 'calling' : 'attention')}>${isUp ? 'Yes' : 'Failing'}</span></dd>
       ${
         data.last_error &&
         html`<dt>Last failure</dt>
@@ -195,7 +196,7 @@ const Setting = ({ setting: { key, environment, value, source, description } }) 
   html`<div class="setting">
     <dt>
       <code class="strong wrap-any">${key}</code>
-      <div class="muted small">${description}</div>
+      <div class="muted small">${marked(description)}</div>
     </dt>
     <dd>
       <code class="wrap-any">${valueText(value)}</code>

@@ -98,10 +98,12 @@ function Hook({ hook, open, onChange }) {
         ${!enabled && html`<${Status} s=${isTroubled ? 'attention' : 'draft'} label="Off" />`}
         ${enabled && notice && html`<${Status} s="attention" label="Failing" />`}
       </div>
-      <div class="small muted hook-sub">
-        ${campaignId ? html`Only <a href=${`#/campaigns/${campaignId}`}>${campaignName ?? 'one campaign'}</a>` : 'All campaigns'}
-        · ${events.length === EVENTS.length ? 'every event' : events.join(', ')}
-        ${hook.last_7_days && ` · ${counts.join(', ')} in 7 days`} ${description && html`· ${description}`}
+      <div class="small muted hook-sub wrap-any">
+        ${
+          campaignId
+            ? html`Only <a href=${`#/campaigns/${campaignId}`}>${campaignName ?? 'one campaign'}</a>`
+            : 'All campaigns'
+        }${['', events.length === EVENTS.length ? 'every event' : events.join(', '), `${counts.join(', ')} in 7 days`, description].filter((words) => words != null).join(' · ')}
       </div>
       ${notice && html`<p class="small hook-sub">${notice}.</p>`}
     </div>
@@ -153,7 +155,11 @@ function HookActions({ hook, open, onChange }) {
       onClick: () => (open.value = { kind: 'since', hook }),
     },
     enabled
-      ? { label: 'Turn off', icon: 'plug', onClick: attempt(change({ enabled: false }, 'Turned off. What happens meanwhile is not kept for it.')) }
+      ? {
+          label: 'Turn off',
+          icon: 'plug',
+          onClick: attempt(change({ enabled: false }, 'Turned off. What happens meanwhile is not kept for it.')),
+        }
       : { label: 'Turn on', icon: 'plug', onClick: attempt(change({ enabled: true }, 'Turned on.')) },
     '-',
     { label: 'Delete…', icon: 'trash-2', danger: true, onClick: attempt(remove) },

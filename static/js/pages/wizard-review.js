@@ -1,10 +1,11 @@
 // The last step: everything once more, what it may cost, and what to think of before people are called.
 import { html } from '../lib/ui.js';
-import { get, useResource } from '../lib/api.js';
+import { get, post, useResource } from '../lib/api.js';
 import { setQuery } from '../lib/router.js';
 import { overview } from '../lib/store.js';
-import { dayRange, money, num, openLeads, plural, zoneName } from '../lib/format.js';
+import { capital, dayRange, money, num, openLeads, plural, zoneName } from '../lib/format.js';
 import { Icon, Loading, Note, Problem } from '../components/basic.js';
+import { WarningText } from './campaign-script.js';
 
 export function ReviewStep({ draft }) {
   const { id } = draft.campaign.value;
@@ -16,7 +17,25 @@ export function ReviewStep({ draft }) {
   const people = openLeads(data.leads);
   return html`<div class="stack">
     ${people ? html`<${Estimate} form=${form} people=${people} />` : html`<${Nobody} />`}
-    <${Summary} form=${form} people=${people} /><${Consent} />
+    ${people > 0 && html`<${Warnings} id=${id} />`}<${Summary} form=${form} people=${people} /><${Consent} />
+  </div>`;
+}
+
+/** What the server would warn of, now that it knows the leads: also that nobody could be called. */
+function Warnings({ id }) {
+  const [checked] = useResource(String(id), (options) =>
+    post(`/voice-campaigns/${id}/preview`, { worst_cases: true }, options),
+  );
+  const edit = html`<button type="button" class="btn small" onClick=${() => setQuery({ step: 'script' })}>
+    Edit script
+  </button>`;
+  return html`<div class="stack-s" aria-live="polite">
+    ${(checked.value.data?.warnings ?? []).map(
+      (warning) =>
+        html`<${Note} key=${warning.field + warning.message} kind="warn" icon="triangle-alert" action=${edit}
+          ><${WarningText} ...${warning}
+        /><//>`,
+    )}
   </div>`;
 }
 
@@ -72,7 +91,7 @@ function Summary({ form, people }) {
     ${line('script', 'Script', html`<span class="clamp">${form.script_template}</span>`)}
     ${line('script', 'Voicemail', html`<span class="clamp">${form.fallback_script || 'Nothing is left'}</span>`)}
     ${line('leads', 'People', people ? `${num(people)} to call` : 'None')}
-    ${line('schedule', 'Schedule', `${dayRange(form.working_days)}, ${hours}, ${clock}`)}
+    ${line('schedule', 'Schedule', capital(`${dayRange(form.working_days)}, ${hours}, ${clock}`))}
     ${line(
       'schedule',
       'Limits',

@@ -134,7 +134,7 @@ function Preview({ form, example, preview }) {
     <div aria-live="polite" class="stack-s">
       ${preview.warnings.map(
         (warning) =>
-          html`<${Note} key=${warning.code + warning.message} kind="warn" icon="triangle-alert"
+          html`<${Note} key=${warning.field + warning.message} kind="warn" icon="triangle-alert"
             ><${WarningText} ...${warning}
           /><//>`,
       )}
