@@ -20,10 +20,6 @@ export function Result({ delivery: { state, last_try: last } }) {
   const code = last && (last.status_code ?? 'no answer');
   return html`<span class=${'pill ' + kind}>${code ? `${label} · ${code}` : label}</span>`;
 }
-    s=${kind}
-    label=${code ? `${label} · ${code}` : last && !code ? `${label} · no answer` : label}
-  />`;
-}
 
 /** What the list and the sheet say about what comes next, or went wrong. */
 export function detailOf({ state, next_try_at: next, last_try: last }) {
