@@ -24,8 +24,8 @@ const WHY = {
   busy: 'The line was busy.',
   rejected: 'The call was refused while it rang.',
   invalid_number: 'There is no such number.',
-  carrier_error: 'The carrier could not place or hold the call. This is not counted against the person.',
-  interrupted: 'The server lost sight of the call, so it is not known how it ended. Nobody dials this attempt twice.',
+  carrier_error: 'The carrier could not place or hold the call.',
+  interrupted: 'The server lost sight of the call, so it is not known how it ended.',
   canceled: 'The call was ended by us.',
 };
 

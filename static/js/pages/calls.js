@@ -90,7 +90,7 @@ function Filters({ query: { q = '', outcome = '', campaign = '', from = '', to =
     />
     <${OutcomeSelect} value=${outcome} onChange=${(word) => filterBy({ outcome: word })} />
     <${CampaignSelect} value=${campaign} onChange=${(id) => filterBy({ campaign: id })} />
-    <div class="row">${day('From', 'from', from)}${day('to', 'to', to)}</div>
+    <div class="row wrap">${day('From', 'from', from)}${day('to', 'to', to)}</div>
   </div>`;
 }
 
