@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 /// Programs that tests compare with or drive.
 const PEERS: [&str; 3] = ["bash", "curl", "script"];
 
+/// What the tests of the page need, with the modules that `tests/run` installs.
+const BROWSER: [&str; 2] = ["node", "chromium"];
+const MODULES: &str = "target/browser/node_modules";
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=static");
@@ -23,6 +27,12 @@ fn main() {
         if is_ci || find(peer).is_some() {
             println!("cargo::rustc-cfg=has_{peer}");
         }
+    }
+    println!("cargo::rustc-check-cfg=cfg(has_browser)");
+    println!("cargo::rerun-if-changed={MODULES}");
+    let is_there = |peer| find(peer).is_some();
+    if is_ci || (BROWSER.into_iter().all(is_there) && Path::new(MODULES).is_dir()) {
+        println!("cargo::rustc-cfg=has_browser");
     }
 }
 

@@ -21,6 +21,7 @@ mod api_scripts;
 mod api_session;
 mod api_tokens;
 mod api_webhooks;
+mod browser;
 mod carrier;
 mod crash;
 mod dialer;
