@@ -17,7 +17,10 @@ fn modules() -> PathBuf {
 /// Tells one of the stories, on a server with these settings.
 fn tell(story: &str, settings: &[(&str, &str)]) {
     let _alone = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
-    assert!(modules().join("node_modules").is_dir(), "run `npm ci --prefix target/browser` first, as tests/run does");
+    assert!(
+        modules().join("node_modules").is_dir(),
+        "run `npm ci --prefix target/browser` first, as tests/run does"
+    );
     let place = Place::new();
     let token = place.token("admin");
     let mut command = place.program(&["--port", "0"]);
@@ -33,7 +36,11 @@ fn tell(story: &str, settings: &[(&str, &str)]) {
         .unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{story}:\n{told}\n{complaints}\nthe server said: {}", running.complaints());
+    assert!(
+        output.status.success(),
+        "{story}:\n{told}\n{complaints}\nthe server said: {}",
+        running.complaints()
+    );
     println!("{told}");
 }
 
