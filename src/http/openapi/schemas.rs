@@ -772,7 +772,7 @@ pub(in crate::http) struct SignIn {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewToken {
-    /// What it is called: one line.
+    /// What it is called: one line, without control characters.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
     /// What it may do.
