@@ -723,7 +723,7 @@ pub(in crate::http) struct NewLead {
     phone: String,
 }
 
-/// Settings of a new campaign; see the finishing of [`super`].
+/// Settings of a new campaign; see [`super::requests`].
 #[derive(ToSchema)]
 pub(in crate::http) struct NewCampaign {}
 
