@@ -654,3 +654,20 @@ fn the_next_page_is_on_this_host_however_the_path_is_written() {
     let answer = server.raw(format!("{request}Authorization: Bearer {READER}\r\n\r\n").as_bytes());
     assert!(answer.contains("</api/voice-campaigns?limit=1&cursor="), "{answer}");
 }
+
+#[test]
+fn a_change_with_a_parameter_that_nobody_knows_changes_nothing() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let path = format!("/api/voice-campaigns/{id}?froce=1");
+    for refused in [
+        server.post("/api/voice-campaigns?dry_run=true", &example()),
+        server.put(&path, &json!({"name": "Other"})),
+        server.patch(&format!("/api/voice-campaigns/{id}/status?froce=1"), &json!({"status": "paused"})),
+        server.delete(&path),
+    ] {
+        assert!(refused.send().error(400).ends_with(": unknown parameter"));
+    }
+    let all = server.get("/api/voice-campaigns").send().expect(200);
+    assert_eq!((all.as_array().unwrap().len(), &all[0]["name"]), (1, &example()["name"]));
+}

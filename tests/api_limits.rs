@@ -1,7 +1,7 @@
 //! Who may ask, and how often.
 
 use crate::api_campaigns::example;
-use crate::support::{ADMIN, Answer, Options, READER, TestServer, WRITER};
+use crate::support::{ADMIN, Answer, Options, READER, TestServer, WRITER, reference};
 use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Mutex;
@@ -111,6 +111,17 @@ fn every_route_is_in_the_table_below() {
         ..Options::default()
     });
     drop(server);
+}
+
+#[test]
+fn the_reference_says_which_scope_a_route_asks_for() {
+    for (method, path, wants_more) in ROUTES {
+        let scope = reference::operation(method, path).unwrap()["security"][0]["token"][0].as_str();
+        assert_eq!(scope != Some("read"), wants_more, "{method} {path}: {scope:?}");
+    }
+    for (method, path) in OPEN_ROUTES {
+        assert_eq!(reference::operation(method, path).unwrap()["security"], json!([]), "{method} {path}");
+    }
 }
 
 #[test]

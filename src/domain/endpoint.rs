@@ -62,7 +62,7 @@ pub struct EndpointRequest {
 pub const PREVIOUS_SECRET_KEPT: TimeDelta = TimeDelta::hours(24);
 
 /// Fields that only the server sets; accepted and ignored.
-const READ_ONLY: [&str; 11] = [
+pub const READ_ONLY: [&str; 11] = [
     "id",
     "campaign_id",
     "campaign_name",

@@ -215,6 +215,7 @@ async fn show(
 #[post("/voice-campaigns", data = "<data>")]
 async fn create(
     caller: WriteScope<'_>,
+    mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
     data: Data<'_>,
@@ -222,6 +223,7 @@ async fn create(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let body = head.json(data, JSON_MAX).await?;
+    query.finish()?;
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
@@ -263,10 +265,12 @@ fn created_with(campaign: &Campaign, warnings: &[Warning]) -> Result<Answer, Api
     responses((status = 200, body = View, description = "The campaign as it is now."),
         (status = 409, description = "- `conflict`: A draft campaign cannot become paused; it can become active or completed"))
 )]
+#[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[put("/voice-campaigns/<id>", data = "<data>")]
 async fn update(
     caller: WriteScope<'_>,
     id: &str,
+    mut query: Query,
     head: BodyHead,
     if_match: IfMatch,
     data: Data<'_>,
@@ -274,6 +278,7 @@ async fn update(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let body = head.json(data, JSON_MAX).await?.exact_value().await?;
+    query.finish()?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     // Most of the work is done before everybody else who writes has to wait for it.
     let (seen_id, seen_if_match) = (id.clone(), if_match.clone());
@@ -319,7 +324,14 @@ async fn update(
     responses((status = 204, description = "It is gone."))
 )]
 #[delete("/voice-campaigns/<id>")]
-async fn remove(caller: WriteScope<'_>, id: &str, if_match: IfMatch, db: &Db) -> Result<Answer, ApiError> {
+async fn remove(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    if_match: IfMatch,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     db.write_and_wait_for_dials(move |tx| {
         let campaign = unchanged(tx, &id, &if_match)?;
@@ -349,6 +361,7 @@ async fn remove(caller: WriteScope<'_>, id: &str, if_match: IfMatch, db: &Db) ->
 async fn set_status(
     caller: WriteScope<'_>,
     id: &str,
+    mut query: Query,
     head: BodyHead,
     if_match: IfMatch,
     data: Data<'_>,
@@ -357,6 +370,7 @@ async fn set_status(
     let mut body = Fields::of(head.json(data, JSON_MAX).await?.value().await?)?;
     let status = body.required("status", None, fields::word::<Status>);
     let status = body.finish(status)?;
+    query.finish()?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     let changed = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;

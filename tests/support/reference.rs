@@ -38,7 +38,7 @@ pub(crate) fn problems(schema: &Value, value: &Value) -> Vec<String> {
 }
 
 /// The operation that a request is for; none where there is none.
-fn operation(method: &str, path: &str) -> Option<&'static Value> {
+pub(crate) fn operation(method: &str, path: &str) -> Option<&'static Value> {
     let path = path.split('?').next().unwrap_or_default();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let paths = DOCUMENT["paths"].as_object().unwrap();

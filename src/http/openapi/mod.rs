@@ -8,6 +8,7 @@ mod events;
 mod examples;
 mod finish;
 pub(super) mod parameters;
+mod requests;
 pub(super) mod schemas;
 
 use super::answer::Answer;
@@ -142,7 +143,7 @@ fn document() -> String {
     }
     add("", "Server", &Outside::openapi());
     finish::links(&mut paths);
-    finish::requests(&mut schemas);
+    requests::add(&mut schemas);
     let webhooks = events::webhooks(&mut schemas);
     for (name, schema) in &mut schemas {
         if let Some(example) = examples::of(name) {

@@ -197,10 +197,10 @@ pub(in crate::http) struct CallFilter {
     #[param(min_length = 1)]
     search: Option<String>,
     /// Only those placed from here on: an instant, or a date (UTC).
-    #[param(example = "2026-03-04")]
+    #[param(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}", example = "2026-03-04")]
     from: Option<String>,
     /// Only those placed before: an instant, or a date (UTC) that is included.
-    #[param(example = "2026-03-04T17:00:00Z")]
+    #[param(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}", example = "2026-03-04T17:00:00Z")]
     to: Option<String>,
 }
 

@@ -723,7 +723,7 @@ pub(in crate::http) struct NewLead {
     phone: String,
 }
 
-/// Settings of a new campaign; see the finishing of [`super`].
+/// Settings of a new campaign; see [`super::requests`].
 #[derive(ToSchema)]
 pub(in crate::http) struct NewCampaign {}
 
@@ -772,7 +772,7 @@ pub(in crate::http) struct SignIn {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewToken {
-    /// What it is called: one line.
+    /// What it is called: one line, without control characters.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
     /// What it may do.
