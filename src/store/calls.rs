@@ -511,7 +511,6 @@ impl Snapshot<'_> {
             "calls_per_number_per_day": guard.calls_per_number_per_day,
             "spend_per_day": guard.spend_per_day,
             "spent_by_all": spent + reserved,
-            "call_back": lead.wait_reason == Some(HoldReason::CallBack),
             "campaign_version": campaign.version,
         }))
     }
