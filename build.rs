@@ -1,13 +1,19 @@
 //! Tells the tests which peer programs this machine has, as `has_curl` and so on: a test without its peer counts
-//! as ignored, except under `CI=true`, where it runs and fails. Does nothing to the program itself.
+//! as ignored, except under `CI=true`, where it runs and fails. And has the program built again when a file comes into
+//! `static`, which Cargo would not notice.
 
 use std::path::{Path, PathBuf};
 
 /// Programs that tests compare with or drive.
 const PEERS: [&str; 5] = ["bash", "curl", "flite", "script", "sipp"];
 
+/// What the tests of the page need, with the modules that `tests/run` installs.
+const BROWSER: [&str; 2] = ["node", "chromium"];
+const MODULES: &str = "target/browser/node_modules";
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=static");
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=CI");
     let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
@@ -21,6 +27,12 @@ fn main() {
         if is_ci || find(peer).is_some() {
             println!("cargo::rustc-cfg=has_{peer}");
         }
+    }
+    println!("cargo::rustc-check-cfg=cfg(has_browser)");
+    println!("cargo::rerun-if-changed={MODULES}");
+    let is_there = |peer| find(peer).is_some();
+    if is_ci || (BROWSER.into_iter().all(is_there) && Path::new(MODULES).is_dir()) {
+        println!("cargo::rustc-cfg=has_browser");
     }
 }
 

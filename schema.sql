@@ -18,6 +18,15 @@ CREATE TABLE tokens (
   revoked_at   INTEGER
 ) STRICT;
 
+-- Who is signed in to the admin page.
+CREATE TABLE sessions (
+  hash         BLOB PRIMARY KEY CHECK (length(hash) = 32),           -- SHA-256 of the cookie
+  token_id     INTEGER NOT NULL REFERENCES tokens (id),
+  created_at   INTEGER NOT NULL,
+  last_used_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_by_token ON sessions (token_id);
+
 -- Answers to POSTs with an Idempotency-Key, kept for 24 hours.
 CREATE TABLE replies (
   token_id     INTEGER NOT NULL REFERENCES tokens (id),
@@ -78,6 +87,8 @@ CREATE TABLE campaigns (
   created_at               INTEGER NOT NULL,
   updated_at               INTEGER NOT NULL,
   deleted_at               INTEGER,
+  status_changed_at        INTEGER,                                                           -- NULL: nobody knows any more
+  status_changed_by        TEXT,                                                              -- a token's name, or `server`
   CHECK (calling_hours_start <> calling_hours_end)
 ) STRICT;
 CREATE INDEX campaigns_newest ON campaigns (created_at DESC, id DESC) WHERE deleted_at IS NULL;
@@ -192,6 +203,7 @@ CREATE TABLE calls (
   daily_limit  INTEGER NOT NULL,                                     -- in force when it was placed
   evidence     TEXT NOT NULL,
   timeline     TEXT NOT NULL DEFAULT '[]',
+  hung_up_by   TEXT,                                                 -- who asked for its end while it was alive
   UNIQUE (lead_id, attempt),
   CHECK (attempt <= max_attempts),
   CHECK ((state = 'ended') = (outcome IS NOT NULL)),
@@ -202,6 +214,21 @@ CREATE UNIQUE INDEX calls_one_alive ON calls (lead_id) WHERE state <> 'ended';
 CREATE INDEX calls_alive_number ON calls (phone) WHERE state <> 'ended';
 CREATE INDEX calls_by_campaign ON calls (campaign_id, id);
 CREATE INDEX calls_by_number ON calls (phone, placed_at);
+CREATE INDEX calls_by_time ON calls (placed_at);
+
+-- Ended calls by the quarter of an hour (UTC) in which they were placed, so that the hours and days of any time zone
+-- are sums of rows.
+CREATE TABLE call_quarters (
+  campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
+  quarter     INTEGER NOT NULL,                                      -- placed_at / 900000
+  outcome     TEXT NOT NULL,
+  calls       INTEGER NOT NULL CHECK (calls >= 0),
+  completed   INTEGER NOT NULL CHECK (completed BETWEEN 0 AND calls),  -- somebody, or a machine, picked up
+  successful  INTEGER NOT NULL CHECK (successful BETWEEN 0 AND calls),
+  spent       INTEGER NOT NULL CHECK (spent >= 0),
+  talk_ms     INTEGER NOT NULL CHECK (talk_ms >= 0),
+  PRIMARY KEY (campaign_id, quarter, outcome)
+) STRICT, WITHOUT ROWID;
 
 -- Money of all campaigns together, per day (UTC) on which the calls were placed.
 CREATE TABLE spent_days (
@@ -323,6 +350,7 @@ CREATE INDEX deliveries_due ON deliveries (endpoint_id, next_try_at, id) WHERE s
 CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint_id, id);
 CREATE INDEX deliveries_by_campaign ON deliveries (campaign_id, id);
 CREATE INDEX deliveries_by_event ON deliveries (event_id);
+CREATE INDEX deliveries_recent ON deliveries (endpoint_id, created_at, state);
 
 CREATE TABLE delivery_tries (
   delivery_id INTEGER NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,

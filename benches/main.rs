@@ -9,6 +9,7 @@
     reason = "a bench stops where something fails, and reads clocks"
 )]
 
+mod analytics;
 mod claims;
 mod create;
 mod events;
@@ -25,13 +26,14 @@ use support::{Shelf, role};
 type Bench = fn(&mut Shelf) -> bool;
 
 /// The dialer's bench changes the million leads, so it comes after those that only look at them.
-const BENCHES: [(&str, Bench); 8] = [
+const BENCHES: [(&str, Bench); 9] = [
     ("show", show::run),
     ("create", create::run),
     ("events", events::run),
     ("import", import::run),
     ("stats", stats::run),
     ("export", export::run),
+    ("analytics", analytics::run),
     ("claims", claims::run),
     ("footprint", footprint::run),
 ];

@@ -171,6 +171,9 @@ struct Listen {
     /// Port to listen on; 0 picks a free one [default: 8000]
     #[arg(long)]
     port: Option<u16>,
+    /// A reverse proxy on this machine speaks TLS with the clients and says who they are
+    #[arg(long)]
+    behind_proxy: bool,
 }
 
 impl From<Data> for Flags {
@@ -181,7 +184,12 @@ impl From<Data> for Flags {
 
 impl From<Listen> for Flags {
     fn from(listen: Listen) -> Flags {
-        Flags { address: listen.address, port: listen.port, ..listen.data.into() }
+        Flags {
+            address: listen.address,
+            port: listen.port,
+            behind_proxy: listen.behind_proxy,
+            ..listen.data.into()
+        }
     }
 }
 
@@ -243,10 +251,11 @@ fn is_final(error: &anyhow::Error) -> bool {
 }
 
 fn serve(flags: Flags) -> Result<ExitCode> {
-    let config = Config::load(flags)?;
+    let loaded = Loaded::new(Sources::of_this_process(Config::default(), flags))?;
+    let config = &loaded.config;
     log::start(&config.log.filter);
     runtime()?.block_on(async {
-        let server = Server::start(&config, Arc::new(System::new())).await?;
+        let server = Server::start(&loaded, Arc::new(System::new())).await?;
         let link = first_token(&server, &config.data).await?;
         say(&format!("listening on {}", server.url()));
         if let Some(link) = link {
@@ -260,11 +269,11 @@ fn serve(flags: Flags) -> Result<ExitCode> {
 fn demo(port: Option<u16>) -> Result<ExitCode> {
     let data = demo::folder()?;
     let flags = Flags { data: Some(data.path().to_owned()), port, ..Flags::default() };
-    let config = Loaded::new(Sources::of_this_process(demo::defaults(), flags))?.config;
+    let mut loaded = Loaded::new(Sources::of_this_process(demo::defaults(), flags))?;
     // Whatever the file in this folder says: a demonstration rings nobody.
-    let config = Config { trunks: Vec::new(), ..config };
-    log::start(&config.log.filter);
-    runtime()?.block_on(demo::run(&config, Arc::new(System::new())))?;
+    loaded.config.trunks.clear();
+    log::start(&loaded.config.log.filter);
+    runtime()?.block_on(demo::run(&loaded, Arc::new(System::new())))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -26,6 +26,8 @@ use thiserror::Error;
 pub const FILE: &str = "voice-campaigns.toml";
 const ENVIRONMENT_PREFIX: &str = "VC_";
 const DEFAULT: &str = "default";
+/// Stands for a secret.
+const MASKED: &str = "********";
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,8 +39,18 @@ pub struct Config {
     pub address: IpAddr,
     /// Port to listen on; 0 lets the system pick one.
     pub port: u16,
+    /// Names that clients may call the server by, beside addresses and `localhost`; `*` for all.
+    #[serde(deserialize_with = "words")]
+    pub hosts: Vec<String>,
+    /// Whether a reverse proxy on this machine speaks TLS with the clients and says who they are.
+    pub behind_proxy: bool,
+    /// The server's own TLS.
+    pub tls: Tls,
     /// How long live calls may go on after the signal to stop.
     pub shutdown_grace_seconds: u64,
+    /// Folder to read the page from, for those who work on it.
+    #[serde(rename = "static")]
+    pub static_dir: Option<PathBuf>,
     /// Where numbers belong that name no country.
     pub default_country: Option<Country>,
     /// What no campaign may do.
@@ -115,8 +127,20 @@ fn words<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String
 pub struct Quota {
     /// Requests of one token in an hour.
     pub requests_per_hour: u32,
+    /// Requests of the admin page, of everybody who is signed in with one token, in an hour.
+    pub session_requests_per_hour: u32,
     /// Requests without a valid token, of one address in a minute.
     pub unauthenticated_per_minute: u32,
+}
+
+/// The server's own TLS: both or neither.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the certificate, followed by those that lead to a known authority.
+    pub certificate: Option<PathBuf>,
+    /// PEM file with its private key.
+    pub key: Option<PathBuf>,
 }
 
 /// How much one may send.
@@ -125,6 +149,10 @@ pub struct Quota {
 pub struct Limits {
     /// Size of one CSV upload.
     pub csv_megabytes: u32,
+    /// Connections at one time.
+    pub connections: u32,
+    /// Connections of one address at one time; those of this machine may have sixteen times as many.
+    pub connections_per_address: u32,
 }
 
 /// Where events are sent.
@@ -156,7 +184,11 @@ impl Default for Config {
             data: PathBuf::from("data"),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8000,
+            hosts: Vec::new(),
+            behind_proxy: false,
+            tls: Tls { certificate: None, key: None },
             shutdown_grace_seconds: 30,
+            static_dir: None,
             default_country: None,
             guard: Guard {
                 calls_per_number_per_day: guard::Guard::default().calls_per_number_per_day,
@@ -170,8 +202,12 @@ impl Default for Config {
                 import_files_days: 30,
                 call_details_days: None,
             },
-            quota: Quota { requests_per_hour: 1_000, unauthenticated_per_minute: 60 },
-            limits: Limits { csv_megabytes: 256 },
+            quota: Quota {
+                requests_per_hour: 1_000,
+                session_requests_per_hour: 20_000,
+                unauthenticated_per_minute: 60,
+            },
+            limits: Limits { csv_megabytes: 256, connections: 2_048, connections_per_address: 64 },
             webhooks: Webhooks { allowed_networks: Vec::new() },
             log: Log { filter: "info".into() },
             trunks: Vec::new(),
@@ -191,6 +227,8 @@ pub struct Flags {
     pub address: Option<IpAddr>,
     /// `--port`
     pub port: Option<u16>,
+    /// `--behind-proxy`
+    pub behind_proxy: bool,
 }
 
 /// Why the settings cannot be used: every reason found, one sentence each.
@@ -207,6 +245,23 @@ pub struct InForce {
     pub value: serde_json::Value,
     /// `default`, the file, the variable or the flag that it comes from.
     pub source: String,
+}
+
+/// One setting as it is in force, with all there is to say about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// Name, with dots.
+    pub key: String,
+    /// Name in the environment.
+    pub environment: String,
+    /// Value; of a secret only that it is set.
+    pub value: serde_json::Value,
+    /// Value when nothing else is said.
+    pub default: serde_json::Value,
+    /// `default`, `file`, `environment` or `flag`.
+    pub source: &'static str,
+    /// What it means.
+    pub description: String,
 }
 
 /// One setting that exists.
@@ -306,6 +361,34 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// Every setting for whoever looks at them from afar.
+    pub fn shown(&self) -> Vec<Shown> {
+        let shown = |(key, one): (Key, &InForce)| Shown {
+            description: description(&key.name),
+            source: match one.source.as_str() {
+                DEFAULT => "default",
+                FILE => "file",
+                flag if flag.starts_with("--") => "flag",
+                _ => "environment",
+            },
+            value: if one.value == MASKED { "set".into() } else { one.value.clone() },
+            key: key.name,
+            environment: key.variable,
+            default: key.default,
+        };
+        Config::keys().into_iter().zip(&self.in_force).map(shown).collect()
+    }
+}
+
+/// What a setting means, in the words of the documentation.
+fn description(key: &str) -> String {
+    const README: &str = include_str!("../README.md");
+    let row = README.lines().find(|line| line.starts_with(&format!("| `{key}` | `{ENVIRONMENT_PREFIX}")));
+    let cell = row.and_then(|row| row.trim_end_matches([' ', '|']).split(" | ").nth(3));
+    cell.unwrap_or_default().replace("\\|", "|")
+}
+
 /// One setting from a named place.
 struct Setting {
     source: String,
@@ -370,6 +453,11 @@ fn from_flags(flags: Flags, problems: &mut Vec<String>) -> Vec<Setting> {
         flags.data.and_then(|data| Some(setting("data", Value::from(data.to_str()?)))),
         flags.address.map(|address| setting("address", Value::from(address.to_string()))),
         flags.port.map(|port| setting("port", Value::from(port))),
+        flags.behind_proxy.then(|| Setting {
+            source: "--behind-proxy".into(),
+            key: "behind_proxy".into(),
+            value: true.into(),
+        }),
     ]
     .into_iter()
     .flatten()
@@ -474,8 +562,22 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     between("retention.import_files_days", kept.import_files_days.into(), 1, 3_650);
     between("retention.call_details_days", kept.call_details_days.unwrap_or(1).into(), 1, 3_650);
     between("quota.requests_per_hour", config.quota.requests_per_hour.into(), 1, 1_000_000_000);
+    let per_session = config.quota.session_requests_per_hour;
+    between("quota.session_requests_per_hour", per_session.into(), 1, 1_000_000_000);
     between("quota.unauthenticated_per_minute", config.quota.unauthenticated_per_minute.into(), 1, 1_000_000);
     between("limits.csv_megabytes", config.limits.csv_megabytes.into(), 1, 16_384);
+    between("limits.connections", config.limits.connections.into(), 1, 100_000);
+    between("limits.connections_per_address", config.limits.connections_per_address.into(), 1, 100_000);
+    if config.tls.certificate.is_some() != config.tls.key.is_some() {
+        problems.push("`tls.certificate` and `tls.key` go together; set both or neither".into());
+    }
+    if !config.address.is_loopback() && config.tls.certificate.is_none() && !config.behind_proxy {
+        problems.push(format!(
+            "`address` {} can be reached from other machines, and tokens must not travel unencrypted: set `tls.certificate` and \
+             `tls.key`, or `behind_proxy` when a reverse proxy in front speaks TLS",
+            config.address
+        ));
+    }
     if let Err(problem) = config.guard() {
         problems.push(format!("`guard.allowed_countries` is wrong: {problem}"));
     }
@@ -523,7 +625,7 @@ fn in_force(config: &Config, keys: &[Key], figment: &Figment) -> Vec<InForce> {
         let is_set = value.as_ref().is_some_and(|value| !value.is_null());
         InForce {
             key: key.name.clone(),
-            value: if is_set && is_secret(&key.name) { "********".into() } else { value.unwrap_or_default() },
+            value: if is_set && is_secret(&key.name) { MASKED.into() } else { value.unwrap_or_default() },
             source: source(figment.find_metadata(&key.name)),
         }
     };
@@ -568,6 +670,25 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_is_explained_and_says_where_it_comes_from() {
+        let flags = Flags { port: Some(1), ..Flags::default() };
+        let loaded = load("[quota]\nrequests_per_hour = 5\n", &[("VC_LOG_FILTER", "warn")], flags).unwrap();
+        let shown = loaded.shown();
+        assert_eq!(shown.len(), Config::keys().len());
+        for one in &shown {
+            assert!(one.description.len() > 5 && !one.description.contains("| "), "{one:?}");
+        }
+        let source = |key: &str| shown.iter().find(|one| one.key == key).unwrap().source;
+        assert_eq!(
+            ["port", "quota.requests_per_hour", "log.filter", "data"].map(source),
+            ["flag", "file", "environment", "default"]
+        );
+        let port = shown.iter().find(|one| one.key == "port").unwrap();
+        assert_eq!((&port.value, &port.default), (&json!(1), &json!(8000)));
+        assert_eq!(port.description, "port to listen on; 0 picks a free one");
+    }
+
+    #[test]
     fn flags_win_over_the_environment_which_wins_over_the_file() {
         let file = "port = 1\naddress = \"::1\"\ndata = \"file\"\ndefault_country = \"de\"\n[quota]\nrequests_per_hour = 5\n";
         let environment =
@@ -577,7 +698,9 @@ mod tests {
         let config = &loaded.config;
         assert_eq!((config.port, config.data.as_path()), (3, Path::new("2024")));
         assert_eq!(in_force(&loaded, "default_country"), (json!("DE"), FILE.into()));
-        assert_eq!(config.quota, Quota { requests_per_hour: 5, unauthenticated_per_minute: 9 });
+        let expected =
+            Quota { requests_per_hour: 5, session_requests_per_hour: 20_000, unauthenticated_per_minute: 9 };
+        assert_eq!(config.quota, expected);
         assert_eq!(in_force(&loaded, "port"), (json!(3), "--port".into()));
         assert_eq!(in_force(&loaded, "data"), (json!("2024"), "VC_DATA".into()));
         assert_eq!(in_force(&loaded, "address"), (json!("::1"), FILE.into()));

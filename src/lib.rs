@@ -9,7 +9,7 @@
 //!              │
 //!           server ───────────── composition root: builds everything, stops it in order
 //!      ┌───────┼─────────┬───────────┐
-//!    http    dialer   webhooks   housekeeping
+//!    http    dialer   webhooks   housekeeping      (listener: passes connections on to http)
 //!      │       │ └ carrier│
 //!      │       │     ├ simulator
 //!      │       │     └ sip ── media, speech
@@ -21,13 +21,14 @@
 //! # Code map
 //! | module | what it is for | what it must not know |
 //! | --- | --- | --- |
-//! | [`domain`] | rules: what a campaign, lead and call are, hours, scripts, retries, money, the gate | I/O, async, SQL, the clock |
+//! | [`domain`] | rules: what a campaign, lead and call are, hours, scripts, retries, money, the gate, how a campaign stands | I/O, async, SQL, the clock |
 //! | [`store`] | the database: one writer with group commit, readers on snapshots, imports of files, invariants | HTTP, carriers |
 //! | [`carrier`] | the port to whoever places calls: the simulator, and SIP for real calls | campaigns, the database |
 //! | [`speech`] | the port to whoever turns text into sound, a service or a program | calls |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
 //! | [`webhooks`] | deliveries: sign, send, write down what came back | who makes events, HTTP's routes |
-//! | [`http`] | the JSON API, the events stream and the page: parse, one store call, render | SQL, the dialer |
+//! | [`listener`] | connections: how many, of whom, how long, TLS | what is asked over them |
+//! | [`http`] | the JSON API and its reference, the events stream and the page: parse, one store call, render | SQL, the dialer |
 //! | [`media`] | sound on a telephone line: codecs, packets, keys, descriptions, machines and beeps | sockets, time |
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
@@ -35,7 +36,7 @@
 //! | [`server`] | the composition root | how any part works |
 //! | `log` | the log on standard error, with numbers masked | where it is written to from |
 //! | [`cli`], `demo` | commands | how any part works |
-//! | [`token`] | what an API token looks like | who has one |
+//! | [`token`] | what an API token and the cookie of a session look like | who has one |
 //!
 //! `tests/tidy.rs` keeps these rules true.
 //!
@@ -52,9 +53,10 @@
 //!   least once, under one id.
 //! - Requests that a user of the API can direct leave from `webhooks/client.rs` alone, to addresses it has looked at
 //!   itself. What the settings name, a speech service or a trunk, the operator has chosen.
+//! - Clients reach the HTTP server through the [`listener`] alone, which bounds how many they are and how long they take.
 //! - Sums equal a recount: [`store::check`].
-//! - Nothing sleeps or reads the time except through [`clock::Clock`], but for the thread that sends sound and the SIP library; every worker is a `turn` that tests take by
-//!   hand on a manual clock.
+//! - Nothing sleeps or reads the time except through [`clock::Clock`], but for the thread that sends sound and the SIP
+//!   library; every worker is a `turn` that tests take by hand on a manual clock.
 //!
 //! # Two walks
 //! **`POST /api/voice-campaigns`.** The request fairing in `http/edge.rs` finds the token and counts it against its
@@ -76,6 +78,7 @@ pub mod dialer;
 pub mod domain;
 pub mod housekeeping;
 pub mod http;
+pub mod listener;
 mod log;
 pub mod media;
 pub mod server;

@@ -5,9 +5,10 @@ use crate::carrier::Carrier;
 use crate::carrier::simulator::Simulator;
 use crate::carrier::sip::Sip;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config, Loaded, Tls};
 use crate::domain::voice::Voice;
 use crate::housekeeping::Retention;
+use crate::listener::{Limits, Listener, Peers, Times};
 use crate::store::pool::Db;
 use crate::store::{OpenError, Store};
 use crate::webhooks::{SystemLookup, WebClient};
@@ -15,9 +16,15 @@ use crate::{dialer, housekeeping, http, media, speech, webhooks};
 use anyhow::Context;
 use chrono::TimeDelta;
 use rocket::fairing::AdHoc;
+use rustix::process::{Resource, Rlimit};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -54,7 +61,12 @@ const HTTP_GRACE_SECONDS: u32 = 3;
 
 impl Server {
     /// Opens the data folder and starts everything; it listens when the answer comes.
-    pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Server, StartError> {
+    pub async fn start(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<Server, StartError> {
+        let config = &loaded.config;
+        if let Some(folder) = config.static_dir.as_ref().filter(|folder| !folder.is_dir()) {
+            let message = format!("`static` must name a folder with the page; {} is none", folder.display());
+            return Err(StartError::Refused(message));
+        }
         let (folder, opening_clock) = (config.data.clone(), clock.clone());
         let opened = tokio::task::spawn_blocking(move || Store::open(&folder, opening_clock)).await;
         let store = opened.context("opening the store")?.map_err(|error| match error {
@@ -82,8 +94,8 @@ impl Server {
 
         // Before anybody is told that it listens, so that no signal finds it unprepared.
         let signals = Signals::listen().context("cannot listen for signals")?;
-        let listening = start_http(config, store.clone(), clock).await;
-        let (http, http_shutdown, port) = match listening {
+        let listening = start_http(loaded, carrier.name(), store.clone(), clock).await;
+        let (http, http_shutdown, listener, address) = match listening {
             Ok(listening) => listening,
             Err(error) => {
                 store.close().await;
@@ -113,8 +125,10 @@ impl Server {
             tokio::spawn(driver.run(has_dialing_ended.clone())),
             tokio::spawn(webhooks::run(store.clone(), Arc::new(web), has_dialing_ended)),
             tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
+            tokio::spawn(listener.run(stop.subscribe())),
         ];
-        let url = format!("http://{}", std::net::SocketAddr::new(config.address, port));
+        let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{address}");
         Ok(Server { url, store, stop, signals, http_shutdown, http, workers })
     }
 
@@ -188,6 +202,17 @@ impl Driver {
     }
 }
 
+/// What the carrier takes when all of it is there: calls at a time, and dials per second.
+fn most(config: &Config) -> (usize, Option<f64>) {
+    match config.trunks.first() {
+        None => (config.simulator.channels, config.simulator.calls_per_second),
+        Some(preferred) => {
+            let channels = config.trunks.iter().map(|trunk| trunk.channels).sum();
+            (channels, Some(preferred.calls_per_second))
+        }
+    }
+}
+
 /// What was said, in a data folder.
 fn speech_folder(folder: &Path) -> PathBuf {
     folder.join("speech")
@@ -243,17 +268,43 @@ impl Signals {
     }
 }
 
-type Http = (JoinHandle<Result<(), String>>, rocket::Shutdown, u16);
+type Http = (JoinHandle<Result<(), String>>, rocket::Shutdown, Listener, SocketAddr);
 
 /// Starts HTTP and answers when it listens, or with one line about why it does not.
-async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> anyhow::Result<Http> {
+async fn start_http(
+    loaded: &Loaded,
+    driver: &'static str,
+    store: Store,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Http> {
+    let config = &loaded.config;
+    let (channels, calls_per_second) = most(config);
+    let address = SocketAddr::new(config.address, config.port);
+    let tls = tls(&config.tls)?;
+    make_room(&config.limits, if config.trunks.is_empty() { 0 } else { channels });
+    let socket = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let address = socket.local_addr()?;
+    let peers = Arc::new(Peers::default());
+    let of_port = peers.clone();
+    let door = http::Door {
+        of_port: Some(Arc::new(move |port| of_port.of(port))),
+        is_tls: tls.is_some(),
+        hosts: config.hosts.clone(),
+        is_behind_proxy: config.behind_proxy,
+    };
     let settings = http::Settings {
         requests_per_hour: config.quota.requests_per_hour,
+        session_requests_per_hour: config.quota.session_requests_per_hour,
         unauthenticated_per_minute: config.quota.unauthenticated_per_minute,
         csv_limit_bytes: u64::from(config.limits.csv_megabytes) * 1024 * 1024,
         spool_dir: config.data.clone(),
         default_country: config.default_country,
         allowed_networks: config.webhooks.allowed_networks.clone(),
+        static_dir: config.static_dir.clone(),
+        carrier: http::Carrier { driver, real_calls: !config.trunks.is_empty(), channels, calls_per_second },
+        in_force: loaded.shown().into_iter().map(setting).collect(),
+        started_at: clock.now(),
+        door,
     };
     let (listening, is_listening) = oneshot::channel();
     let listening = Mutex::new(Some(listening));
@@ -266,32 +317,77 @@ async fn start_http(config: &Config, store: Store, clock: Arc<dyn Clock>) -> any
             }
         })
     });
-    let rocket = rocket::custom(rocket_config(config)).manage(Db::of(store)).attach(on_liftoff);
+    let rocket = rocket::custom(rocket_config()).manage(Db::of(store)).attach(on_liftoff);
     let rocket = http::mount(rocket, settings, clock);
-    let address = std::net::SocketAddr::new(config.address, config.port);
     let mut http = tokio::spawn(async move {
         // The error's Debug form would print the whole configuration.
         rocket.launch().await.map(|_| ()).map_err(|error| error.kind().to_string())
     });
     tokio::select! {
-        Ok((shutdown, port)) = is_listening => Ok((http, shutdown, port)),
+        Ok((shutdown, port)) = is_listening => {
+            let limits = Limits {
+                connections: usize::try_from(config.limits.connections).unwrap_or(usize::MAX),
+                connections_per_address: usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX),
+                times: Times::default(),
+            };
+            let server = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+            Ok((http, shutdown, Listener::new(socket, limits, tls, server, peers), address))
+        },
         ended = &mut http => {
             let cause = ended.context("the HTTP server panicked")?.err().unwrap_or_else(|| "it ended".into());
-            anyhow::bail!("cannot listen on {address}: {cause}")
+            anyhow::bail!("cannot serve HTTP: {cause}")
         }
     }
 }
 
-fn rocket_config(config: &Config) -> rocket::Config {
+fn setting(shown: config::Shown) -> http::Setting {
+    let config::Shown { key, environment, value, default, source, description } = shown;
+    http::Setting { key, environment, value, default, source, description }
+}
+
+/// Reads the files of a certificate and its key.
+fn tls(files: &Tls) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+    let (Some(certificate), Some(key)) = (&files.certificate, &files.key) else { return Ok(None) };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("`tls.certificate`: cannot read {}", certificate.display()))?;
+    let read = PrivateKeyDer::from_pem_file(key);
+    let key = read.with_context(|| format!("`tls.key`: cannot read {}", key.display()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
+        .context("`tls.certificate` and `tls.key` do not go together")?;
+    Ok(Some(Arc::new(config)))
+}
+
+/// File handles: two for each connection, one for each real call, and some for the database, webhooks and files.
+fn make_room(limits: &config::Limits, real_calls: usize) {
+    let wanted = u64::from(limits.connections) * 2 + real_calls as u64 + 512;
+    let present = rustix::process::getrlimit(Resource::Nofile);
+    let may_have = present.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    if present.current.is_some_and(|current| current < may_have) {
+        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(may_have), ..present });
+    }
+    if present.maximum.is_some_and(|maximum| maximum < wanted) {
+        tracing::warn!(
+            "only {may_have} files may be open, and `limits.connections` and the trunks may need {wanted}; raise the limit (ulimit -n, LimitNOFILE=)"
+        );
+    }
+}
+
+fn rocket_config() -> rocket::Config {
     rocket::Config {
-        address: config.address,
-        port: config.port,
+        // Only the listener finds it.
+        address: Ipv4Addr::LOCALHOST.into(),
+        port: 0,
         // Any client could forge the header; the socket tells the truth.
         ip_header: None,
         ident: rocket::config::Ident::none(),
         log_level: rocket::log::LogLevel::Off,
         cli_colors: false,
-        keep_alive: 30,
+        // The listener's times are shorter than this.
+        keep_alive: 3_600,
         shutdown: rocket::config::Shutdown {
             // Signals are ours: the dialer has to hear of them as well.
             ctrlc: false,

@@ -15,18 +15,30 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 
 /// Makes a new token from the system's random numbers, and the hash to keep.
 pub fn generate() -> Result<(String, [u8; 32]), SysError> {
-    let mut token = String::from(PREFIX);
-    while token.len() < PREFIX.len() + RANDOM_LENGTH {
-        let mut bytes = [0; 64];
-        SysRng.try_fill_bytes(&mut bytes)?;
-        // 248 is four times 62: with larger bytes left out, every character is equally likely.
-        let missing = PREFIX.len() + RANDOM_LENGTH - token.len();
-        let fair = bytes.iter().filter(|byte| **byte < 248).take(missing);
-        token.extend(fair.map(|byte| char::from(ALPHABET[usize::from(byte % 62)])));
-    }
+    let mut token = format!("{PREFIX}{}", random()?);
     token += &checksum(&token);
     let hash = hash(&token);
     Ok((token, hash))
+}
+
+/// Makes the cookie of a new session, and the hash to keep. It has no prefix: it lives half a day in one browser, and
+/// nobody pastes it anywhere.
+pub fn generate_session() -> Result<(String, [u8; 32]), SysError> {
+    let cookie = random()?;
+    let hash = hash(&cookie);
+    Ok((cookie, hash))
+}
+
+fn random() -> Result<String, SysError> {
+    let mut text = String::new();
+    while text.len() < RANDOM_LENGTH {
+        let mut bytes = [0; 64];
+        SysRng.try_fill_bytes(&mut bytes)?;
+        // 248 is four times 62: with larger bytes left out, every character is equally likely.
+        let fair = bytes.iter().filter(|byte| **byte < 248).take(RANDOM_LENGTH - text.len());
+        text.extend(fair.map(|byte| char::from(ALPHABET[usize::from(byte % 62)])));
+    }
+    Ok(text)
 }
 
 /// What is kept of a token, and what it is looked up by.

@@ -371,7 +371,8 @@ fn the_statistics_are_the_published_ones_and_then_our_own() {
 "leads":{"pending":0,"in_progress":0,"scheduled":0,"completed":0,"failed":0,"canceled":0,"do_not_call":0},
 "outcomes":{"success":0,"declined":0,"callback":0,"opted_out":0,"voicemail":0,"message_left":0,"hung_up":0,
 "no_input":0,"transferred":0,"no_answer":0,"busy":0,"rejected":0,"invalid_number":0,"carrier_error":0,
-"interrupted":0,"canceled":0},"dialing":{"state":"waiting","reason":"no_leads","until":null,"message":"There is nobody left to call; add leads"}}"#;
+"interrupted":0,"canceled":0},"dialing":{"state":"waiting","reason":"no_leads","until":null,"message":"There is nobody left to call; add leads"},
+"standing":{"state":"attention","code":"no_leads","message":"There is nobody to call yet. Add people.","until":null,"by":null,"since":null}}"#;
     assert_eq!(server.get("/api/voice-campaigns/1/stats").send().body, expected.replace('\n', ""));
 
     let leads: Vec<i64> = (101..=105).map(|n| server.lead(1, &format!("+12025550{n}"))).collect();
@@ -393,6 +394,14 @@ fn the_statistics_are_the_published_ones_and_then_our_own() {
     assert_eq!(stats["outcomes"]["success"], 2);
     assert_eq!(stats["leads"]["in_progress"], 1);
     assert_eq!(stats["dialing"], json!({"state": "calling", "reason": null, "until": null, "message": null}));
+    let standing = json!({"state": "calling", "code": null, "message": "Calling now.", "until": null, "by": null,
+        "since": null});
+    assert_eq!(stats["standing"], standing);
+    server.patch("/api/voice-campaigns/1/status", &json!({"status": "paused"})).send().expect(200);
+    let stats = server.get("/api/voice-campaigns/1/stats").send().expect(200);
+    let standing = json!({"state": "paused", "code": null, "message": "Paused.", "until": null, "by": "vc_writer",
+        "since": "2026-03-04T10:00:00Z"});
+    assert_eq!(stats["standing"], standing);
 }
 
 #[test]
@@ -644,4 +653,21 @@ fn the_next_page_is_on_this_host_however_the_path_is_written() {
     let request = "GET //api//voice-campaigns?limit=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
     let answer = server.raw(format!("{request}Authorization: Bearer {READER}\r\n\r\n").as_bytes());
     assert!(answer.contains("</api/voice-campaigns?limit=1&cursor="), "{answer}");
+}
+
+#[test]
+fn a_change_with_a_parameter_that_nobody_knows_changes_nothing() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    let path = format!("/api/voice-campaigns/{id}?froce=1");
+    for refused in [
+        server.post("/api/voice-campaigns?dry_run=true", &example()),
+        server.put(&path, &json!({"name": "Other"})),
+        server.patch(&format!("/api/voice-campaigns/{id}/status?froce=1"), &json!({"status": "paused"})),
+        server.delete(&path),
+    ] {
+        assert!(refused.send().error(400).ends_with(": unknown parameter"));
+    }
+    let all = server.get("/api/voice-campaigns").send().expect(200);
+    assert_eq!((all.as_array().unwrap().len(), &all[0]["name"]), (1, &example()["name"]));
 }

@@ -1,13 +1,13 @@
 //! Who may ask, and how often.
 
 use crate::api_campaigns::example;
-use crate::support::{ADMIN, Answer, Options, READER, TestServer, WRITER};
+use crate::support::{ADMIN, Answer, Options, READER, TestServer, WRITER, reference};
 use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Mutex;
 
-/// Every route under `/api`, and whether it changes something.
-const ROUTES: [(&str, &str, bool); 52] = [
+/// Every route under `/api` that needs a token, and whether one that may only look is not enough.
+const ROUTES: [(&str, &str, bool); 63] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -16,6 +16,12 @@ const ROUTES: [(&str, &str, bool); 52] = [
     ("PATCH", "/api/voice-campaigns/1/status", true),
     ("GET", "/api/voice-campaigns/1/stats", false),
     ("GET", "/api/voice-campaigns/1/holds", false),
+    ("GET", "/api/voice-campaigns/1/analytics", false),
+    ("POST", "/api/voice-campaigns/1/duplicate", true),
+    ("POST", "/api/demo-campaign", true),
+    ("GET", "/api/overview", false),
+    ("GET", "/api/carrier", false),
+    ("GET", "/api/settings", true),
     ("GET", "/api/voice-campaigns/1/leads", false),
     ("POST", "/api/voice-campaigns/1/leads", true),
     ("GET", "/api/voice-campaigns/1/imports", false),
@@ -32,6 +38,7 @@ const ROUTES: [(&str, &str, bool); 52] = [
     ("GET", "/api/voice-campaigns/1/calls", false),
     ("GET", "/api/calls", false),
     ("GET", "/api/calls/1", false),
+    ("POST", "/api/calls/1/hangup", true),
     ("POST", "/api/voice-campaigns/1/preview", false),
     ("GET", "/api/voice-campaigns/1/leads/export", false),
     ("GET", "/api/voice-campaigns/1/calls/export", false),
@@ -60,7 +67,15 @@ const ROUTES: [(&str, &str, bool); 52] = [
     ("GET", "/api/webhook-deliveries", false),
     ("GET", "/api/webhook-deliveries/1", false),
     ("POST", "/api/webhook-deliveries/1/redeliver", true),
+    ("GET", "/api/openapi.json", false),
+    ("GET", "/api/tokens", true),
+    ("POST", "/api/tokens", true),
+    ("DELETE", "/api/tokens/1", true),
 ];
+
+/// Those that anybody may ask.
+const OPEN_ROUTES: [(&str, &str); 3] =
+    [("GET", "/api/session"), ("POST", "/api/session"), ("DELETE", "/api/session")];
 
 fn limited(requests_per_hour: u32, unauthenticated_per_minute: u32) -> TestServer {
     let mut options = Options::default();
@@ -86,8 +101,8 @@ fn every_route_is_in_the_table_below() {
                     format!("{} {}", route.method, path.replace("<number>", "+12025550101"))
                 })
                 .collect();
-            let mut known: Vec<String> =
-                ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+            let known = ROUTES.iter().map(|(method, path, _)| (*method, *path)).chain(OPEN_ROUTES);
+            let mut known: Vec<String> = known.map(|(method, path)| format!("{method} {path}")).collect();
             mounted.sort();
             known.sort();
             assert_eq!(mounted, known);
@@ -99,12 +114,28 @@ fn every_route_is_in_the_table_below() {
 }
 
 #[test]
+fn the_reference_says_which_scope_a_route_asks_for() {
+    for (method, path, wants_more) in ROUTES {
+        let scope = reference::operation(method, path).unwrap()["security"][0]["token"][0].as_str();
+        assert_eq!(scope != Some("read"), wants_more, "{method} {path}: {scope:?}");
+    }
+    for (method, path) in OPEN_ROUTES {
+        assert_eq!(reference::operation(method, path).unwrap()["security"], json!([]), "{method} {path}");
+    }
+}
+
+#[test]
 fn every_route_asks_for_a_token_of_the_right_scope() {
     let server = TestServer::start();
     let mut bodies = Vec::new();
     for (method, path, changes) in ROUTES {
-        // A stream would not end; with a parameter that nobody knows it does not begin.
-        let path = if path == "/api/events" { "/api/events?nothing=1" } else { path };
+        let path = match path {
+            // A stream would not end; with a parameter that nobody knows it does not begin.
+            "/api/events" => "/api/events?nothing=1",
+            // One of those that are used here.
+            "/api/tokens/1" => "/api/tokens/9",
+            path => path,
+        };
         let request = || server.request(method, path);
         for refused in [
             request(),
@@ -125,7 +156,10 @@ fn every_route_asks_for_a_token_of_the_right_scope() {
         for token in [WRITER, ADMIN] {
             let status = request().token(token).send().status;
             let is_too_little = token == WRITER
-                && (path.starts_with("/api/people") || (method, path) == ("POST", "/api/webhooks"));
+                && (["/api/people", "/api/tokens", "/api/settings"]
+                    .iter()
+                    .any(|start| path.starts_with(start))
+                    || (method, path) == ("POST", "/api/webhooks"));
             let is_refused = [401, 403].contains(&status);
             assert_eq!(is_refused, is_too_little, "{method} {path}: {status}");
         }

@@ -39,9 +39,10 @@ fn a_webhook_of_all_campaigns_is_added_shown_changed_and_removed() {
     let secret = created.as_object_mut().unwrap().remove("secret").unwrap();
     assert!(secret.as_str().unwrap().starts_with("whsec_"));
     let expected = json!({
-        "id": 1, "campaign_id": null, "url": HOOK, "events": ["call.completed", "campaign.error"],
+        "id": 1, "campaign_id": null, "campaign_name": null, "url": HOOK, "events": ["call.completed", "campaign.error"],
         "description": "mine", "enabled": true, "disabled_reason": null, "notice": null, "failing_since": null,
-        "last_success_at": null, "previous_secret_until": null, "created_at": "2026-03-04T10:00:00Z",
+        "last_success_at": null, "previous_secret_until": null,
+        "last_7_days": {"delivered": 0, "dead": 0, "pending": 0}, "created_at": "2026-03-04T10:00:00Z",
         "updated_at": "2026-03-04T10:00:00Z",
     });
     assert_eq!(created, expected);
@@ -339,4 +340,34 @@ fn there_is_an_end_to_webhooks_of_all_campaigns() {
     }
     let answer = server.post("/api/webhooks", &json!({"url": HOOK})).admin().send();
     assert_eq!(answer.error(409), "There are 20 webhooks of all campaigns; delete one first");
+}
+
+#[test]
+fn the_webhooks_of_all_campaigns_are_seen_together_with_what_became_of_the_week() {
+    let server = TestServer::start();
+    let webhooks = json!([{"url": HOOK, "events": ["campaign.status_changed"]}]);
+    server.campaign(json!({"name": "Survey", "webhooks": webhooks}));
+    server.campaign(json!({"name": "Gone", "webhooks": webhooks}));
+    server.delete("/api/voice-campaigns/2").send().expect(204);
+    server.post("/api/webhooks", &json!({"url": HOOK})).admin().send().expect(201);
+    assert_eq!(each(&server.get("/api/webhooks").send().expect(200), "id"), [json!(3)]);
+    let all = server.get("/api/webhooks?scope=all").send().expect(200);
+    assert_eq!(each(&all, "id"), [json!(3), json!(1)]);
+    assert_eq!(each(&all, "campaign_name"), [json!(null), json!("Survey")]);
+
+    server.patch("/api/voice-campaigns/1/status", &json!({"status": "active"})).send().expect(200);
+    let sent =
+        server.get("/api/webhook-deliveries?endpoint_id=3").send().expect(200)[0]["id"].as_i64().unwrap();
+    tried(&server, sent, answered(204, ""));
+    let shown =
+        |id: i64| server.get(&format!("/api/webhooks/{id}")).send().expect(200)["last_7_days"].clone();
+    assert_eq!(shown(1), json!({"delivered": 0, "dead": 0, "pending": 1}));
+    assert_eq!(shown(3), json!({"delivered": 1, "dead": 0, "pending": 0}));
+    server.clock.advance(TimeDelta::days(8));
+    let none = json!({"delivered": 0, "dead": 0, "pending": 0});
+    assert_eq!([shown(1), shown(3)], [none.clone(), none]);
+    assert_eq!(
+        server.get("/api/webhooks?scope=everything").send().error(400),
+        "scope: must be one of `shared`, `all`; it is `everything`"
+    );
 }

@@ -10,6 +10,7 @@ use voice_campaigns::domain::gate::{Gate, Hold, HoldReason};
 use voice_campaigns::domain::guard::{Countries, Guard};
 use voice_campaigns::domain::lead::LeadStatus;
 use voice_campaigns::domain::money::Money;
+use voice_campaigns::domain::outcome::Outcome;
 use voice_campaigns::domain::phone::Country;
 use voice_campaigns::store::StoreError;
 
@@ -218,4 +219,27 @@ fn the_switch_is_shown_pulled_and_released() {
         "hangup: unknown field; did you mean `hang_up`?"
     );
     server.request("POST", "/api/dialing/stop").token("vc_reader").send().error(403);
+}
+
+#[tokio::test]
+async fn a_call_that_somebody_ends_is_hung_up_alone_and_says_by_whom() {
+    let mut world = World::new(MONDAY_NOON).await;
+    let campaign = world.campaign(json!({})).await;
+    world.leads(&campaign, [story(104, 0), story(104, 1)]).await;
+    world.run_for(TimeDelta::seconds(2)).await;
+    let [ended, other] = &world.calls(&campaign).await[..] else { panic!("two calls are alive") };
+    let (ended, other) = (ended.id, other.id);
+    assert!(world.write(move |tx| tx.hang_up_call(ended, "Ada")).await);
+    assert!(
+        world.write(move |tx| tx.hang_up_call(ended, "Leo")).await,
+        "the first who said so is remembered"
+    );
+    world.run_for(TimeDelta::seconds(1)).await;
+    let calls = world.calls(&campaign).await;
+    let call = |id: i64| calls.iter().find(|call| call.id == id).unwrap();
+    assert_eq!(call(ended).detail.as_deref(), Some("Hung up by Ada"));
+    assert_eq!(call(ended).outcome, Some(Outcome::Canceled));
+    assert_eq!(call(other).outcome, None, "nobody else is hung up");
+    assert!(!world.write(move |tx| tx.hang_up_call(ended, "Ada")).await);
+    world.check().await;
 }

@@ -1,9 +1,11 @@
 //! The tests, one binary.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod api_analytics;
 mod api_calls;
 mod api_campaigns;
 mod api_do_not_call;
+mod api_duplicates;
 mod api_errors;
 mod api_events;
 mod api_exports;
@@ -12,9 +14,14 @@ mod api_imports;
 mod api_lead_life;
 mod api_leads;
 mod api_limits;
+mod api_overview;
 mod api_page;
+mod api_reference;
 mod api_scripts;
+mod api_session;
+mod api_tokens;
 mod api_webhooks;
+mod browser;
 mod carrier;
 mod crash;
 mod dialer;
@@ -24,12 +31,14 @@ mod e2e_cli;
 mod e2e_log;
 mod erasure;
 mod guard;
+mod listener;
 mod races;
 mod random_walks;
 mod retention;
 mod simulator;
 mod sip;
 mod sip_peers;
+mod static_files;
 mod support;
 mod tidy;
 mod webhooks;

@@ -41,6 +41,7 @@ enum Step {
     DoNotCall { number: String },
     Allow { number: String },
     Erase { number: String },
+    HangUp { nth: usize },
     StopDialing { hang_up: bool },
     StartDialing,
     Guard { calls: u32, spend: Option<i64> },
@@ -175,6 +176,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => numbers().prop_map(|number| Step::DoNotCall { number }),
         1 => numbers().prop_map(|number| Step::Allow { number }),
         1 => numbers().prop_map(|number| Step::Erase { number }),
+        2 => (0usize..4).prop_map(|nth| Step::HangUp { nth }),
         1 => any::<bool>().prop_map(|hang_up| Step::StopDialing { hang_up }),
         3 => Just(Step::StartDialing),
         1 => (1u32..5, proptest::option::of(0i64..8)).prop_map(|(calls, spend)| Step::Guard { calls, spend }),
@@ -322,6 +324,14 @@ impl Walk {
                 self.opted_out.retain(|known| *known != number || self.erased.contains(known));
             }
             Step::Erase { number } => self.erase(Phone::from_e164(&number).unwrap()).await,
+            Step::HangUp { nth } => {
+                if let Some(call) = self.open_calls("true").get(nth).copied() {
+                    assert!(self.world.write(move |tx| tx.hang_up_call(call, "test")).await);
+                    // As long as a carrier may take to confirm that it has hung up.
+                    self.world.run_for(TimeDelta::seconds(11)).await;
+                    assert!(!self.open_calls("true").contains(&call), "it is hung up at once");
+                }
+            }
             Step::StopDialing { hang_up } => {
                 let stop = self.world.store.write_and_wait_for_dials(move |tx| {
                     tx.stop_dialing("test", None)?;

@@ -350,6 +350,22 @@ fn speed_shortens_ringing_and_talking_and_no_other_thing() {
 }
 
 #[test]
+fn a_call_that_has_ended_takes_no_channel_even_while_more_is_told_of_it() {
+    let mut town = Town::new(Settings { channels: 1, ..Settings::default() });
+    town.dial(1, fictional(113));
+    let has_ended = |town: &mut Town| {
+        std::iter::from_fn(|| town.reports.try_recv().ok())
+            .any(|told| matches!(told.event, LegEvent::Ended(..)))
+    };
+    while !has_ended(&mut town) {
+        let due = town.simulator.turn().expect("it ends when the person is tired of the silence");
+        town.clock.advance_to(due);
+    }
+    town.dial(2, fictional(105));
+    assert!(town.play(0)[&2].iter().any(|(_, event)| *event == ended(Cause::Busy)));
+}
+
+#[test]
 fn a_call_more_than_there_are_channels_is_refused() {
     let mut town = Town::new(Settings { channels: 2, calls_per_second: Some(5.0), ..Settings::default() });
     assert_eq!(town.simulator.capacity().channels, 2);

@@ -1,13 +1,14 @@
 //! Rules about the code itself: which layer may know which, what every file begins with, and that the README
 //! tells of what there is.
 
+use crate::support::reference::DOCUMENT;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use voice_campaigns::config::Config;
 
 /// Which module may use which others of ours. A module that is missing here fails the test.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("media", &[]),
     ("speech", &["domain", "media", "clock"]),
@@ -21,11 +22,13 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("dialer", &["store", "carrier", "domain", "clock"]),
     ("webhooks", &["store", "domain", "clock"]),
     ("http", &["store", "domain", "clock", "token"]),
+    ("listener", &[]),
     ("housekeeping", &["store", "domain", "clock"]),
     (
         "server",
         &[
             "http",
+            "listener",
             "dialer",
             "webhooks",
             "housekeeping",
@@ -45,13 +48,14 @@ const MAY_USE: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 8] = [
+const ONLY_IN: [(&str, &[&str]); 9] = [
     ("rsipstack", &["carrier/sip/stack.rs"]),
     ("rusqlite", &["store/"]),
     ("r2d2_sqlite", &["store/"]),
     ("rocket", &["http/", "server.rs", "store/pool.rs"]),
     ("reqwest", &["webhooks/client.rs", "speech/http.rs"]),
-    ("rustls", &["webhooks/client.rs", "speech/http.rs"]),
+    ("rustls", &["webhooks/client.rs", "speech/http.rs", "server.rs", "listener/"]),
+    ("tokio_rustls", &["listener/"]),
     ("anyhow", &["cli.rs", "demo.rs", "server.rs"]),
     ("clap", &["cli.rs"]),
 ];
@@ -233,7 +237,7 @@ fn the_readme_lists_every_setting_as_it_is() {
 }
 
 #[test]
-fn the_readme_lists_every_route_there_is() {
+fn the_readme_and_the_reference_list_every_route_there_is() {
     let mut mounted = BTreeSet::new();
     for source in sources().iter().filter(|source| source.module() == "http") {
         for method in ["get", "post", "put", "patch", "delete"] {
@@ -250,4 +254,10 @@ fn the_readme_lists_every_route_there_is() {
     let listed: BTreeSet<String> =
         readme_rows().into_iter().filter_map(|row| row.into_iter().next()).filter(is_route).collect();
     assert_eq!(listed, mounted);
+    let mut described = BTreeSet::new();
+    for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
+        let path = path.replace('{', "<").replace('}', ">");
+        described.extend(item.as_object().unwrap().keys().map(|m| format!("`{} {path}`", m.to_uppercase())));
+    }
+    assert_eq!(described, mounted);
 }

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use voice_campaigns::clock::{Clock, System};
-use voice_campaigns::http::{self, Settings};
+use voice_campaigns::http::{self, Door, Settings};
 use voice_campaigns::store::pool::Db;
 use voice_campaigns::store::{Scope, Store};
 use voice_campaigns::token;
@@ -98,12 +98,23 @@ pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) {
 /// The whole API on a store, with quotas that nobody meets.
 fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> {
     let settings = Settings {
+        static_dir: None,
         requests_per_hour: 1_000_000_000,
+        session_requests_per_hour: 1_000_000_000,
         unauthenticated_per_minute: 60,
         csv_limit_bytes: 1 << 30,
         spool_dir: folder.into(),
         default_country: None,
         allowed_networks: Vec::new(),
+        carrier: http::Carrier {
+            driver: "simulator",
+            real_calls: false,
+            channels: 1_000,
+            calls_per_second: None,
+        },
+        in_force: Vec::new(),
+        started_at: clock.now(),
+        door: Door::default(),
     };
     http::mount(rocket::custom(config()).manage(Db::of(store)), settings, clock)
 }

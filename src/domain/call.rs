@@ -73,6 +73,22 @@ words! {
     }
 }
 
+words! {
+    /// How far calls have come, for whoever looks for some of them.
+    pub enum Stage {
+        /// Given to the carrier, or about to be.
+        Placed = "placed",
+        /// Ringing.
+        Ringing = "ringing",
+        /// Picked up.
+        Answered = "answered",
+        /// Over.
+        Ended = "ended",
+        /// Not over.
+        Alive = "alive",
+    }
+}
+
 /// A call as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
@@ -114,6 +130,8 @@ pub struct Call {
     pub evidence: serde_json::Value,
     /// What happened when: `[{"at","event"}]`.
     pub timeline: serde_json::Value,
+    /// Who wanted it to end while it was alive.
+    pub hung_up_by: Option<String>,
 }
 
 /// What a call needs to know to run by itself.
@@ -550,7 +568,10 @@ pub struct Tried {
 }
 
 /// Decides what an ended call changes.
-pub fn settle(campaign: &Campaign, call: &Call, tried: Tried, ending: Ending) -> Settlement {
+pub fn settle(campaign: &Campaign, call: &Call, tried: Tried, mut ending: Ending) -> Settlement {
+    if let (Outcome::Canceled, Some(by)) = (ending.outcome, &call.hung_up_by) {
+        ending.detail = Some(format!("Hung up by {by}"));
+    }
     let settings = &campaign.settings;
     let category = ending.outcome.category(ending.answered_at.is_some());
     let successful = Criteria::of(&settings.success_criteria).met_by(ending.outcome);

@@ -234,8 +234,12 @@ pub struct Campaign {
     pub id: i64,
     /// Present status.
     pub status: Status,
-    /// Why the status is what it is, when it changed by itself: `carrier_down`, `leads_finished`, `end_date`.
+    /// Why the status is what it is, when it changed by itself: `carrier_down`, `carrier_changed`, `leads_finished`, `end_date`.
     pub status_reason: Option<String>,
+    /// Since when it has this status; none when nobody knows any more.
+    pub status_changed_at: Option<Instant>,
+    /// Who gave it this status: a token's name, or `server`.
+    pub status_changed_by: Option<String>,
     /// What the client set.
     pub settings: Settings,
     /// What has happened.

@@ -18,6 +18,8 @@ pub struct Endpoint {
     pub id: i64,
     /// Whose events; none for those of all campaigns.
     pub campaign_id: Option<i64>,
+    /// What that campaign is called.
+    pub campaign_name: Option<String>,
     /// What the client set.
     pub settings: EndpointSettings,
     /// Why nothing is sent to it; none while it is enabled.
@@ -60,9 +62,11 @@ pub struct EndpointRequest {
 pub const PREVIOUS_SECRET_KEPT: TimeDelta = TimeDelta::hours(24);
 
 /// Fields that only the server sets; accepted and ignored.
-const READ_ONLY: [&str; 9] = [
+pub const READ_ONLY: [&str; 11] = [
     "id",
     "campaign_id",
+    "campaign_name",
+    "last_7_days",
     "disabled_reason",
     "notice",
     "failing_since",

@@ -152,7 +152,7 @@ pub const COLUMNS: [&str; 11] = [
 ];
 
 /// Fields that only the server sets; accepted and ignored.
-const READ_ONLY: [&str; 10] = [
+pub const READ_ONLY: [&str; 10] = [
     "id",
     "campaign_id",
     "status",

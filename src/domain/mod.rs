@@ -2,6 +2,7 @@
 //! answers go out as values.
 
 pub mod address;
+pub mod analytics;
 pub mod breaker;
 pub mod budget;
 pub mod call;
@@ -10,9 +11,11 @@ pub mod clock_guard;
 pub mod columns;
 pub mod delivery;
 pub mod do_not_call;
+pub mod duplicate;
 pub mod endpoint;
 pub mod erasure;
 pub mod event;
+pub mod fictional;
 pub mod fields;
 pub mod gate;
 pub mod guard;
@@ -33,6 +36,7 @@ pub mod script_lint;
 pub mod script_preview;
 pub mod secret;
 pub mod spreadsheet;
+pub mod standing;
 pub mod voice;
 pub mod zones;
 

@@ -97,7 +97,8 @@ fn two_digits(text: &str) -> Option<u32> {
     text.parse().ok().filter(|_| digits)
 }
 
-const WEEK: [(Weekday, &str); 7] = [
+/// The days of the week with their names, in their order.
+pub(super) const WEEK: [(Weekday, &str); 7] = [
     (Weekday::Mon, "Monday"),
     (Weekday::Tue, "Tuesday"),
     (Weekday::Wed, "Wednesday"),
@@ -427,6 +428,11 @@ pub fn local_date(at: Instant, zone: Tz) -> NaiveDate {
     (at.naive_utc() + offset(at, zone)).date()
 }
 
+/// The first instant of a local calendar date.
+pub fn day_start(date: NaiveDate, zone: Tz) -> Instant {
+    first_instant(date.and_time(NaiveTime::MIN), zone)
+}
+
 /// The first instant of the next local calendar date, also where midnight, or a whole day, does not exist.
 pub fn next_local_midnight(at: Instant, zone: Tz) -> Instant {
     let next = local_date(at, zone).succ_opt().unwrap_or(NaiveDate::MAX).and_time(NaiveTime::MIN);
@@ -460,6 +466,14 @@ pub fn parse_instant(text: &str, zone: Tz, date_only: DateOnly) -> Result<Instan
             return format!("\"{text}\" is out of range: the year must be {} to {}", YEARS.start(), YEARS.end());
         }
         format!("\"{text}\" is no date or time: write it like 2024-02-19T10:00:00Z, 2024-02-19 10:00 or 2024-02-19")
+    })
+}
+
+/// Reads `2024-02-19`.
+pub fn parse_date(text: &str) -> Result<NaiveDate, String> {
+    let (first, last) = (YEARS.start(), YEARS.end());
+    strict_date(text).ok_or_else(|| {
+        format!("\"{text}\" is no date: write it like 2024-02-19, in a year from {first} to {last}")
     })
 }
 

@@ -37,6 +37,11 @@ impl Answer {
         Answer { status: Status::NoContent, headers: Vec::new(), body: None }
     }
 
+    /// 303: what was asked for is shown at another address.
+    pub(super) fn see_other(location: &str) -> Answer {
+        Answer { status: Status::SeeOther, headers: vec![("Location", location.to_owned())], body: None }
+    }
+
     /// 304: the client has it already.
     pub(super) fn not_modified() -> Answer {
         Answer { status: Status::NotModified, headers: Vec::new(), body: None }

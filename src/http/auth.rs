@@ -1,10 +1,11 @@
-//! Who is asking? Every request under `/api` is judged once, before it is routed: its token, its scope and
-//! its quota. The guards of the handlers read that judgement, and the matrix of all routes in the tests shows that none is without.
+//! Who is asking? Every request under `/api` is judged once, before it is routed: its token or the session of its
+//! cookie, its scope and its quota. The guards of the handlers read that judgement, and the matrix of all routes in the tests shows that none is without.
 
 use super::error::ApiError;
 use super::quota::{FixedWindow, Quota, Standing};
-use super::{Settings, edge};
+use super::{Door, Settings, edge};
 use crate::clock::Clock;
+use crate::domain::Instant;
 use crate::store::pool::Db;
 use crate::store::{Scope, Store, Token};
 use crate::token;
@@ -12,7 +13,7 @@ use rocket::Request;
 use rocket::http::{Method, Status};
 use rocket::request::{FromRequest, Outcome};
 use rocket_db_pools::Database;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,10 @@ use std::time::Duration;
 /// Judges requests, and remembers how many there were.
 pub(super) struct Gatekeeper {
     clock: Arc<dyn Clock>,
+    door: Door,
     tokens: Quota<i64>,
+    /// Of the page, by token, so that it takes nothing from the scripts.
+    sessions: Quota<i64>,
     peers: Quota<Peer>,
 }
 
@@ -32,9 +36,8 @@ enum Peer {
 }
 
 impl Peer {
-    /// The socket's own address; what a proxy header claims is anybody's word.
-    fn of(remote: Option<SocketAddr>) -> Peer {
-        match remote.map(|remote| remote.ip().to_canonical()) {
+    fn of(client: Option<IpAddr>) -> Peer {
+        match client.map(|client| client.to_canonical()) {
             Some(IpAddr::V4(address)) => Peer::V4(address),
             Some(IpAddr::V6(address)) => Peer::V6((address.to_bits() >> 64) as u64),
             None => Peer::V4(Ipv4Addr::UNSPECIFIED),
@@ -47,7 +50,10 @@ const PEER_WINDOW: Duration = Duration::from_secs(60);
 const KEYS_MAX: usize = 65_536;
 
 /// Longer than any token that was ever made; what is longer is not worth hashing.
-const TOKEN_LENGTH_MAX: usize = 512;
+pub(super) const TOKEN_LENGTH_MAX: usize = 512;
+
+/// The cookie of those who are signed in.
+pub(super) const SESSION_COOKIE: &str = "vc_session";
 
 impl Gatekeeper {
     /// With the limits of the settings.
@@ -56,7 +62,9 @@ impl Gatekeeper {
             |limit, length| FixedWindow::new(NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN), length);
         Gatekeeper {
             tokens: Quota::new(window(settings.requests_per_hour, TOKEN_WINDOW), KEYS_MAX),
+            sessions: Quota::new(window(settings.session_requests_per_hour, TOKEN_WINDOW), KEYS_MAX),
             peers: Quota::new(window(settings.unauthenticated_per_minute, PEER_WINDOW), KEYS_MAX),
+            door: settings.door.clone(),
             clock,
         }
     }
@@ -69,32 +77,82 @@ impl Gatekeeper {
 
     /// A valid token is looked for before the address is counted, so a neighbour's bad guesses lock nobody out.
     fn judge(&self, request: &Request<'_>) -> Admission {
-        let now = self.clock.monotonic();
-        match known_token(request) {
-            Err(cause) => Admission { standing: None, verdict: Verdict::StoreFailed(cause) },
-            Ok(Some(token)) => {
-                let quota = self.tokens.take(token.id, now);
-                let verdict = if quota.is_admitted { Verdict::Granted(token) } else { Verdict::OverQuota };
-                Admission { standing: Some((Policy::Token, quota)), verdict }
-            }
-            Ok(None) => {
-                let quota = self.peers.take(Peer::of(request.remote()), now);
-                let verdict = if quota.is_admitted { Verdict::Unauthorized } else { Verdict::OverQuota };
-                Admission { standing: Some((Policy::Peer, quota)), verdict }
-            }
+        if let Some(why) = self.door.objection(request) {
+            return Admission { standing: None, verdict: Verdict::Misdirected(why) };
         }
+        let caller = match known_caller(request) {
+            Err(cause) => return Admission { standing: None, verdict: Verdict::StoreFailed(cause) },
+            Ok(caller) => caller,
+        };
+        let now = self.clock.monotonic();
+        let (policy, quota) = match &caller {
+            Some(Caller { token, session_ends_at: None }) => (Policy::Token, self.tokens.take(token.id, now)),
+            Some(Caller { token, session_ends_at: Some(_) }) => {
+                (Policy::Session, self.sessions.take(token.id, now))
+            }
+            None => (Policy::Peer, self.peers.take(Peer::of(self.door.client(request)), now)),
+        };
+        let verdict = match caller {
+            _ if !quota.is_admitted => Verdict::OverQuota,
+            Some(caller) if policy == Policy::Token || !is_from_elsewhere(request, policy) => {
+                Verdict::Granted(caller)
+            }
+            None if !is_about_session(request) => Verdict::Unauthorized,
+            None if !is_from_elsewhere(request, policy) => Verdict::Visitor,
+            _ => Verdict::CrossSite,
+        };
+        Admission { standing: Some((policy, quota)), verdict }
     }
 }
 
-/// The token the request carries, if it is one of ours.
-fn known_token(request: &Request<'_>) -> Result<Option<Arc<Token>>, String> {
-    let Some(text) = bearer(request) else { return Ok(None) };
-    let Some(db) = Db::fetch(request.rocket()) else { return Err("no database is attached".into()) };
-    let token = db.token_by_hash(&token::hash(text)).map_err(|error| error.to_string())?;
-    if let Some(token) = &token {
-        db.touch_token(token);
+/// Who sends a request: a token, or the session of somebody who has signed in with it.
+#[derive(Clone)]
+pub(super) struct Caller {
+    token: Arc<Token>,
+    session_ends_at: Option<Instant>,
+}
+
+/// Whether the request is about the session itself, for which nobody need be signed in.
+fn is_about_session(request: &Request<'_>) -> bool {
+    request.uri().path().segments().eq(["api", "session"])
+}
+
+/// The caller, if the token or the session that the request carries is one of ours. Nobody is one already who is about
+/// to sign in, so that guesses are counted where they come from.
+fn known_caller(request: &Request<'_>) -> Result<Option<Caller>, String> {
+    if request.method() == Method::Post && is_about_session(request) {
+        return Ok(None);
     }
-    Ok(token)
+    let Some(presented) = Presented::by(request) else { return Ok(None) };
+    let Some(db) = Db::fetch(request.rocket()) else { return Err("no database is attached".into()) };
+    let known = match &presented {
+        Presented::Token(hash) => db.token_by_hash(hash).map(|token| {
+            token.map(|token| {
+                db.touch_token(&token);
+                Caller { token, session_ends_at: None }
+            })
+        }),
+        Presented::Session(hash) => db.session_by_hash(hash).map(|session| {
+            session.map(|session| Caller {
+                token: session.token.clone(),
+                session_ends_at: Some(db.touch_session(hash, &session)),
+            })
+        }),
+    };
+    known.map_err(|error| error.to_string())
+}
+
+/// A browser sends the cookie whoever's page made it send a request; so a change counts only if the browser says that
+/// it was the server's own page, or where it does not say, if there is a header that other pages cannot set. Those who
+/// are not signed in, as they may be no browser, only must not be another page.
+fn is_from_elsewhere(request: &Request<'_>, policy: Policy) -> bool {
+    if matches!(request.method(), Method::Get | Method::Head | Method::Options) {
+        return false;
+    }
+    match request.headers().get_one("Sec-Fetch-Site") {
+        Some(site) => site != "same-origin",
+        None => policy == Policy::Session && request.headers().get_one("X-Requested-With") != Some("ui"),
+    }
 }
 
 fn bearer<'r>(request: &'r Request<'_>) -> Option<&'r str> {
@@ -106,11 +164,25 @@ fn bearer<'r>(request: &'r Request<'_>) -> Option<&'r str> {
     is_sound.then_some(token)
 }
 
+/// The cookie of a session. Whoever tries a token means that and nothing else; the password of a proxy in the same
+/// header does not get in the way.
+fn cookie<'r>(request: &'r Request<'_>) -> Option<&'r str> {
+    let is_token =
+        |value: &str| value.trim_start().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+    if request.headers().get("Authorization").any(is_token) {
+        return None;
+    }
+    let cookie = request.cookies().get(SESSION_COOKIE)?.value();
+    (1..=TOKEN_LENGTH_MAX).contains(&cookie.len()).then_some(cookie)
+}
+
 /// Whose budget a request was counted against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Policy {
     /// The token's.
     Token,
+    /// The one of all who are signed in with a token.
+    Session,
     /// The address's, for requests without a valid token.
     Peer,
 }
@@ -120,6 +192,7 @@ impl Policy {
     pub(super) fn name(self) -> &'static str {
         match self {
             Policy::Token => "default",
+            Policy::Session => "session",
             Policy::Peer => "ip",
         }
     }
@@ -133,10 +206,14 @@ pub(super) struct Admission {
 }
 
 enum Verdict {
-    Granted(Arc<Token>),
+    Granted(Caller),
+    /// Nobody, where nobody need be known.
+    Visitor,
     Unauthorized,
+    CrossSite,
     OverQuota,
     StoreFailed(String),
+    Misdirected(String),
 }
 
 /// Whether the path is `/api` or under it, in whatever spelling the router would accept.
@@ -157,10 +234,12 @@ pub(super) fn admission<'r>(request: &'r Request<'_>) -> Option<&'r Admission> {
 /// What stands against letting this request in, whatever it asks for.
 pub(super) fn objection(request: &Request<'_>) -> Option<ApiError> {
     match &admission(request)?.verdict {
-        Verdict::Granted(_) if edge::is_form(request) => Some(ApiError::form_body()),
-        Verdict::Granted(_) => None,
+        Verdict::Granted(_) | Verdict::Visitor if edge::is_form(request) => Some(ApiError::form_body()),
+        Verdict::Granted(_) | Verdict::Visitor => None,
         Verdict::Unauthorized => Some(ApiError::Unauthorized),
+        Verdict::CrossSite => Some(ApiError::CrossSite),
         Verdict::OverQuota => Some(ApiError::RateLimited),
+        Verdict::Misdirected(why) => Some(ApiError::Misdirected(why.clone())),
         Verdict::StoreFailed(cause) => Some(ApiError::Unavailable { cause: cause.clone() }),
     }
 }
@@ -168,7 +247,9 @@ pub(super) fn objection(request: &Request<'_>) -> Option<ApiError> {
 /// The scope that a request needs.
 pub(super) fn scope_for(request: &Request<'_>) -> Scope {
     match request.method() {
-        _ if request.uri().path().segments().get(1) == Some("people") => Scope::Admin,
+        _ if matches!(request.uri().path().segments().get(1), Some("people" | "settings" | "tokens")) => {
+            Scope::Admin
+        }
         Method::Get | Method::Head | Method::Options => Scope::Read,
         Method::Put | Method::Post | Method::Delete | Method::Trace | Method::Connect | Method::Patch => {
             Scope::Write
@@ -182,7 +263,7 @@ fn admit<'r>(request: &'r Request<'_>, needed: Scope) -> Outcome<&'r Token, ()> 
         return Outcome::Error((error.status(), ()));
     }
     match admission(request).map(|admission| &admission.verdict) {
-        Some(Verdict::Granted(token)) if token.scope >= needed => Outcome::Success(token),
+        Some(Verdict::Granted(Caller { token, .. })) if token.scope >= needed => Outcome::Success(token),
         Some(Verdict::Granted(_)) => Outcome::Error((Status::Forbidden, ())),
         _ => Outcome::Error((Status::Unauthorized, ())),
     }
@@ -191,13 +272,35 @@ fn admit<'r>(request: &'r Request<'_>, needed: Scope) -> Outcome<&'r Token, ()> 
 /// A caller who may look.
 pub(super) struct ReadScope;
 
-/// The token that a request carries, for an answer that goes on for so long that it may be revoked meanwhile.
-pub(super) struct Presented([u8; 32]);
+/// What a request carries to say who sends it, by its hash; for an answer that goes on for so long that it may be revoked
+/// meanwhile.
+pub(super) enum Presented {
+    /// A token.
+    Token([u8; 32]),
+    /// The cookie of a session.
+    Session([u8; 32]),
+}
 
 impl Presented {
+    fn by(request: &Request<'_>) -> Option<Presented> {
+        let token = bearer(request).map(|text| Presented::Token(token::hash(text)));
+        token.or_else(|| cookie(request).map(|text| Presented::Session(token::hash(text))))
+    }
+
     /// Whether it still counts. While the database cannot be asked, it does not.
     pub(super) fn is_in_force(&self, store: &Store) -> bool {
-        store.token_by_hash(&self.0).is_ok_and(|token| token.is_some())
+        match self {
+            Presented::Token(hash) => store.token_by_hash(hash).is_ok_and(|token| token.is_some()),
+            Presented::Session(hash) => store.session_by_hash(hash).is_ok_and(|session| session.is_some()),
+        }
+    }
+
+    /// Why it no longer counts, as a stable word.
+    pub(super) fn end(&self) -> &'static str {
+        match self {
+            Presented::Token(_) => "token_revoked",
+            Presented::Session(_) => "session_ended",
+        }
     }
 }
 
@@ -206,10 +309,37 @@ impl<'r> FromRequest<'r> for Presented {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Presented, ()> {
-        match bearer(request) {
-            Some(text) => Outcome::Success(Presented(token::hash(text))),
+        match Presented::by(request) {
+            Some(presented) => Outcome::Success(presented),
             None => Outcome::Error((Status::Unauthorized, ())),
         }
+    }
+}
+
+/// Anybody who asks about the session itself, signed in or not.
+pub(super) struct Visitor<'r> {
+    /// Who is signed in, and until when.
+    pub(super) signed_in: Option<(&'r Token, Instant)>,
+    /// The hash of the cookie, whether it counts or not.
+    pub(super) cookie: Option<[u8; 32]>,
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Visitor<'r> {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Visitor<'r>, ()> {
+        if let Some(error) = objection(request) {
+            return Outcome::Error((error.status(), ()));
+        }
+        let signed_in = match admission(request).map(|admission| &admission.verdict) {
+            Some(Verdict::Granted(Caller { token, session_ends_at })) => {
+                session_ends_at.map(|at| (&**token, at))
+            }
+            _ => None,
+        };
+        let cookie = request.cookies().get(SESSION_COOKIE).map(|cookie| token::hash(cookie.value()));
+        Outcome::Success(Visitor { signed_in, cookie })
     }
 }
 
@@ -252,7 +382,7 @@ mod tests {
 
     #[test]
     fn the_hosts_of_one_ipv6_network_share_a_budget_and_mapped_addresses_are_ipv4() {
-        let peer = |text: &str| Peer::of(Some(SocketAddr::new(text.parse().unwrap(), 1)));
+        let peer = |text: &str| Peer::of(Some(text.parse().unwrap()));
         assert_eq!(peer("2001:db8:1:2::1"), peer("2001:db8:1:2:ffff::9"));
         assert_ne!(peer("2001:db8:1:2::1"), peer("2001:db8:1:3::1"));
         assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));

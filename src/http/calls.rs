@@ -1,37 +1,67 @@
 //! Calls: every dial there was, with what happened when and what was in force.
 
 use super::answer::Answer;
-use super::auth::ReadScope;
+use super::auth::{ReadScope, WriteScope};
 use super::campaigns;
 use super::error::ApiError;
 use super::etag::{IfNoneMatch, TextTag};
+use super::idempotency::Repeatable;
+use super::openapi::{parameters, schemas};
 use super::query::{self, PAGE_SIZE, Query};
 use crate::domain::Instant;
 use crate::domain::call::{Call, CallState};
 use crate::domain::invalid::Invalid;
 use crate::domain::money::Money;
 use crate::domain::outcome::Outcome;
-use crate::domain::schedule::format_instant;
+use crate::domain::schedule::{DateOnly, format_instant};
 use crate::store::pool::Db;
-use crate::store::{CallFilter, Snapshot};
+use crate::store::{CallFilter, CallNames, Snapshot};
 use rocket::http::Status;
-use rocket::{Route, get, routes};
+use rocket::{Data, Route, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
-    routes![list, list_of_campaign, show]
+    routes![list, list_of_campaign, show, hang_up]
 }
 
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(list, list_of_campaign, show, hang_up))]
+pub(super) struct Reference;
+
+/// Lists the calls of all campaigns.
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/calls",
+    operation_id = "list_calls",
+    params(parameters::OfCampaign, parameters::CallFilter, parameters::PagingById),
+    responses((status = 200, body = [View], description = "A page of calls."))
+)]
 #[get("/calls")]
 async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     let campaign_id = query.take("campaign_id", query::id);
     let (filter, limit) = filter(&mut query)?;
     let filter = CallFilter { campaign_id, ..filter };
-    db.read(move |snapshot| page(snapshot, filter, limit, &query)).await
+    let is_long = is_long(&filter);
+    let page = move |snapshot: &Snapshot| page(snapshot, filter, limit, &query);
+    if is_long { db.read_long(page).await } else { db.read(page).await }
 }
 
+/// Lists the calls of a campaign.
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/calls",
+    operation_id = "list_calls_of_campaign",
+    params(parameters::CampaignId, parameters::CallFilter, parameters::PagingById),
+    responses((status = 200, body = [View], description = "A page of calls."))
+)]
 #[get("/voice-campaigns/<id>/calls")]
 async fn list_of_campaign(
     _caller: ReadScope,
@@ -40,14 +70,30 @@ async fn list_of_campaign(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let (filter, limit) = filter(&mut query)?;
-    let id = id.to_owned();
-    db.read(move |snapshot| {
+    let (id, is_long) = (id.to_owned(), is_long(&filter));
+    let page = move |snapshot: &Snapshot| {
         let campaign_id = Some(campaigns::existing(snapshot, &id)?.id);
         page(snapshot, CallFilter { campaign_id, ..filter }, limit, &query)
-    })
-    .await
+    };
+    if is_long { db.read_long(page).await } else { db.read(page).await }
 }
 
+/// Whether what is asked for may be looked for in every call there ever was.
+fn is_long(filter: &CallFilter) -> bool {
+    let has_time = filter.from.is_some() || filter.to.is_some();
+    filter.search.is_some() || filter.outcome.is_some() || has_time
+}
+
+/// Shows a call.
+///
+/// With what happened when, and what was in force when it was placed.
+#[utoipa::path(
+    get,
+    path = "/calls/{id}",
+    operation_id = "show_call",
+    params(parameters::CallId, parameters::IfNoneMatch),
+    responses((status = 200, body = View, description = "The call."))
+)]
 #[get("/calls/<id>")]
 async fn show(
     _caller: ReadScope,
@@ -60,13 +106,51 @@ async fn show(
     let id = query::path_id(id).ok_or(ApiError::NoSuchCall)?;
     db.read(move |snapshot| {
         let call = snapshot.call(id)?.ok_or(ApiError::NoSuchCall)?;
-        let body = serde_json::to_string(&View::of(&call))?;
+        let body = serde_json::to_string(&View::of(&call, &snapshot.names_of(&call)?))?;
         let tag = TextTag::of(&body, &body);
         let answer = match if_none_match.has_text(&tag) {
             true => Answer::not_modified(),
             false => Answer::text(Status::Ok, body),
         };
         Ok(answer.with("ETag", tag))
+    })
+    .await
+}
+
+/// Ends a call that is alive.
+///
+/// Its outcome will be `canceled`, with who did it in `detail`.
+#[utoipa::path(
+    post,
+    path = "/calls/{id}/hangup",
+    operation_id = "hang_up",
+    params(parameters::CallId, parameters::IdempotencyKey),
+    responses((status = 202, body = View, description = "The call as it was when it was to be ended."),
+        (status = 409, description = "- `call_ended`: This call has ended already"))
+)]
+#[post("/calls/<id>/hangup", data = "<data>")]
+async fn hang_up(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    repeatable: Repeatable,
+    data: Data<'_>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let once = repeatable.once_without_body(caller.0, data).await?;
+    let id = query::path_id(id).ok_or(ApiError::NoSuchCall)?;
+    let by = caller.0.name.clone();
+    db.write(move |tx| {
+        once.run(tx, |tx| {
+            let call = tx.call(id)?.ok_or(ApiError::NoSuchCall)?;
+            if !tx.hang_up_call(id, &by)? {
+                let message = "This call has ended already".into();
+                return Err(ApiError::Conflict { code: "call_ended", message });
+            }
+            let body = serde_json::to_string(&View::of(&call, &tx.names_of(&call)?))?;
+            Ok(Answer::text(Status::Accepted, body))
+        })
     })
     .await
 }
@@ -83,13 +167,19 @@ pub(super) fn wanted(query: &mut Query) -> CallFilter {
     CallFilter {
         lead_id: query.take("lead_id", query::id),
         outcome: query.take("outcome", query::word),
+        stage: query.take("state", query::word),
+        search: query.take("search", query::text),
+        from: query.take("from", query::instant(DateOnly::StartOfDay)),
+        to: query.take("to", query::instant(DateOnly::EndOfDay)),
         ..CallFilter::default()
     }
 }
 
 fn page(snapshot: &Snapshot, filter: CallFilter, limit: usize, query: &Query) -> Result<Answer, ApiError> {
+    let filter = snapshot.within_ids(filter)?;
     let (calls, has_more) = query::page(snapshot.calls(&filter)?, limit);
-    let views: Vec<View> = calls.iter().map(View::of).collect();
+    let names: Vec<CallNames> = calls.iter().map(|call| snapshot.names_of(call)).collect::<Result<_, _>>()?;
+    let views: Vec<View> = calls.iter().zip(&names).map(|(call, names)| View::of(call, names)).collect();
     let answer = Answer::ok(&views)?;
     Ok(match calls.last() {
         Some(last) if has_more => answer.with("Link", query.next_link(&last.id.to_string())),
@@ -102,38 +192,74 @@ pub(super) fn talked_seconds(answered_at: Option<Instant>, ended_at: Instant) ->
     answered_at.map_or(0, |at| (ended_at - at).num_seconds().max(0))
 }
 
-/// A call as it is shown.
-#[derive(Serialize)]
+/// A call: one dial of one lead.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Call)]
 pub(super) struct View<'a> {
+    /// Never reused.
+    #[schema(minimum = 1)]
     id: i64,
+    /// Its campaign.
+    #[schema(minimum = 1)]
     campaign_id: i64,
+    /// Name of its campaign.
+    campaign_name: &'a str,
+    /// Its lead.
+    #[schema(minimum = 1)]
     lead_id: i64,
+    /// First and last name of its lead.
+    lead_name: Option<&'a str>,
+    /// The how-manieth dial of the lead.
+    #[schema(minimum = 1)]
     attempt: i64,
-    /// None after the person was erased.
+    /// Dials of the lead at most.
+    #[schema(minimum = 1)]
+    max_attempts: i64,
+    /// The number dialed; null after the person was erased.
     phone: Option<String>,
+    /// Who placed it.
     carrier: &'a str,
+    /// How far it has come.
     state: CallState,
+    /// How it ended; null while it is alive.
     outcome: Option<Outcome>,
+    /// Whether it met the success criteria; null unless somebody, or a machine, picked up and it has ended.
     successful: Option<bool>,
+    /// What exactly, where the outcome does not say it.
     detail: Option<&'a str>,
+    /// When it was given to the carrier.
+    #[schema(format = DateTime)]
     placed_at: String,
+    /// When it was picked up.
+    #[schema(format = DateTime)]
     answered_at: Option<String>,
+    /// When it ended.
+    #[schema(format = DateTime)]
     ended_at: Option<String>,
-    /// Between answer and end; none while the call is alive.
+    /// Between answer and end; null while it is alive.
+    #[schema(minimum = 0)]
     seconds: Option<i64>,
+    /// What it cost.
     cost: Money,
+    /// What happened when.
+    #[schema(value_type = Vec<schemas::TimelineEntry>)]
     timeline: &'a Value,
+    /// What was in force when it was placed: local times, hours, limits, money.
+    #[schema(value_type = Object)]
     evidence: &'a Value,
 }
 
 impl<'a> View<'a> {
     /// All of it.
-    pub(super) fn of(call: &'a Call) -> View<'a> {
+    pub(super) fn of(call: &'a Call, names: &'a CallNames) -> View<'a> {
         View {
             id: call.id,
             campaign_id: call.campaign_id,
+            campaign_name: &names.campaign,
             lead_id: call.lead_id,
+            lead_name: names.lead.as_deref(),
             attempt: call.attempt,
+            max_attempts: call.max_attempts,
             phone: Some(call.phone).filter(|phone| !phone.is_erased()).map(|phone| phone.to_string()),
             carrier: &call.carrier,
             state: call.state,

@@ -6,6 +6,7 @@ use super::body::{self, BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, Tag};
 use super::idempotency::Repeatable;
+use super::openapi::{parameters, schemas};
 use super::query::{self, PAGE_SIZE, Query};
 use super::{Settings, webhooks};
 use crate::domain::campaign::{
@@ -23,11 +24,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rocket::http::Status as HttpStatus;
 use rocket::{Data, Route, State, delete, get, patch, post, put, routes};
 use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![list, show, create, update, remove, set_status]
 }
+
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(list, show, create, update, remove, set_status))]
+pub(super) struct Reference;
 
 /// Where a campaign is found.
 fn location(id: i64) -> String {
@@ -40,6 +47,17 @@ pub(super) fn existing(snapshot: &Snapshot, id: &str) -> Result<Campaign, ApiErr
     snapshot.campaign(id)?.ok_or(ApiError::NoSuchCampaign)
 }
 
+/// Lists campaigns.
+///
+/// Newest first unless sorted otherwise. Without `limit` and `cursor` all of them come at once; with either
+/// of them a page comes, with `Link` to the next one and `X-Total-Count`.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns",
+    operation_id = "list_campaigns",
+    params(parameters::CampaignFilter),
+    responses((status = 200, body = [View], description = "The campaigns.", headers(("X-Total-Count" = i64))))
+)]
 #[get("/voice-campaigns")]
 async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     let (filter, is_paged) = filter(&mut query)?;
@@ -157,6 +175,14 @@ fn read_cursor(text: &str, sort: CampaignSort, order: Order) -> Parsed<Cursor> {
     read().ok_or_else(|| "must be one of the `Link` header, used with the same `sort` and `order`".to_owned())
 }
 
+/// Shows a campaign.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}",
+    operation_id = "show_campaign",
+    params(parameters::CampaignId, parameters::IfNoneMatch),
+    responses((status = 200, body = View, description = "The campaign."))
+)]
 #[get("/voice-campaigns/<id>")]
 async fn show(
     _caller: ReadScope,
@@ -174,9 +200,22 @@ async fn show(
     Ok(answer.with("ETag", tag))
 }
 
+/// Creates a campaign.
+///
+/// `warnings` at the end of the answer say what may be wrong with the scripts; they refuse nothing. The
+/// secrets of its webhooks are in this answer alone.
+#[utoipa::path(
+    post,
+    path = "/voice-campaigns",
+    operation_id = "create_campaign",
+    params(parameters::IdempotencyKey),
+    request_body = schemas::NewCampaign,
+    responses((status = 201, body = View, description = "The campaign as it was made.", headers(("ETag" = String))))
+)]
 #[post("/voice-campaigns", data = "<data>")]
 async fn create(
     caller: WriteScope<'_>,
+    mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
     data: Data<'_>,
@@ -184,6 +223,7 @@ async fn create(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let body = head.json(data, JSON_MAX).await?;
+    query.finish()?;
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
@@ -195,17 +235,42 @@ async fn create(
     db.write(move |tx| {
         once.run(tx, |tx| {
             let campaign = tx.insert_campaign(&request, &by)?;
-            let answer = Answer::created(location(campaign.id), &View::of(&campaign).with(&warnings))?;
-            Ok(answer.with("ETag", Tag::of(&campaign)))
+            created_with(&campaign, &warnings)
         })
     })
     .await
 }
 
+/// The answer to a campaign that was just made.
+pub(super) fn created(campaign: &Campaign) -> Result<Answer, ApiError> {
+    let warnings = script_lint::lint(&campaign.settings, &Sample::default(), Occasion::Saved);
+    created_with(campaign, &warnings)
+}
+
+fn created_with(campaign: &Campaign, warnings: &[Warning]) -> Result<Answer, ApiError> {
+    let answer = Answer::created(location(campaign.id), &View::of(campaign).with(warnings))?;
+    Ok(answer.with("ETag", Tag::of(campaign)))
+}
+
+/// Changes a campaign.
+///
+/// Only the fields sent change; null resets one to its default. What only the server sets is accepted and
+/// ignored, so that what was read can be edited and sent back.
+#[utoipa::path(
+    put,
+    path = "/voice-campaigns/{id}",
+    operation_id = "update_campaign",
+    params(parameters::CampaignId, parameters::IfMatch),
+    request_body = schemas::CampaignChange,
+    responses((status = 200, body = View, description = "The campaign as it is now."),
+        (status = 409, description = "- `conflict`: A draft campaign cannot become paused; it can become active or completed"))
+)]
+#[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[put("/voice-campaigns/<id>", data = "<data>")]
 async fn update(
     caller: WriteScope<'_>,
     id: &str,
+    mut query: Query,
     head: BodyHead,
     if_match: IfMatch,
     data: Data<'_>,
@@ -213,6 +278,7 @@ async fn update(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let body = head.json(data, JSON_MAX).await?.exact_value().await?;
+    query.finish()?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     // Most of the work is done before everybody else who writes has to wait for it.
     let (seen_id, seen_if_match) = (id.clone(), if_match.clone());
@@ -246,8 +312,26 @@ async fn update(
     Ok(Answer::ok(&View::of(&campaign).with(&warnings))?.with("ETag", Tag::of(&campaign)))
 }
 
+/// Deletes a campaign.
+///
+/// Dialing stops at once and its calls are hung up. Its records are kept, hidden, for
+/// `retention.deleted_campaigns_days`.
+#[utoipa::path(
+    delete,
+    path = "/voice-campaigns/{id}",
+    operation_id = "delete_campaign",
+    params(parameters::CampaignId, parameters::IfMatch),
+    responses((status = 204, description = "It is gone."))
+)]
 #[delete("/voice-campaigns/<id>")]
-async fn remove(caller: WriteScope<'_>, id: &str, if_match: IfMatch, db: &Db) -> Result<Answer, ApiError> {
+async fn remove(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    if_match: IfMatch,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     db.write_and_wait_for_dials(move |tx| {
         let campaign = unchanged(tx, &id, &if_match)?;
@@ -259,10 +343,25 @@ async fn remove(caller: WriteScope<'_>, id: &str, if_match: IfMatch, db: &Db) ->
     .await
 }
 
+/// Starts, pauses or completes a campaign.
+///
+/// `draft` → `active`, `completed`; `active` → `paused`, `completed`; `paused` → `active`, `completed`;
+/// `completed` → `active`. To the present status nothing happens. Activating a campaign that cannot call yet
+/// succeeds; its statistics say why it waits.
+#[utoipa::path(
+    patch,
+    path = "/voice-campaigns/{id}/status",
+    operation_id = "set_campaign_status",
+    params(parameters::CampaignId, parameters::IfMatch),
+    request_body = schemas::StatusChange,
+    responses((status = 200, body = View, description = "The campaign as it is now."),
+        (status = 409, description = "- `conflict`: A draft campaign cannot become paused; it can become active or completed"))
+)]
 #[patch("/voice-campaigns/<id>/status", data = "<data>")]
 async fn set_status(
     caller: WriteScope<'_>,
     id: &str,
+    mut query: Query,
     head: BodyHead,
     if_match: IfMatch,
     data: Data<'_>,
@@ -271,6 +370,7 @@ async fn set_status(
     let mut body = Fields::of(head.json(data, JSON_MAX).await?.value().await?)?;
     let status = body.required("status", None, fields::word::<Status>);
     let status = body.finish(status)?;
+    query.finish()?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     let changed = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
@@ -309,65 +409,155 @@ fn unchanged(snapshot: &Snapshot, id: &str, if_match: &IfMatch) -> Result<Campai
     if if_match.allows(&campaign) { Ok(campaign) } else { Err(ApiError::Stale) }
 }
 
-/// A campaign as it is shown; the order of the fields is the documented one.
-#[derive(Serialize)]
+/// A campaign, with its fields in the documented order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Campaign)]
 pub(super) struct View<'a> {
+    /// Never reused.
+    #[schema(minimum = 1)]
     id: i64,
+    /// What it is called.
+    #[schema(min_length = 1, max_length = 200)]
     name: &'a str,
+    /// What it is for.
+    #[schema(max_length = 5000)]
     description: Option<&'a str>,
+    /// Where it is in its life.
     status: Status,
+    /// Its share of scarce lines beside others.
     priority: Priority,
+    /// Who calls whom.
     campaign_type: CampaignType,
+    /// Dials per calendar day of its time zone.
+    #[schema(minimum = 1, maximum = 1000000)]
     calls_per_day: i64,
+    /// Leads it has.
+    #[schema(minimum = 0)]
     total_leads: i64,
+    /// Ended calls that somebody, or a machine, picked up.
+    #[schema(minimum = 0)]
     completed_calls: i64,
+    /// Those of them that met the success criteria.
+    #[schema(minimum = 0)]
     successful_calls: i64,
+    /// Those that did not.
+    #[schema(minimum = 0)]
     failed_calls: i64,
+    /// Local time of day from which it dials. After the end, the hours span midnight.
+    #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$")]
     calling_hours_start: String,
+    /// Local time of day until which it dials.
+    #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$")]
     calling_hours_end: String,
+    /// Its own clock, an IANA name.
     time_zone: &'static str,
+    /// Days on which it dials.
+    #[schema(min_items = 1, max_items = 7, value_type = Vec<schemas::WorkingDay>)]
     working_days: Vec<&'static str>,
+    /// The voice, as the synthesizer names it.
+    #[schema(max_length = 200)]
     ai_voice_id: Option<&'a str>,
+    /// Language of the voice (BCP 47).
+    #[schema(max_length = 35)]
     ai_voice_language: &'a str,
+    /// Gender of the voice, where the voice offers a choice.
     ai_voice_gender: Option<VoiceGender>,
+    /// What the agent is told about its job.
+    #[schema(min_length = 1, max_length = 20000)]
     system_prompt: &'a str,
+    /// What is said, with `{name}` and `{name|what to say instead}`.
+    #[schema(min_length = 1, max_length = 20000)]
     script_template: &'a str,
+    /// What is said when the main path cannot go on, and left on an answering machine.
+    #[schema(max_length = 20000)]
     fallback_script: Option<&'a str>,
+    /// Dials of one lead at most.
+    #[schema(minimum = 1, maximum = 20)]
     max_attempts_per_lead: i64,
+    /// Minutes between the end of one attempt and the next.
+    #[schema(minimum = 1, maximum = 43200)]
     retry_delay_minutes: i64,
+    /// Seconds after which an answered call is ended.
+    #[schema(minimum = 10, maximum = 14400)]
     call_duration_limit: i64,
+    /// What counts as a success: `call_completed`, `message_left`, or in words what the agent is to judge.
+    #[schema(min_length = 1, max_length = 5000)]
     success_criteria: &'a str,
+    /// What a completed call costs.
     cost_per_call: Money,
+    /// What may be spent in all; null for no limit.
     budget: Option<Money>,
+    /// Percent of the budget at which an alert is sent.
+    #[schema(minimum = 1, maximum = 100)]
     budget_alert_threshold: i64,
+    /// Calls alive at one time.
+    #[schema(minimum = 1, maximum = 1000)]
     max_concurrent_calls: i64,
+    /// Seconds a phone may ring.
+    #[schema(minimum = 15, maximum = 120)]
     ring_timeout_seconds: i64,
+    /// Number shown to the lead, as +12025550123; null leaves it to the carrier.
+    #[schema(pattern = "^\\+[1-9][0-9]{1,14}$")]
     caller_id: Option<String>,
+    /// Whose clock the calling hours are read on.
     lead_time_zone_policy: LeadTimeZonePolicy,
+    /// No dial before.
+    #[schema(format = DateTime)]
     start_date: Option<String>,
+    /// No dial after, and the campaign completes.
+    #[schema(format = DateTime)]
     end_date: Option<String>,
+    /// Limits the days further (RFC 5545 RRULE).
     recurrence_rule: Option<&'a str>,
+    /// The team's own plan.
+    #[schema(format = Date)]
     expected_completion_date: Option<String>,
+    /// Your own reference.
+    #[schema(minimum = -9007199254740991_i64, maximum = 9007199254740991_i64)]
     owner_id: Option<i64>,
+    /// Your own references.
+    #[schema(max_items = 1000)]
     team_members: &'a [i64],
+    /// Your own reference.
+    #[schema(minimum = -9007199254740991_i64, maximum = 9007199254740991_i64)]
     company_id: Option<i64>,
+    /// Your own labels.
+    #[schema(max_items = 100)]
     tags: &'a [String],
+    /// Your own notes.
+    #[schema(max_length = 20000)]
     notes: Option<&'a str>,
+    /// Where its events are sent.
+    #[schema(max_items = 20)]
     webhooks: Vec<WebhookView<'a>>,
+    /// When it was made.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// When it was last edited or changed status.
+    #[schema(format = DateTime)]
     updated_at: String,
     /// What may be wrong with the scripts; told where they were written or come into use.
+    #[schema(nullable = false, value_type = Option<Vec<schemas::ScriptWarning>>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<&'a [Warning]>,
 }
 
-/// A webhook as it is shown; the secret only once, in the answer to the request that made it.
-#[derive(Serialize)]
+/// Where the events of a campaign are sent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CampaignWebhook)]
 struct WebhookView<'a> {
+    /// Where events are sent.
+    #[schema(max_length = 2000)]
     url: &'a str,
+    /// Which events.
+    #[schema(min_items = 1)]
     events: &'a [EventType],
+    /// What they are signed with; only in the answer to the request that made it.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
+    /// Your own words.
+    #[schema(max_length = 500)]
     description: Option<&'a str>,
 }
 

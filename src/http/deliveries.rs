@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
 use super::error::ApiError;
 use super::idempotency::Repeatable;
+use super::openapi::parameters;
 use super::query::{self, PAGE_SIZE, Query};
 use super::{campaigns, webhooks};
 use crate::domain::campaign::EventType;
@@ -17,12 +18,28 @@ use rocket::http::Status;
 use rocket::{Data, Route, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![list, list_of_campaign, show, redeliver]
 }
 
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(list, list_of_campaign, show, redeliver))]
+pub(super) struct Reference;
+
+/// Lists what was sent to webhooks.
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/webhook-deliveries",
+    operation_id = "list_deliveries",
+    params(parameters::OfCampaign, parameters::DeliveryFilter, parameters::PagingById),
+    responses((status = 200, body = [View], description = "A page of deliveries."))
+)]
 #[get("/webhook-deliveries")]
 async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     let campaign_id = query.take("campaign_id", query::id);
@@ -31,6 +48,16 @@ async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, A
     db.read_long(move |snapshot| page(snapshot, &filter, limit, &query)).await
 }
 
+/// Lists what was sent of a campaign.
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/webhook-deliveries",
+    operation_id = "list_deliveries_of_campaign",
+    params(parameters::CampaignId, parameters::DeliveryFilter, parameters::PagingById),
+    responses((status = 200, body = [View], description = "A page of deliveries."))
+)]
 #[get("/voice-campaigns/<id>/webhook-deliveries")]
 async fn list_of_campaign(
     _caller: ReadScope,
@@ -85,6 +112,16 @@ fn page(
     })
 }
 
+/// Shows a delivery.
+///
+/// With what was sent and what came back of every try.
+#[utoipa::path(
+    get,
+    path = "/webhook-deliveries/{id}",
+    operation_id = "show_delivery",
+    params(parameters::DeliveryId),
+    responses((status = 200, body = WholeView, description = "The delivery."))
+)]
 #[get("/webhook-deliveries/<id>")]
 async fn show(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     query.finish()?;
@@ -108,6 +145,19 @@ fn existing(snapshot: &Snapshot, id: i64) -> Result<Delivery, ApiError> {
     snapshot.delivery(id)?.ok_or(ApiError::NoSuchDelivery)
 }
 
+/// Sends a delivery again.
+#[utoipa::path(
+    post,
+    path = "/webhook-deliveries/{id}/redeliver",
+    operation_id = "redeliver",
+    params(parameters::DeliveryId, parameters::IdempotencyKey),
+    responses((status = 202, body = View, description = "It is on its way."),
+        (
+            status = 409,
+            description = "- `webhook_removed`: The endpoint of this delivery was removed
+- `webhook_disabled`: Disabled by hand; nothing is sent to it. Set `enabled` to true to use it again"
+        ))
+)]
 #[post("/webhook-deliveries/<id>/redeliver", data = "<data>")]
 async fn redeliver(
     caller: WriteScope<'_>,
@@ -137,59 +187,98 @@ async fn redeliver(
     .await
 }
 
-/// A delivery as it is shown in a list.
-#[derive(Serialize)]
+/// One event on its way to one webhook.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
 pub(super) struct View<'a> {
+    /// Never reused.
+    #[schema(minimum = 1)]
     id: i64,
+    /// The webhook it goes to.
+    #[schema(minimum = 1)]
     endpoint_id: i64,
+    /// Whose event it is.
     campaign_id: Option<i64>,
+    /// The `webhook-id` header of every try.
     webhook_id: &'a str,
+    /// Which event.
     #[serde(rename = "type")]
     event: &'a str,
+    /// Where it is.
     state: DeliveryState,
+    /// Tries so far.
+    #[schema(minimum = 0)]
     tries: i64,
+    /// When it is tried next.
+    #[schema(format = DateTime)]
     next_try_at: Option<String>,
+    /// When it was taken.
+    #[schema(format = DateTime)]
     delivered_at: Option<String>,
+    /// When the event happened.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// The last try; null before the first.
     last_try: Option<TryView<'a>>,
 }
 
-/// One try as it is shown in a list.
-#[derive(Serialize)]
+/// One try.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Try)]
 struct TryView<'a> {
+    /// When.
+    #[schema(format = DateTime)]
     at: String,
+    /// How long it took.
+    #[schema(minimum = 0)]
     milliseconds: i64,
+    /// What the endpoint answered.
     status_code: Option<u16>,
+    /// Why there was no answer.
     error: Option<TryError>,
+    /// The same for a person.
     message: Option<&'static str>,
+    /// The start of what it answered.
     answer: &'a str,
 }
 
 /// A delivery with everything that is known of it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WholeDelivery)]
 struct WholeView<'a> {
     #[serde(flatten)]
     delivery: View<'a>,
+    /// The body that is sent.
+    #[schema(value_type = Object)]
     payload: Value,
+    /// Every try, first to last.
     log: Vec<WholeTry<'a>>,
 }
 
-#[derive(Serialize)]
+/// One try with what was sent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WholeTry)]
 struct WholeTry<'a> {
     #[serde(flatten)]
     one: TryView<'a>,
+    /// What was sent.
     headers: Headers<'a>,
 }
 
 /// The headers that were sent; the signatures are nobody's business.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TryHeaders)]
 struct Headers<'a> {
+    /// Always `application/json`.
     #[serde(rename = "content-type")]
     content_type: &'static str,
+    /// The same on every try.
     #[serde(rename = "webhook-id")]
     webhook_id: &'a str,
+    /// When it was sent, in Unix seconds.
     #[serde(rename = "webhook-timestamp")]
     webhook_timestamp: String,
+    /// Masked here.
     #[serde(rename = "webhook-signature")]
     webhook_signature: String,
 }

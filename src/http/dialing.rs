@@ -5,6 +5,7 @@ use super::auth::{ReadScope, WriteScope};
 use super::body::{self, BodyHead, JSON_MAX, Json};
 use super::error::ApiError;
 use super::idempotency::Repeatable;
+use super::openapi::{parameters, schemas};
 use super::query::Query;
 use crate::domain::fields::{self, Fields};
 use crate::domain::guard;
@@ -12,24 +13,51 @@ use crate::domain::invalid::Invalid;
 use crate::domain::money::Money;
 use crate::domain::schedule::format_instant;
 use crate::store::pool::Db;
-use crate::store::{Snapshot, Stop};
+use crate::store::{Snapshot, Stop, StoreError};
 use rocket::{Data, Route, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![show, stop, start]
 }
 
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(show, stop, start))]
+pub(super) struct Reference;
+
 const REASON_MAX: usize = 500;
 
+/// Says whether the server dials.
+///
+/// Who stopped it, the limits in force over all campaigns, and money and calls of today.
+#[utoipa::path(
+    get,
+    path = "/dialing",
+    operation_id = "show_dialing",
+    responses((status = 200, body = View, description = "Whether it dials, and within which limits."))
+)]
 #[get("/dialing")]
 async fn show(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     query.finish()?;
     db.read(view).await
 }
 
+/// Stops every dial of all campaigns.
+///
+/// It stays so until somebody starts it again, whatever restarts there are. With `hang_up` calls that are
+/// alive end too.
+#[utoipa::path(
+    post,
+    path = "/dialing/stop",
+    operation_id = "stop_dialing",
+    params(parameters::IdempotencyKey),
+    request_body = Option<schemas::StopRequest>,
+    responses((status = 200, body = View, description = "It is stopped."))
+)]
 #[post("/dialing/stop", data = "<data>")]
 async fn stop(
     caller: WriteScope<'_>,
@@ -59,6 +87,15 @@ async fn stop(
     .await
 }
 
+/// Lets dialing go on.
+#[utoipa::path(
+    post,
+    path = "/dialing/start",
+    operation_id = "start_dialing",
+    params(parameters::IdempotencyKey),
+    request_body = Option<schemas::Nothing>,
+    responses((status = 200, body = View, description = "It goes on."))
+)]
 #[post("/dialing/start", data = "<data>")]
 async fn start(
     caller: WriteScope<'_>,
@@ -112,40 +149,63 @@ impl Wish {
 }
 
 fn view(snapshot: &Snapshot) -> Result<Answer, ApiError> {
-    let (stop, guard) = (snapshot.stop()?, snapshot.guard());
-    let (spent, reserved) = snapshot.spent_on(guard::day(snapshot.now))?;
-    Answer::ok(&View {
-        stopped: stop.is_some(),
-        since: stop.as_ref().map(Stop::since).map(format_instant),
-        by: stop.as_ref().map(|stop| stop.by.as_str()),
-        reason: stop.as_ref().and_then(|stop| stop.reason.as_deref()),
-        live_calls: snapshot.live_calls()?,
-        spent_today: spent,
-        reserved_today: reserved,
-        limits: Limits {
-            calls_per_number_per_day: guard.calls_per_number_per_day,
-            allowed_countries: guard.countries.words(),
-            spend_per_day: guard.spend_per_day,
-        },
-    })
+    Answer::ok(&View::now(snapshot)?)
+}
+
+impl View {
+    /// As it is at this moment.
+    pub(super) fn now(snapshot: &Snapshot) -> Result<View, StoreError> {
+        let (stop, guard) = (snapshot.stop()?, snapshot.guard());
+        let (spent, reserved) = snapshot.spent_on(guard::day(snapshot.now))?;
+        Ok(View {
+            stopped: stop.is_some(),
+            since: stop.as_ref().map(Stop::since).map(format_instant),
+            by: stop.as_ref().map(|stop| stop.by.clone()),
+            reason: stop.and_then(|stop| stop.reason),
+            live_calls: snapshot.live_calls()?,
+            spent_today: spent,
+            reserved_today: reserved,
+            limits: Limits {
+                calls_per_number_per_day: guard.calls_per_number_per_day,
+                allowed_countries: guard.countries.words(),
+                spend_per_day: guard.spend_per_day,
+            },
+        })
+    }
 }
 
 /// Whether the server dials, and within which limits.
-#[derive(Serialize)]
-struct View<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = DialingSwitch)]
+pub(super) struct View {
+    /// Whether somebody stopped all dialing.
     stopped: bool,
+    /// Since when.
+    #[schema(format = DateTime)]
     since: Option<String>,
-    by: Option<&'a str>,
-    reason: Option<&'a str>,
+    /// Who.
+    by: Option<String>,
+    /// Why.
+    reason: Option<String>,
+    /// Calls alive now.
+    #[schema(minimum = 0)]
     live_calls: i64,
+    /// What all campaigns together spent on this day (UTC).
     spent_today: Money,
+    /// What is set aside for the calls alive now.
     reserved_today: Money,
+    /// Limits over all campaigns.
     limits: Limits,
 }
 
-#[derive(Serialize)]
+/// Limits over all campaigns.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DialingLimits)]
 struct Limits {
+    /// Calls to one number in any 24 hours.
     calls_per_number_per_day: u32,
+    /// Countries whose numbers may be dialed; `*` for every country.
     allowed_countries: Vec<String>,
+    /// What may be spent in a day (UTC); null for no limit.
     spend_per_day: Option<Money>,
 }

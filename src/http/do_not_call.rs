@@ -7,6 +7,7 @@ use super::body::{self, BodyHead, Json, Kind, LEADS_JSON_MAX, LargeBodies};
 use super::error::ApiError;
 use super::etag::{IfNoneMatch, TextTag};
 use super::idempotency::{Once, Repeatable};
+use super::openapi::{parameters, schemas};
 use super::query::{self, PAGE_SIZE, Query};
 use super::sheet::Download;
 use crate::domain::Instant;
@@ -29,15 +30,31 @@ use serde::Serialize;
 use serde_json::Value;
 use std::io::{Seek, SeekFrom};
 use std::path::Path;
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![list, export, show, add, remove]
 }
 
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(list, export, show, add, remove))]
+pub(super) struct Reference;
+
 /// Numbers in one array at most.
 const ARRAY_MAX: usize = 10_000;
 
+/// Lists the numbers that no campaign calls.
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/do-not-call",
+    operation_id = "list_do_not_call",
+    params(parameters::ListFilter, parameters::Paging),
+    responses((status = 200, body = [View], description = "A page of numbers.", headers(("X-Total-Count" = i64))))
+)]
 #[get("/do-not-call")]
 async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     let search = query.take("search", query::text);
@@ -58,6 +75,14 @@ async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, A
     .await
 }
 
+/// Shows a number of the list, with every change.
+#[utoipa::path(
+    get,
+    path = "/do-not-call/{number}",
+    operation_id = "show_do_not_call",
+    params(parameters::Number, parameters::IfNoneMatch),
+    responses((status = 200, body = Details, description = "The number is on the list."))
+)]
 #[get("/do-not-call/<number>")]
 async fn show(
     _caller: ReadScope,
@@ -82,6 +107,19 @@ async fn show(
     .await
 }
 
+/// Puts numbers on the list.
+///
+/// One, an array of up to 10,000, or CSV with a column `phone` and, if you like, `reason`. Their leads leave
+/// all queues and calls to them are hung up; after the answer nobody dials them.
+#[utoipa::path(
+    post,
+    path = "/do-not-call",
+    operation_id = "add_do_not_call",
+    params(parameters::DefaultCountry, parameters::IdempotencyKey),
+    request_body(content((schemas::DoNotCallEntries = "application/json"), (String = "text/csv"))),
+    responses((status = 200, body = schemas::ListAnswer, description = "It was on the list already, or none of many came onto it."),
+        (status = 201, body = schemas::ListAnswer, description = "It is on the list now, or some of many are."))
+)]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[post("/do-not-call", data = "<data>")]
 async fn add(
@@ -137,6 +175,20 @@ async fn add(
     .await
 }
 
+/// Takes a number off the list.
+///
+/// Nobody is called by that: leads that were taken out of their queues stay `do_not_call`.
+#[utoipa::path(
+    delete,
+    path = "/do-not-call/{number}",
+    operation_id = "remove_do_not_call",
+    params(parameters::Number, parameters::RemovalReason),
+    responses((status = 200, body = Removed, description = "It is off the list."),
+        (
+            status = 409,
+            description = "- `erased`: The person with this number was erased and stays suppressed for good"
+        ))
+)]
 #[delete("/do-not-call/<number>")]
 async fn remove(
     caller: WriteScope<'_>,
@@ -174,6 +226,19 @@ async fn remove(
     .await
 }
 
+/// Exports the list as CSV.
+#[utoipa::path(
+    get,
+    path = "/do-not-call/export",
+    operation_id = "export_do_not_call",
+    responses((
+            status = 200,
+            body = String,
+            content_type = "text/csv",
+            description = "The list.",
+            headers(("Content-Disposition" = String))
+        ))
+)]
 #[get("/do-not-call/export")]
 async fn export(
     _caller: ReadScope,
@@ -295,20 +360,34 @@ fn report(done: ListReport) -> Result<Answer, ApiError> {
 }
 
 /// What became of many numbers.
-#[derive(Serialize)]
-struct Report {
+#[derive(Serialize, ToSchema)]
+#[schema(as = DoNotCallReport)]
+pub(super) struct Report {
+    /// Numbers that came onto the list.
+    #[schema(minimum = 0)]
     added: i64,
+    /// Numbers that were on it.
+    #[schema(minimum = 0)]
     already_listed: i64,
+    /// Rows without a number.
+    #[schema(minimum = 0)]
     rejected_count: i64,
+    /// The first of those.
     rejected: Vec<Rejected>,
 }
 
 /// A row without a number: its line, in an array from 1, and what is wrong.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DoNotCallRejected)]
 struct Rejected {
+    /// Its line, in an array from 1.
+    #[schema(minimum = 1)]
     row: u64,
+    /// What it is about.
     field: &'static str,
+    /// What stands there.
     value: String,
+    /// What is wrong.
     reason: String,
 }
 
@@ -348,14 +427,22 @@ fn details(snapshot: &Snapshot, phone: Phone) -> Result<Option<Details>, ApiErro
     }))
 }
 
-/// A number on the list as it is shown.
-#[derive(Serialize)]
+/// A number that no campaign calls.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DoNotCall)]
 struct View {
+    /// The number.
     phone: String,
+    /// Why it is listed.
     reason: String,
+    /// How it came onto the list; null for an erased person.
     source: Option<Source>,
+    /// The call on which the person asked for it.
     call_id: Option<i64>,
+    /// Name of the token or command.
     added_by: Option<String>,
+    /// Since when it is listed.
+    #[schema(format = DateTime)]
     created_at: Option<String>,
 }
 
@@ -373,26 +460,41 @@ impl View {
     }
 }
 
-/// The same alone, with every change.
-#[derive(Serialize)]
-struct Details {
+/// A number of the list with every change.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DoNotCallDetails)]
+pub(super) struct Details {
     #[serde(flatten)]
     view: View,
+    /// Every change.
     history: Vec<Change>,
 }
 
-#[derive(Serialize)]
+/// A change of the list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DoNotCallChange)]
 struct Change {
+    /// `added` or `removed`.
     change: String,
+    /// Why.
     reason: String,
+    /// How.
     source: Source,
+    /// Who.
     by: String,
+    /// When.
+    #[schema(format = DateTime)]
     at: String,
 }
 
-#[derive(Serialize)]
+/// A number that came off the list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DoNotCallRemoved)]
 struct Removed {
+    /// The number.
     phone: String,
+    /// Always true.
     removed: bool,
+    /// What becomes of its leads.
     note: &'static str,
 }

@@ -20,6 +20,10 @@ pub(super) enum ApiError {
     Invalid(Invalid),
     /// No valid token.
     Unauthorized,
+    /// No token that one can sign in with.
+    WrongToken,
+    /// Another site's page has sent this, or may have.
+    CrossSite,
     /// The token may not do this.
     Forbidden {
         /// The scope that would.
@@ -41,6 +45,8 @@ pub(super) enum ApiError {
     NoSuchWebhook,
     /// No delivery of this id.
     NoSuchDelivery,
+    /// No token of this id is in force.
+    NoSuchToken,
     /// No such path.
     NoSuchRoute,
     /// The path exists, but not for this method.
@@ -48,6 +54,8 @@ pub(super) enum ApiError {
         /// The methods it exists for.
         allow: String,
     },
+    /// The request was meant for another server, or came another way than the front door.
+    Misdirected(String),
     /// The client was too slow.
     Timeout,
     /// The present state does not allow it.
@@ -114,8 +122,8 @@ impl ApiError {
     pub(super) fn status(&self) -> Status {
         match self {
             ApiError::Malformed(_) | ApiError::Invalid(_) => Status::BadRequest,
-            ApiError::Unauthorized => Status::Unauthorized,
-            ApiError::Forbidden { .. } => Status::Forbidden,
+            ApiError::Unauthorized | ApiError::WrongToken => Status::Unauthorized,
+            ApiError::Forbidden { .. } | ApiError::CrossSite => Status::Forbidden,
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
@@ -124,8 +132,10 @@ impl ApiError {
             | ApiError::NoSuchImport
             | ApiError::NoSuchWebhook
             | ApiError::NoSuchDelivery
+            | ApiError::NoSuchToken
             | ApiError::NoSuchRoute => Status::NotFound,
             ApiError::MethodNotAllowed { .. } => Status::MethodNotAllowed,
+            ApiError::Misdirected(_) => Status::MisdirectedRequest,
             ApiError::Timeout => Status::RequestTimeout,
             ApiError::Conflict { .. } => Status::Conflict,
             ApiError::Stale => Status::PreconditionFailed,
@@ -142,7 +152,8 @@ impl ApiError {
         match self {
             ApiError::Malformed(_) => "malformed",
             ApiError::Invalid(_) => "invalid",
-            ApiError::Unauthorized => "unauthorized",
+            ApiError::Unauthorized | ApiError::WrongToken => "unauthorized",
+            ApiError::CrossSite => "cross_site",
             ApiError::Forbidden { .. } => "forbidden",
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
@@ -152,8 +163,10 @@ impl ApiError {
             | ApiError::NoSuchImport
             | ApiError::NoSuchWebhook
             | ApiError::NoSuchDelivery
+            | ApiError::NoSuchToken
             | ApiError::NoSuchRoute => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
+            ApiError::Misdirected(_) => "misdirected",
             ApiError::Timeout => "timeout",
             ApiError::Conflict { code, .. } => code,
             ApiError::Stale => "precondition_failed",
@@ -168,10 +181,22 @@ impl ApiError {
 
     fn sentence(&self, request: &Request<'_>) -> String {
         match self {
-            ApiError::Malformed(message) | ApiError::UnsupportedMediaType(message) => message.clone(),
+            ApiError::Malformed(message)
+            | ApiError::UnsupportedMediaType(message)
+            | ApiError::Misdirected(message) => message.clone(),
             ApiError::Invalid(invalid) => invalid.to_string(),
             ApiError::Unauthorized => {
                 "A valid API token is required, as `Authorization: Bearer <token>`".into()
+            }
+            ApiError::WrongToken => {
+                "This access token is not valid. Check that all of it was pasted, or make a new one with \
+                 `voice-campaigns token create`"
+                    .into()
+            }
+            ApiError::CrossSite => {
+                "Changes for somebody who is signed in are accepted from the server's own page alone; elsewhere use an \
+                 API token, as `Authorization: Bearer <token>`"
+                    .into()
             }
             ApiError::Forbidden { needed } => format!("This token lacks the scope `{needed}`"),
             ApiError::NoSuchCampaign => "Voice campaign not found".into(),
@@ -184,6 +209,7 @@ impl ApiError {
             ApiError::NoSuchImport => "Import not found".into(),
             ApiError::NoSuchWebhook => "Webhook not found".into(),
             ApiError::NoSuchDelivery => "Webhook delivery not found".into(),
+            ApiError::NoSuchToken => "Token not found".into(),
             ApiError::NoSuchRoute => "Not found".into(),
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
@@ -251,12 +277,20 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "webhooks", ..] => "webhook",
         ["api", "webhook-deliveries", ..] => "webhook delivery",
         ["api", "voice-campaigns", _, "stats"] => "voice campaign statistics",
+        ["api", "voice-campaigns", _, "analytics"] => "voice campaign analytics",
+        ["api", "demo-campaign"] => "demo campaign",
+        ["api", "overview"] => "overview",
+        ["api", "carrier"] => "carrier",
+        ["api", "settings"] => "settings",
         ["api", "voice-campaigns", ..] => "voice campaign",
         ["api", "leads", ..] => "lead",
         ["api", "calls", ..] => "call",
         ["api", "dialing", ..] => "dialing",
         ["api", "do-not-call", ..] => "do-not-call list",
         ["api", "people", ..] => "person",
+        ["api", "session"] => "session",
+        ["api", "tokens"] if verb == "fetch" => "tokens",
+        ["api", "tokens", ..] => "token",
         _ => "page",
     };
     format!("{verb} {noun}")
@@ -286,7 +320,9 @@ impl<'r> Responder<'r, 'static> for ApiError {
         let mut response = Response::build();
         response.status(self.status()).header(ContentType::JSON).sized_body(body.len(), Cursor::new(body));
         match self {
-            ApiError::Unauthorized => _ = response.raw_header("WWW-Authenticate", "Bearer"),
+            ApiError::Unauthorized | ApiError::WrongToken => {
+                _ = response.raw_header("WWW-Authenticate", "Bearer")
+            }
             ApiError::MethodNotAllowed { allow } => _ = response.raw_header("Allow", allow),
             ApiError::Unavailable { .. } => _ = response.raw_header("Retry-After", RETRY_AFTER_SECONDS),
             _ => {}

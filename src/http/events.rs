@@ -10,6 +10,7 @@
 
 use super::auth::{self, ReadScope};
 use super::error::ApiError;
+use super::openapi::parameters;
 use super::query::{self, Query};
 use super::{calls, campaigns, deliveries, imports, leads, stats};
 use crate::domain::call::CallState;
@@ -29,11 +30,17 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+use utoipa::OpenApi;
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![listen]
 }
+
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(listen))]
+pub(super) struct Reference;
 
 /// Patches are told no more often than this.
 const GAP: TimeDelta = TimeDelta::milliseconds(200);
@@ -283,7 +290,7 @@ fn lead_patch(snapshot: &Snapshot, id: i64) -> Result<Told, StoreError> {
 fn call_patch(snapshot: &Snapshot, id: i64, memory: &mut Memory) -> Result<Option<Told>, StoreError> {
     let Some(call) = snapshot.call(id)? else { return Ok(None) };
     let known = memory.calls.entry(id).or_default();
-    let patch = differing(object(&calls::View::of(&call)), known);
+    let patch = differing(object(&calls::View::of(&call, &snapshot.names_of(&call)?)), known);
     if call.state == CallState::Ended {
         memory.calls.remove(&id);
     }
@@ -385,10 +392,23 @@ where
     }
 }
 
+/// Tells what changes, as it changes.
+///
+/// A stream of Server-Sent Events. `campaign`, `stats`, `call` and `lead` carry ids and only the fields that
+/// differ from what was told before; `leads` says that many leads of a campaign changed, `import` how far an
+/// import is, `delivery` what became of an event, `ready` that from here on everything is told, and `resync`
+/// that everything must be read again.
+#[utoipa::path(
+    get,
+    path = "/events",
+    operation_id = "listen",
+    params(parameters::OfCampaign, parameters::LastEventId),
+    responses((status = 200, body = String, content_type = "text/event-stream", description = "The stream; it goes on until one side ends it."))
+)]
 #[get("/events")]
 async fn listen(
     _caller: ReadScope,
-    token: auth::Presented,
+    presented: auth::Presented,
     mut query: Query,
     last_seen: LastSeen,
     feed: &State<Arc<Feed>>,
@@ -421,9 +441,9 @@ async fn listen(
                     patches.iter().filter(is_wanted).map(|patch| patch.text.as_str()).collect()
                 }
             };
-            // A token that was revoked hears nothing more.
-            if !token.is_in_force(&store) {
-                yield "event: end\ndata: {\"reason\":\"token_revoked\"}\n\n".to_owned();
+            // A token that was revoked, or a session that has ended, hears nothing more.
+            if !presented.is_in_force(&store) {
+                yield format!("event: end\ndata: {}\n\n", json!({"reason": presented.end()}));
                 break;
             }
             if !text.is_empty() {

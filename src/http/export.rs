@@ -3,6 +3,7 @@
 
 use super::auth::ReadScope;
 use super::error::ApiError;
+use super::openapi::parameters;
 use super::query::{self, Query};
 use super::sheet::{Cells, Download, Sheet};
 use super::{Settings, calls, campaigns, leads};
@@ -25,11 +26,17 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::PathBuf;
+use utoipa::OpenApi;
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![leads_of_campaign, calls_of_campaign, all_calls]
 }
+
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(leads_of_campaign, calls_of_campaign, all_calls))]
+pub(super) struct Reference;
 
 /// Tables that are made at one time; others wait.
 const AT_ONCE: usize = 2;
@@ -48,6 +55,22 @@ impl Exports {
     }
 }
 
+/// Exports the leads of a campaign as a table.
+///
+/// Every variable has a column of its own. Texts that a spreadsheet would run as formulas are defused. The
+/// table can be imported again as it is.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/leads/export",
+    operation_id = "export_leads",
+    params(parameters::CampaignId, parameters::LeadFilter, parameters::TableFormat),
+    responses((
+            status = 200,
+            description = "The table, complete.",
+            content((String = "text/csv"), (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")),
+            headers(("Content-Disposition" = String))
+        ))
+)]
 #[get("/voice-campaigns/<id>/leads/export")]
 async fn leads_of_campaign(
     _caller: ReadScope,
@@ -64,6 +87,19 @@ async fn leads_of_campaign(
         .await
 }
 
+/// Exports the calls of a campaign as a table.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/calls/export",
+    operation_id = "export_calls_of_campaign",
+    params(parameters::CampaignId, parameters::CallFilter, parameters::TableFormat),
+    responses((
+            status = 200,
+            description = "The table, complete.",
+            content((String = "text/csv"), (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")),
+            headers(("Content-Disposition" = String))
+        ))
+)]
 #[get("/voice-campaigns/<id>/calls/export")]
 async fn calls_of_campaign(
     _caller: ReadScope,
@@ -80,6 +116,19 @@ async fn calls_of_campaign(
         .await
 }
 
+/// Exports the calls of all campaigns as a table.
+#[utoipa::path(
+    get,
+    path = "/calls/export",
+    operation_id = "export_calls",
+    params(parameters::OfCampaign, parameters::CallFilter, parameters::TableFormat),
+    responses((
+            status = 200,
+            description = "The table, complete.",
+            content((String = "text/csv"), (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")),
+            headers(("Content-Disposition" = String))
+        ))
+)]
 #[get("/calls/export")]
 async fn all_calls(
     _caller: ReadScope,
@@ -296,6 +345,7 @@ fn write_calls(pages: &Pages, sheet: &mut Sheet, mut filter: CallFilter) -> Resu
         "cost",
     ];
     sheet.row(|cells| TITLES.iter().for_each(|title| cells.plain(title)))?;
+    filter = pages.read::<_, ApiError>(|snapshot| Ok(snapshot.within_ids(filter)?))?;
     loop {
         let next = pages.read::<_, ApiError>(|snapshot| {
             snapshot.each_call_row(&filter, |call| sheet.row(|cells| call_cells(cells, &call)))

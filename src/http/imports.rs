@@ -5,6 +5,7 @@ use super::auth::{ReadScope, WriteScope};
 use super::body::{self, BodyHead, Form, Json, Kind, LEADS_JSON_MAX, LargeBodies, Spool};
 use super::error::ApiError;
 use super::idempotency::{Once, Repeatable};
+use super::openapi::{parameters, schemas};
 use super::query::{self, PAGE_SIZE, Query};
 use super::{Settings, campaigns, leads};
 use crate::domain::campaign::Campaign;
@@ -29,11 +30,17 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempPath;
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![add, list, show, skipped, undo]
 }
+
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(add, list, show, skipped, undo))]
+pub(super) struct Reference;
 
 /// Leads in one array at most.
 const ARRAY_MAX: usize = 10_000;
@@ -53,6 +60,33 @@ impl Importing {
     }
 }
 
+/// Adds leads.
+///
+/// One lead, an array of up to 10,000, a CSV or Excel file as the body, or a form with the file as its part
+/// `file`. A lead that is sent alone is answered with the lead; everything else is an import and answered
+/// with its report. Of a file the server finds out the encoding, the separator and what each column is;
+/// columns that nobody knows become script variables.
+#[utoipa::path(
+    post,
+    path = "/voice-campaigns/{id}/leads",
+    operation_id = "add_leads",
+    params(parameters::CampaignId, parameters::ImportOptions, parameters::IdempotencyKey),
+    request_body(
+        content(
+            (schemas::NewLeads = "application/json"),
+            (String = "text/csv"),
+            (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+            (schemas::LeadsForm = "multipart/form-data")
+        )
+    ),
+    responses((status = 200, body = View, description = "What would become of the rows of a dry run."),
+        (status = 201, body = schemas::Added, description = "The lead, or the report of the import.", headers(("ETag" = String))),
+        (status = 202, body = View, description = "The import that has begun, where `async=true` asked for it.", headers(("Location" = String))),
+        (
+            status = 409,
+            description = "- `duplicate`: The campaign already has a lead with the number +12025550101: lead 4"
+        ))
+)]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[post("/voice-campaigns/<id>/leads", data = "<data>")]
 async fn add(
@@ -383,6 +417,16 @@ fn location(import: &Import) -> String {
     format!("/api/voice-campaigns/{}/imports/{}", import.campaign_id, import.id)
 }
 
+/// Lists the imports of a campaign.
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/imports",
+    operation_id = "list_imports",
+    params(parameters::CampaignId, parameters::PagingById),
+    responses((status = 200, body = [View], description = "A page of imports."))
+)]
 #[get("/voice-campaigns/<id>/imports")]
 async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     let limit = query::page_size(&mut query).unwrap_or(PAGE_SIZE);
@@ -401,6 +445,14 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
     .await
 }
 
+/// Shows how far an import is, and what became of its rows.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/imports/{import_id}",
+    operation_id = "show_import",
+    params(parameters::ImportId),
+    responses((status = 200, body = View, description = "The import."))
+)]
 #[get("/voice-campaigns/<id>/imports/<import_id>")]
 async fn show(
     _caller: ReadScope,
@@ -423,6 +475,21 @@ async fn found(db: &Db, id: &str, import_id: &str) -> Result<Import, ApiError> {
     .await
 }
 
+/// Gives the rows that did not come in.
+///
+/// As CSV, with the reasons in the first columns, so that they can be corrected and sent again.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/imports/{import_id}/skipped",
+    operation_id = "show_skipped_rows",
+    params(parameters::ImportId),
+    responses((status = 200, body = String, content_type = "text/csv", description = "The rows.", headers(("Content-Disposition" = String))),
+        (
+            status = 409,
+            description = "- `in_progress`: This import has not ended; the rows that do not come in are known when it has
+- `not_kept`: The rows that did not come in are no longer kept"
+        ))
+)]
 #[get("/voice-campaigns/<id>/imports/<import_id>/skipped")]
 async fn skipped(
     _caller: ReadScope,
@@ -474,6 +541,21 @@ impl<'r> Responder<'r, 'static> for SkippedRows {
     }
 }
 
+/// Takes an import back.
+///
+/// Its leads go, while none of them was dialed; what it wrote over leads that were there stays.
+#[utoipa::path(
+    delete,
+    path = "/voice-campaigns/{id}/imports/{import_id}",
+    operation_id = "undo_import",
+    params(parameters::ImportId),
+    responses((status = 200, body = View, description = "The import, undone."),
+        (
+            status = 409,
+            description = "- `in_progress`: This import has not ended; undo it once it has
+- `dialed`: 3 of the 500 leads of this import were dialed, so it stays. Take the others out of the queue with PATCH /api/voice-campaigns/1/leads?import_id=3 {\"status\": \"canceled\"}"
+        ))
+)]
 #[delete("/voice-campaigns/<id>/imports/<import_id>")]
 async fn undo(
     _caller: WriteScope<'_>,
@@ -528,32 +610,70 @@ pub(super) fn progress(import: &Import) -> Value {
     })
 }
 
-/// An import as it is shown; the order of the fields is the documented one.
-#[derive(Serialize)]
-struct View<'a> {
+/// An import, with its fields in the documented order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Import)]
+pub(super) struct View<'a> {
+    /// Never reused; null of a dry run.
     id: Option<i64>,
+    /// The campaign it belongs to.
+    #[schema(minimum = 1)]
     campaign_id: i64,
+    /// Where it is on its way.
     state: ImportState,
+    /// Whether it only reports what would become of the rows.
     #[serde(rename = "dry_run")]
     is_dry: bool,
+    /// What was sent.
     format: Format,
+    /// What the file was called.
     file_name: Option<&'a str>,
+    /// What became of rows whose number the campaign had already.
     on_duplicate: OnDuplicate,
+    /// Country of numbers written without one.
     default_country: Option<&'a str>,
+    /// Name of the token that sent it.
     made_by: &'a str,
+    /// Rows there are; null until they are counted.
+    #[schema(minimum = 0)]
     rows_total: Option<i64>,
+    /// Rows that have found their fate.
+    #[schema(minimum = 0)]
     rows_done: i64,
+    /// Rows that are new leads.
+    #[schema(minimum = 0)]
     imported: i64,
+    /// Rows that changed a lead.
+    #[schema(minimum = 0)]
     updated: i64,
+    /// Rows left out although nothing is wrong with them.
+    #[schema(minimum = 0)]
     skipped: i64,
+    /// Rows with something wrong.
+    #[schema(minimum = 0)]
     rejected: i64,
+    /// Why rows did not come in.
+    #[schema(value_type = Vec<schemas::RowsLeftOut>)]
     reasons: Value,
+    /// What a reader should know of rows that came in.
+    #[schema(value_type = Vec<schemas::ImportWarning>)]
     warnings: Value,
+    /// How the file was read; null until it was.
+    #[schema(value_type = Option<schemas::FileRead>)]
     file: Value,
+    /// What its columns are.
+    #[schema(value_type = Vec<schemas::ColumnRead>)]
     columns: Value,
+    /// Why it failed.
     error: Option<&'a str>,
+    /// When it began.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// When it ended.
+    #[schema(format = DateTime)]
     finished_at: Option<String>,
+    /// Of a dry run: the rows that would not come in, as CSV with the reasons.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped_csv: Option<String>,
 }

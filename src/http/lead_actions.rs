@@ -8,6 +8,7 @@ use super::error::ApiError;
 use super::etag::IfMatch;
 use super::idempotency::Repeatable;
 use super::leads;
+use super::openapi::{parameters, schemas};
 use super::query::{self, Query};
 use crate::domain::fields::{self, Fields, Words};
 use crate::domain::gate::HoldReason;
@@ -19,15 +20,39 @@ use crate::store::pool::Db;
 use crate::store::{BatchChanged, LeadFilter, Retried, Tx};
 use rocket::http::Status;
 use rocket::{Data, Route, patch, post, routes};
+use utoipa::OpenApi;
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![call_back, cancel, retry, change_many]
 }
 
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(call_back, cancel, retry, change_many))]
+pub(super) struct Reference;
+
 /// Leads changed in one transaction, so that nobody else waits long.
 const AT_ONCE: usize = 500;
 
+/// Arranges a call-back.
+///
+/// The lead is called then, or as soon after it as hours and limits allow, in whatever way it has finished.
+#[utoipa::path(
+    post,
+    path = "/leads/{id}/schedule",
+    operation_id = "schedule_lead",
+    params(parameters::LeadId, parameters::IfMatch, parameters::IdempotencyKey),
+    request_body = schemas::CallBack,
+    responses((status = 200, body = leads::View, description = "The lead as it is now."),
+        (
+            status = 409,
+            description = "- `in_progress`: This lead is being called; arrange a call-back once the call has ended
+- `attempts_used_up`: This lead has had all attempts the campaign allows; raise max_attempts_per_lead first
+- `do_not_call`: The number is on the do-not-call list
+- `erased`: This person was erased; nothing of the lead can be changed"
+        ))
+)]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[post("/leads/<id>/schedule", data = "<data>")]
 async fn call_back(
@@ -80,6 +105,20 @@ fn no_call_back(reason: HoldReason) -> ApiError {
     }
 }
 
+/// Takes a lead out of the queue.
+#[utoipa::path(
+    post,
+    path = "/leads/{id}/cancel",
+    operation_id = "cancel_lead",
+    params(parameters::LeadId, parameters::IfMatch, parameters::IdempotencyKey),
+    responses((status = 200, body = leads::View, description = "The lead as it is now."),
+        (
+            status = 409,
+            description = "- `in_progress`: This lead is being called; cancel it once the call has ended
+- `conflict`: This lead is not in the queue; its status is completed
+- `erased`: This person was erased; nothing of the lead can be changed"
+        ))
+)]
 #[post("/leads/<id>/cancel", data = "<data>")]
 async fn cancel(
     caller: WriteScope<'_>,
@@ -116,6 +155,17 @@ fn shown(tx: &Tx, id: i64) -> Result<Answer, ApiError> {
     Ok(Answer::text(Status::Ok, body).with("ETag", tag))
 }
 
+/// Calls leads again whose last call ended in a certain way.
+///
+/// Finished leads go back into the queue, unless they have had all their attempts or may not be called.
+#[utoipa::path(
+    post,
+    path = "/voice-campaigns/{id}/leads/retry",
+    operation_id = "retry_leads",
+    params(parameters::CampaignId, parameters::IdempotencyKey),
+    request_body = schemas::RetryRequest,
+    responses((status = 200, body = schemas::Retried, description = "What became of them."))
+)]
 #[post("/voice-campaigns/<id>/leads/retry", data = "<data>")]
 async fn retry(
     caller: WriteScope<'_>,
@@ -161,6 +211,17 @@ async fn retry(
     db.write(move |tx| once.run(tx, |_| Answer::ok(&total))).await
 }
 
+/// Changes many leads at once.
+///
+/// Those that the filter names, or with `all=true` every lead of the campaign.
+#[utoipa::path(
+    patch,
+    path = "/voice-campaigns/{id}/leads",
+    operation_id = "change_leads",
+    params(parameters::CampaignId, parameters::LeadFilter, parameters::AllLeads),
+    request_body = schemas::LeadsChange,
+    responses((status = 200, body = schemas::LeadsChanged, description = "What became of them."))
+)]
 #[patch("/voice-campaigns/<id>/leads", data = "<data>")]
 async fn change_many(
     _caller: WriteScope<'_>,

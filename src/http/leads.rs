@@ -6,6 +6,7 @@ use super::body::{BodyHead, JSON_MAX};
 use super::campaigns;
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, TextTag};
+use super::openapi::{parameters, schemas};
 use super::query::{self, PAGE_SIZE, Query};
 use crate::domain::campaign::Campaign;
 use crate::domain::gate::{Gate, Hold};
@@ -19,11 +20,17 @@ use rocket::http::Status;
 use rocket::{Data, Route, delete, get, put, routes};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![list, show, update, remove]
 }
+
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(list, show, update, remove))]
+pub(super) struct Reference;
 
 /// Which leads are meant, of a campaign that is known later.
 pub(super) fn filter(query: &mut Query) -> LeadFilter {
@@ -38,6 +45,16 @@ pub(super) fn filter(query: &mut Query) -> LeadFilter {
     }
 }
 
+/// Lists the leads of a campaign.
+///
+/// Oldest first.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/leads",
+    operation_id = "list_leads",
+    params(parameters::CampaignId, parameters::LeadFilter, parameters::PagingById),
+    responses((status = 200, body = [View], description = "A page of leads."))
+)]
 #[get("/voice-campaigns/<id>/leads")]
 async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     let filter = filter(&mut query);
@@ -66,6 +83,14 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
     }
 }
 
+/// Shows a lead, and why it is not called now.
+#[utoipa::path(
+    get,
+    path = "/leads/{id}",
+    operation_id = "show_lead",
+    params(parameters::LeadId, parameters::IfNoneMatch),
+    responses((status = 200, body = View, description = "The lead."))
+)]
 #[get("/leads/<id>")]
 async fn show(
     _caller: ReadScope,
@@ -87,6 +112,24 @@ async fn show(
     .await
 }
 
+/// Changes a lead.
+///
+/// Only the fields sent change; null empties one.
+#[utoipa::path(
+    put,
+    path = "/leads/{id}",
+    operation_id = "update_lead",
+    params(parameters::LeadId, parameters::DefaultCountry, parameters::IfMatch),
+    request_body = schemas::LeadEdit,
+    responses((status = 200, body = View, description = "The lead as it is now."),
+        (
+            status = 409,
+            description = "- `in_progress`: This lead is being called; change it once the call has ended
+- `was_dialed`: This lead was dialed, so its number stays as it is; delete the lead and add a new one
+- `duplicate`: The campaign already has a lead with the number +12025550101: lead 4
+- `erased`: This person was erased; nothing of the lead can be changed"
+        ))
+)]
 #[put("/leads/<id>", data = "<data>")]
 async fn update(
     _caller: WriteScope<'_>,
@@ -149,6 +192,21 @@ pub(super) fn unchanged(snapshot: &Snapshot, id: i64, if_match: &IfMatch) -> Res
     }
 }
 
+/// Deletes a lead.
+///
+/// Its calls are kept.
+#[utoipa::path(
+    delete,
+    path = "/leads/{id}",
+    operation_id = "delete_lead",
+    params(parameters::LeadId, parameters::IfMatch),
+    responses((status = 204, description = "It is gone."),
+        (
+            status = 409,
+            description = "- `in_progress`: This lead is being called; delete it once the call has ended
+- `erased`: This person was erased; nothing of the lead can be changed"
+        ))
+)]
 #[delete("/leads/<id>")]
 async fn remove(
     _caller: WriteScope<'_>,
@@ -244,30 +302,68 @@ impl<'a> Viewer<'a> {
     }
 }
 
-/// A lead as it is shown; the order of the fields is the documented one.
-#[derive(Serialize)]
-struct View<'a> {
+/// A lead, with its fields in the documented order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Lead)]
+pub(super) struct View<'a> {
+    /// Never reused.
+    #[schema(minimum = 1)]
     id: i64,
+    /// The campaign it belongs to.
+    #[schema(minimum = 1)]
     campaign_id: i64,
-    /// None of a person who was erased.
+    /// The number to dial (E.164); null after the person was erased.
     phone: Option<String>,
+    /// Part of `{customer_name}`.
+    #[schema(max_length = 200)]
     first_name: Option<&'a str>,
+    /// Part of `{customer_name}`.
+    #[schema(max_length = 200)]
     last_name: Option<&'a str>,
+    /// For your own use.
+    #[schema(max_length = 200)]
     email: Option<&'a str>,
+    /// For your own use.
+    #[schema(max_length = 200)]
     company_name: Option<&'a str>,
+    /// Its own clock, an IANA name; null where it is not known.
     time_zone: Option<&'static str>,
+    /// Language (BCP 47).
+    #[schema(max_length = 35)]
     language: Option<&'a str>,
+    /// 5 is dialed first.
+    #[schema(minimum = 1, maximum = 5)]
     priority: i64,
+    /// Local time of day at which it is best reached.
     best_time_to_call: Option<String>,
+    /// Values for the script by name: texts, numbers, true and false.
+    #[schema(value_type = Object)]
     variables: &'a Map<String, Value>,
+    /// For your own use.
+    #[schema(max_length = 5000)]
     notes: Option<&'a str>,
+    /// For your own use.
+    #[schema(max_items = 50)]
     tags: &'a [String],
+    /// Where it is on its way.
     status: LeadStatus,
+    /// How its last ended call ended.
     outcome: Option<Outcome>,
+    /// Dials so far.
+    #[schema(minimum = 0)]
     attempts: i64,
+    /// When it is due; null when there is nothing more to do, or while it is held.
+    #[schema(format = DateTime)]
     next_call_at: Option<String>,
+    /// Why it is not called now; null for one that is finished, or about to be called.
+    #[schema(value_type = Option<schemas::Hold>)]
     hold: Option<Hold>,
+    /// The import that brought it.
     import_id: Option<i64>,
+    /// When it was made.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// When it last changed.
+    #[schema(format = DateTime)]
     updated_at: String,
 }

@@ -1,15 +1,20 @@
 //! HTTP: thin. A handler parses, makes one store call and renders. There is no SQL here, and nothing is
 //! decided here that the domain could decide.
 
+mod analytics;
 mod answer;
 mod assets;
 mod auth;
 mod body;
 mod calls;
 mod campaigns;
+mod carrier;
 mod deliveries;
+mod demo;
 mod dialing;
 mod do_not_call;
+mod door;
+mod duplicate;
 mod edge;
 mod error;
 mod etag;
@@ -19,19 +24,29 @@ mod idempotency;
 mod imports;
 mod lead_actions;
 mod leads;
+mod openapi;
+mod overview;
 mod people;
 mod preview;
 mod query;
 mod quota;
+mod server_settings;
+mod session;
 mod sheet;
 mod stats;
+mod tokens;
 mod webhooks;
 
+pub use carrier::Carrier;
+pub use server_settings::Setting;
+
 use crate::clock::Clock;
+use crate::domain::Instant;
 use crate::domain::address::Network;
 use crate::domain::phone::Country;
 use crate::store::pool;
 use answer::Answer;
+pub use door::{Door, OfPort};
 use error::ApiError;
 use rocket::fairing::AdHoc;
 use rocket::shield::Shield;
@@ -46,6 +61,8 @@ use std::sync::Arc;
 pub struct Settings {
     /// Requests that one token may send in an hour.
     pub requests_per_hour: u32,
+    /// Requests of the admin page, of everybody who is signed in with one token, in an hour.
+    pub session_requests_per_hour: u32,
     /// Requests without a valid token that one address may send in a minute.
     pub unauthenticated_per_minute: u32,
     /// The largest table of leads.
@@ -56,10 +73,21 @@ pub struct Settings {
     pub default_country: Option<Country>,
     /// Networks that events may be sent to although they are not public.
     pub allowed_networks: Vec<Network>,
+    /// Folder to read the page from, instead of what is part of the program.
+    pub static_dir: Option<PathBuf>,
+    /// Who places the calls.
+    pub carrier: Carrier,
+    /// Every setting of the server, to be shown.
+    pub in_force: Vec<Setting>,
+    /// When the server was started.
+    pub started_at: Instant,
+    /// The way in.
+    pub door: Door,
 }
 
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
 pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -> Rocket<Build> {
+    let assets = assets::routes(settings.static_dir.as_deref());
     rocket
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
@@ -70,11 +98,15 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
-        .mount("/", assets::routes())
-        .mount("/", routes![health])
+        .mount("/", assets)
+        .mount("/", routes![health, docs])
         .mount("/", edge::fallback())
         .mount("/api", campaigns::routes())
         .mount("/api", stats::routes())
+        .mount("/api", duplicate::routes())
+        .mount("/api", demo::routes())
+        .mount("/api", overview::routes())
+        .mount("/api", analytics::routes())
         .mount("/api", leads::routes())
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
@@ -82,11 +114,16 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", preview::routes())
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())
+        .mount("/api", carrier::routes())
+        .mount("/api", server_settings::routes())
         .mount("/api", do_not_call::routes())
         .mount("/api", people::routes())
         .mount("/api", webhooks::routes())
         .mount("/api", deliveries::routes())
         .mount("/api", events::routes())
+        .mount("/api", openapi::routes())
+        .mount("/api", session::routes())
+        .mount("/api", tokens::routes())
         .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))))
 }
 
@@ -96,7 +133,33 @@ async fn start_feed(rocket: &Rocket<Orbit>) {
     }
 }
 
+/// Says whether the server is up.
+///
+/// Needs no token.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "health",
+    security(()),
+    responses((status = 200, body = openapi::schemas::Health, description = "It is up."))
+)]
 #[get("/health")]
 fn health() -> Result<Answer, ApiError> {
     Answer::ok(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+}
+
+/// The reference is a part of the page. The address is relative, for a proxy that serves all of this below a folder.
+/// Leads to the reference on the page.
+///
+/// Needs no token.
+#[utoipa::path(
+    get,
+    path = "/docs",
+    operation_id = "docs",
+    security(()),
+    responses((status = 303, description = "Where it is.", headers(("Location" = String))))
+)]
+#[get("/docs")]
+fn docs() -> Answer {
+    Answer::see_other("./#/reference")
 }

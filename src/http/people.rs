@@ -5,17 +5,42 @@ use super::answer::Answer;
 use super::auth::AdminScope;
 use super::do_not_call;
 use super::error::ApiError;
+use super::openapi::{parameters, schemas};
 use super::query::Query;
 use crate::store::pool::Db;
 use crate::store::{Erasure, Traces};
 use rocket::{Route, State, delete, routes};
 use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![erase]
 }
 
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(erase))]
+pub(super) struct Reference;
+
+/// Erases a person.
+///
+/// Leads, calls, events, list entries, reports, files of skipped rows, remembered answers and the
+/// simulator's ledger forget the number and the names beside it. Counters stay, and a hash of the number, so
+/// that nobody calls it when it is imported again.
+#[utoipa::path(
+    delete,
+    path = "/people/{number}",
+    operation_id = "erase_person",
+    params(parameters::Number),
+    security(("token" = ["admin"]), ("session" = ["admin"])),
+    responses((status = 200, body = Forgotten, description = "What was erased."),
+        (
+            status = 409,
+            description = "- `in_progress`: A call to this number is being ended, and nobody calls it again; ask again in a few seconds to erase it
+- `import_running`: Nobody calls this number again, but a file is being imported that may have it in it; ask again when that is done"
+        ))
+)]
 #[delete("/people/<number>")]
 async fn erase(
     _caller: AdminScope,
@@ -41,8 +66,12 @@ async fn erase(
 }
 
 /// What is gone, and that a hash keeps the number from being called.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Erased)]
 struct Forgotten {
+    /// What was erased.
+    #[schema(value_type = schemas::Traces)]
     erased: Traces,
+    /// Whether a hash keeps the number from being called; always true.
     suppressed: bool,
 }

@@ -5,6 +5,7 @@ use super::auth::ReadScope;
 use super::body::{BodyHead, JSON_MAX};
 use super::campaigns;
 use super::error::ApiError;
+use super::openapi::{parameters, schemas};
 use super::query::Query;
 use crate::domain::campaign::{self, Campaign};
 use crate::domain::fields::{self, Fields, Parsed};
@@ -16,12 +17,30 @@ use crate::store::pool::Db;
 use rocket::{Data, Route, post, routes};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
     routes![preview]
 }
 
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(preview))]
+pub(super) struct Reference;
+
+/// Shows what a lead would hear.
+///
+/// Nobody is called and nothing is changed.
+#[utoipa::path(
+    post,
+    path = "/voice-campaigns/{id}/preview",
+    operation_id = "preview_script",
+    params(parameters::CampaignId),
+    request_body = schemas::PreviewRequest,
+    security(("token" = ["read"]), ("session" = ["read"])),
+    responses((status = 200, body = View, description = "What would be said."))
+)]
 #[post("/voice-campaigns/<id>/preview", data = "<data>")]
 async fn preview(
     _caller: ReadScope,
@@ -112,13 +131,19 @@ fn flag(value: &Value) -> Parsed<bool> {
     value.as_bool().ok_or_else(|| format!("must be true or false, not {}", fields::kind(value)))
 }
 
-/// Previews as they are shown.
-#[derive(Serialize)]
+/// What a lead would hear.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Previews)]
 struct View {
+    /// What would be said, for each case.
+    #[schema(value_type = Vec<schemas::Preview>)]
     previews: Vec<Preview>,
+    /// What may be wrong with the scripts.
+    #[schema(value_type = Vec<schemas::ScriptWarning>)]
     warnings: Vec<Warning>,
-    /// Leads that `unknown` and the warnings are drawn from, and those that there are.
+    /// Leads that `unknown` and the warnings are drawn from.
     leads_looked_at: usize,
+    /// Leads there are.
     total_leads: i64,
 }
 

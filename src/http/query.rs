@@ -1,9 +1,13 @@
 //! Reads the parameters after the `?`, all problems at once. Unknown ones are refused, because a filter with
 //! a typing mistake would answer with everything.
 
+use crate::domain::Instant;
 use crate::domain::fields::{self, Parsed, Words};
 use crate::domain::invalid::{Invalid, Problem};
 use crate::domain::phone::Country;
+use crate::domain::schedule::{self, DateOnly};
+use chrono::NaiveDate;
+use chrono_tz::Tz;
 use rocket::Request;
 use rocket::request::{FromRequest, Outcome};
 use std::convert::Infallible;
@@ -132,6 +136,16 @@ pub(super) fn text(text: &str) -> Parsed<String> {
         ..=LENGTH_MAX => Ok(text.to_owned()),
         _ => Err(format!("must be at most {LENGTH_MAX} bytes")),
     }
+}
+
+/// A date, such as `2024-02-19`.
+pub(super) fn date(text: &str) -> Parsed<NaiveDate> {
+    schedule::parse_date(&fields::excerpt(text))
+}
+
+/// An instant; times without a zone, and dates, are read in UTC.
+pub(super) fn instant(date_only: DateOnly) -> impl Fn(&str) -> Parsed<Instant> {
+    move |text| schedule::parse_instant(&fields::excerpt(text), Tz::UTC, date_only)
 }
 
 /// A country by its two letters.

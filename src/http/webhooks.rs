@@ -6,22 +6,24 @@ use super::body::{BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, TextTag};
 use super::idempotency::Repeatable;
+use super::openapi::{parameters, schemas};
 use super::query::{self, Query};
 use super::{Settings, campaigns};
 use crate::domain::address::{self, Network};
 use crate::domain::campaign::{EventType, WEBHOOKS_MAX, Webhook};
 use crate::domain::delivery::DisabledReason;
 use crate::domain::endpoint::{Endpoint, EndpointRequest};
-use crate::domain::fields::{self, Fields};
+use crate::domain::fields::{self, Fields, Parsed};
 use crate::domain::invalid::Invalid;
 use crate::domain::schedule::{self, DateOnly, format_instant};
 use crate::store::pool::Db;
-use crate::store::{Scope, Snapshot, Token, Tx};
+use crate::store::{Scope, Snapshot, Token, Tx, Week};
 use chrono_tz::Tz;
 use rocket::http::Status;
 use rocket::{Data, Route, State, delete, get, post, put, routes};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
@@ -38,6 +40,22 @@ pub(super) fn routes() -> Vec<Route> {
         redeliver_failed
     ]
 }
+
+/// The same, as the reference tells of them.
+#[derive(OpenApi)]
+#[openapi(paths(
+    list,
+    list_of_campaign,
+    show,
+    create,
+    update,
+    remove,
+    rotate_secret,
+    test,
+    test_campaign,
+    redeliver_failed
+))]
+pub(super) struct Reference;
 
 /// Refuses what leads to an address nothing may be sent to; `known` are URLs that were taken before.
 pub(super) fn refuse_private(
@@ -57,12 +75,51 @@ fn refuse_private_url(url: &str, allowed: &[Network]) -> Result<(), Invalid> {
     address::target(url, allowed).map(drop).map_err(|message| Invalid::one("url", message))
 }
 
+/// Lists the webhooks of all campaigns.
+///
+/// With `scope=all` those that campaigns name in their `webhooks` too.
+#[utoipa::path(
+    get,
+    path = "/webhooks",
+    operation_id = "list_webhooks",
+    params(parameters::Whose),
+    responses((status = 200, body = [View], description = "The webhooks."))
+)]
 #[get("/webhooks")]
 async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+    let scope = query.take("scope", whose).unwrap_or(Whose::Shared);
     query.finish()?;
-    db.read(|snapshot| all(&snapshot.endpoints(None)?)).await
+    match scope {
+        Whose::Shared => db.read(|snapshot| all(snapshot, &snapshot.endpoints(None)?)).await,
+        Whose::All => db.read_long(|snapshot| all(snapshot, &snapshot.endpoints_of_all()?)).await,
+    }
 }
 
+/// Whose endpoints are listed.
+#[derive(Clone, Copy)]
+enum Whose {
+    /// Those that are told of every campaign.
+    Shared,
+    /// Those of each campaign as well.
+    All,
+}
+
+fn whose(text: &str) -> Parsed<Whose> {
+    match text {
+        "shared" => Ok(Whose::Shared),
+        "all" => Ok(Whose::All),
+        other => Err(format!("must be one of `shared`, `all`; it is `{}`", fields::excerpt(other))),
+    }
+}
+
+/// Lists the webhooks of a campaign.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/webhooks",
+    operation_id = "list_webhooks_of_campaign",
+    params(parameters::CampaignId),
+    responses((status = 200, body = [View], description = "The webhooks."))
+)]
 #[get("/voice-campaigns/<id>/webhooks")]
 async fn list_of_campaign(
     _caller: ReadScope,
@@ -74,15 +131,24 @@ async fn list_of_campaign(
     let id = id.to_owned();
     db.read(move |snapshot| {
         let campaign = campaigns::existing(snapshot, &id)?;
-        all(&snapshot.endpoints(Some(campaign.id))?)
+        all(snapshot, &snapshot.endpoints(Some(campaign.id))?)
     })
     .await
 }
 
-fn all(endpoints: &[Endpoint]) -> Result<Answer, ApiError> {
-    Answer::ok(&endpoints.iter().map(|endpoint| View::of(endpoint, None)).collect::<Vec<_>>())
+fn all(snapshot: &Snapshot, endpoints: &[Endpoint]) -> Result<Answer, ApiError> {
+    let view = |endpoint| Ok::<_, ApiError>(View::of(endpoint, None, snapshot.last_week(endpoint.id)?));
+    Answer::ok(&endpoints.iter().map(view).collect::<Result<Vec<_>, _>>()?)
 }
 
+/// Shows a webhook, and how it fares.
+#[utoipa::path(
+    get,
+    path = "/webhooks/{id}",
+    operation_id = "show_webhook",
+    params(parameters::WebhookId, parameters::IfNoneMatch),
+    responses((status = 200, body = View, description = "The webhook."))
+)]
 #[get("/webhooks/<id>")]
 async fn show(
     _caller: ReadScope,
@@ -94,7 +160,7 @@ async fn show(
     query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchWebhook)?;
     db.read(move |snapshot| {
-        let (body, tag) = shown(&existing(snapshot, id)?, None)?;
+        let (body, tag) = shown(snapshot, &existing(snapshot, id)?, None)?;
         let answer = match if_none_match.has_text(&tag) {
             true => Answer::not_modified(),
             false => Answer::text(Status::Ok, body),
@@ -121,6 +187,19 @@ fn administrator(scope: Scope) -> Result<(), ApiError> {
     if scope >= Scope::Admin { Ok(()) } else { Err(ApiError::Forbidden { needed: "admin" }) }
 }
 
+/// Adds a webhook that is told of every campaign.
+///
+/// The answer shows its secret this one time.
+#[utoipa::path(
+    post,
+    path = "/webhooks",
+    operation_id = "create_webhook",
+    params(parameters::IdempotencyKey),
+    request_body = schemas::NewWebhook,
+    security(("token" = ["admin"]), ("session" = ["admin"])),
+    responses((status = 201, body = View, description = "The webhook, with its secret.", headers(("ETag" = String))),
+        (status = 409, description = "- `conflict`: There are 20 webhooks of all campaigns; delete one first"))
+)]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[post("/webhooks", data = "<data>")]
 async fn create(
@@ -148,7 +227,7 @@ async fn create(
                 return Err(ApiError::Conflict { code: "conflict", message });
             }
             let (endpoint, secret) = tx.insert_endpoint(&request)?;
-            let (body, tag) = shown(&endpoint, secret.as_deref())?;
+            let (body, tag) = shown(tx, &endpoint, secret.as_deref())?;
             let location = format!("/api/webhooks/{}", endpoint.id);
             Ok(Answer::text(Status::Created, body).with("Location", location).with("ETag", tag))
         })
@@ -156,6 +235,17 @@ async fn create(
     .await
 }
 
+/// Changes a webhook.
+///
+/// Only the fields sent change. A webhook of all campaigns is the administrator's to change: scope `admin`.
+#[utoipa::path(
+    put,
+    path = "/webhooks/{id}",
+    operation_id = "update_webhook",
+    params(parameters::WebhookId, parameters::IfMatch),
+    request_body = schemas::WebhookChange,
+    responses((status = 200, body = View, description = "The webhook as it is now."))
+)]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[put("/webhooks/<id>", data = "<data>")]
 async fn update(
@@ -178,7 +268,7 @@ async fn update(
         if request.settings.url != before.settings.url {
             refuse_private_url(&request.settings.url, &allowed)?;
         }
-        let (body, tag) = shown(&tx.update_endpoint(&before, &request)?, None)?;
+        let (body, tag) = shown(tx, &tx.update_endpoint(&before, &request)?, None)?;
         Ok(Answer::text(Status::Ok, body).with("ETag", tag))
     })
     .await
@@ -187,9 +277,24 @@ async fn update(
 /// The endpoint to change, if it is still the one the caller saw.
 fn unchanged(snapshot: &Snapshot, id: i64, scope: Scope, if_match: &IfMatch) -> Result<Endpoint, ApiError> {
     let endpoint = changeable(snapshot, id, scope)?;
-    if if_match.allows_text(&shown(&endpoint, None)?.1) { Ok(endpoint) } else { Err(ApiError::Stale) }
+    if if_match.allows_text(&shown(snapshot, &endpoint, None)?.1) {
+        Ok(endpoint)
+    } else {
+        Err(ApiError::Stale)
+    }
 }
 
+/// Removes a webhook.
+///
+/// What is not delivered yet is canceled. A webhook of all campaigns is the administrator's to change: scope
+/// `admin`.
+#[utoipa::path(
+    delete,
+    path = "/webhooks/{id}",
+    operation_id = "delete_webhook",
+    params(parameters::WebhookId, parameters::IfMatch),
+    responses((status = 204, description = "It is gone."))
+)]
 #[delete("/webhooks/<id>")]
 async fn remove(
     caller: WriteScope<'_>,
@@ -207,6 +312,17 @@ async fn remove(
     .await
 }
 
+/// Makes a new secret.
+///
+/// The answer shows it this one time. For 24 hours requests are signed with both secrets. A webhook of all
+/// campaigns is the administrator's to change: scope `admin`.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/rotate-secret",
+    operation_id = "rotate_secret",
+    params(parameters::WebhookId, parameters::IdempotencyKey),
+    responses((status = 200, body = View, description = "The webhook, with its new secret.", headers(("ETag" = String))))
+)]
 #[post("/webhooks/<id>/rotate-secret", data = "<data>")]
 async fn rotate_secret(
     caller: WriteScope<'_>,
@@ -218,12 +334,26 @@ async fn rotate_secret(
 ) -> Result<Answer, ApiError> {
     on_endpoint(caller.0, id, query, repeatable, data, db, |tx, endpoint| {
         let secret = tx.rotate_secret(endpoint.id)?;
-        let (body, tag) = shown(&existing(tx, endpoint.id)?, Some(&secret))?;
+        let (body, tag) = shown(tx, &existing(tx, endpoint.id)?, Some(&secret))?;
         Ok(Answer::text(Status::Ok, body).with("ETag", tag))
     })
     .await
 }
 
+/// Sends a `webhook.test` event to a webhook.
+///
+/// A webhook of all campaigns is the administrator's to change: scope `admin`.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/test",
+    operation_id = "test_webhook",
+    params(parameters::WebhookId, parameters::IdempotencyKey),
+    responses((status = 202, body = schemas::TestsSent, description = "It is on its way."),
+        (
+            status = 409,
+            description = "- `webhook_disabled`: Disabled by hand; nothing is sent to it. Set `enabled` to true to use it again"
+        ))
+)]
 #[post("/webhooks/<id>/test", data = "<data>")]
 async fn test(
     caller: WriteScope<'_>,
@@ -253,6 +383,18 @@ async fn on_endpoint(
     db.write(move |tx| once.run(tx, |tx| run(tx, &changeable(tx, id, scope)?))).await
 }
 
+/// Sends a `webhook.test` event to the webhooks of a campaign.
+#[utoipa::path(
+    post,
+    path = "/voice-campaigns/{id}/webhooks/test",
+    operation_id = "test_webhooks_of_campaign",
+    params(parameters::CampaignId, parameters::IdempotencyKey),
+    responses((status = 202, body = schemas::TestsSent, description = "They are on their way."),
+        (
+            status = 409,
+            description = "- `conflict`: This campaign has no webhooks; add one to its `webhooks` first"
+        ))
+)]
 #[post("/voice-campaigns/<id>/webhooks/test", data = "<data>")]
 async fn test_campaign(
     caller: WriteScope<'_>,
@@ -306,6 +448,22 @@ fn tests(deliveries: &[i64]) -> Result<Answer, ApiError> {
     Ok(Answer::text(Status::Accepted, serde_json::to_string(&json!({"delivery_ids": deliveries}))?))
 }
 
+/// Sends again what a webhook did not take.
+///
+/// All its deliveries that were given up since then. A webhook of all campaigns is the administrator's to
+/// change: scope `admin`.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/redeliver-failed",
+    operation_id = "redeliver_failed",
+    params(parameters::WebhookId, parameters::IdempotencyKey),
+    request_body = schemas::RedeliverRequest,
+    responses((status = 200, body = schemas::Redelivered, description = "How many are sent again."),
+        (
+            status = 409,
+            description = "- `webhook_disabled`: Disabled by hand; nothing is sent to it. Set `enabled` to true to use it again"
+        ))
+)]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[post("/webhooks/<id>/redeliver-failed", data = "<data>")]
 async fn redeliver_failed(
@@ -345,39 +503,72 @@ async fn redeliver_failed(
 }
 
 /// The JSON of an endpoint, and its tag.
-fn shown(endpoint: &Endpoint, secret: Option<&str>) -> Result<(String, TextTag), ApiError> {
-    let facts = serde_json::to_string(&View::of(endpoint, None))?;
-    let body = serde_json::to_string(&View::of(endpoint, secret))?;
+fn shown(
+    snapshot: &Snapshot,
+    endpoint: &Endpoint,
+    secret: Option<&str>,
+) -> Result<(String, TextTag), ApiError> {
+    let week = snapshot.last_week(endpoint.id)?;
+    let facts = serde_json::to_string(&View::of(endpoint, None, week))?;
+    let body = serde_json::to_string(&View::of(endpoint, secret, week))?;
     let tag = TextTag::of(&endpoint.updated_at.timestamp_millis().to_string(), &facts);
     Ok((body, tag))
 }
 
-/// An endpoint as it is shown; the secret only once, in the answer to the request that made it.
-#[derive(Serialize)]
+/// Where events are sent, and how it fares.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Webhook)]
 struct View<'a> {
+    /// Never reused.
+    #[schema(minimum = 1)]
     id: i64,
+    /// Whose events; null for those of all campaigns.
     campaign_id: Option<i64>,
+    /// Name of that campaign.
+    campaign_name: Option<&'a str>,
+    /// Where events are sent.
     url: &'a str,
+    /// Which events.
     events: &'a [EventType],
+    /// Your own words.
     description: Option<&'a str>,
+    /// What events are signed with; only in the answer to the request that made it.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
+    /// Whether events are sent to it.
     enabled: bool,
+    /// Why none are.
     disabled_reason: Option<DisabledReason>,
+    /// What a person should know and do.
     notice: Option<&'static str>,
+    /// When a try first failed after the last success.
+    #[schema(format = DateTime)]
     failing_since: Option<String>,
+    /// When it last took an event.
+    #[schema(format = DateTime)]
     last_success_at: Option<String>,
+    /// Until when the secret before this one signs as well.
+    #[schema(format = DateTime)]
     previous_secret_until: Option<String>,
+    /// What became of its deliveries of the last seven days.
+    #[schema(value_type = schemas::Week)]
+    last_7_days: Week,
+    /// When it was made.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// When it was last edited.
+    #[schema(format = DateTime)]
     updated_at: String,
 }
 
 impl<'a> View<'a> {
-    fn of(endpoint: &'a Endpoint, secret: Option<&'a str>) -> View<'a> {
+    fn of(endpoint: &'a Endpoint, secret: Option<&'a str>, last_7_days: Week) -> View<'a> {
         let settings = &endpoint.settings;
         View {
             id: endpoint.id,
             campaign_id: endpoint.campaign_id,
+            campaign_name: endpoint.campaign_name.as_deref(),
             url: &settings.url,
             events: &settings.events,
             description: settings.description.as_deref(),
@@ -388,6 +579,7 @@ impl<'a> View<'a> {
             failing_since: endpoint.failing_since.map(format_instant),
             last_success_at: endpoint.last_success_at.map(format_instant),
             previous_secret_until: endpoint.previous_secret_until.map(format_instant),
+            last_7_days,
             created_at: format_instant(endpoint.created_at),
             updated_at: format_instant(endpoint.updated_at),
         }

@@ -5,7 +5,8 @@ use super::do_not_call::Suppression;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
-use crate::domain::call::{self, Call, CallState, Ending, Settlement, Tried};
+use crate::domain::analytics;
+use crate::domain::call::{self, Call, CallState, Ending, Settlement, Stage, Tried};
 use crate::domain::campaign::{Campaign, LeadTimeZonePolicy};
 use crate::domain::do_not_call::Source;
 use crate::domain::event::Event;
@@ -19,7 +20,7 @@ use crate::domain::schedule;
 use crate::domain::zones;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, named_params, params};
 use serde_json::{Value, json};
 
 /// Which calls a list shows, newest first.
@@ -31,10 +32,29 @@ pub struct CallFilter {
     pub lead_id: Option<i64>,
     /// Only those that ended so.
     pub outcome: Option<Outcome>,
+    /// Only those that have come so far.
+    pub stage: Option<Stage>,
+    /// Only those with this text in the number or the lead's name, in any case.
+    pub search: Option<String>,
+    /// Only those placed then or later.
+    pub from: Option<Instant>,
+    /// Only those placed before.
+    pub to: Option<Instant>,
+    /// Where those times lie, once somebody has looked.
+    pub ids: Option<(i64, i64)>,
     /// Only those with a lower id.
     pub before: Option<i64>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// What people call the two sides of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallNames {
+    /// First and last name of the lead, as far as they are known.
+    pub lead: Option<String>,
+    /// Name of the campaign.
+    pub campaign: String,
 }
 
 /// A call that is written down and may now be placed, once.
@@ -50,41 +70,56 @@ macro_rules! columns {
     () => {
         "k.id, k.campaign_id, k.lead_id, k.attempt, k.phone, k.carrier, k.state, k.outcome, k.successful, k.detail,
          k.placed_at, k.answered_at, k.ended_at, k.price, k.cost, k.max_attempts, k.retry_delay, k.evidence,
-         k.timeline FROM calls k"
+         k.timeline, k.hung_up_by FROM calls k"
+    };
+}
+
+/// What a filter lets through; every statement has all of its names.
+macro_rules! filtered {
+    () => {
+        " JOIN campaigns c ON c.id = k.campaign_id
+          WHERE k.id < :before AND k.id BETWEEN :first AND :last AND c.deleted_at IS NULL
+          AND (:lead IS NULL OR k.lead_id = :lead) AND (:campaign IS NULL OR k.campaign_id = :campaign)
+          AND (:outcome IS NULL OR k.outcome = :outcome)
+          AND (:stage IS NULL OR k.state = :stage OR (:stage = 'alive' AND k.state <> 'ended'))
+          AND (:from IS NULL OR k.placed_at >= :from) AND (:to IS NULL OR k.placed_at < :to)
+          AND (:search IS NULL OR instr(lower(k.phone || char(10) ||
+                 (SELECT coalesce(l.first_name || ' ', '') || coalesce(l.last_name, '') FROM leads l
+                  WHERE l.id = k.lead_id)), lower(:search)) > 0)"
     };
 }
 
 /// A page of the calls that pass a filter, newest first, with some columns of `FROM calls k`: the statements for one
-/// lead, for one campaign and for all.
+/// lead, for one campaign, for those alive and for all.
 macro_rules! pages {
     ($columns:expr) => {
         [
             concat!(
                 "SELECT ",
                 $columns,
-                " JOIN campaigns c ON c.id = k.campaign_id
-                 WHERE k.lead_id = ?1 AND k.id < ?2 AND (?3 IS NULL OR k.outcome = ?3)
-                 AND (?4 IS NULL OR k.campaign_id = ?4) AND c.deleted_at IS NULL ORDER BY k.id DESC LIMIT ?5"
+                filtered!(),
+                " AND k.lead_id = :lead ORDER BY k.id DESC LIMIT :limit"
             ),
             concat!(
                 "SELECT ",
                 $columns,
-                " JOIN campaigns c ON c.id = k.campaign_id
-                 WHERE k.campaign_id = ?1 AND k.id < ?2 AND (?3 IS NULL OR k.outcome = ?3)
-                 AND c.deleted_at IS NULL ORDER BY k.id DESC LIMIT ?4"
+                filtered!(),
+                " AND k.campaign_id = :campaign ORDER BY k.id DESC LIMIT :limit"
             ),
+            // However many calls there were, those alive are few.
             concat!(
                 "SELECT ",
                 $columns,
-                " JOIN campaigns c ON c.id = k.campaign_id
-                 WHERE k.id < ?1 AND (?2 IS NULL OR k.outcome = ?2) AND c.deleted_at IS NULL
-                 ORDER BY k.id DESC LIMIT ?3"
+                " INDEXED BY calls_one_alive",
+                filtered!(),
+                " AND k.state <> 'ended' ORDER BY k.id DESC LIMIT :limit"
             ),
+            concat!("SELECT ", $columns, filtered!(), " ORDER BY k.id DESC LIMIT :limit"),
         ]
     };
 }
 
-pub(super) use pages;
+pub(super) use {filtered, pages};
 
 fn read(row: &Row) -> rusqlite::Result<Call> {
     let mut cells = Cells::of(row);
@@ -109,6 +144,7 @@ fn read(row: &Row) -> rusqlite::Result<Call> {
         retry_delay: c.parse(TimeDelta::try_milliseconds)?,
         evidence: c.json()?,
         timeline: c.json()?,
+        hung_up_by: c.get()?,
     })
 }
 
@@ -136,28 +172,72 @@ impl Snapshot<'_> {
     /// Hands the rows of a page to `each`; the statements are those of [`pages`].
     pub(super) fn each_call<E: From<StoreError>>(
         &self,
-        [of_lead, of_campaign, of_all]: [&str; 3],
+        [of_lead, of_campaign, alive, of_all]: [&str; 4],
         filter: &CallFilter,
         mut each: impl FnMut(&Row) -> Result<(), E>,
     ) -> Result<(), E> {
-        let before = filter.before.unwrap_or(i64::MAX);
-        let outcome = filter.outcome.map(Words::word);
-        let limit = filter.limit as i64;
-        let mut run = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
-            let mut statement = self.connection.prepare_cached(sql).map_err(StoreError::from)?;
-            let mut rows = statement.query(params).map_err(StoreError::from)?;
-            while let Some(row) = rows.next().map_err(StoreError::from)? {
-                each(row)?;
-            }
-            Ok(())
+        let (first, last) = filter.ids.unwrap_or((0, i64::MAX));
+        let params = named_params! {
+            ":before": filter.before.unwrap_or(i64::MAX),
+            ":first": first,
+            ":last": last,
+            ":lead": filter.lead_id,
+            ":campaign": filter.campaign_id,
+            ":outcome": filter.outcome.map(Words::word),
+            ":stage": filter.stage.map(Words::word),
+            ":from": filter.from.map(ms),
+            ":to": filter.to.map(ms),
+            ":search": filter.search,
+            ":limit": filter.limit as i64,
         };
-        match (filter.lead_id, filter.campaign_id) {
-            (Some(lead_id), campaign_id) => {
-                run(of_lead, &[&lead_id, &before, &outcome, &campaign_id, &limit])
-            }
-            (None, Some(campaign_id)) => run(of_campaign, &[&campaign_id, &before, &outcome, &limit]),
-            (None, None) => run(of_all, &[&before, &outcome, &limit]),
+        let sql = match (filter.lead_id, filter.campaign_id, filter.stage) {
+            (Some(_), _, _) => of_lead,
+            (None, _, Some(Stage::Alive | Stage::Placed | Stage::Ringing | Stage::Answered)) => alive,
+            (None, Some(_), Some(Stage::Ended) | None) => of_campaign,
+            (None, None, Some(Stage::Ended) | None) => of_all,
+        };
+        let mut statement = self.connection.prepare_cached(sql).map_err(StoreError::from)?;
+        let mut rows = statement.query(params).map_err(StoreError::from)?;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            each(row)?;
         }
+        Ok(())
+    }
+
+    /// The same filter, so that nobody looks at calls of other times than it names. Worth its while before a list that
+    /// has many pages, too.
+    pub fn within_ids(&self, filter: CallFilter) -> Result<CallFilter, StoreError> {
+        if filter.from.is_none() && filter.to.is_none() {
+            return Ok(filter);
+        }
+        let sql = "SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM calls INDEXED BY calls_by_time
+                   WHERE placed_at >= ?1 AND placed_at < ?2";
+        let range = params![filter.from.map_or(i64::MIN, ms), filter.to.map_or(i64::MAX, ms)];
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let ids = statement.query_row(range, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(CallFilter { ids: Some(ids), ..filter })
+    }
+
+    /// What people call the lead and the campaign of a call.
+    pub fn names_of(&self, call: &Call) -> Result<CallNames, StoreError> {
+        let sql =
+            "SELECT nullif(trim(coalesce(l.first_name || ' ', '') || coalesce(l.last_name, '')), ''), c.name
+                   FROM leads l JOIN campaigns c ON c.id = l.campaign_id WHERE l.id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let names = statement
+            .query_row([call.lead_id], |row| Ok(CallNames { lead: row.get(0)?, campaign: row.get(1)? }))?;
+        Ok(names)
+    }
+
+    /// How the last calls ended, the newest first.
+    pub fn last_ends(&self, limit: usize) -> Result<Vec<(Outcome, Option<String>)>, StoreError> {
+        let sql = "SELECT outcome, detail FROM calls WHERE state = 'ended' ORDER BY id DESC LIMIT ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([limit as i64], |row| {
+            let mut cells = Cells::of(row);
+            Ok((cells.word()?, cells.get()?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Calls that have not ended, whatever became of their campaigns.
@@ -173,7 +253,7 @@ impl Snapshot<'_> {
     /// said to hang up.
     pub fn calls_to_cancel(&self) -> Result<Vec<i64>, StoreError> {
         let sql = "SELECT k.id FROM calls k JOIN campaigns c ON c.id = k.campaign_id
-                   WHERE k.state <> 'ended' AND (c.deleted_at IS NOT NULL OR k.id <= ?1
+                   WHERE k.state <> 'ended' AND (c.deleted_at IS NOT NULL OR k.id <= ?1 OR k.hung_up_by IS NOT NULL
                      OR EXISTS (SELECT 1 FROM do_not_call d WHERE d.phone = k.phone))";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([self.hung_up_to()?], |row| row.get(0))?;
@@ -298,6 +378,7 @@ impl Tx<'_> {
         let sql = "INSERT INTO outcome_totals (campaign_id, outcome, calls) VALUES (?1, ?2, 1)
                    ON CONFLICT (campaign_id, outcome) DO UPDATE SET calls = calls + 1";
         self.execute(sql, params![campaign.id, settled.ending.outcome.word()])?;
+        self.count_in_quarter(&call, &settled)?;
         self.emit(campaign.id, &Event::call_completed(&campaign, &lead, &call, &settled))?;
         for percent in &settled.budget_levels {
             let cause = format!("call-{}", call.id);
@@ -313,6 +394,16 @@ impl Tx<'_> {
             self.complete_if_finished(campaign.id)?;
         }
         Ok(())
+    }
+
+    /// Somebody wants a call that is alive to end; whoever said so first is remembered. False for one that has ended.
+    pub fn hang_up_call(&self, call_id: i64, by: &str) -> Result<bool, StoreError> {
+        let sql = "UPDATE calls SET hung_up_by = coalesce(hung_up_by, ?2) WHERE id = ?1 AND state <> 'ended'";
+        let is_alive = self.execute(sql, params![call_id, by])? > 0;
+        if is_alive {
+            self.wake_dialer();
+        }
+        Ok(is_alive)
     }
 
     /// Somebody asked, on this call, never to be called again. Also right after the call has ended.
@@ -348,6 +439,29 @@ impl Tx<'_> {
                 ms(ending.ended_at),
                 cost.ten_thousandths(),
                 json_text(timeline),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Counts an ended call where the analytics look for it.
+    fn count_in_quarter(&self, call: &Call, settled: &Settlement) -> Result<(), StoreError> {
+        let talked = settled.ending.answered_at.map(|at| (settled.ending.ended_at - at).num_milliseconds());
+        let sql = "INSERT INTO call_quarters (campaign_id, quarter, outcome, calls, completed, successful, spent, talk_ms)
+                   VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7)
+                   ON CONFLICT (campaign_id, quarter, outcome) DO UPDATE SET calls = calls + 1,
+                     completed = completed + excluded.completed, successful = successful + excluded.successful,
+                     spent = spent + excluded.spent, talk_ms = talk_ms + excluded.talk_ms";
+        self.execute(
+            sql,
+            params![
+                call.campaign_id,
+                analytics::quarter(call.placed_at),
+                settled.ending.outcome.word(),
+                talked.is_some(),
+                settled.successful,
+                settled.cost.ten_thousandths(),
+                talked.unwrap_or(0).max(0),
             ],
         )?;
         Ok(())
@@ -403,7 +517,6 @@ impl Snapshot<'_> {
             "calls_per_number_per_day": guard.calls_per_number_per_day,
             "spend_per_day": guard.spend_per_day,
             "spent_by_all": spent + reserved,
-            "call_back": lead.wait_reason == Some(HoldReason::CallBack),
             "campaign_version": campaign.version,
         }))
     }

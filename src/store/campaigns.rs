@@ -93,7 +93,7 @@ impl CampaignSort {
 
 macro_rules! columns {
     () => {
-        "c.id, c.status, c.status_reason, c.name, c.description, c.priority, c.campaign_type, c.calls_per_day,
+        "c.id, c.status, c.status_reason, c.status_changed_at, c.status_changed_by, c.name, c.description, c.priority, c.campaign_type, c.calls_per_day,
          c.calling_hours_start, c.calling_hours_end, c.time_zone, c.working_days, c.ai_voice_id,
          c.ai_voice_language, c.ai_voice_gender, c.system_prompt, c.script_template, c.fallback_script,
          c.max_attempts_per_lead, c.retry_delay_minutes, c.call_duration_limit, c.success_criteria,
@@ -180,6 +180,8 @@ fn read(row: &Row) -> rusqlite::Result<Campaign> {
         id: c.get()?,
         status: c.word()?,
         status_reason: c.get()?,
+        status_changed_at: c.instant_optional()?,
+        status_changed_by: c.get()?,
         settings: read_settings(c)?,
         totals: Totals {
             total_leads: c.get()?,
@@ -427,20 +429,20 @@ impl Tx<'_> {
              retry_delay_minutes, call_duration_limit, success_criteria, cost_per_call, budget,
              budget_alert_threshold, max_concurrent_calls, ring_timeout_seconds, caller_id, lead_time_zone_policy,
              start_date, end_date, recurrence_rule, expected_completion_date, owner_id, team_members, company_id,
-             tags, notes, webhooks, created_at, updated_at)
+             tags, notes, webhooks, created_at, updated_at, status_changed_at, status_changed_by)
              VALUES (:name, :description, :status, :priority, :campaign_type, :calls_per_day,
              :calling_hours_start, :calling_hours_end, :time_zone, :working_days, :ai_voice_id, :ai_voice_language,
              :ai_voice_gender, :system_prompt, :script_template, :fallback_script, :max_attempts_per_lead,
              :retry_delay_minutes, :call_duration_limit, :success_criteria, :cost_per_call, :budget,
              :budget_alert_threshold, :max_concurrent_calls, :ring_timeout_seconds, :caller_id,
              :lead_time_zone_policy, :start_date, :end_date, :recurrence_rule, :expected_completion_date, :owner_id,
-             :team_members, :company_id, :tags, :notes, :webhooks, :now, :now)";
+             :team_members, :company_id, :tags, :notes, :webhooks, :now, :now, :now, :by)";
         let status = request.status.unwrap_or(Status::Draft);
         let now = ms(self.now);
         with_settings(&request.settings, |settings| {
             let mut params = settings.to_vec();
             let word = status.word();
-            params.extend([(":status", &word as &dyn ToSql), (":now", &now)]);
+            params.extend([(":status", &word as &dyn ToSql), (":now", &now), (":by", &by)]);
             self.execute(sql, params.as_slice())
         })?;
         let id = self.connection.last_insert_rowid();
@@ -587,9 +589,9 @@ impl Tx<'_> {
         reason: Option<&str>,
     ) -> Result<Campaign, StoreError> {
         let sql =
-            "UPDATE campaigns SET status = ?2, status_reason = ?3, version = version + 1, updated_at = ?4
-                   WHERE id = ?1";
-        self.execute(sql, params![campaign.id, to.word(), reason, ms(self.now)])?;
+            "UPDATE campaigns SET status = ?2, status_reason = ?3, version = version + 1, updated_at = ?4,
+                     status_changed_at = ?4, status_changed_by = ?5 WHERE id = ?1";
+        self.execute(sql, params![campaign.id, to.word(), reason, ms(self.now), by])?;
         let changed = self.existing(campaign.id)?;
         self.touch(Change::Campaign(campaign.id));
         self.touch(Change::Stats(campaign.id));

@@ -29,7 +29,7 @@ struct Rule {
     violations: &'static str,
 }
 
-const RULES: [Rule; 21] = [
+const RULES: [Rule; 22] = [
     Rule {
         invariant: "foreign keys point to rows that exist",
         violations: "SELECT \"table\" || ' row ' || rowid FROM pragma_foreign_key_check",
@@ -61,6 +61,18 @@ const RULES: [Rule; 21] = [
               GROUP BY campaign_id, outcome)
              WHERE campaign_id IN (SELECT campaign_id FROM campaign_totals)
              GROUP BY campaign_id, outcome HAVING sum(calls) <> 0",
+    },
+    Rule {
+        invariant: "ended calls are counted exactly in every quarter of an hour",
+        violations: "SELECT 'campaign ' || campaign_id || ' ' || outcome || ' in quarter ' || quarter FROM
+             (SELECT campaign_id, quarter, outcome, calls, completed, successful, spent, talk_ms FROM call_quarters
+              UNION ALL
+              SELECT campaign_id, placed_at / 900000, outcome, -1, -(answered_at IS NOT NULL), -successful, -cost,
+                     -max(coalesce(ended_at - answered_at, 0), 0) FROM calls WHERE state = 'ended')
+             WHERE campaign_id IN (SELECT campaign_id FROM campaign_totals)
+             GROUP BY campaign_id, quarter, outcome
+             HAVING sum(calls) <> 0 OR sum(completed) <> 0 OR sum(successful) <> 0 OR sum(spent) <> 0
+                 OR sum(talk_ms) <> 0",
     },
     Rule {
         invariant: "leads of a campaign are counted exactly, by status",

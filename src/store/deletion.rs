@@ -29,6 +29,9 @@ impl Tx<'_> {
         let parts = [
             "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM endpoints WHERE id IN (SELECT id FROM endpoints WHERE campaign_id = ?1 LIMIT ?2)",
+            "DELETE FROM call_quarters WHERE campaign_id = ?1 AND quarter <= coalesce(
+               (SELECT quarter FROM call_quarters WHERE campaign_id = ?1 ORDER BY quarter LIMIT 1 OFFSET ?2),
+               9223372036854775807)",
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE campaign_id = ?1 ORDER BY id LIMIT ?2)",
             "DELETE FROM leads WHERE id IN (SELECT id FROM leads WHERE campaign_id = ?1 LIMIT ?2)",

@@ -7,11 +7,13 @@ use crate::domain::campaign::{EventType, Webhook};
 use crate::domain::delivery::{DeliveryState, DisabledReason};
 use crate::domain::endpoint::{self, Endpoint, EndpointRequest, EndpointSettings, PREVIOUS_SECRET_KEPT};
 use crate::domain::fields::Words;
+use chrono::TimeDelta;
 use rusqlite::{OptionalExtension, Row, params};
+use serde::Serialize;
 
 macro_rules! columns {
     () => {
-        "SELECT e.id, e.campaign_id, e.url, e.events, e.description, e.disabled_reason, e.failing_since,
+        "SELECT e.id, e.campaign_id, c.name, e.url, e.events, e.description, e.disabled_reason, e.failing_since,
                 e.last_success_at, CASE WHEN e.previous_until > ?2 THEN e.previous_until END, e.created_at,
                 e.updated_at FROM endpoints e LEFT JOIN campaigns c ON c.id = e.campaign_id
          WHERE e.deleted_at IS NULL AND c.deleted_at IS NULL AND "
@@ -24,6 +26,7 @@ fn read(row: &Row) -> rusqlite::Result<Endpoint> {
     Ok(Endpoint {
         id: c.get()?,
         campaign_id: c.get()?,
+        campaign_name: c.get()?,
         settings: EndpointSettings { url: c.get()?, events: c.text(read_events)?, description: c.get()? },
         disabled_reason: c.parse_optional(|word: String| Words::from_word(&word))?,
         failing_since: c.instant_optional()?,
@@ -32,6 +35,17 @@ fn read(row: &Row) -> rusqlite::Result<Endpoint> {
         created_at: c.instant()?,
         updated_at: c.instant()?,
     })
+}
+
+/// What became of the events of the last seven days for one endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Week {
+    /// Taken.
+    pub delivered: i64,
+    /// Given up.
+    pub dead: i64,
+    /// To be tried, or tried again.
+    pub pending: i64,
 }
 
 fn read_events(text: &str) -> Option<Vec<EventType>> {
@@ -71,6 +85,27 @@ impl Snapshot<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map(params![campaign_id, ms(self.now)], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The endpoints of all campaigns together and then those of each, oldest first.
+    pub fn endpoints_of_all(&self) -> Result<Vec<Endpoint>, StoreError> {
+        let sql = concat!(columns!(), "?1 IS NULL ORDER BY e.campaign_id, e.id");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![None::<i64>, ms(self.now)], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What became of an endpoint's events of the last seven days.
+    pub fn last_week(&self, endpoint_id: i64) -> Result<Week, StoreError> {
+        let sql = "SELECT coalesce(sum(state = 'delivered'), 0), coalesce(sum(state = 'dead'), 0),
+                          coalesce(sum(state = 'pending'), 0)
+                   FROM deliveries WHERE endpoint_id = ?1 AND created_at > ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let since = ms(self.now - TimeDelta::days(7));
+        let week = statement.query_row([endpoint_id, since], |row| {
+            Ok(Week { delivered: row.get(0)?, dead: row.get(1)?, pending: row.get(2)? })
+        })?;
+        Ok(week)
     }
 }
 

@@ -224,7 +224,7 @@ impl Snapshot<'_> {
         filter: &CallFilter,
         mut each: impl FnMut(CallRow) -> Result<(), E>,
     ) -> Result<Option<i64>, E> {
-        use calls::pages;
+        use calls::{filtered, pages};
         let sql = pages!(
             "k.id, k.campaign_id, k.lead_id, k.attempt, k.phone, k.carrier, k.state, k.outcome, k.successful,
              k.detail, k.placed_at, k.answered_at, k.ended_at, k.cost FROM calls k"

@@ -1,7 +1,7 @@
 //! The file: finding, making, checking, migrating and locking it. A file that is not ours, or newer than this
 //! program, is refused untouched.
 
-use super::StoreError;
+use super::{Snapshot, StoreError};
 use crate::domain::Instant;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -16,7 +16,11 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 /// The version of [`SCHEMA`]: one more than the number of migrations.
 const VERSION: i64 = MIGRATIONS.len() as i64 + 1;
 /// Each lifts a file by one version; the first lifts version 1 to 2. Never edited once released.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/to_2.sql"), include_str!("migrations/to_3.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/to_2.sql"),
+    include_str!("migrations/to_3.sql"),
+    include_str!("migrations/to_4.sql"),
+];
 /// `VCMP`: marks a file as ours (SQLite file format, section 1.3.9).
 const APPLICATION_ID: i64 = 0x5643_4D50;
 /// SQLite before 3.51.3 can corrupt a file in WAL mode (<https://sqlite.org/wal.html#walresetbug>).
@@ -265,6 +269,26 @@ fn migrate(connection: &mut Connection, now: Instant) -> rusqlite::Result<()> {
     tx.commit()
 }
 
+/// What there is to know about the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// The version of its schema.
+    pub schema_version: i64,
+    /// How large it is.
+    pub bytes: i64,
+}
+
+impl Snapshot<'_> {
+    /// What there is to know about the file.
+    pub fn file(&self) -> Result<FileFacts, StoreError> {
+        let number = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        Ok(FileFacts {
+            schema_version: number("user_version")?,
+            bytes: number("page_count")? * number("page_size")?,
+        })
+    }
+}
+
 fn reader_flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
@@ -334,20 +358,21 @@ mod tests {
         assert_eq!(schema_of(&first), schema_of(&fresh));
     }
 
+    const CAMPAIGN: &str = "INSERT INTO campaigns (name, status, priority, campaign_type, calls_per_day,
+          calling_hours_start, calling_hours_end, time_zone, working_days, ai_voice_language, system_prompt,
+          script_template, max_attempts_per_lead, retry_delay_minutes, call_duration_limit, success_criteria,
+          cost_per_call, budget_alert_threshold, max_concurrent_calls, ring_timeout_seconds, lead_time_zone_policy,
+          webhooks, created_at, updated_at)
+        VALUES ('Survey', ?1, 'low', 'outbound', 1, 0, 1, 'UTC', 1, 'en', 'x', 'y', 3, 60, 300, 'z', 0, 80, 5,
+          30, 'campaign', ?2, 0, 7)";
+
     #[test]
     fn the_secrets_of_webhooks_move_to_their_endpoints() {
         let mut first = Connection::open_in_memory().unwrap();
         first.execute_batch(include_str!("../../tests/schema-1.sql")).unwrap();
         let webhooks = r#"[{"url":"https://b.example","events":["campaign.error"],"description":"b","secret":"whsec_b"},
                            {"url":"https://a.example","events":["call.completed"],"description":null}]"#;
-        let campaign = "INSERT INTO campaigns (name, status, priority, campaign_type, calls_per_day, calling_hours_start,
-              calling_hours_end, time_zone, working_days, ai_voice_language, system_prompt, script_template,
-              max_attempts_per_lead, retry_delay_minutes, call_duration_limit, success_criteria, cost_per_call,
-              budget_alert_threshold, max_concurrent_calls, ring_timeout_seconds, lead_time_zone_policy, webhooks,
-              created_at, updated_at)
-            VALUES ('Survey', 'draft', 'low', 'outbound', 1, 0, 1, 'UTC', 1, 'en', 'x', 'y', 3, 60, 300, 'z', 0, 80, 5,
-              30, 'campaign', ?1, 0, 7)";
-        first.execute(campaign, [webhooks]).unwrap();
+        first.execute(CAMPAIGN, ["draft", webhooks]).unwrap();
         first.pragma_update(None, "user_version", 1).unwrap();
         migrate(&mut first, Instant::UNIX_EPOCH).unwrap();
         let kept: String = first.query_row("SELECT webhooks FROM campaigns", [], |row| row.get(0)).unwrap();
@@ -365,6 +390,51 @@ mod tests {
         assert_eq!((b_url.as_str(), b_events.as_str()), ("https://b.example", r#"["campaign.error"]"#));
         assert_eq!((a_url.as_str(), b_secret.as_str()), ("https://a.example", "whsec_b"));
         assert!(crate::domain::endpoint::key(a_secret).is_some_and(|key| (24..=64).contains(&key.len())));
+    }
+
+    #[test]
+    fn calls_that_have_ended_are_counted_by_quarter_of_an_hour_and_a_status_says_since_when() {
+        let mut first = Connection::open_in_memory().unwrap();
+        first.execute_batch(include_str!("../../tests/schema-1.sql")).unwrap();
+        for status in ["paused", "draft", "completed"] {
+            first.execute(CAMPAIGN, [status, "[]"]).unwrap();
+        }
+        first
+            .execute_batch(
+                r#"INSERT INTO campaign_totals (campaign_id) VALUES (1), (2), (3);
+                 INSERT INTO leads (campaign_id, phone, created_at, updated_at) VALUES (1, '+12025550143', 0, 0);
+                 INSERT INTO calls (campaign_id, lead_id, attempt, phone, carrier, state, outcome, successful, placed_at,
+                   answered_at, ended_at, price, cost, max_attempts, retry_delay, local_date, daily_limit, evidence)
+                 VALUES (1, 1, 1, '+12025550143', 'simulator', 'ended', 'success', 1, 899999, 905000, 965000, 5, 5, 9, 1,
+                         '1970-01-01', 9, '{}'),
+                        (1, 1, 2, '+12025550143', 'simulator', 'ended', 'busy', 0, 900000, NULL, 901000, 5, 0, 9, 1,
+                         '1970-01-01', 9, '{}'),
+                        (1, 1, 3, '+12025550143', 'simulator', 'ended', 'success', 0, 1799999, 1800000, 1801500, 5, 5, 9,
+                         1, '1970-01-01', 9, '{}'),
+                        (1, 1, 4, '+12025550143', 'simulator', 'placed', NULL, NULL, 1800000, NULL, NULL, 5, 0, 9, 1,
+                         '1970-01-01', 9, '{}');
+                 INSERT INTO events (campaign_id, sequence, type, key, data, created_at)
+                 VALUES (1, 1, 'campaign.status_changed', 'a', '{"by":"Ada"}', 100),
+                        (1, 2, 'campaign.status_changed', 'b', '{"by":"Leo"}', 200);"#,
+            )
+            .unwrap();
+        first.pragma_update(None, "user_version", 1).unwrap();
+        migrate(&mut first, Instant::UNIX_EPOCH).unwrap();
+        let text = |sql: &str| -> Vec<String> {
+            let mut statement = first.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| row.get(0)).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        let quarters =
+            "SELECT concat_ws(' ', campaign_id, quarter, outcome, calls, completed, successful, spent, talk_ms)
+             FROM call_quarters";
+        assert_eq!(
+            text(quarters),
+            ["1 0 success 1 1 1 5 60000", "1 1 busy 1 0 0 0 0", "1 1 success 1 1 0 5 1500"]
+        );
+        let changed =
+            "SELECT concat_ws(' ', status, status_changed_at, status_changed_by) FROM campaigns ORDER BY id";
+        assert_eq!(text(changed), ["paused 200 Leo", "draft 0", "completed"]);
     }
 
     #[test]

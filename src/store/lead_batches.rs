@@ -5,6 +5,7 @@ use super::leads::{lead_columns, read};
 use super::row::json_text;
 use super::{LeadEdit, LeadFilter, StoreError, Tx};
 use crate::domain::campaign::Campaign;
+use crate::domain::duplicate::Along;
 use crate::domain::fields::Words;
 use crate::domain::lead::{Lead, LeadChange, LeadStatus};
 use crate::domain::outcome::Outcome;
@@ -97,6 +98,35 @@ impl Tx<'_> {
             }
         }
         Ok((part, next(&rows, limit)))
+    }
+
+    /// Copies leads of one campaign into another, as if they had just been added there: those that come along, and whose
+    /// numbers may be called.
+    pub fn copy_leads(
+        &self,
+        from: i64,
+        to: i64,
+        along: Along,
+        after: i64,
+        limit: usize,
+    ) -> Result<Next, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            lead_columns!(),
+            " FROM leads l WHERE l.campaign_id = ?1 AND l.id > ?2 AND l.deleted_at IS NULL ORDER BY l.id LIMIT ?3"
+        );
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement
+            .query_map(params![from, after, limit as i64], read)?
+            .collect::<Result<Vec<Lead>, _>>()?;
+        let mut copies = Vec::new();
+        for lead in rows.iter().filter(|lead| along.takes(lead)) {
+            if !self.is_suppressed(lead.about.phone)? {
+                copies.push(lead.about.clone());
+            }
+        }
+        self.insert_leads(to, &copies)?;
+        Ok(next(&rows, limit))
     }
 
     /// Changes the leads of one page of a filter.

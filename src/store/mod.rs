@@ -5,6 +5,7 @@
 //! snapshot each. A closure given to [`Store::write`] is one transaction with one fixed time; it must not wait
 //! for anything but the database.
 
+mod analytics;
 mod calls;
 mod campaigns;
 mod changes;
@@ -33,6 +34,7 @@ mod replies;
 mod retention;
 mod row;
 mod sample;
+mod sessions;
 mod sheet;
 mod source;
 mod suppression;
@@ -41,26 +43,29 @@ mod tokens;
 mod tx;
 mod writer;
 
-pub use calls::{CallFilter, Claim};
+pub use calls::{CallFilter, CallNames, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
 pub use changes::{Change, Changed};
 pub use deliveries::{Delivery, DeliveryFilter, Outgoing, TEST_EVENT, Tried, Try, Waiting};
 pub use do_not_call::{ListChange, ListFilter, Listed, Removal, Suppression};
 pub use do_not_call_table::{ListError, ListOptions, ListReport, NotListed, list_table};
+pub use endpoints::Week;
 pub use erasure::{Erasure, Traces};
 pub use export::{CallRow, LeadRow};
-pub use file::{OpenError, UPLOAD_PREFIX, data_file};
+pub use file::{FileFacts, OpenError, UPLOAD_PREFIX, data_file};
 pub use guard::Stop;
 pub use imports::{Import, NewImport, Undo};
 pub use lead_batches::{BatchChanged, Retried};
 pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
 pub use pages::Pages;
 pub use replies::RememberedReply;
+pub use sessions::Session;
 pub use source::Payload;
 pub use tokens::{Scope, Token, TokenRow};
 pub use tx::{Snapshot, Tx};
 
 use crate::clock::Clock;
+use crate::domain::Instant;
 use crate::domain::campaign::Campaign;
 use crate::domain::gate::Hold;
 use crate::domain::guard::Guard;
@@ -132,6 +137,7 @@ struct Inner {
     watch: Arc<Watch>,
     pulse: Pulse,
     tokens: Memo<[u8; 32], Arc<Token>>,
+    sessions: Memo<[u8; 32], Arc<Session>>,
     campaigns: Memo<i64, Arc<Campaign>>,
     signals: Signals,
     changes: Arc<Changes>,
@@ -183,6 +189,7 @@ impl Store {
             readers: Readers::start(pool)?,
             pulse,
             tokens: Memo::new(TOKENS_KEPT),
+            sessions: Memo::new(TOKENS_KEPT),
             campaigns: Memo::new(CAMPAIGNS_KEPT),
             inline: Inline::new([file::open_reader(folder)?, file::open_reader(folder)?]),
             clock,
@@ -291,6 +298,26 @@ impl Store {
             let id = token.id;
             self.0.writer.post(move |tx| tx.touch_token(id));
         }
+    }
+
+    /// The session with this hash, unless it or its token has ended. As cheap as [`Self::token_by_hash`].
+    pub fn session_by_hash(&self, hash: &[u8; 32]) -> Result<Option<Arc<Session>>, StoreError> {
+        let read = || Ok(sessions::by_hash(&self.0.inline.any(), hash)?.map(Arc::new));
+        let session = self.0.sessions.get(&self.0.pulse, *hash, read)?;
+        let now = self.0.clock.now();
+        Ok(session.filter(|session| now < Session::expires_at(session.last_used_at)))
+    }
+
+    /// Writes down that a session was used, at most once a minute and without waiting. The answer is when it ends if it
+    /// is not used again.
+    pub fn touch_session(&self, hash: &[u8; 32], session: &Session) -> Instant {
+        let now = self.0.clock.now();
+        if now - session.last_used_at < chrono::TimeDelta::minutes(1) {
+            return Session::expires_at(session.last_used_at);
+        }
+        let (hash, token_id) = (*hash, session.token.id);
+        self.0.writer.post(move |tx| tx.touch_session(&hash, token_id));
+        Session::expires_at(now)
     }
 
     /// A number that changes with every commit, also of other processes such as a command beside the server.

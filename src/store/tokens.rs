@@ -51,16 +51,17 @@ pub struct TokenRow {
 /// The token with this hash, unless it was revoked.
 pub(super) fn by_hash(connection: &Connection, hash: &[u8; 32]) -> Result<Option<Token>, StoreError> {
     let sql = "SELECT id, name, scope, last_used_at FROM tokens WHERE hash = ?1 AND revoked_at IS NULL";
-    let read = |row: &rusqlite::Row| {
-        let mut cells = Cells::of(row);
-        Ok(Token {
-            id: cells.get()?,
-            name: cells.get()?,
-            scope: cells.word()?,
-            last_used_at: cells.instant_optional()?,
-        })
-    };
+    let read = |row: &rusqlite::Row| read(&mut Cells::of(row));
     Ok(connection.prepare_cached(sql)?.query_row([hash], read).optional()?)
+}
+
+pub(super) fn read(cells: &mut Cells) -> rusqlite::Result<Token> {
+    Ok(Token {
+        id: cells.get()?,
+        name: cells.get()?,
+        scope: cells.word()?,
+        last_used_at: cells.instant_optional()?,
+    })
 }
 
 impl Snapshot<'_> {
@@ -91,8 +92,9 @@ impl Tx<'_> {
         Ok(self.connection.last_insert_rowid())
     }
 
-    /// Ends a token; false if there is none in force with this id.
+    /// Ends a token and its sessions; false if there is none in force with this id.
     pub fn revoke_token(&self, id: i64) -> Result<bool, StoreError> {
+        self.end_sessions_of(id)?;
         let sql = "UPDATE tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
         Ok(self.execute(sql, params![id, ms(self.now)])? == 1)
     }

@@ -5,6 +5,7 @@ pub(crate) mod evidence;
 pub(crate) mod peers;
 pub(crate) mod program;
 pub(crate) mod receiver;
+pub(crate) mod reference;
 pub(crate) mod uas;
 pub(crate) mod world;
 
@@ -20,7 +21,7 @@ use tokio::runtime::Runtime;
 use voice_campaigns::clock::{Clock, Manual};
 use voice_campaigns::domain::call::Ending;
 use voice_campaigns::domain::outcome::Outcome;
-use voice_campaigns::http::{self, Settings};
+use voice_campaigns::http::{self, Door, Settings};
 use voice_campaigns::store::pool::Db;
 use voice_campaigns::store::{Scope, Store, StoreError, Tx};
 use voice_campaigns::token;
@@ -56,11 +57,22 @@ impl Default for Options {
         Options {
             settings: Settings {
                 requests_per_hour: 100_000,
+                session_requests_per_hour: 100_000,
                 unauthenticated_per_minute: 100_000,
                 csv_limit_bytes: 1 << 20,
                 spool_dir: std::env::temp_dir(),
                 default_country: None,
                 allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+                static_dir: None,
+                carrier: http::Carrier {
+                    driver: "simulator",
+                    real_calls: false,
+                    channels: 1_000,
+                    calls_per_second: None,
+                },
+                in_force: Vec::new(),
+                started_at: START.parse().unwrap(),
+                door: Door { hosts: vec!["*".into()], ..Door::default() },
             },
             extend: |rocket| rocket,
         }
@@ -198,20 +210,28 @@ impl TestServer {
 
     /// Sends bytes as they are and reads until the server closes.
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
+        String::from_utf8(self.raw_bytes(bytes)).unwrap()
+    }
+
+    /// The same for an answer that is no text.
+    pub(crate) fn raw_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        String::from_utf8(answer).unwrap()
+        answer
     }
 
     /// Listens to the events, with these parameters and headers.
     pub(crate) fn listen(&self, query: &str, headers: &str) -> Listener<'_> {
+        self.listen_with(query, &format!("Authorization: Bearer {READER}\r\n{headers}"))
+    }
+
+    /// The same with these headers and no token.
+    pub(crate) fn listen_with(&self, query: &str, headers: &str) -> Listener<'_> {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        let request = format!(
-            "GET /api/events{query} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {READER}\r\n{headers}\r\n"
-        );
+        let request = format!("GET /api/events{query} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         Listener { server: self, stream, text: String::new() }
@@ -387,9 +407,11 @@ impl Request<'_> {
         let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
             (name.to_string(), value.to_str().unwrap().to_owned())
         };
-        let headers = response.headers().iter().map(header).collect();
+        let headers: Vec<(String, String)> = response.headers().iter().map(header).collect();
         let body = response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
-        (response.status().as_u16(), headers, body)
+        let status = response.status().as_u16();
+        reference::judge(&self.method, &self.path, status, &headers, &body);
+        (status, headers, body)
     }
 }
 

@@ -100,7 +100,9 @@ impl Exchange {
         events: LegEvents,
         now: Instant,
     ) -> Option<u64> {
-        if self.legs.len() >= self.channels {
+        // One that is over only has more to tell.
+        let busy = self.legs.values().filter(|leg| leg.state != State::Over).count();
+        if busy >= self.channels {
             return None;
         }
         let id = self.legs_made;

@@ -1,0 +1,564 @@
+//! What things look like: one example for each schema that stands alone in a request or an answer.
+
+use crate::domain::fields::Words;
+use crate::domain::lead::LeadStatus;
+use crate::domain::outcome::Outcome;
+use crate::domain::standing::State;
+use serde_json::{Map, Value, json};
+
+/// The example of a schema, by its name.
+pub(super) fn of(schema: &str) -> Option<Value> {
+    Some(match schema {
+        "Campaign" => campaign(),
+        "NewCampaign" => json!({
+            "name": "Customer survey",
+            "status": "draft",
+            "calls_per_day": 50,
+            "calling_hours_start": "09:00:00",
+            "calling_hours_end": "17:00:00",
+            "time_zone": "America/New_York",
+            "system_prompt": "You are a friendly customer service representative",
+            "script_template": "Hello {customer_name|there}, how do you like your {plan} plan?",
+            "cost_per_call": 0.5,
+            "budget": 1000,
+            "webhooks": [{"url": "https://crm.example.com/calls", "events": ["call.completed"]}],
+        }),
+        "CampaignChange" => json!({"calls_per_day": 80, "budget": 1500}),
+        "StatusChange" => json!({"status": "active"}),
+        "Stats" => stats(),
+        "Holds" => json!({
+            "waiting_leads": 48,
+            "ready_leads": 0,
+            "holds": [
+                {
+                    "reason": "outside_calling_hours",
+                    "message": "It is outside the calling hours or not a working day",
+                    "leads": 47,
+                    "until": "2026-03-05T14:00:00Z",
+                },
+                {
+                    "reason": "missing_variable",
+                    "detail": "plan",
+                    "message": "The script needs a value that the lead does not have; give it one, or write a fallback into the script",
+                    "leads": 1,
+                    "until": null,
+                },
+            ],
+        }),
+        "PreviewRequest" => json!({"values": {"first_name": "Ada", "plan": "gold"}}),
+        "Previews" => json!({
+            "previews": [{
+                "case": "values",
+                "script": "Hello Ada, how do you like your gold plan?",
+                "fallback": null,
+                "seconds": 3,
+                "fallback_seconds": null,
+                "missing": [],
+                "unknown": [],
+            }],
+            "warnings": [opt_out_warning()],
+            "leads_looked_at": 100,
+            "total_leads": 100,
+        }),
+        "Lead" => lead(),
+        "NewLead" => json!({"phone": "+1 202 555 0101", "first_name": "Ada", "variables": {"plan": "Basic"}}),
+        "LeadEdit" => json!({"priority": 5, "notes": "asked for a call in the morning"}),
+        "LeadsChange" => json!({"priority": 5, "add_tags": ["spring"]}),
+        "LeadsChanged" => json!({"matched": 100, "changed": 98, "in_progress": 2, "skipped": 0}),
+        "CallBack" => json!({"at": "2026-03-05T15:30:00Z"}),
+        "RetryRequest" => json!({"outcomes": ["busy", "no_answer"]}),
+        "Retried" => json!({"matched": 40, "queued": 35, "attempts_used_up": 4, "do_not_call": 1}),
+        "Import" => import(),
+        "Call" => call(),
+        "DialingSwitch" => json!({
+            "stopped": true,
+            "since": "2026-03-04T10:00:00Z",
+            "by": "Grace",
+            "reason": "the offer is wrong",
+            "live_calls": 0,
+            "spent_today": 25,
+            "reserved_today": 0,
+            "limits": {"calls_per_number_per_day": 3, "allowed_countries": ["US", "CA"], "spend_per_day": 500},
+        }),
+        "StopRequest" => json!({"reason": "the offer is wrong", "hang_up": true}),
+        "Nothing" => json!({}),
+        "DoNotCall" => listed(),
+        "DoNotCallDetails" => {
+            let mut details = listed();
+            details["history"] = json!([{
+                "change": "added",
+                "reason": "asked by letter",
+                "source": "api",
+                "by": "Grace",
+                "at": "2026-03-04T10:00:00Z",
+            }]);
+            details
+        }
+        "DoNotCallEntry" => json!({"phone": "+12025550101", "reason": "asked by letter"}),
+        "DoNotCallReport" => json!({
+            "added": 2,
+            "already_listed": 1,
+            "rejected_count": 1,
+            "rejected": [{"row": 4, "field": "phone", "value": "12", "reason": "digits are missing"}],
+        }),
+        "DoNotCallRemoved" => json!({
+            "phone": "+12025550101",
+            "removed": true,
+            "note": "Leads that were taken out of their queues stay do_not_call; retry or add those that may be called",
+        }),
+        "Erased" => json!({
+            "erased": {
+                "leads": 2, "calls": 3, "events": 3, "do_not_call": 0, "imports": 1, "replies": 0, "file_rows": 3,
+            },
+            "suppressed": true,
+        }),
+        "Webhook" => webhook(),
+        "NewWebhook" => json!({
+            "url": "https://crm.example.com/calls",
+            "events": ["call.completed"],
+            "description": "our CRM",
+        }),
+        "WebhookChange" => json!({"events": ["call.completed", "campaign.error"], "enabled": true}),
+        "TestsSent" => json!({"delivery_ids": [52]}),
+        "RedeliverRequest" => json!({"since": "2026-03-04T00:00:00Z"}),
+        "Redelivered" => json!({"redelivered": 12}),
+        "Delivery" => delivery(),
+        "WholeDelivery" => whole_delivery(),
+        "Session" => json!({"name": "Grace", "scope": "write", "expires_at": "2026-03-04T22:00:00Z"}),
+        "SignIn" => json!({"token": "vc_4f7c1d…"}),
+        "Token" => json!({
+            "id": 2,
+            "name": "CRM",
+            "scope": "write",
+            "created_at": "2026-03-01T09:00:00Z",
+            "last_used_at": "2026-03-04T10:00:00Z",
+        }),
+        "NewToken" => json!({"name": "CRM", "scope": "write"}),
+        "DuplicateRequest" => json!({"name": "Customer survey, second round", "leads": "not_reached"}),
+        "Analytics" => analytics(),
+        "Carrier" => json!({
+            "driver": "simulator",
+            "real_calls": false,
+            "channels": 1000,
+            "channels_in_use": 1,
+            "calls_per_second": null,
+            "status": "up",
+            "last_error": null,
+        }),
+        "Overview" => overview(),
+        "ServerSettings" => json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "data_dir": "data",
+            "schema_version": 4,
+            "started_at": "2026-03-04T08:00:00Z",
+            "database_bytes": 1_048_576,
+            "settings": [{
+                "key": "port",
+                "environment": "VC_PORT",
+                "value": 8080,
+                "default": 8000,
+                "source": "environment",
+                "description": "port to listen on; 0 picks a free one",
+            }],
+        }),
+        "Health" => json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}),
+        "Error" => json!({"error": "Voice campaign not found", "code": "not_found"}),
+        _ => return None,
+    })
+}
+
+/// The example of a body that is no JSON.
+pub(super) fn of_kind(content_type: &str) -> Option<Value> {
+    match content_type {
+        "text/csv" => Some("phone,first_name,plan\r\n+12025550101,Ada,Basic\r\n".into()),
+        "text/event-stream" => Some(
+            "retry: 2000\nid: 5e1f00c2-17\nevent: ready\ndata: {}\n\n\
+             id: 5e1f00c2-18\nevent: campaign\ndata: {\"id\":1,\"status\":\"active\"}\n\n"
+                .into(),
+        ),
+        _ => None,
+    }
+}
+
+/// A request with two mistakes.
+pub(super) fn invalid() -> Value {
+    json!({
+        "error": "calls_per_day: must be between 1 and 1000000; it is 0",
+        "code": "invalid",
+        "details": [{"field": "calls_per_day", "message": "must be between 1 and 1000000; it is 0"}],
+    })
+}
+
+fn opt_out_warning() -> Value {
+    json!({
+        "code": "no_opt_out",
+        "field": "script_template",
+        "message": "The script does not seem to say how to be called no more; on every call key 9 does that",
+    })
+}
+
+fn campaign() -> Value {
+    let mut campaign = json!({
+        "id": 1,
+        "name": "Customer survey",
+        "description": null,
+        "status": "active",
+        "priority": "medium",
+        "campaign_type": "outbound",
+        "calls_per_day": 50,
+        "total_leads": 100,
+        "completed_calls": 50,
+        "successful_calls": 45,
+        "failed_calls": 5,
+        "calling_hours_start": "09:00:00",
+        "calling_hours_end": "17:00:00",
+        "time_zone": "America/New_York",
+        "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"],
+        "ai_voice_id": null,
+        "ai_voice_language": "en-US",
+        "ai_voice_gender": null,
+        "system_prompt": "You are a friendly customer service representative",
+        "script_template": "Hello {customer_name|there}, how do you like your {plan} plan?",
+        "fallback_script": null,
+    });
+    let limits = json!({
+        "max_attempts_per_lead": 3,
+        "retry_delay_minutes": 60,
+        "call_duration_limit": 300,
+        "success_criteria": "call_completed",
+        "cost_per_call": 0.5,
+        "budget": 1000,
+        "budget_alert_threshold": 80,
+        "max_concurrent_calls": 5,
+        "ring_timeout_seconds": 30,
+        "caller_id": "+12025550123",
+        "lead_time_zone_policy": "campaign",
+        "start_date": "2026-03-02T14:00:00Z",
+        "end_date": null,
+        "recurrence_rule": null,
+        "expected_completion_date": "2026-03-20",
+        "owner_id": 12,
+        "team_members": [12, 15],
+        "company_id": null,
+        "tags": ["survey"],
+        "notes": null,
+        "webhooks": [{
+            "url": "https://crm.example.com/calls",
+            "events": ["call.completed"],
+            "description": "our CRM",
+        }],
+        "created_at": "2026-03-01T09:30:00Z",
+        "updated_at": "2026-03-02T08:00:00Z",
+    });
+    if let (Value::Object(all), Value::Object(rest)) = (&mut campaign, limits) {
+        all.extend(rest);
+    }
+    campaign
+}
+
+/// So many of each word, 0 of those that are not named.
+fn counts<W: Words>(some: &[(W, i64)]) -> Value {
+    let count = |word: &W| some.iter().find(|(known, _)| known == word).map_or(0, |(_, count)| *count);
+    let all: Map<String, Value> =
+        W::all().iter().map(|word| (word.word().to_owned(), count(word).into())).collect();
+    Value::Object(all)
+}
+
+fn stats() -> Value {
+    json!({
+        "total_leads": 100,
+        "completed_calls": 50,
+        "successful_calls": 45,
+        "failed_calls": 5,
+        "cost_per_call": 0.5,
+        "budget": 1000,
+        "success_rate": "90.00",
+        "total_cost": 25,
+        "remaining_budget": 975,
+        "attempts": 63,
+        "unanswered_calls": 12,
+        "error_calls": 0,
+        "calls_today": 21,
+        "in_progress_calls": 1,
+        "average_duration_seconds": 38,
+        "leads": counts(&[
+            (LeadStatus::Pending, 40),
+            (LeadStatus::InProgress, 1),
+            (LeadStatus::Scheduled, 9),
+            (LeadStatus::Completed, 48),
+            (LeadStatus::Failed, 2),
+        ]),
+        "outcomes": counts(&[
+            (Outcome::Success, 45),
+            (Outcome::HungUp, 3),
+            (Outcome::Voicemail, 2),
+            (Outcome::NoAnswer, 8),
+            (Outcome::Busy, 4),
+        ]),
+        "dialing": {"state": "calling", "reason": null, "until": null, "message": null},
+        "standing": {
+            "state": "calling",
+            "code": null,
+            "message": "Calling now.",
+            "until": null,
+            "by": null,
+            "since": null,
+        },
+    })
+}
+
+fn analytics() -> Value {
+    json!({
+        "time_zone": "America/New_York",
+        "from": "2026-03-03",
+        "to": "2026-03-04",
+        "interval": "day",
+        "periods": [
+            {
+                "start": "2026-03-03",
+                "calls": 42,
+                "completed": 34,
+                "successful": 31,
+                "spent": 17,
+                "talk_seconds": 1292,
+                "outcomes": {"success": 31, "hung_up": 3, "no_answer": 8},
+            },
+            {
+                "start": "2026-03-04",
+                "calls": 0,
+                "completed": 0,
+                "successful": 0,
+                "spent": 0,
+                "talk_seconds": 0,
+                "outcomes": {},
+            },
+        ],
+        "by_hour": [{"weekday": "Tuesday", "hour": 10, "calls": 42, "answered": 34}],
+        "outcomes": counts(&[(Outcome::Success, 31), (Outcome::HungUp, 3), (Outcome::NoAnswer, 8)]),
+        "spend": {
+            "budget": 1000,
+            "spent": 17,
+            "points": [{"at": "2026-03-04T05:00:00Z", "spent": 17}],
+            "projection": {
+                "finishes_at": "2026-03-06T16:20:00Z",
+                "spent_at_finish": 49.5,
+                "budget_runs_out_at": null,
+            },
+        },
+    })
+}
+
+fn overview() -> Value {
+    json!({
+        "carrier": {"driver": "simulator", "real_calls": false},
+        "in_progress_calls": 1,
+        "lines": 1000,
+        "calls_today": 21,
+        "answered_today": 16,
+        "spent_today": 8,
+        "dialing": {
+            "stopped": false,
+            "since": null,
+            "by": null,
+            "reason": null,
+            "live_calls": 1,
+            "spent_today": 8,
+            "reserved_today": 0.5,
+            "limits": {"calls_per_number_per_day": 3, "allowed_countries": ["US"], "spend_per_day": null},
+        },
+        "counts": counts(&[(State::Calling, 1)]),
+        "campaigns": [{
+            "id": 1,
+            "name": "Customer survey",
+            "status": "active",
+            "campaign_type": "outbound",
+            "priority": "medium",
+            "time_zone": "America/New_York",
+            "calls_per_day": 50,
+            "max_concurrent_calls": 5,
+            "budget": 1000,
+            "created_at": "2026-03-01T09:30:00Z",
+            "updated_at": "2026-03-02T08:00:00Z",
+            "stats": stats(),
+            "today_by_hour": [0, 0, 0, 0, 0, 0, 0, 0, 0, 15, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        }],
+    })
+}
+
+fn lead() -> Value {
+    json!({
+        "id": 4,
+        "campaign_id": 1,
+        "phone": "+12025550101",
+        "first_name": "Ada",
+        "last_name": "Lovelace",
+        "email": null,
+        "company_name": null,
+        "time_zone": null,
+        "language": null,
+        "priority": 3,
+        "best_time_to_call": null,
+        "variables": {"plan": "Basic"},
+        "notes": null,
+        "tags": [],
+        "status": "scheduled",
+        "outcome": "no_answer",
+        "attempts": 1,
+        "next_call_at": "2026-03-04T16:04:50Z",
+        "hold": {
+            "reason": "retry_later",
+            "until": "2026-03-04T16:04:50Z",
+            "message": "The next attempt waits for retry_delay_minutes to pass",
+        },
+        "import_id": 3,
+        "created_at": "2026-03-01T09:31:00Z",
+        "updated_at": "2026-03-04T15:04:50Z",
+    })
+}
+
+fn import() -> Value {
+    json!({
+        "id": 3,
+        "campaign_id": 1,
+        "state": "completed",
+        "dry_run": false,
+        "format": "csv",
+        "file_name": "leads.csv",
+        "on_duplicate": "skip",
+        "default_country": "US",
+        "made_by": "Grace",
+        "rows_total": 3,
+        "rows_done": 3,
+        "imported": 2,
+        "updated": 0,
+        "skipped": 0,
+        "rejected": 1,
+        "reasons": [{
+            "reason": "not_a_number",
+            "message": "The phone column holds no number that can be dialed",
+            "is_error": true,
+            "count": 1,
+            "why": {"too_short": 1},
+            "first_rows": [{"row": 4, "field": "phone", "value": "12", "message": "digits are missing"}],
+        }],
+        "warnings": [],
+        "file": {"encoding": "utf-8", "delimiter": ",", "sheet": null, "has_header": true},
+        "columns": [
+            {"column": "phone", "becomes": "phone", "by": "name", "sample": "+12025550101"},
+            {"column": "plan", "becomes": "variable:plan", "by": "other", "sample": "Basic"},
+        ],
+        "error": null,
+        "created_at": "2026-03-01T09:31:00Z",
+        "finished_at": "2026-03-01T09:31:01Z",
+    })
+}
+
+fn call() -> Value {
+    json!({
+        "id": 17,
+        "campaign_id": 1,
+        "campaign_name": "Customer survey",
+        "lead_id": 4,
+        "lead_name": "Ada Lovelace",
+        "attempt": 1,
+        "max_attempts": 3,
+        "phone": "+12025550101",
+        "carrier": "simulator",
+        "state": "ended",
+        "outcome": "success",
+        "successful": true,
+        "detail": null,
+        "placed_at": "2026-03-04T10:04:20Z",
+        "answered_at": "2026-03-04T10:04:31Z",
+        "ended_at": "2026-03-04T10:05:10Z",
+        "seconds": 39,
+        "cost": 0.5,
+        "timeline": [
+            {"at": "2026-03-04T10:04:20Z", "event": "placed"},
+            {"at": "2026-03-04T10:04:22Z", "event": "ringing"},
+        ],
+        "evidence": {
+            "time_zones": ["America/New_York"],
+            "time_zone_from": "campaign",
+            "local_times": ["2026-03-04T05:04:20-05:00"],
+            "calls_per_day": 50,
+            "max_attempts": 3,
+        },
+    })
+}
+
+fn listed() -> Value {
+    json!({
+        "phone": "+12025550101",
+        "reason": "asked by letter",
+        "source": "api",
+        "call_id": null,
+        "added_by": "Grace",
+        "created_at": "2026-03-04T10:00:00Z",
+    })
+}
+
+fn webhook() -> Value {
+    json!({
+        "id": 2,
+        "campaign_id": null,
+        "campaign_name": null,
+        "url": "https://crm.example.com/calls",
+        "events": ["call.completed"],
+        "description": "our CRM",
+        "enabled": true,
+        "disabled_reason": null,
+        "notice": null,
+        "failing_since": null,
+        "last_success_at": "2026-03-04T10:05:11Z",
+        "previous_secret_until": null,
+        "last_7_days": {"delivered": 412, "dead": 0, "pending": 1},
+        "created_at": "2026-03-01T09:00:00Z",
+        "updated_at": "2026-03-01T09:00:00Z",
+    })
+}
+
+fn delivery() -> Value {
+    json!({
+        "id": 52,
+        "endpoint_id": 2,
+        "campaign_id": 1,
+        "webhook_id": "msg_1_42",
+        "type": "call.completed",
+        "state": "delivered",
+        "tries": 1,
+        "next_try_at": null,
+        "delivered_at": "2026-03-04T10:05:11Z",
+        "created_at": "2026-03-04T10:05:10Z",
+        "last_try": a_try(),
+    })
+}
+
+fn a_try() -> Value {
+    json!({
+        "at": "2026-03-04T10:05:11Z",
+        "milliseconds": 84,
+        "status_code": 204,
+        "error": null,
+        "message": null,
+        "answer": "",
+    })
+}
+
+fn whole_delivery() -> Value {
+    let mut whole = delivery();
+    whole["payload"] = json!({
+        "type": "call.completed",
+        "timestamp": "2026-03-04T10:05:10Z",
+        "data": {"campaign": {"id": 1, "name": "Customer survey"}},
+    });
+    let mut one = a_try();
+    one["headers"] = json!({
+        "content-type": "application/json",
+        "webhook-id": "msg_1_42",
+        "webhook-timestamp": "1772618711",
+        "webhook-signature": "v1,********",
+    });
+    whole["log"] = json!([one]);
+    whole
+}

@@ -1,0 +1,816 @@
+//! What requests and answers look like, where no struct beside a handler says it: the words and values of the domain,
+//! which knows nothing of this reference, and bodies that are read field by field.
+#![allow(dead_code, reason = "nobody makes one: the reference is written from their fields")]
+
+use crate::domain::analytics::Interval;
+use crate::domain::call::{CallState, Stage};
+use crate::domain::campaign::{CampaignType, EventType, LeadTimeZonePolicy, Priority, Status, VoiceGender};
+use crate::domain::delivery::{DeliveryState, DisabledReason, TryError};
+use crate::domain::do_not_call::Source;
+use crate::domain::duplicate::Along;
+use crate::domain::fields::Words;
+use crate::domain::gate::{DialingState, HoldReason};
+use crate::domain::imports::{self, How, ImportState, OnDuplicate, Reason, WarningKind};
+use crate::domain::lead::LeadStatus;
+use crate::domain::money::Money;
+use crate::domain::outcome::Outcome;
+use crate::domain::schedule::WorkingDays;
+use crate::domain::script_lint::WarningCode;
+use crate::domain::script_preview::Case;
+use crate::domain::spreadsheet;
+use crate::domain::standing::State;
+use crate::store::{Scope, TEST_EVENT};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use utoipa::openapi::{Object, ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+/// One of these texts.
+fn one_of(words: &[&str]) -> Object {
+    let builder = ObjectBuilder::new().schema_type(Type::String);
+    builder.enum_values(Some(words.iter().map(|word| word.to_string()))).build()
+}
+
+fn word_schema<W: Words>(description: &str) -> RefOr<Schema> {
+    let words: Vec<&str> = W::all().iter().map(|word| word.word()).collect();
+    let mut object = one_of(&words);
+    object.description = Some(description.to_owned());
+    Schema::Object(object).into()
+}
+
+/// Gives closed lists of words a name and a sentence.
+macro_rules! word_schemas {
+    ($($words:ty = $name:literal, $description:literal;)+) => { $(
+        impl PartialSchema for $words {
+            fn schema() -> RefOr<Schema> { word_schema::<$words>($description) }
+        }
+        impl ToSchema for $words {
+            fn name() -> Cow<'static, str> { $name.into() }
+        }
+    )+ };
+}
+
+word_schemas! {
+    Status = "CampaignStatus", "Where a campaign is in its life: `draft` → `active` ⇄ `paused`, all of them → `completed`, and `completed` → `active`.";
+    Priority = "Priority", "How much of a scarce line a campaign gets beside others: high to medium to low is 4 : 2 : 1.";
+    CampaignType = "CampaignType", "Who calls whom. Only `outbound` campaigns dial.";
+    VoiceGender = "VoiceGender", "The voice's gender, where the voice offers a choice.";
+    LeadTimeZonePolicy = "LeadTimeZonePolicy", "Whose clock the calling hours are read on: the campaign's, or each lead's own.";
+    EventType = "EventType", "The facts that other systems can be told of.";
+    LeadStatus = "LeadStatus", "Where a lead is on its way.";
+    Outcome = "Outcome", "How a call ended, or what it concluded. Up to `transferred` somebody, or a machine, picked up.";
+    CallState = "CallState", "How far a call has come.";
+    Stage = "Stage", "How far calls have come, for whoever looks for some of them.";
+    Interval = "Interval", "How long periods are.";
+    State = "StandingState", "How a campaign stands. Those that need somebody come first.";
+    Along = "Along", "Which leads come along: nobody, everybody who may be called, or those whom the last call did not reach and those who were not called yet.";
+    HoldReason = "HoldReason", "Why nothing is dialed now.";
+    DialingState = "DialingState", "What a campaign is doing.";
+    Source = "DoNotCallSource", "How a number came onto the list, or off it.";
+    DeliveryState = "DeliveryState", "Where the delivery of one event to one endpoint is.";
+    TryError = "TryError", "Why a try brought no answer.";
+    DisabledReason = "DisabledReason", "Why nothing is sent to an endpoint any more.";
+    ImportState = "ImportState", "Where an import is on its way.";
+    imports::Format = "ImportFormat", "What was sent.";
+    OnDuplicate = "OnDuplicate", "What becomes of a row whose number the campaign has already.";
+    Reason = "RowReason", "Why a row did not come in.";
+    How = "ColumnBy", "How it was found out what a column is.";
+    WarningKind = "ImportWarningKind", "What a reader should know though the rows came in.";
+    WarningCode = "ScriptWarningCode", "What may be wrong with a script.";
+    Scope = "Scope", "What a token may do: look, change things, or also what cannot be undone.";
+    Case = "PreviewCase", "Whose values fill a preview.";
+    spreadsheet::Format = "TableFormat", "Kinds of tables.";
+}
+
+impl PartialSchema for Money {
+    fn schema() -> RefOr<Schema> {
+        let amount = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0));
+        let amount = amount
+            .description(Some("An amount in the campaign's currency unit, exact, with up to 4 decimals."));
+        Schema::Object(amount.build()).into()
+    }
+}
+
+impl ToSchema for Money {
+    fn name() -> Cow<'static, str> {
+        "Money".into()
+    }
+}
+
+/// One number for each word of a closed list.
+pub(in crate::http) fn counts<W: Words>() -> Object {
+    W::all()
+        .iter()
+        .fold(ObjectBuilder::new().schema_type(Type::Object), |object, word| {
+            let count = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+            object.property(word.word(), count).required(word.word())
+        })
+        .build()
+}
+
+/// Why a request was refused.
+#[derive(ToSchema)]
+pub(in crate::http) struct Error {
+    /// A sentence for a person.
+    error: String,
+    /// A stable word for a program.
+    code: String,
+    /// All problems one by one, where there are several.
+    #[schema(nullable = false)]
+    details: Option<Vec<ErrorDetail>>,
+}
+
+/// One problem of a request.
+#[derive(ToSchema)]
+pub(in crate::http) struct ErrorDetail {
+    /// The field or parameter it is about.
+    field: String,
+    /// What is wrong, and what would be right.
+    message: String,
+}
+
+/// Why nothing is dialed now, and until when.
+#[derive(ToSchema)]
+pub(in crate::http) struct Hold {
+    /// Which rule says no.
+    reason: HoldReason,
+    /// When it is asked again; null when only a change removes it.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+    /// What exactly, where the reason does not say it.
+    #[schema(nullable = false)]
+    detail: Option<String>,
+    /// The reason for a person, and what to do about it.
+    message: String,
+}
+
+/// Why leads wait.
+#[derive(ToSchema)]
+pub(in crate::http) struct Holds {
+    /// Leads that are neither finished nor being called.
+    #[schema(minimum = 0)]
+    waiting_leads: i64,
+    /// Those of them that nothing holds; they are dialed as soon as the carrier has a line.
+    #[schema(minimum = 0)]
+    ready_leads: i64,
+    /// The others by reason, most leads first.
+    holds: Vec<HoldCount>,
+}
+
+/// How many leads wait for one reason.
+#[derive(ToSchema)]
+pub(in crate::http) struct HoldCount {
+    /// Which rule says no.
+    reason: HoldReason,
+    /// What exactly.
+    #[schema(nullable = false)]
+    detail: Option<String>,
+    /// The reason for a person.
+    message: String,
+    /// How many.
+    #[schema(minimum = 1)]
+    leads: i64,
+    /// When the first of them is asked about again; null when only a change helps.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+}
+
+/// What a campaign is doing at this moment.
+#[derive(ToSchema)]
+pub(in crate::http) struct Dialing {
+    /// Calling, waiting or stopped.
+    state: DialingState,
+    /// Why it is not calling.
+    reason: Option<HoldReason>,
+    /// Until when.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+    /// The reason for a person.
+    message: Option<String>,
+}
+
+/// How a campaign stands, and why.
+#[derive(ToSchema)]
+pub(in crate::http) struct Standing {
+    /// The state.
+    state: State,
+    /// Why, as a stable word, where the state does not say it.
+    code: Option<String>,
+    /// A sentence for a person.
+    message: String,
+    /// When it goes on by itself.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+    /// Who brought it there: a token's name, or `server`.
+    by: Option<String>,
+    /// Since when it stands so, where somebody brought it there.
+    #[schema(format = DateTime)]
+    since: Option<String>,
+}
+
+/// What became of the events of the last seven days for one webhook.
+#[derive(ToSchema)]
+pub(in crate::http) struct Week {
+    /// Taken.
+    #[schema(minimum = 0)]
+    delivered: i64,
+    /// Given up.
+    #[schema(minimum = 0)]
+    dead: i64,
+    /// To be tried, or tried again.
+    #[schema(minimum = 0)]
+    pending: i64,
+}
+
+/// One setting as it is in force.
+#[derive(ToSchema)]
+pub(in crate::http) struct Setting {
+    /// Name, with dots.
+    key: String,
+    /// Name in the environment.
+    environment: String,
+    /// Value; of a secret only that it is set.
+    value: Value,
+    /// Value when nothing else is said.
+    default: Value,
+    /// Where it comes from.
+    source: SettingSource,
+    /// What it means.
+    description: String,
+}
+
+/// What the calls of a campaign amount to.
+#[derive(ToSchema)]
+pub(in crate::http) struct Analytics {
+    /// On whose clocks.
+    time_zone: String,
+    /// First day.
+    #[schema(format = Date)]
+    from: String,
+    /// Last day.
+    #[schema(format = Date)]
+    to: String,
+    /// How long the periods are.
+    interval: Interval,
+    /// All periods, empty ones too.
+    periods: Vec<Period>,
+    /// Hours of the week with calls.
+    by_hour: Vec<HourOfWeek>,
+    /// Ended calls by outcome.
+    #[schema(schema_with = counts::<Outcome>)]
+    outcomes: Object,
+    /// The money.
+    spend: Spend,
+}
+
+/// What happened in one period.
+#[derive(ToSchema)]
+pub(in crate::http) struct Period {
+    /// Its first day; of an hour the instant at which it begins.
+    start: String,
+    /// Ended calls.
+    #[schema(minimum = 0)]
+    calls: i64,
+    /// Those that were picked up.
+    #[schema(minimum = 0)]
+    completed: i64,
+    /// Those that met the success criteria.
+    #[schema(minimum = 0)]
+    successful: i64,
+    /// What they cost.
+    spent: Money,
+    /// How long they lasted together.
+    #[schema(minimum = 0)]
+    talk_seconds: i64,
+    /// Calls by outcome; only those outcomes that there were.
+    outcomes: BTreeMap<String, i64>,
+}
+
+/// What happened in one hour of the week.
+#[derive(ToSchema)]
+pub(in crate::http) struct HourOfWeek {
+    /// The day.
+    weekday: WorkingDay,
+    /// The hour.
+    #[schema(minimum = 0, maximum = 23)]
+    hour: i64,
+    /// Ended calls.
+    #[schema(minimum = 0)]
+    calls: i64,
+    /// Those that were picked up.
+    #[schema(minimum = 0)]
+    answered: i64,
+}
+
+/// The money of a campaign.
+#[derive(ToSchema)]
+pub(in crate::http) struct Spend {
+    /// What may be spent in all; null for no limit.
+    budget: Option<Money>,
+    /// What was spent up to now.
+    spent: Money,
+    /// What was spent up to the ends of equal parts of the days.
+    #[schema(max_items = 60)]
+    points: Vec<SpendPoint>,
+    /// Where the pace of the last seven days with calls leads; null where it cannot be said.
+    projection: Option<Projection>,
+}
+
+/// What was spent up to an instant.
+#[derive(ToSchema)]
+pub(in crate::http) struct SpendPoint {
+    /// The instant.
+    #[schema(format = DateTime)]
+    at: String,
+    /// All that was spent before it.
+    spent: Money,
+}
+
+/// Where a campaign's pace leads.
+#[derive(ToSchema)]
+pub(in crate::http) struct Projection {
+    /// When nobody will be left to call.
+    #[schema(format = DateTime)]
+    finishes_at: String,
+    /// What will have been spent then, if the budget allows it.
+    spent_at_finish: Money,
+    /// When the budget will be used up, where that comes first.
+    #[schema(format = DateTime)]
+    budget_runs_out_at: Option<String>,
+}
+
+/// What a copy is to be.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DuplicateRequest {
+    /// What it is called; the name with ` (copy)` unless said.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// Which leads come along; nobody unless said.
+    leads: Option<Along>,
+}
+
+/// One thing that may be wrong with a script, with what to do about it.
+#[derive(ToSchema)]
+pub(in crate::http) struct ScriptWarning {
+    /// A stable word.
+    code: WarningCode,
+    /// The field of the campaign.
+    field: String,
+    /// A sentence.
+    message: String,
+}
+
+/// What would be said.
+#[derive(ToSchema)]
+pub(in crate::http) struct Preview {
+    /// Whose values it is filled with.
+    case: Case,
+    /// The script; null where a value is missing.
+    script: Option<String>,
+    /// The fallback; null where there is none, or a value is missing.
+    fallback: Option<String>,
+    /// About how long it takes to say the script.
+    #[schema(minimum = 0)]
+    seconds: Option<i64>,
+    /// About how long it takes to say the fallback.
+    #[schema(minimum = 0)]
+    fallback_seconds: Option<i64>,
+    /// Names without a value and without a fallback: such a lead is not called.
+    missing: Vec<String>,
+    /// Names that no lead has a value for.
+    unknown: Vec<UnknownName>,
+}
+
+/// A name that no lead has a value for.
+#[derive(ToSchema)]
+pub(in crate::http) struct UnknownName {
+    /// In its comparison form.
+    name: String,
+    /// One that leads have, and that may have been meant.
+    nearest: Option<String>,
+}
+
+/// One step of a call.
+#[derive(ToSchema)]
+pub(in crate::http) struct TimelineEntry {
+    /// When.
+    #[schema(format = DateTime)]
+    at: String,
+    /// What was seen.
+    event: String,
+}
+
+/// The rows left out for one reason.
+#[derive(ToSchema)]
+pub(in crate::http) struct RowsLeftOut {
+    /// The reason.
+    reason: Reason,
+    /// For a person.
+    message: String,
+    /// Whether these rows count as rejected; else they count as skipped.
+    is_error: bool,
+    /// How many.
+    #[schema(minimum = 1)]
+    count: i64,
+    /// How many for which cause, where there are several.
+    #[schema(nullable = false)]
+    why: Option<BTreeMap<String, i64>>,
+    /// The first of them.
+    first_rows: Vec<ToldRow>,
+}
+
+/// A row told as an example.
+#[derive(ToSchema)]
+pub(in crate::http) struct ToldRow {
+    /// Its number; in a table the header is row 1.
+    #[schema(minimum = 1)]
+    row: i64,
+    /// The column.
+    field: String,
+    /// The start of what stands in it.
+    value: String,
+    /// What is wrong.
+    message: String,
+}
+
+/// What a reader should know of rows that came in.
+#[derive(ToSchema)]
+pub(in crate::http) struct ImportWarning {
+    /// What about.
+    warning: WarningKind,
+    /// Which variable.
+    #[schema(nullable = false)]
+    variable: Option<String>,
+    /// Rows.
+    #[schema(minimum = 0)]
+    count: i64,
+    /// For a person.
+    message: String,
+}
+
+/// How a file was read.
+#[derive(ToSchema)]
+pub(in crate::http) struct FileRead {
+    /// Its encoding; null for what is no text.
+    encoding: Option<String>,
+    /// What separates its cells.
+    delimiter: Option<String>,
+    /// The sheet that was read.
+    sheet: Option<String>,
+    /// Whether the first row names the columns.
+    has_header: bool,
+}
+
+/// A column as it was understood.
+#[derive(ToSchema)]
+pub(in crate::http) struct ColumnRead {
+    /// Its heading, or `column_1` and so on.
+    column: String,
+    /// What it becomes, as a mapping would say it.
+    becomes: String,
+    /// How that was found out.
+    by: How,
+    /// The first value in it.
+    sample: Option<String>,
+    /// What a reader may be surprised by.
+    #[schema(nullable = false)]
+    note: Option<String>,
+}
+
+/// What became of leads that were to be called again.
+#[derive(ToSchema)]
+pub(in crate::http) struct Retried {
+    /// Finished leads whose last call ended so.
+    #[schema(minimum = 0)]
+    matched: i64,
+    /// Those that are in the queue again.
+    #[schema(minimum = 0)]
+    queued: i64,
+    /// Those that have had all their attempts.
+    #[schema(minimum = 0)]
+    attempts_used_up: i64,
+    /// Those whose number may not be called.
+    #[schema(minimum = 0)]
+    do_not_call: i64,
+}
+
+/// What became of leads that were to be changed.
+#[derive(ToSchema)]
+pub(in crate::http) struct LeadsChanged {
+    /// Leads that the filter names.
+    #[schema(minimum = 0)]
+    matched: i64,
+    /// Those that are as it was asked for.
+    #[schema(minimum = 0)]
+    changed: i64,
+    /// Those that are being called, which stay as they are.
+    #[schema(minimum = 0)]
+    in_progress: i64,
+    /// Those that were to be canceled and are finished already, and people who were erased.
+    #[schema(minimum = 0)]
+    skipped: i64,
+}
+
+/// What was erased.
+#[derive(ToSchema)]
+pub(in crate::http) struct Traces {
+    /// Leads that tell nothing about anybody any more.
+    #[schema(minimum = 0)]
+    leads: i64,
+    /// Calls that no longer say to whom.
+    #[schema(minimum = 0)]
+    calls: i64,
+    /// Events likewise.
+    #[schema(minimum = 0)]
+    events: i64,
+    /// Entries and changes of the do-not-call list.
+    #[schema(minimum = 0)]
+    do_not_call: i64,
+    /// Reports of imports that forgot the rows they showed.
+    #[schema(minimum = 0)]
+    imports: i64,
+    /// Answers that are not given again.
+    #[schema(minimum = 0)]
+    replies: i64,
+    /// Rows and lines of files.
+    #[schema(minimum = 0)]
+    file_rows: i64,
+}
+
+/// Whether the server is up.
+#[derive(ToSchema)]
+pub(in crate::http) struct Health {
+    /// `ok`.
+    status: String,
+    /// The version of the program.
+    version: String,
+}
+
+/// Where to see what became of tests.
+#[derive(ToSchema)]
+pub(in crate::http) struct TestsSent {
+    /// Ids of the deliveries.
+    delivery_ids: Vec<i64>,
+}
+
+/// How many deliveries are sent again.
+#[derive(ToSchema)]
+pub(in crate::http) struct Redelivered {
+    /// How many.
+    #[schema(minimum = 0)]
+    redelivered: i64,
+}
+
+/// A new status.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct StatusChange {
+    /// The status to change to.
+    status: Status,
+}
+
+/// What is to be shown: exactly one of `lead_id`, `values` and `worst_cases`.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct PreviewRequest {
+    /// A lead of the campaign, whose values fill the scripts.
+    #[schema(minimum = 1)]
+    lead_id: Option<i64>,
+    /// Values by name: texts, numbers, true and false.
+    values: Option<Map<String, Value>>,
+    /// With the longest value of every variable, with none at all, and with odd characters.
+    worst_cases: Option<bool>,
+    /// A script to try instead of the campaign's.
+    #[schema(max_length = 20000)]
+    script_template: Option<String>,
+    /// A fallback to try instead of the campaign's.
+    #[schema(max_length = 20000)]
+    fallback_script: Option<String>,
+}
+
+/// When to call back.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct CallBack {
+    /// An instant, not in the past. Without a zone it is read in the campaign's; a date alone means its start.
+    #[schema(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}")]
+    at: String,
+}
+
+/// Who is to be called again.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct RetryRequest {
+    /// Leads whose last call ended so; not `opted_out`.
+    #[schema(min_items = 1, max_items = 16)]
+    outcomes: Vec<RetriedOutcome>,
+}
+
+/// What is changed about many leads; what is left out stays as it is, null empties it.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct LeadsChange {
+    /// 1–5; 5 is dialed first.
+    #[schema(minimum = 1, maximum = 5)]
+    priority: Option<i64>,
+    /// IANA time zone of the leads.
+    time_zone: Option<String>,
+    /// BCP 47 language.
+    language: Option<String>,
+    /// Local time of day at which they are best reached.
+    best_time_to_call: Option<String>,
+    /// Labels that they get.
+    #[schema(max_items = 50)]
+    add_tags: Option<Vec<String>>,
+    /// Labels that they lose.
+    #[schema(max_items = 50)]
+    remove_tags: Option<Vec<String>>,
+    /// `canceled` takes those out of the queue that are in it.
+    status: Option<OnlyCanceled>,
+}
+
+/// How to stop.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct StopRequest {
+    /// Why, for whoever wonders.
+    #[schema(max_length = 500)]
+    reason: Option<String>,
+    /// Whether the calls that are alive end as well.
+    hang_up: Option<bool>,
+}
+
+/// Nothing.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Nothing {}
+
+/// A number that no campaign may call.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DoNotCallEntry {
+    /// The number.
+    #[schema(min_length = 1)]
+    phone: String,
+    /// Why.
+    #[schema(max_length = 500)]
+    reason: Option<String>,
+}
+
+/// One number, or up to 10,000.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(in crate::http) enum DoNotCallEntries {
+    /// One.
+    One(DoNotCallEntry),
+    /// Many.
+    Many(Vec<DoNotCallEntry>),
+}
+
+/// A webhook of all campaigns.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewWebhook {
+    /// Where events are sent: `https` or `http`, at a public address, without a user name.
+    #[schema(max_length = 2000, pattern = "^\\s*[Hh][Tt][Tt][Pp][Ss]?://")]
+    url: String,
+    /// Which events; all unless said.
+    #[schema(min_items = 1)]
+    events: Option<Vec<EventType>>,
+    /// A secret of your own, `whsec_` and base64 of 24 to 64 bytes; one is made unless said.
+    secret: Option<String>,
+    /// Your own words.
+    #[schema(max_length = 500)]
+    description: Option<String>,
+    /// Whether events are sent to it.
+    enabled: Option<bool>,
+}
+
+/// Since when failed deliveries are sent again.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct RedeliverRequest {
+    /// An instant; without a zone it is read in UTC.
+    #[schema(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}")]
+    since: String,
+}
+
+/// One lead, or up to 10,000.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(in crate::http) enum NewLeads {
+    /// One.
+    One(NewLead),
+    /// Many.
+    Many(Vec<NewLead>),
+}
+
+/// A form with one file of leads in it; the parameters may be parts of it, too.
+#[derive(ToSchema)]
+pub(in crate::http) struct LeadsForm {
+    /// The file, CSV or Excel.
+    #[schema(format = Binary)]
+    file: String,
+}
+
+/// A row to add to a campaign; only `phone` is required.
+#[derive(ToSchema)]
+pub(in crate::http) struct NewLead {
+    /// The number to dial, best with its country code.
+    #[schema(min_length = 1)]
+    phone: String,
+}
+
+/// Settings of a new campaign; see [`super::requests`].
+#[derive(ToSchema)]
+pub(in crate::http) struct NewCampaign {}
+
+/// A change to a campaign; likewise.
+#[derive(ToSchema)]
+pub(in crate::http) struct CampaignChange {}
+
+/// A change to a lead; likewise.
+#[derive(ToSchema)]
+pub(in crate::http) struct LeadEdit {}
+
+/// A change to a webhook; likewise.
+#[derive(ToSchema)]
+pub(in crate::http) struct WebhookChange {}
+
+/// A lead with an answer of its own, or the report of an import.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(in crate::http) enum Added<'a> {
+    /// One lead that was sent alone.
+    Lead(crate::http::leads::View<'a>),
+    /// What became of the rows.
+    Import(crate::http::imports::View<'a>),
+}
+
+/// One number with its history, or what became of many.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(in crate::http) enum ListAnswer {
+    /// A number that was sent alone.
+    Number(crate::http::do_not_call::Details),
+    /// What became of many.
+    Report(crate::http::do_not_call::Report),
+}
+
+/// Who signs in.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct SignIn {
+    /// A token.
+    #[schema(min_length = 1, max_length = 512)]
+    token: String,
+}
+
+/// A token to make.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewToken {
+    /// What it is called: one line, without control characters.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// What it may do.
+    scope: Scope,
+}
+
+/// Gives closed lists of words that have no type of their own a name.
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident = $words:expr;)+) => { $(
+        $(#[$doc])*
+        pub(in crate::http) struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> { Schema::Object(one_of($words)).into() }
+        }
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> { stringify!($name).into() }
+        }
+    )+ };
+}
+
+choices! {
+    /// A day of the week.
+    WorkingDay = &WorkingDays::ALL.names();
+    /// What campaigns are sorted by.
+    Sort = &["created_at", "updated_at", "name", "priority"];
+    /// How a call may have ended that is tried again.
+    RetriedOutcome = &Outcome::all().iter().filter(|o| **o != Outcome::OptedOut).map(|o| o.word()).collect::<Vec<_>>();
+    /// The one status that many leads can be given.
+    OnlyCanceled = &[LeadStatus::Canceled.word()];
+    /// Whose webhooks.
+    WebhookScope = &["shared", "all"];
+    /// Where a setting comes from.
+    SettingSource = &["default", "file", "environment", "flag"];
+    /// Upwards or downwards.
+    Order = &["asc", "desc"];
+    /// What separates cells.
+    Delimiter = &[",", ";", "|", "tab", "comma", "semicolon", "pipe", "\\t"];
+    /// Events, that of a test too.
+    AnyEvent = &EventType::all().iter().map(|event| event.word()).chain([TEST_EVENT]).collect::<Vec<_>>();
+}

@@ -1,0 +1,274 @@
+// What can be done to a campaign: start, pause, resume, raise the budget, duplicate, complete, delete. One place, so that
+// the list and the page of a campaign do and say the same.
+import { html, signal, useSignal } from '../lib/ui.js';
+import { canWrite, create, del, downloadUrl, get, patch, put } from '../lib/api.js';
+import { go } from '../lib/router.js';
+import { confirm, fail, toast } from '../lib/notify.js';
+import { dayRange, hourMinute, money, openLeads, plural, zoneName } from '../lib/format.js';
+import { ActionButton, CopyButton, Field, FormDialog, Icon, Menu, Sheet } from './basic.js';
+
+const people = (count) => plural(count, 'person', 'people');
+
+/** Does something with the API, says so, and has what is shown read again. */
+async function act(work, said, onChange) {
+  try {
+    await work();
+    if (said) toast(...said);
+  } catch (error) {
+    fail(error, onChange);
+  }
+  onChange?.();
+}
+
+const setStatus = (id, status) => patch(`/voice-campaigns/${id}/status`, { status });
+
+/** Asks, because people are called from now on. */
+async function start({ id, name, stats }, onChange) {
+  let campaign;
+  try {
+    campaign = await get(`/voice-campaigns/${id}`);
+  } catch (error) {
+    return fail(error);
+  }
+  const hours = `${hourMinute(campaign.calling_hours_start)}–${hourMinute(campaign.calling_hours_end)}`;
+  const when = `${dayRange(campaign.working_days)} ${hours} (${zoneName(campaign.time_zone)})`;
+  const limit = `at most ${plural(campaign.calls_per_day, 'call')} a day`;
+  const isSure = await confirm({
+    title: `Start “${name}”?`,
+    ok: 'Start calling',
+    body: `Up to ${people(openLeads(stats.leads))} will be called, ${when}, ${limit}. You can pause at any time.`,
+  });
+  if (isSure) await act(() => setStatus(id, 'active'), ['Calling has started.'], onChange);
+}
+
+const resume = ({ id }, onChange) => act(() => setStatus(id, 'active'), ['Calling goes on.'], onChange);
+
+/** Asks nothing, because it can be undone. */
+function pause(campaign, onChange) {
+  const undo = { action: 'Undo', onAction: () => resume(campaign, onChange) };
+  return act(() => setStatus(campaign.id, 'paused'), ['Paused. Calls in progress may finish.', undo], onChange);
+}
+
+async function complete({ id, name, stats }, onChange) {
+  const open = openLeads(stats.leads);
+  const isSure = await confirm({
+    title: `Complete “${name}”?`,
+    ok: 'Complete campaign',
+    danger: true,
+    body: html`${open === 0 ? 'Nobody is left to call.' : `${people(open)} will not be called any more.`} Results stay.`,
+  });
+  if (isSure) await act(() => setStatus(id, 'completed'), ['Campaign completed.'], onChange);
+}
+
+async function remove({ id, name, stats }, onDeleted, onChange) {
+  const isSure = await confirm({
+    title: `Delete “${name}”?`,
+    ok: 'Delete for good',
+    danger: true,
+    body: html`${people(stats.total_leads)} and ${plural(stats.attempts, 'call')} of this campaign are removed, and
+    calls in progress are ended. Numbers on the do-not-call list stay there. This cannot be undone here.`,
+  });
+  if (!isSure) return;
+  try {
+    await del(`/voice-campaigns/${id}`);
+    toast('Campaign deleted.');
+    onDeleted();
+  } catch (error) {
+    fail(error, onChange);
+  }
+}
+
+/** The one button of a campaign: what most probably comes next. `onChange` reads again what is shown. */
+export function MainAction({ campaign, onChange, small }) {
+  const size = small ? 'btn small' : 'btn';
+  const name = html`<span class="vh">: ${campaign.name}</span>`;
+  const link = (href, icon, words) =>
+    html`<a class=${size} href=${href}>${icon && html`<${Icon} n=${icon} c="s" />`}${words}${name}</a>`;
+  const button = (run, icon, words) =>
+    html`<${ActionButton} class=${size} icon=${icon} run=${() => run(campaign, onChange)}>${words}${name}<//>`;
+  const { id, status, stats } = campaign;
+  const page = `#/campaigns/${id}`;
+  if (status === 'completed' || !canWrite.value) return link(page, '', 'Results');
+  if (status === 'paused') return button(resume, 'play', 'Resume');
+  if (status === 'draft') {
+    return stats.total_leads ? button(start, 'play', 'Start') : link(`${page}/leads`, 'upload', 'Add leads');
+  }
+  switch (stats.standing.code) {
+    case 'budget':
+      return button(askForBudget, 'wallet', 'Raise budget');
+    case 'no_leads':
+      return link(`${page}/leads`, 'upload', 'Add leads');
+    case 'schedule_ended':
+      return link(`${page}/edit?step=schedule`, 'calendar-clock', 'Change dates');
+    case 'missing_variable':
+    case 'time_zone_unknown':
+    case 'country_not_allowed':
+    case 'number_refused':
+      return link(`${page}/leads?hold=${stats.standing.code}`, 'users', 'See leads');
+    default:
+      return button(pause, 'pause', 'Pause');
+  }
+}
+
+/** Everything else. `onDeleted` is called when the campaign is gone. */
+export function MoreActions({ campaign, onChange, onDeleted = onChange, small }) {
+  const { id, name, status } = campaign;
+  const path = `/voice-campaigns/${id}`;
+  const exported = (what) => ({ href: downloadUrl(`${path}/${what}/export`, { format: 'csv' }), download: true });
+  const isActive = status === 'active';
+  const items = [
+    canWrite.value && { label: 'Edit', icon: 'pencil', href: `#/campaigns/${id}/edit` },
+    canWrite.value && isActive && { label: 'Pause', icon: 'pause', onClick: () => pause(campaign, onChange) },
+    canWrite.value &&
+      status === 'completed' && { label: 'Start again…', icon: 'play', onClick: () => start(campaign, onChange) },
+    canWrite.value && { label: 'Change budget…', icon: 'wallet', onClick: () => askForBudget(campaign, onChange) },
+    canWrite.value && { label: 'Duplicate…', icon: 'copy', onClick: () => askForCopy(campaign) },
+    { label: 'Export calls (CSV)', icon: 'download', ...exported('calls') },
+    { label: 'Export leads (CSV)', icon: 'download', ...exported('leads') },
+    canWrite.value && '-',
+    canWrite.value &&
+      ['active', 'paused'].includes(status) && {
+        label: 'Complete…',
+        icon: 'check-check',
+        onClick: () => complete(campaign, onChange),
+      },
+    canWrite.value && {
+      label: 'Delete…',
+      icon: 'trash-2',
+      danger: true,
+      onClick: () => remove(campaign, onDeleted, onChange),
+    },
+  ];
+  return html`<${Menu} small=${small} label=${`More actions for ${name}`} items=${items} />`;
+}
+
+/** The dialog that is open: `{kind, campaign, …}` or null. */
+const dialog = signal(null);
+const closeDialog = () => {
+  dialog.value = null;
+};
+
+const askForBudget = (campaign, onChange) => {
+  dialog.value = { kind: 'budget', campaign, onChange };
+};
+const askForCopy = (campaign) => {
+  dialog.value = { kind: 'copy', campaign };
+};
+
+/** Where the dialogs of the actions appear; pages with actions show it once. */
+export function ActionDialogs() {
+  if (!dialog.value) return null;
+  const { kind, ...props } = dialog.value;
+  return html`<${{ budget: BudgetDialog, copy: CopyDialog, secrets: SecretsSheet }[kind]} ...${props} />`;
+}
+
+function BudgetDialog({ campaign, onChange }) {
+  const { id, name, stats } = campaign;
+  const amount = useSignal(stats.budget == null ? '' : String(stats.budget));
+  const problem = useSignal('');
+  const save = async () => {
+    const budget = amount.value.trim() === '' ? null : Number(amount.value);
+    await put(`/voice-campaigns/${id}`, { budget });
+    toast(budget === null ? 'There is no budget limit now.' : `The budget is ${money(budget)} now.`);
+    closeDialog();
+    onChange?.();
+  };
+  const control = (attributes) =>
+    html`<input
+      class="input num"
+      type="number"
+      inputmode="decimal"
+      min="0"
+      step="any"
+      value=${amount.value}
+      onInput=${(event) => (amount.value = event.currentTarget.value)}
+      ...${attributes}
+    />`;
+  return html`<${FormDialog}
+    title=${`Budget of “${name}”`}
+    ok="Save budget"
+    onClose=${closeDialog}
+    onSubmit=${save}
+    onProblem=${(fields) => (problem.value = fields.budget || '')}
+  >
+    <p>
+      ${money(stats.total_cost)} spent so far, ${money(stats.cost_per_call)} for each call that is answered. Calling
+      stops when the budget is used up.
+    </p>
+    <${Field} label="New budget" hint="Leave it empty for no limit." error=${problem.value}>${control}<//>
+  <//>`;
+}
+
+/** Which people go into the copy. */
+const COPIES = [
+  ['none', 'Nobody', 'Only the script, the schedule and the limits'],
+  ['not_reached', 'Those who were not reached', 'Everybody whom no call has reached'],
+  ['all', 'Everybody', 'The whole list again, from the beginning'],
+];
+
+function CopyDialog({ campaign }) {
+  const name = useSignal(`${campaign.name} (copy)`);
+  const leads = useSignal('none');
+  const problem = useSignal('');
+  const save = async () => {
+    const body = { name: name.value.trim(), leads: leads.value };
+    const copy = await create(`/voice-campaigns/${campaign.id}/duplicate`, body);
+    toast('Duplicated. The copy is a draft: nobody is called before you start it.');
+    // Receivers of events got new secrets, which are shown now or never.
+    dialog.value = copy.webhooks.some((webhook) => webhook.secret) ? { kind: 'secrets', campaign: copy } : null;
+    go(`/campaigns/${copy.id}`);
+  };
+  const control = (attributes) =>
+    html`<input
+      class="input"
+      maxlength="200"
+      value=${name.value}
+      onInput=${(event) => (name.value = event.currentTarget.value)}
+      ...${attributes}
+    />`;
+  return html`<${FormDialog}
+    title=${`Duplicate “${campaign.name}”`}
+    ok="Duplicate"
+    onClose=${closeDialog}
+    onSubmit=${save}
+    onProblem=${(fields) => (problem.value = fields.name || '')}
+  >
+    <${Field} label="Name of the copy" error=${problem.value}>${control}<//>
+    <fieldset class="field">
+      <legend class="label">Take over</legend>
+      <div class="picks one">
+        ${COPIES.map(
+          ([key, label, words]) =>
+            html`<label key=${key} class="pick"
+              ><input
+                type="radio"
+                name="copy-leads"
+                checked=${leads.value === key}
+                onChange=${() => (leads.value = key)}
+              /><span
+                ><span><b class="strong">${label}</b><small>${words}</small></span></span
+              ></label
+            >`,
+        )}
+      </div>
+    </fieldset>
+  <//>`;
+}
+
+function SecretsSheet({ campaign }) {
+  return html`<${Sheet}
+    title="New signing secrets"
+    sub="The copy tells the same receivers, each with a secret of its own. They are shown only now."
+    onClose=${closeDialog}
+  >
+    <div class="stack">
+      ${campaign.webhooks.map(
+        ({ url, secret }) =>
+          html`<div key=${url} class="stack-s">
+            <b class="strong">${url}</b>
+            <div class="row wrap"><code class="wrap-any">${secret}</code><${CopyButton} text=${secret} /></div>
+          </div>`,
+      )}
+    </div>
+  <//>`;
+}

@@ -1,0 +1,176 @@
+// The frame of every page: navigation, carrier, live updates, theme, sign-out, and the banner when dialing is stopped.
+import { html, signal } from '../lib/ui.js';
+import { canWrite, create, isAdmin, session, signOut } from '../lib/api.js';
+import { link } from '../lib/live.js';
+import { ago, plural } from '../lib/format.js';
+import { confirm, fail, toast } from '../lib/notify.js';
+import { loadOverview, overview } from '../lib/store.js';
+import { setTheme, theme } from '../lib/theme.js';
+import { ActionButton, Icon, Sheet } from './basic.js';
+
+/** Key of a page, its name, its icon, and whether only admins may use it. */
+const NAV = [
+  ['campaigns', 'Campaigns', 'megaphone'],
+  ['live', 'Live calls', 'radio'],
+  ['calls', 'Call history', 'phone'],
+  ['dnc', 'Do not call', 'ban'],
+  null,
+  ['webhooks', 'Webhooks', 'webhook'],
+  ['tokens', 'API tokens', 'key-round', true],
+  ['reference', 'API reference', 'book-open'],
+  ['settings', 'Settings', 'settings', true],
+];
+
+const isMenuOpen = signal(false);
+const closeMenu = () => {
+  isMenuOpen.value = false;
+};
+
+/** @param {{nav: string, children: any}} props `nav` is the key of the page that is shown */
+export function Shell({ nav, children }) {
+  return html`<div class="app">
+    <button class="btn skip" onClick=${() => document.querySelector('main').focus()}>Skip to content</button>
+    <aside class="side">
+      <a class="brand" href="#/campaigns"><img src="favicon.svg" alt="" />Voice campaigns</a>
+      <nav aria-label="Main"><${NavLinks} nav=${nav} /></nav>
+      <div class="side-foot"><${Carrier} /><${Foot} /></div>
+    </aside>
+    <main id="main" tabindex="-1"><${StoppedBanner} />${children}</main>
+    <${TabBar} nav=${nav} />
+    ${isMenuOpen.value && html`<${MenuSheet} nav=${nav} />`}
+  </div>`;
+}
+
+function NavLinks({ nav }) {
+  const entries = NAV.filter((entry) => !entry?.[3] || isAdmin.value);
+  return entries.map((entry) =>
+    entry
+      ? html`<a
+          key=${entry[0]}
+          class="nav-link"
+          href=${'#/' + entry[0]}
+          aria-current=${nav === entry[0] ? 'page' : undefined}
+          onClick=${closeMenu}
+          ><${Icon} n=${entry[2]} />${entry[1]}${entry[0] === 'live' && html`<${LiveCount} />`}</a
+        >`
+      : html`<div class="nav-head" key="connect">Connect</div>`,
+  );
+}
+
+function LiveCount() {
+  const count = overview.value?.in_progress_calls;
+  return count > 0 && html`<span class="count num" aria-label=${`${count} in progress`}>${count}</span>`;
+}
+
+/** Whether a phone can ring is always in sight. */
+function Carrier() {
+  const carrier = overview.value?.carrier;
+  if (!carrier) return null;
+  const inside = carrier.real_calls
+    ? html`<${Icon} n="phone-call" /><span><strong>Real calls</strong>Phones ring and people answer.</span>`
+    : html`<${Icon} n="flask-conical" /><span><strong>Simulator</strong>No real phone is called.</span>`;
+  return isAdmin.value
+    ? html`<a class="mode" href="#/settings" onClick=${closeMenu}>${inside}</a>`
+    : html`<div class="mode">${inside}</div>`;
+}
+
+function Foot() {
+  return html`<div class="side-status">
+    <${LinkState} />
+    <span class="row" style="gap:0">
+      <${ThemeButton} />
+      <button
+        class="btn ghost icon small"
+        aria-label=${`Sign out ${session.value?.name ?? ''}`}
+        title="Sign out"
+        onClick=${signOut}
+      >
+        <${Icon} n="log-out" />
+      </button>
+    </span>
+  </div>`;
+}
+
+function LinkState() {
+  const [colour, words] = {
+    live: ['var(--o-success)', 'Live updates on'],
+    connecting: ['var(--o-no_answer)', 'Connecting…'],
+    lost: ['var(--o-voicemail)', 'Reconnecting…'],
+  }[link.value];
+  return html`<span class="row" role="status"
+    ><i class="dot" style=${`border-radius:99px; background:${colour}`}></i>${words}</span
+  >`;
+}
+
+function ThemeButton() {
+  const next = { system: 'light', light: 'dark', dark: 'system' }[theme.value];
+  return html`<button
+    class="btn ghost icon small"
+    aria-label=${`Theme: ${theme.value}. Switch to ${next}`}
+    title=${`Theme: ${theme.value}`}
+    onClick=${() => setTheme(next)}
+  >
+    <${Icon} n=${{ system: 'monitor', light: 'sun', dark: 'moon' }[theme.value]} />
+  </button>`;
+}
+
+/** The bar at the bottom of narrow screens. */
+function TabBar({ nav }) {
+  const tab = (key, label, icon) =>
+    html`<a href=${'#/' + key} aria-current=${nav === key ? 'page' : undefined}
+      ><${Icon} n=${icon} c="l" />${label}</a
+    >`;
+  return html`<nav class="tabbar" aria-label="Main">
+    ${tab('campaigns', 'Campaigns', 'megaphone')}${tab('live', 'Live', 'radio')}${tab('calls', 'Calls', 'phone')}
+    <button aria-haspopup="dialog" onClick=${() => (isMenuOpen.value = true)}><${Icon} n="menu" c="l" />More</button>
+  </nav>`;
+}
+
+const MenuSheet = ({ nav }) =>
+  html`<${Sheet} title="Menu" bottom onClose=${closeMenu}>
+    <nav aria-label="All pages"><${NavLinks} nav=${nav} /></nav>
+    <${Carrier} /><${Foot} />
+  <//>`;
+
+/** Says on every page that nothing is dialed, and lets it go on. */
+function StoppedBanner() {
+  const dialing = overview.value?.dialing;
+  if (!dialing?.stopped) return null;
+  const { by, since, reason } = dialing;
+  const words = ` By ${by}, ${ago(since)}.${reason ? ` ${reason}` : ''}`;
+  return html`<div class="stopped" role="status">
+    <${Icon} n="phone-off" />
+    <div class="grow"><strong>All calling is stopped.</strong>${words}</div>
+    ${canWrite.value && html`<${ActionButton} class="btn small" icon="play" run=${startDialing}>Let calling go on<//>`}
+  </div>`;
+}
+
+export async function startDialing() {
+  try {
+    await create('/dialing/start');
+    await loadOverview();
+    toast('Calling goes on, campaign by campaign, within their hours.');
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** The emergency stop, for menus. */
+export async function stopDialing() {
+  const alive = overview.value?.in_progress_calls ?? 0;
+  const mayFinish = alive > 0 ? ` ${plural(alive, 'call')} in progress may finish.` : '';
+  const isSure = await confirm({
+    title: 'Stop all calling?',
+    ok: 'Stop all calling',
+    danger: true,
+    body: `No campaign dials anybody until calling is started again.${mayFinish}`,
+  });
+  if (!isSure) return;
+  try {
+    await create('/dialing/stop', { reason: 'Stopped on the admin page' });
+    await loadOverview();
+    toast('All calling is stopped.', { action: 'Undo', onAction: startDialing });
+  } catch (error) {
+    fail(error);
+  }
+}

@@ -1,0 +1,338 @@
+// The Overview tab of a campaign: progress, numbers, charts, and the calls of just now.
+import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
+import { canWrite, get, useResource, withQuery } from '../lib/api.js';
+import { useLive } from '../lib/live.js';
+import { route, setQuery } from '../lib/router.js';
+import {
+  day,
+  dayMonth,
+  DAYS,
+  dur,
+  finishedLeads,
+  grouped,
+  isoDay,
+  money,
+  num,
+  OUTCOMES,
+  pct,
+  plural,
+  stamp,
+  time,
+  WEEK,
+  zoneName,
+} from '../lib/format.js';
+import {
+  answered,
+  answerRate,
+  Card,
+  Empty,
+  Icon,
+  Legend,
+  Loading,
+  Problem,
+  Progress,
+  Stat,
+} from '../components/basic.js';
+import { Burn, ChartCard, Heatmap, HeatKey, StackedBars } from '../components/charts.js';
+import { CallTable } from '../components/call-table.js';
+
+/** How the charts can be divided: the word of the API, ours, and how many days back they go. */
+const INTERVALS = [
+  ['hour', 'Today', 0],
+  ['day', '14 days', 13],
+  ['week', '12 weeks', 83],
+  ['month', '12 months', 364],
+];
+
+/** Charts are drawn from the server's sums, which are read again no more often than this while calls end. */
+const RELOAD_MS = 10000;
+const LATEST = 5;
+
+export function CampaignOverview({ campaign }) {
+  const { id, stats } = campaign;
+  const path = `/voice-campaigns/${id}`;
+  const { by = 'day' } = route.value.query;
+  const [analytics, reloadAnalytics] = useResource(
+    `${id} ${by}`,
+    (options) => get(withQuery(`${path}/analytics`, periodOf(by, campaign.time_zone)), options),
+    { keep: true },
+  );
+  const [calls, reloadCalls] = useResource(`${id}`, (options) => get(`${path}/calls?limit=20`, options));
+  useReloadOnCalls(id, reloadAnalytics, reloadCalls);
+  if (!stats.total_leads) return html`<${NoLeads} campaign=${campaign} />`;
+  const { data, error } = analytics.value;
+  const alive = (calls.value.data ?? []).filter((call) => call.state !== 'ended');
+  const isCalling = stats.standing.state === 'calling';
+  return html`<div class="grid">
+    <${Hero} campaign=${campaign} projection=${data?.spend.projection} />
+    <${Numbers} campaign=${campaign} />
+    ${
+      error
+        ? html`<div class="c12"><${Problem} error=${error} retry=${reloadAnalytics} /></div>`
+        : !data
+          ? html`<div class="c12"><${Loading} rows=${2} h=${240} /></div>`
+          : html`<${PerPeriod} class=${isCalling ? 'c8' : 'c12'} data=${data} />
+              ${isCalling && html`<${OnTheLine} calls=${alive} />`}
+              <${WhenAnswered} data=${data} /><${Money} data=${data} />`
+    }
+    <${Latest} campaign=${campaign} calls=${calls.value} retry=${reloadCalls} />
+  </div>`;
+}
+
+/** What to ask for. Of days the server shows the last with calls when it is not told which. */
+function periodOf(by, timeZone) {
+  const [interval, , days] = INTERVALS.find(([word]) => word === by) ?? INTERVALS[1];
+  if (interval === 'day') return { interval };
+  const from = isoDay(Date.now() - days * 86400e3, timeZone);
+  return { interval, from, to: isoDay(Date.now(), timeZone) };
+}
+
+/** The sums follow the calls at a distance, so that a busy campaign does not have them added up for every call. */
+function useReloadOnCalls(id, reloadAnalytics, reloadCalls) {
+  const timers = useRef({ analytics: 0, calls: 0 });
+  const later = (name, reload, wait) => {
+    timers.current[name] ||= setTimeout(() => {
+      timers.current[name] = 0;
+      reload();
+    }, wait);
+  };
+  useLive({
+    call: ({ campaign_id: changedId }) => {
+      if (changedId !== id) return;
+      later('calls', reloadCalls, 1000);
+      later('analytics', reloadAnalytics, RELOAD_MS);
+    },
+    resync: () => {
+      reloadCalls();
+      reloadAnalytics();
+    },
+  });
+  useEffect(() => () => Object.values(timers.current).forEach(clearTimeout), []);
+}
+
+function NoLeads({ campaign }) {
+  const action = html`<a class="btn primary" href=${`#/campaigns/${campaign.id}/leads`}
+    ><${Icon} n="upload" />Import a file</a
+  >`;
+  return html`<div class="card">
+    <${Empty} icon="users" title="This campaign has no leads yet" actions=${canWrite.value && action}>
+      Add the people to call. Results and charts appear here after the first calls.
+    <//>
+  </div>`;
+}
+
+function Hero({ campaign, projection }) {
+  const { stats } = campaign;
+  const done = finishedLeads(stats.leads);
+  const groups = grouped(stats.outcomes);
+  return html`<div class="card c12 hero">
+    <div class="hero-n">
+      <div class="v num">${num(done)}<small> of ${num(stats.total_leads)} leads finished</small></div>
+      <div class="muted"><${Outlook} campaign=${campaign} projection=${projection} /></div>
+    </div>
+    <${Progress} done=${done} total=${stats.total_leads} outcomes=${groups} />
+    <${Legend} outcomes=${groups} />
+  </div>`;
+}
+
+/** When it will be finished, or what comes before that. */
+function Outlook({ campaign, projection }) {
+  if (campaign.status === 'completed') return 'This campaign is over.';
+  if (campaign.status !== 'active') return 'No finish date while it is not calling.';
+  if (!projection) return null;
+  const { finishes_at, budget_runs_out_at } = projection;
+  if (budget_runs_out_at) {
+    return html`<span class="warn-t"
+      ><${Icon} n="triangle-alert" c="s" />The budget runs out around ${day(budget_runs_out_at, campaign.time_zone)},
+      before every lead is called.</span
+    >`;
+  }
+  return `At this pace it finishes around ${day(finishes_at, campaign.time_zone)}.`;
+}
+
+function Numbers({ campaign }) {
+  const { stats } = campaign;
+  const groups = grouped(stats.outcomes);
+  const spoke = answered(groups);
+  const goals = stats.successful_calls;
+  const stat = (props) => html`<div class="c3 half" key=${props.label}><${Stat} ...${props} /></div>`;
+  return [
+    stat({
+      label: 'Answered',
+      value: pct(answerRate(groups)),
+      detail: `${plural(spoke, 'call')} with a person`,
+    }),
+    stat({
+      label: 'Goal reached',
+      value: pct(stats.completed_calls ? goals / stats.completed_calls : null),
+      detail: `${num(goals)} of ${plural(stats.completed_calls, 'call')} picked up`,
+    }),
+    stat({
+      label: 'Calls today',
+      value: num(stats.calls_today),
+      detail: `limit ${num(campaign.calls_per_day)} a day`,
+    }),
+    stat({
+      label: 'Cost per goal',
+      value: goals ? money(Math.round((stats.total_cost / goals) * 10000) / 10000) : '–',
+      detail: `${money(stats.total_cost)} spent so far`,
+    }),
+  ];
+}
+
+const TITLES = {
+  hour: 'Outcomes by hour',
+  day: 'Outcomes per day',
+  week: 'Outcomes per week',
+  month: 'Outcomes per month',
+};
+
+function PerPeriod({ data, class: c }) {
+  const { interval, time_zone: zone } = data;
+  const isHour = interval === 'hour';
+  // Hours are instants; days come without a clock, and mean the zone of the campaign already.
+  const columns = data.periods.map(({ start, outcomes }) => ({
+    label: isHour ? time(start, zone) : dayMonth(start, 'UTC'),
+    long: isHour ? time(start, zone) : `${interval === 'day' ? '' : 'From '}${day(start, 'UTC')}`,
+    parts: grouped(outcomes),
+  }));
+  const table = {
+    head: ['From', ...OUTCOMES.map(([, label]) => label)],
+    rows: columns.map(({ long, parts }) => [long, ...OUTCOMES.map(([group]) => num(parts[group]))]),
+  };
+  const title = TITLES[interval];
+  const choice = html`<div class="seg" role="group" aria-label="Time that the charts show">
+    ${INTERVALS.map(
+      ([word, label]) =>
+        html`<button
+          key=${word}
+          aria-pressed=${String(word === interval)}
+          onClick=${() => setQuery({ by: word === 'day' ? '' : word })}
+        >
+          ${label}
+        </button>`,
+    )}
+  </div>`;
+  return html`<${ChartCard}
+    class=${c}
+    title=${title}
+    sub=${`${zoneName(zone)} time`}
+    table=${table}
+    foot=${html`<div class="row wrap chart-foot spread"><${Legend} />${choice}</div>`}
+  >
+    <${StackedBars} data=${columns} label=${title} />
+  <//>`;
+}
+
+function WhenAnswered({ data }) {
+  const zone = zoneName(data.time_zone);
+  const sub = `Share of calls that were picked up, ${zone} time`;
+  if (!data.by_hour.length) {
+    return html`<${Card} class="c7" title="When people answer" sub=${sub}><p class="muted">No calls yet.</p><//>`;
+  }
+  const hours = range(data.by_hour.map(({ hour }) => hour));
+  const cellOf = (weekday, hour) => {
+    const cell = data.by_hour.find((other) => other.weekday === weekday && other.hour === hour);
+    return cell ? { calls: cell.calls, share: cell.answered / cell.calls } : null;
+  };
+  const rows = WEEK.map((weekday) => {
+    const isFilled = data.by_hour.some((cell) => cell.weekday === weekday);
+    return isFilled ? hours.map((hour) => cellOf(weekday, hour)) : null;
+  });
+  const table = {
+    head: ['Day', ...hours.map((hour) => `${hour}:00`)],
+    rows: rows.map((row, i) => row && [DAYS[i], ...row.map((cell) => (cell ? pct(cell.share) : '–'))]).filter(Boolean),
+  };
+  return html`<${ChartCard}
+    class="c7"
+    title="When people answer"
+    sub=${sub}
+    table=${table}
+    foot=${html`<div class="row wrap chart-foot spread">
+      <${HeatKey} rows=${rows} /><span class="small muted">${best(data.by_hour)}</span>
+    </div>`}
+  >
+    <${Heatmap} hours=${hours} rows=${rows} label="Share of calls picked up, by weekday and hour" />
+  <//>`;
+}
+
+const range = (numbers) => {
+  const [first, last] = [Math.min(...numbers), Math.max(...numbers)];
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+};
+
+/** The best hour among those with enough calls to say so. */
+function best(cells) {
+  const enough = cells.filter(({ calls, answered: count }) => calls >= 5 && count > 0);
+  const [top] = enough.sort((a, b) => b.answered / b.calls - a.answered / a.calls);
+  return top ? `Best: ${top.weekday.slice(0, 3)} ${top.hour}:00, ${pct(top.answered / top.calls)}` : '';
+}
+
+function Money({ data }) {
+  const { budget, spent, points, projection } = data.spend;
+  const sub = budget == null ? `${money(spent)} spent, no budget limit` : `${money(spent)} of ${money(budget)} used`;
+  if (points.length < 2)
+    return html`<${Card} class="c5" title="Budget" sub=${sub}><p class="muted">No calls yet.</p><//>`;
+  // Before the first call there is nothing to see.
+  const first = points.findIndex((point) => Number(point.spent) > 0);
+  const dots = points.slice(Math.max(0, first - 1)).map((point) => ({
+    t: Date.parse(point.at),
+    v: Number(point.spent),
+    long: stamp(point.at),
+  }));
+  const ahead = projection
+    ? [{ t: Date.parse(projection.finishes_at), v: Number(projection.spent_at_finish) }].filter(
+        ({ t }) => t > dots.at(-1).t,
+      )
+    : [];
+  const table = { head: ['When', 'Spent'], rows: dots.map(({ long, v }) => [long, money(v)]) };
+  return html`<${ChartCard} class="c5" title="Budget" sub=${sub} table=${table}>
+    <${Burn} points=${dots} ahead=${ahead} budget=${budget} label=${`Money spent over time. ${sub}.`} />
+  <//>`;
+}
+
+/** Who is on the phone, with a clock for each. */
+function OnTheLine({ calls }) {
+  const now = useSignal(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => (now.value = Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const line = (call) => {
+    const since = call.answered_at ?? call.placed_at;
+    return html`<article key=${call.id} class=${`live ${call.answered_at ? 'talking' : 'ringing'}`}>
+      <div class="row">
+        <span class="live-dot" aria-hidden="true"></span>
+        <b class="strong truncate">${call.lead_name || call.phone}</b>
+        <span class="grow"></span>
+        <span class="small muted">${call.answered_at ? 'Talking' : 'Ringing'}</span>
+        <span class="num muted small">${dur((now.value - Date.parse(since)) / 1000)}</span>
+      </div>
+    </article>`;
+  };
+  const link = html`<a class="btn ghost small" href="#/live">Open live view</a>`;
+  return html`<${Card} class="c4" title="On the line now" actions=${link} flush>
+    ${
+      calls.length
+        ? html`<div class="lines">${calls.map(line)}</div>`
+        : html`<p class="muted padded">Dialing the next lead…</p>`
+    }
+  <//>`;
+}
+
+function Latest({ campaign, calls, retry }) {
+  const link = html`<a class="btn ghost small" href=${`#/campaigns/${campaign.id}/calls`}
+    >All calls<${Icon} n="arrow-right" c="s"
+  /></a>`;
+  const { data, error } = calls;
+  const ended = (data ?? []).filter((call) => call.state === 'ended').slice(0, LATEST);
+  return html`<${Card} class="c12" title="Latest calls" flush actions=${link}>
+    ${error && html`<${Problem} error=${error} retry=${retry} />`}
+    ${
+      data &&
+      (ended.length
+        ? html`<${CallTable} items=${ended} campaign=${false} onOpen=${(id) => setQuery({ call: String(id) })} />`
+        : html`<p class="muted padded">No call has ended yet.</p>`)
+    }
+  <//>`;
+}

@@ -1,0 +1,162 @@
+// The Script and schedule tab of a campaign: what is said, when, and within which limits. Editing opens the steps in
+// which it was made.
+import { html, useSignal } from '../lib/ui.js';
+import { canWrite, get, post, useResource } from '../lib/api.js';
+import { capital, dayRange, dur, hourMinute, money, num, plural, span, stamp, zoneName } from '../lib/format.js';
+import { Card, Icon, Note } from '../components/basic.js';
+import { filled, normalName, SAMPLE, spokenSeconds } from '../components/script.js';
+
+export function CampaignScript({ campaign }) {
+  return html`<div class="grid">
+    ${
+      campaign.status === 'active' &&
+      html`<div class="c12">
+        <${Note} icon="pencil">Changes apply from the next call on. Calls in progress go on as they began.<//>
+      </div>`
+    }
+    <${Said} campaign=${campaign} />
+    <div class="c5 stack"><${Schedule} campaign=${campaign} /><${Limits} campaign=${campaign} /></div>
+  </div>`;
+}
+
+const edit = (campaign, step) =>
+  canWrite.value &&
+  html`<a class="btn small" href=${`#/campaigns/${campaign.id}/edit?step=${step}`}
+    ><${Icon} n="pencil" c="s" />Edit<span class="vh"> ${step}</span></a
+  >`;
+
+/** The values a script is shown with: those of the first lead, else of somebody who does not exist. */
+function useExample(campaign) {
+  const [leads] = useResource(String(campaign.id), (options) =>
+    get(`/voice-campaigns/${campaign.id}/leads?limit=1`, options),
+  );
+  const lead = leads.value.data?.[0];
+  return lead ? { lead, values: valuesOf(lead) } : { lead: null, values: SAMPLE };
+}
+
+export const valuesOf = (lead) => {
+  const name = [lead.first_name, lead.last_name].filter(Boolean).join(' ');
+  const fields = ['first_name', 'last_name', 'email', 'company_name', 'phone'].map((key) => [key, lead[key]]);
+  const variables = Object.entries(lead.variables ?? {}).map(([key, value]) => [normalName(key), String(value)]);
+  return Object.fromEntries([...variables, ...fields, ['name', name], ['customer_name', name]].filter(([, v]) => v));
+};
+
+function Said({ campaign }) {
+  const { lead, values } = useExample(campaign);
+  const who = lead ? values.name || lead.phone : SAMPLE.name;
+  return html`<${Card}
+    class="c7"
+    title="Script"
+    sub=${`As ${who} would hear it, about ${spokenSeconds(campaign.script_template)} seconds`}
+    actions=${edit(campaign, 'script')}
+  >
+    <div class="stack">
+      <p class="script">${filled(campaign.script_template, values)}</p>
+      ${
+        campaign.fallback_script &&
+        html`<div>
+          <h3>Left on voicemail, or when a value is missing</h3>
+          <p class="script">${filled(campaign.fallback_script, values)}</p>
+        </div>`
+      }
+      <div>
+        <h3>Instructions to the agent</h3>
+        <p class="muted pre">${campaign.system_prompt}</p>
+      </div>
+      <${Check} campaign=${campaign} />
+    </div>
+  <//>`;
+}
+
+/** The worst that a lead could hear, on request. */
+function Check({ campaign }) {
+  const state = useSignal({ busy: false, answer: null, problem: '' });
+  const look = async () => {
+    state.value = { ...state.value, busy: true };
+    try {
+      const answer = await post(`/voice-campaigns/${campaign.id}/preview`, { worst_cases: true });
+      state.value = { busy: false, answer, problem: '' };
+    } catch (error) {
+      state.value = { busy: false, answer: null, problem: error.message };
+    }
+  };
+  const { answer, problem, busy } = state.value;
+  return html`<div class="stack-s">
+    <div>
+      <button class="btn small" aria-busy=${busy || undefined} onClick=${look}>
+        <${Icon} n=${busy ? 'loader-circle' : 'shield-check'} c=${busy ? 's spin' : 's'} />Check with all leads
+      </button>
+    </div>
+    ${problem && html`<${Note} kind="danger" icon="triangle-alert">${problem}<//>`}
+    ${answer && html`<${Checked} answer=${answer} />`}
+  </div>`;
+}
+
+const CASES = {
+  longest_values: 'With the longest values',
+  empty_values: 'With no values at all',
+  odd_characters: 'With odd characters',
+};
+
+function Checked({ answer }) {
+  return html`<div class="stack-s" role="status">
+    ${answer.warnings.map(
+      ({ code, message, field }) =>
+        html`<${Note} key=${field + message} kind="warn" icon="triangle-alert"
+          ><${WarningText} ...${{ field, message }}
+        /><//>`,
+    )}
+    ${!answer.warnings.length && html`<p class="muted">Nothing to warn of in ${plural(answer.leads_looked_at, 'lead')}.</p>`}
+    ${answer.previews.map(
+      ({ case: kind, script, seconds, missing }) =>
+        html`<div key=${kind}>
+          <h3>${CASES[kind] ?? kind}${seconds != null && html` <span class="faint small">${seconds} s</span>`}</h3>
+          <p class="script small">
+            ${script ?? `Not called: nothing to say for ${missing.map((name) => `{${name}}`).join(', ')}.`}
+          </p>
+        </div>`,
+    )}
+  </div>`;
+}
+
+const FIELD_WORDS = { script_template: 'The script', fallback_script: 'The message for voicemail' };
+/** Warnings whose words continue the name of the field; the others are sentences, about the field. */
+const CONTINUED = ['no_identification', 'no_opt_out', 'very_long_script'];
+
+/** What may be wrong with a script. */
+export function WarningText({ code, field, message }) {
+  const name = FIELD_WORDS[field] ?? field;
+  return CONTINUED.includes(code) ? `${name} ${message}.` : `${name}: ${message}.`;
+}
+
+const row = (label, value) =>
+  html`<dt key=${label}>${label}</dt>
+    <dd class="num">${value}</dd>`;
+
+function Schedule({ campaign }) {
+  const hours = `${hourMinute(campaign.calling_hours_start)}–${hourMinute(campaign.calling_hours_end)}`;
+  const isLeads = campaign.lead_time_zone_policy === 'lead';
+  return html`<${Card} title="Schedule" actions=${edit(campaign, 'schedule')}>
+    <dl class="kv">
+      ${row('Days', capital(dayRange(campaign.working_days)))}
+      ${row('Hours', `${hours}, ${isLeads ? 'on the clock of each person' : zoneName(campaign.time_zone)}`)}
+      ${campaign.start_date && row('Not before', stamp(campaign.start_date))}
+      ${campaign.end_date && row('Not after', stamp(campaign.end_date))}
+      ${campaign.recurrence_rule && row('Only on', campaign.recurrence_rule)}
+      ${row('Attempts', `up to ${num(campaign.max_attempts_per_lead)}, ${span(campaign.retry_delay_minutes)} apart`)}
+    </dl>
+  <//>`;
+}
+
+function Limits({ campaign }) {
+  return html`<${Card} title="Limits and voice" actions=${edit(campaign, 'schedule')}>
+    <dl class="kv">
+      ${row('Calls per day', num(campaign.calls_per_day))}
+      ${row('Lines', `${num(campaign.max_concurrent_calls)} at the same time`)}
+      ${row('Budget', campaign.budget == null ? 'No limit' : money(campaign.budget))}
+      ${row('Cost per call', money(campaign.cost_per_call))} ${row('Longest call', dur(campaign.call_duration_limit))}
+      ${row('Language', campaign.ai_voice_language)} ${campaign.ai_voice_id && row('Voice', campaign.ai_voice_id)}
+      ${campaign.ai_voice_gender && row('Gender', campaign.ai_voice_gender)}
+    </dl>
+  <//>`;
+}

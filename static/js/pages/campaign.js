@@ -1,0 +1,101 @@
+// One campaign: how it stands, what its calls amount to, and its tabs.
+import { html } from '../lib/ui.js';
+import { ask, canWrite, get, useResource } from '../lib/api.js';
+import { useLive } from '../lib/live.js';
+import { route, setQuery, go } from '../lib/router.js';
+import { Icon, Loading, Problem, Standing } from '../components/basic.js';
+import { ActionDialogs, MainAction, MoreActions } from '../components/campaign-actions.js';
+import { CallSheet } from '../components/call-sheet.js';
+import { CampaignOverview } from './campaign-overview.js';
+import { CampaignCalls } from './campaign-calls.js';
+import { CampaignLeads } from './campaign-leads.js';
+import { CampaignScript } from './campaign-script.js';
+
+export const title = 'Campaign';
+
+const TABS = [
+  ['', 'Overview', CampaignOverview],
+  ['calls', 'Calls', CampaignCalls],
+  ['leads', 'Leads', CampaignLeads],
+  ['script', 'Script and schedule', CampaignScript],
+];
+
+/** A campaign with its statistics, as lists show it too. */
+async function load(id, options) {
+  const path = `/voice-campaigns/${id}`;
+  const [{ data }, stats] = await Promise.all([ask('GET', path, undefined, options), get(`${path}/stats`, options)]);
+  return { ...data, stats };
+}
+
+export default function Campaign({ params: { id, tab = '' } }) {
+  const [resource, reload] = useResource(id, (options) => load(id, options));
+  const { data: campaign, error } = resource.value;
+  const change = (changed) => {
+    const { data } = resource.peek();
+    if (data) resource.value = { ...resource.peek(), data: changed(data) };
+  };
+  useLive({
+    campaign: ({ id: changedId, deleted, ...patch }) => {
+      if (String(changedId) !== id) return;
+      if (deleted) go('/campaigns');
+      else change((data) => ({ ...data, ...patch }));
+    },
+    stats: ({ campaign_id: changedId, ...patch }) => {
+      if (String(changedId) === id) change((data) => ({ ...data, stats: { ...data.stats, ...patch } }));
+    },
+    resync: reload,
+  });
+  if (error) return html`<${Missing} error=${error} retry=${reload} />`;
+  if (!campaign) {
+    return html`<div class="page">
+      <h1 class="vh">Campaign</h1>
+      <${Loading} rows=${4} h=${90} />
+    </div>`;
+  }
+  const Tab = TABS.find(([key]) => key === tab)?.[2] ?? CampaignOverview;
+  const { call } = route.value.query;
+  return html`<div class="page">
+    <${Header} campaign=${campaign} onChange=${reload} />
+    <nav class="tabs" aria-label="Campaign">
+      ${TABS.map(
+        ([key, label]) =>
+          html`<a
+            key=${key}
+            href=${`#/campaigns/${id}${key && '/' + key}`}
+            aria-current=${tab === key ? 'page' : undefined}
+            >${label}</a
+          >`,
+      )}
+    </nav>
+    <${Tab} key=${tab} campaign=${campaign} />
+    ${call && html`<${CallSheet} id=${call} onClose=${() => setQuery({ call: '' })} />`}
+    <${ActionDialogs} />
+  </div>`;
+}
+
+const Missing = ({ error, retry }) =>
+  html`<div class="page">
+    <h1 class="vh">Campaign</h1>
+    <${Problem} error=${error} retry=${retry} />
+    <a href="#/campaigns">All campaigns</a>
+  </div>`;
+
+function Header({ campaign, onChange }) {
+  return html`<header>
+    <a class="crumb" href="#/campaigns"><${Icon} n="chevron-left" c="s" />Campaigns</a>
+    <div class="page-head wide">
+      <div class="grow">
+        <h1>${campaign.name}</h1>
+        <div class="row wrap muted standing"><${Standing} campaign=${campaign} /></div>
+      </div>
+      <div class="row actions">
+        ${
+          canWrite.value &&
+          campaign.status !== 'completed' &&
+          html`<${MainAction} campaign=${campaign} onChange=${onChange} />`
+        }
+        <${MoreActions} campaign=${campaign} onChange=${onChange} onDeleted=${() => go('/campaigns')} />
+      </div>
+    </div>
+  </header>`;
+}

@@ -1,0 +1,175 @@
+// API tokens: who may use this server and for what. A new token is shown once.
+import { html, useSignal } from '../lib/ui.js';
+import { del, get, isAdmin, post, useResource } from '../lib/api.js';
+import { ago, stamp } from '../lib/format.js';
+import { confirm, fail, toast } from '../lib/notify.js';
+import {
+  ActionButton,
+  CopyButton,
+  Field,
+  FormDialog,
+  Icon,
+  Loading,
+  Note,
+  Problem,
+  Sheet,
+} from '../components/basic.js';
+
+export const title = 'API tokens';
+
+/** What each scope may do, in words. */
+const SCOPES = [
+  ['read', 'Read only', 'See campaigns, leads and calls'],
+  ['write', 'Run campaigns', 'Also create, import, start and pause'],
+  ['admin', 'Everything', 'Also tokens, settings and webhooks of all campaigns'],
+];
+const scopeLabel = Object.fromEntries(SCOPES.map(([word, label]) => [word, label]));
+
+export default function Tokens() {
+  const [resource, reload] = useResource('tokens', (options) => get('/tokens', options));
+  const isAsking = useSignal(false);
+  const made = useSignal(null);
+  const { data: tokens, error } = resource.value;
+  const onMade = (token) => {
+    isAsking.value = false;
+    made.value = token;
+    reload();
+  };
+  return html`<div class="page">
+    <header class="page-head">
+      <div class="grow">
+        <h1>API tokens</h1>
+        <p>For scripts, CRMs and other programs. People sign in here with them, too.</p>
+      </div>
+      ${
+        isAdmin.value &&
+        html`<button type="button" class="btn primary" onClick=${() => (isAsking.value = true)}>
+          <${Icon} n="plus" />New token
+        </button>`
+      }
+    </header>
+    ${
+      !isAdmin.value
+        ? html`<${Note}>Only a token that may do everything can see and make tokens.<//>`
+        : error
+          ? html`<${Problem} error=${error} retry=${reload} />`
+          : !tokens
+            ? html`<${Loading} rows=${3} h=${48} />`
+            : html`<${List} tokens=${tokens} onChange=${reload} />`
+    }
+    ${isAsking.value && html`<${NewToken} onClose=${() => (isAsking.value = false)} onMade=${onMade} />`}
+    ${made.value && html`<${Made} token=${made.value} onClose=${() => (made.value = null)} />`}
+  </div>`;
+}
+
+const List = ({ tokens, onChange }) =>
+  html`<div class="card scroll-x">
+    <table class="table" aria-label="API tokens">
+      <thead>
+        <tr>
+          <th>Name</th>
+          <th>May do</th>
+          <th class="r opt">Made</th>
+          <th class="r">Last used</th>
+          <th><span class="vh">Actions</span></th>
+        </tr>
+      </thead>
+      <tbody>
+        ${tokens.map(
+          (token) =>
+            html`<tr key=${token.id}>
+              <td class="wrap-any"><b class="strong">${token.name}</b></td>
+              <td class="muted nowrap">${scopeLabel[token.scope]}</td>
+              <td class="r muted nowrap opt" title=${stamp(token.created_at)}>${ago(token.created_at)}</td>
+              <td class="r muted nowrap" title=${token.last_used_at && stamp(token.last_used_at)}>
+                ${token.last_used_at ? ago(token.last_used_at) : 'Never'}
+              </td>
+              <td class="r">
+                <${ActionButton}
+                  class="btn small danger"
+                  label=${`Revoke ${token.name}…`}
+                  run=${() => revoke(token, onChange)}
+                >
+                  Revoke…
+                <//>
+              </td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+
+async function revoke({ id, name }, onChange) {
+  const isSure = await confirm({
+    title: `Revoke “${name}”?`,
+    ok: 'Revoke token',
+    danger: true,
+    body: 'Programs that use it, and people who signed in with it, are locked out at once. This cannot be undone.',
+  });
+  if (!isSure) return;
+  try {
+    await del(`/tokens/${id}`);
+    toast('The token is revoked.');
+    onChange();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function NewToken({ onClose, onMade }) {
+  const name = useSignal('');
+  const scope = useSignal('read');
+  const problem = useSignal('');
+  // Not sent again by itself when the answer is lost: the server keeps no token that it could show twice.
+  const make = async () => onMade(await post('/tokens', { name: name.value.trim(), scope: scope.value }));
+  return html`<${FormDialog}
+    title="New API token"
+    ok="Create token"
+    onClose=${onClose}
+    onSubmit=${make}
+    onProblem=${(fields) => (problem.value = fields.name || '')}
+  >
+    <${Field} label="What is it for?" error=${problem.value}>
+      ${(wired) =>
+        html`<input
+          class="input"
+          autofocus
+          maxlength="200"
+          placeholder="CRM sync"
+          value=${name.value}
+          onInput=${(event) => (name.value = event.currentTarget.value)}
+          ...${wired}
+        />`}
+    <//>
+    <fieldset class="field">
+      <legend class="label">May do</legend>
+      <div class="picks one">
+        ${SCOPES.map(
+          ([word, label, words]) =>
+            html`<label key=${word} class="pick"
+              ><input
+                type="radio"
+                name="scope"
+                checked=${scope.value === word}
+                onChange=${() => (scope.value = word)}
+              /><span
+                ><span><b class="strong">${label}</b><small>${words}</small></span></span
+              ></label
+            >`,
+        )}
+      </div>
+    </fieldset>
+  <//>`;
+}
+
+const Made = ({ token, onClose }) =>
+  html`<${Sheet} title="New API token" sub=${`${token.name}, ${scopeLabel[token.scope]}`} onClose=${onClose}>
+    <${Note} kind="ok" icon="circle-check">
+      <strong>Copy the token now.</strong> It is shown this one time and cannot be read again.
+    <//>
+    <pre class="codebox wrap" tabindex="0" aria-label="The token">${token.token}</pre>
+    <div class="row">
+      <${CopyButton} text=${token.token} label="Copy token" /><span class="grow"></span
+      ><button type="button" class="btn primary" onClick=${onClose}>Done</button>
+    </div>
+  <//>`;

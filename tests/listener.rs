@@ -1,0 +1,387 @@
+//! The listener in front of the HTTP server, on real sockets: what half a request, a slow one or too many of them may
+//! take, and that nobody else waits for them. Its times are short here.
+
+use crate::support::program::Place;
+use crate::support::{Options, TestServer, WRITER};
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use voice_campaigns::http::Door;
+use voice_campaigns::listener::{Limits, Listener, Peers, Times};
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn short() -> Times {
+    Times { head: MS(300), body_piece: MS(50), answer: MS(600), idle: MS(500), stall: MS(300) }
+}
+
+/// A listener before a server of a few lines, which answers `/` at once, `/slow` never, `/drip` for two seconds and
+/// `/large` with 64 MB; any other request when its body of `Content-Length` bytes is whole.
+struct Scene {
+    address: SocketAddr,
+    peers: Arc<Peers>,
+    heard: Arc<Mutex<Vec<u16>>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Scene {
+    async fn new(limits: Limits) -> Scene {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server_address = server.local_addr().unwrap();
+        let heard: Arc<Mutex<Vec<u16>>> = Arc::default();
+        let hears = heard.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, from)) = server.accept().await {
+                hears.lock().unwrap().push(from.port());
+                tokio::spawn(serve(stream));
+            }
+        });
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let (stop, peers) = (watch::Sender::new(false), Arc::new(Peers::default()));
+        let listener = Listener::new(socket, limits, None, server_address, peers.clone());
+        tokio::spawn(listener.run(stop.subscribe()));
+        Scene { address, peers, heard, stop }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// What comes until the connection ends.
+    async fn told(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(bytes).await.unwrap();
+        rest(&mut stream).await
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut told = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut told)).await.expect("the connection ends");
+    String::from_utf8_lossy(&told).into_owned()
+}
+
+async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut seen = Vec::new();
+    loop {
+        let mut buffer = [0; 4096];
+        let end = loop {
+            if let Some(at) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at + 4;
+            }
+            let read = stream.read(&mut buffer).await?;
+            if read == 0 {
+                return Ok(());
+            }
+            seen.extend_from_slice(&buffer[..read]);
+        };
+        let head = String::from_utf8_lossy(&seen[..end]).into_owned();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Content-Length: "))
+            .map_or(0, |n| n.parse().unwrap());
+        while seen.len() < end + length {
+            let read = stream.read(&mut buffer).await?;
+            if read == 0 {
+                return Ok(());
+            }
+            seen.extend_from_slice(&buffer[..read]);
+        }
+        seen.drain(..end + length);
+        match head.split(' ').nth(1).unwrap_or_default() {
+            "/slow" => std::future::pending::<()>().await,
+            "/drip" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+                for _ in 0..10 {
+                    tokio::time::sleep(MS(200)).await;
+                    stream.write_all(b": still here\n").await?;
+                }
+                return Ok(());
+            }
+            "/large" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+                for _ in 0..1024 {
+                    stream.write_all(&[b'x'; 65_536]).await?;
+                }
+                return Ok(());
+            }
+            _ => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await?,
+        }
+    }
+}
+
+fn on(times: Times) -> Limits {
+    Limits { connections: 2_048, connections_per_address: 64, times }
+}
+
+#[tokio::test]
+async fn half_a_request_is_let_go_in_time_and_the_server_never_hears_of_it() {
+    let scene = Scene::new(on(short())).await;
+    let began = Instant::now();
+    for (bytes, status) in [("", "408"), ("G", "408"), ("GET / HTTP/1.1\r\nHost: a\r\n", "408")] {
+        assert!(scene.told(bytes.as_bytes()).await.contains(status), "{bytes:?}");
+    }
+    assert!(began.elapsed() < PATIENCE / 2);
+    let long = format!("GET / HTTP/1.1\r\nA: {}", "x".repeat(70_000));
+    assert!(scene.told(long.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+    assert_eq!(scene.heard.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_head_in_pieces_without_an_end_does_not_win_time() {
+    let scene = Scene::new(on(short())).await;
+    let mut stream = scene.connect().await;
+    let (mut reader, mut writer) = stream.split();
+    let drip = async {
+        while writer.write_all(b"a").await.is_ok() {
+            tokio::time::sleep(MS(20)).await;
+        }
+    };
+    let mut told = Vec::new();
+    tokio::select! {
+        _ = timeout(PATIENCE, reader.read_to_end(&mut told)) => {}
+        () = drip => {}
+    }
+    assert!(String::from_utf8_lossy(&told).starts_with("HTTP/1.1 408 "));
+}
+
+#[tokio::test]
+async fn a_body_that_comes_steadily_may_take_long_and_one_that_stops_may_not() {
+    let scene = Scene::new(on(short())).await;
+    let size = 16 * 1024 * 30;
+    let mut stream = scene.connect().await;
+    stream.write_all(format!("POST /b HTTP/1.1\r\nContent-Length: {size}\r\n\r\n").as_bytes()).await.unwrap();
+    let began = Instant::now();
+    for _ in 0..30 {
+        stream.write_all(&[b'z'; 16 * 1024]).await.unwrap();
+        tokio::time::sleep(MS(20)).await;
+    }
+    let mut told = [0; 12];
+    timeout(PATIENCE, stream.read_exact(&mut told)).await.unwrap().unwrap();
+    assert_eq!(&told, b"HTTP/1.1 200");
+    assert!(began.elapsed() > short().head);
+
+    let mut stream = scene.connect().await;
+    stream
+        .write_all(format!("POST /b HTTP/1.1\r\nContent-Length: {size}\r\n\r\nz").as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(rest(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn an_answer_may_drip_for_ever_but_one_that_never_begins_or_is_never_read_ends() {
+    let scene = Scene::new(on(short())).await;
+    let dripped = scene.told(b"GET /drip HTTP/1.1\r\n\r\n").await;
+    assert_eq!(dripped.matches("still here").count(), 10);
+    assert_eq!(scene.told(b"GET /slow HTTP/1.1\r\n\r\n").await, "");
+
+    let mut stream = scene.connect().await;
+    stream.write_all(b"GET /large HTTP/1.1\r\n\r\n").await.unwrap();
+    let port = loop {
+        if let Some(port) =
+            scene.heard.lock().unwrap().last().copied().filter(|port| scene.peers.of(*port).is_some())
+        {
+            break port;
+        }
+        tokio::task::yield_now().await;
+    };
+    let mut patience = 400;
+    while scene.peers.of(port).is_some() && patience > 0 {
+        patience -= 1;
+        tokio::time::sleep(MS(25)).await;
+    }
+    let all: usize = rest(&mut stream).await.len();
+    assert!(all < 64 << 20, "a reader that stalls is let go, not waited for");
+}
+
+#[tokio::test]
+async fn requests_follow_each_other_on_one_connection_and_an_idle_one_ends() {
+    let scene = Scene::new(on(short())).await;
+    let mut stream = scene.connect().await;
+    for request in [
+        "GET / HTTP/1.1\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
+        "GET / HTTP/1.1\r\n\r\n",
+    ] {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut told = [0; 40];
+        timeout(PATIENCE, stream.read_exact(&mut told)).await.unwrap().unwrap();
+        assert!(told.ends_with(b"ok"));
+    }
+    assert_eq!(rest(&mut stream).await, "");
+}
+
+/// A thousand hosts with half a request each, and one with a whole one: what the others do is not felt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_those_who_send_half_requests() {
+    let limits = Limits {
+        connections: 1_000,
+        connections_per_address: 2,
+        times: Times { head: MS(1_500), ..short() },
+    };
+    let scene = Scene::new(limits).await;
+    let mut attackers = JoinSet::new();
+    for host in 0..1_200u32 {
+        let (address, from) = (scene.address, format!("127.1.{}.{}:0", host / 200, host % 200 + 1));
+        attackers.spawn(async move {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(from.parse().unwrap())?;
+            let mut stream = socket.connect(address).await?;
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: ").await?;
+            let mut told = Vec::new();
+            stream.read_to_end(&mut told).await?;
+            std::io::Result::Ok(told)
+        });
+        if host % 100 == 0 {
+            // While there is a place left, whole requests are answered as if nobody else were there.
+            let answer = scene.told(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
+            if host < 900 {
+                assert!(
+                    timeout(MS(1_000), answer).await.unwrap_or_default().starts_with("HTTP/1.1 200"),
+                    "after {host}"
+                );
+            }
+        }
+    }
+    let ended = timeout(PATIENCE, attackers.join_all()).await.expect("all of them are let go");
+    let told = |status: &str| {
+        ended.iter().flatten().filter(|told| String::from_utf8_lossy(told).contains(status)).count()
+    };
+    assert!(told("408") >= 900, "{} were told that they are slow", told("408"));
+    assert!(
+        scene.told(b"GET / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 200"),
+        "and then all places are free again"
+    );
+}
+
+#[test]
+fn only_names_of_its_own_and_ways_through_the_front_door_lead_in() {
+    let server = TestServer::start_with(Options {
+        settings: voice_campaigns::http::Settings {
+            door: Door { hosts: vec!["calls.example.com".into()], ..Door::default() },
+            ..Options::default().settings
+        },
+        ..Options::default()
+    });
+    for (host, status) in [
+        ("127.0.0.1", 200),
+        ("localhost:8000", 200),
+        ("[::1]:8000", 200),
+        ("Calls.Example.com", 200),
+        ("calls.example.com.", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+    ] {
+        let told = server.raw(format!(
+            "GET /api/voice-campaigns HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {WRITER}\r\nConnection: close\r\n\r\n"
+        ).as_bytes());
+        assert!(told.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {told}");
+        assert_eq!(told.contains("the setting `hosts` lists"), status == 421);
+    }
+
+    let server = TestServer::start_with(Options {
+        settings: voice_campaigns::http::Settings {
+            door: Door { of_port: Some(Arc::new(|_| None)), ..Door::default() },
+            ..Options::default().settings
+        },
+        ..Options::default()
+    });
+    let told = server.raw(format!(
+        "GET /api/voice-campaigns HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {WRITER}\r\nConnection: close\r\n\r\n"
+    ).as_bytes());
+    assert!(told.starts_with("HTTP/1.1 421 "), "{told}");
+}
+
+#[test]
+fn a_proxy_on_this_machine_says_who_asks_and_nobody_else_is_believed() {
+    for (is_behind_proxy, peer, statuses) in [
+        (true, "127.0.0.1:9", [401, 429, 401]),
+        (true, "192.0.2.1:9", [401, 429, 429]),
+        (false, "127.0.0.1:9", [401, 429, 429]),
+    ] {
+        let server = TestServer::start_with(Options {
+            settings: voice_campaigns::http::Settings {
+                unauthenticated_per_minute: 1,
+                door: Door {
+                    of_port: Some(Arc::new(move |_| Some(peer.parse().unwrap()))),
+                    is_behind_proxy,
+                    ..Door::default()
+                },
+                ..Options::default().settings
+            },
+            ..Options::default()
+        });
+        let answers = ["1.1.1.1, 198.51.100.7", "2.2.2.2, 198.51.100.7", "198.51.100.8"].map(|forwarded| {
+            let told = server.raw(format!(
+                "GET /api/calls HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: {forwarded}\r\nConnection: close\r\n\r\n"
+            ).as_bytes());
+            told[9..12].parse::<i32>().unwrap()
+        });
+        assert_eq!(answers, statuses, "{is_behind_proxy} {peer}");
+    }
+}
+
+#[test]
+fn an_address_that_others_can_reach_needs_tls_or_a_proxy() {
+    let place = Place::new();
+    let output = place.run(&["--address", "0.0.0.0", "--port", "0"]);
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("`tls.certificate`") && said.contains("`behind_proxy`"), "{said}");
+
+    let output = place.program(&["--port", "0"]).env("VC_TLS_CERTIFICATE", "only-one.pem").output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("go together"));
+}
+
+#[test]
+#[cfg_attr(not(has_curl), ignore = "needs curl")]
+fn it_speaks_tls_with_a_certificate_of_its_own() {
+    let place = Place::new();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (place.path("cert.pem"), place.path("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let mut command = place.program(&["--port", "0"]);
+    command.env("VC_TLS_CERTIFICATE", &certificate).env("VC_TLS_KEY", &key);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
+    assert!(url.starts_with("https://127.0.0.1:"), "{url}");
+    let url = url.replace("127.0.0.1", "localhost");
+    let curl = |more: &[&str]| {
+        Command::new("curl")
+            .args(["-sS", "--max-time", "20"])
+            .args(more)
+            .arg(format!("{url}/health"))
+            .output()
+            .unwrap()
+    };
+    let trusted = curl(&["--cacert", certificate.to_str().unwrap()]);
+    let distrusted = curl(&[]);
+    let plain = Command::new("curl")
+        .args(["-sS", "--max-time", "20", &format!("{}/health", url.replace("https", "http"))])
+        .output()
+        .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(String::from_utf8_lossy(&trusted.stdout).contains("\"ok\""), "{trusted:?}");
+    assert!(!distrusted.status.success() && !plain.status.success());
+}
