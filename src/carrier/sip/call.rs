@@ -25,8 +25,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
-/// How long the carrier has to confirm that a call was taken back.
-const CANCEL_WAIT: TimeDelta = TimeDelta::seconds(4);
+/// How long the carrier has to confirm that a call was taken back or hung up.
+const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 /// How long somebody who picked up hears nothing, at most.
 const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
 /// Nobody renews a session more often.
@@ -108,6 +108,15 @@ impl Call {
         Ok(end)
     }
 
+    /// Hangs up, and waits for the other side to take note of it, but not for long.
+    async fn hang_up(&self, session: &Session) {
+        let said = session.outgoing.bye();
+        tokio::select! {
+            () = said => {}
+            () = self.carrier.clock.sleep_until(self.now() + END_WAIT) => {}
+        }
+    }
+
     fn report(&self, event: LegEvent) {
         self.events.report(self.now(), event);
     }
@@ -128,7 +137,7 @@ impl Call {
                     (Signal::Answered(answer), None) => return Ok(answer),
                     // It crossed our hang-up.
                     (Signal::Answered(_), Some(end)) => {
-                        session.outgoing.bye().await;
+                        self.hang_up(session).await;
                         return Err(end);
                     }
                     (Signal::Refused(_) | Signal::Failed(_) | Signal::HungUp, Some(end)) => return Err(end),
@@ -184,7 +193,7 @@ impl Call {
             if let Some(end) = gives_up {
                 session.outgoing.cancel();
                 giving_up = Some(end);
-                until = self.now() + CANCEL_WAIT;
+                until = self.now() + END_WAIT;
             }
         }
     }
@@ -197,7 +206,7 @@ impl Call {
             // What was agreed while it rang need not be said again.
             (Err(SdpError::Unreadable), Some(agreed)) if answer.sdp.is_empty() => agreed,
             (Err(problem), _) => {
-                session.outgoing.bye().await;
+                self.hang_up(session).await;
                 return End::failed(format!("trunk {}: {problem}", self.place.trunk.settings.name));
             }
         };
@@ -269,7 +278,7 @@ impl Call {
                 }
             };
             if let Some(end) = end {
-                session.outgoing.bye().await;
+                self.hang_up(session).await;
                 return end;
             }
         }
