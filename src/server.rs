@@ -10,7 +10,7 @@ use crate::domain::voice::Voice;
 use crate::housekeeping::Retention;
 use crate::listener::{Limits, Listener, Peers, Times};
 use crate::store::pool::Db;
-use crate::store::{OpenError, Store};
+use crate::store::{OpenError, SPEECH_FOLDER, Store};
 use crate::webhooks::{SystemLookup, WebClient};
 use crate::{dialer, housekeeping, http, media, speech, webhooks};
 use anyhow::Context;
@@ -215,7 +215,7 @@ fn most(config: &Config) -> (usize, Option<f64>) {
 
 /// What was said, in a data folder.
 fn speech_folder(folder: &Path) -> PathBuf {
-    folder.join("speech")
+    folder.join(SPEECH_FOLDER)
 }
 
 /// Looks for every trunk and tries the voice, without placing a call and beside a server that may run: what was looked
