@@ -38,12 +38,13 @@ impl Line {
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             rtp_ports: Ports { first: 20_000, last: 29_999 },
-            detect_machines: true,
+            detect_machines: trunk["detect_machines"] != false,
             ..Settings::default()
         };
         let mut about =
             json!({"name": "main", "host": peer.address, "channels": 100, "calls_per_second": 100});
         about.as_object_mut().unwrap().extend(trunk.as_object().unwrap().clone());
+        about.as_object_mut().unwrap().remove("detect_machines");
         let trunks = [serde_json::from_value(about).unwrap()];
         let sip = Sip::start(settings, &trunks, voice, clock.clone()).await.unwrap();
         let health = sip.check().await;
@@ -312,7 +313,9 @@ async fn without_a_voice_nobody_is_left_in_silence() {
             ]
         };
         let peer = Peer::start(clock.clone(), script).await;
-        let line = Line::with(peer, clock.clone(), json!({}), Arc::new(Broken(wait, clock))).await;
+        let line =
+            Line::with(peer, clock.clone(), json!({"detect_machines": false}), Arc::new(Broken(wait, clock)))
+                .await;
         let mut call = line.dial(30);
         assert_eq!(call.next().await, LegEvent::Ringing);
         let mut answered_at = None;

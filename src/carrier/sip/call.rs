@@ -211,11 +211,13 @@ impl Call {
             }
         };
         session.agree(remote);
-        if self.carrier.settings.detect_machines {
-            session.line.detect();
-        }
         let clock = self.carrier.clock.clone();
         let mut talk = Talk::new(answer.session_expires, self.now());
+        if self.carrier.settings.detect_machines {
+            // What we say would come back as an echo and be taken for a long greeting.
+            talk.waits = true;
+            session.line.detect();
+        }
         let mut refreshing = JoinSet::new();
         loop {
             let until = [talk.silent_until, talk.refresh_at, talk.expires_at].into_iter().flatten().min();
@@ -292,13 +294,11 @@ impl Call {
             }
             Heard::Said(_) => {}
             Heard::Verdict(Verdict::Machine) => {
-                talk.awaits_cue = true;
                 session.line.await_cue();
                 self.report(LegEvent::MachineDetected);
             }
-            Heard::Verdict(Verdict::Human | Verdict::Unsure) => {}
-            Heard::Cue => {
-                talk.awaits_cue = false;
+            Heard::Verdict(Verdict::Human | Verdict::Unsure) | Heard::Cue => {
+                talk.waits = false;
                 self.say_wanted(session, talk);
             }
         }
@@ -322,12 +322,13 @@ impl Call {
         let Some(text) = &talk.wanted else { return };
         let sound = self.words.want(text);
         talk.silent_until = match (&sound, talk.silent_until) {
+            _ if talk.waits => None,
             (Some(_), _) => None,
             (None, Some(until)) => Some(until),
             (None, None) => Some(self.now() + SILENCE_MAX),
         };
         if let Some(sound) = sound
-            && !talk.awaits_cue
+            && !talk.waits
         {
             session.line.play(sound, talk.number);
             talk.wanted = None;
@@ -386,8 +387,8 @@ struct Talk {
     number: u64,
     /// To be said, as soon as it can be.
     wanted: Option<String>,
-    /// A machine is still greeting.
-    awaits_cue: bool,
+    /// It is not known yet who picked up, or a machine is still greeting.
+    waits: bool,
     /// When somebody has heard nothing for too long.
     silent_until: Option<Instant>,
     session_expires: Option<String>,
@@ -400,7 +401,7 @@ impl Talk {
         let mut talk = Talk {
             number: 0,
             wanted: None,
-            awaits_cue: false,
+            waits: false,
             silent_until: None,
             session_expires,
             refresh_at: None,
