@@ -252,8 +252,11 @@ impl Call {
                         self.say_wanted(session, &mut talk);
                         None
                     }
-                    // What nobody wants to hear yet may still be made when it is wanted.
-                    Err(problem) => talk.wanted.is_some().then(|| End::failed(problem)),
+                    // What nobody wants to hear yet is tried again when it is wanted.
+                    Err(problem) => {
+                        let is_missed = talk.wanted.as_ref().is_some_and(|text| !self.words.has(text));
+                        is_missed.then(|| End::failed(problem))
+                    }
                 },
                 Some(agreed) = refreshing.join_next() => match agreed {
                     Ok(true) => None,
