@@ -2,12 +2,15 @@
 
 use crate::support::peers::peer;
 use crate::support::program::{PATIENCE, Place, Running};
+use crate::support::uas::{Fast, Peer, Step, hum};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
+use voice_campaigns::media::wav;
 
 /// Where SIPp counts, once a second.
 const STATISTICS: &str = "sipp.csv";
@@ -213,6 +216,40 @@ fn the_do_not_call_list_takes_a_ringing_call_back() {
     // It would have rung for fifteen seconds.
     assert!(call["outcome"] == "canceled" && call["timeline"].as_array().unwrap().len() == 3, "{call:#}");
     until(&server, || sipp.counted(&place).0 == 1);
+}
+
+/// The only test of the whole way with sound of our own, so that it needs no other program.
+#[test]
+fn who_presses_nine_is_hung_up_and_never_called_again() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let presses_nine = |_: &_| {
+        vec![
+            Step::Reply(180, ""),
+            Step::Wait(300),
+            Step::ReplyWithSound(200, ""),
+            Step::Wait(500),
+            Step::Keys("9"),
+        ]
+    };
+    let peer = runtime.block_on(Peer::start(Arc::new(Fast::new(1)), presses_nine));
+    let place = Place::new();
+    set_trunk(&place, peer.address.port(), "udp");
+    let settings = std::fs::read_to_string(place.path("voice-campaigns.toml")).unwrap();
+    let settings = settings.replace("flite -voice kal -f /dev/stdin -o {output}", "cat hello.wav");
+    std::fs::write(place.path("voice-campaigns.toml"), settings).unwrap();
+    std::fs::write(place.path("hello.wav"), wav::write(8_000, &hum(5_000))).unwrap();
+    let server = place.serve();
+    let token = place.token("write");
+    call(&server, &token, 1, ["+12025550101".to_owned()].into_iter());
+    until(&server, || are_over(&calls(&server, &token), 1));
+    let ended = &calls(&server, &token)[0];
+    assert_eq!((&ended["outcome"], &ended["detail"]), (&json!("opted_out"), &Value::Null), "{ended:#}");
+    let (_, list) = server.ask("GET", "/api/do-not-call", &token);
+    assert!(list.contains("+12025550101"), "{list}");
+    runtime.block_on(peer.received("BYE"));
+    assert!(peer.heard().iter().filter(|byte| **byte != 0xff).count() > 2_000, "the script was not heard");
+    let sound = std::fs::read_dir(place.path("data/speech")).unwrap().count();
+    assert_eq!(sound, 1, "what was said is kept");
 }
 
 #[test]
