@@ -485,3 +485,18 @@ async fn junk_at_its_port_harms_no_call() {
     assert_eq!(call.end().await.0, Cause::RemoteHangup);
     line.is_idle().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_that_wants_us_to_register_is_there_once_it_agreed() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let peer = Peer::start(clock.clone(), |_| vec![Step::Reply(486, "")]).await;
+    let trunk = json!({"username": "alice", "password": "s3cret", "register": true});
+    let line = Line::with(peer, clock, trunk, Arc::new(Hum)).await;
+    let asked = line.peer.received("REGISTER").await;
+    assert!(asked.header("To").unwrap().starts_with("<sip:alice@127.0.0.1:"), "{}", asked.text);
+    assert!(asked.header("Contact").unwrap().starts_with("<sip:alice@127.0.0.1:"), "{}", asked.text);
+    assert!(!line.peer.messages().iter().any(|message| message.method() == "OPTIONS"));
+    assert_eq!(line.dial(30).end().await.0, Cause::Busy);
+    line.peer.fall_silent();
+    assert_eq!(line.sip.check().await[0].problem.as_deref(), Some("it does not answer"));
+}
