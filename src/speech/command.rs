@@ -209,14 +209,19 @@ mod tests {
     use crate::clock::System;
     use crate::media::wav;
 
-    fn program(words: &[&str]) -> Program {
+    /// Long enough for anything that ends, on any machine.
+    const LONG: TimeDelta = TimeDelta::seconds(30);
+    /// For what never ends.
+    const SHORT: TimeDelta = TimeDelta::milliseconds(300);
+
+    fn program(words: &[&str], limit: TimeDelta) -> Program {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let clock = Arc::new(System::new());
-        Program::new(&words, &Settings::default(), TimeDelta::milliseconds(300), clock).unwrap()
+        Program::new(&words, &Settings::default(), limit, clock).unwrap()
     }
 
-    async fn failure(words: &[&str]) -> String {
-        program(words).say("hello", &Voice::default()).await.unwrap_err().to_string()
+    async fn failure(words: &[&str], limit: TimeDelta) -> String {
+        program(words, limit).say("hello", &Voice::default()).await.unwrap_err().to_string()
     }
 
     #[tokio::test]
@@ -225,20 +230,24 @@ mod tests {
             wav::write(8_000, &[1, 2, 3]).iter().map(|byte| format!("\\{byte:03o}")).collect::<String>();
         let check = format!("read -r text; [ \"$text\" = 'He said: \"$(reboot)\"; `x`' ] && printf '{file}'");
         let text = "He said: \"$(reboot)\"; `x`";
-        let sound = program(&["sh", "-c", &check]).say(text, &Voice::default()).await.unwrap();
+        let sound = program(&["sh", "-c", &check], LONG).say(text, &Voice::default()).await.unwrap();
         assert_eq!(*sound, [1, 2, 3]);
         let to_file = format!("cat > /dev/null; printf '{file}' > \"$0\"");
-        let sound = program(&["sh", "-c", &to_file, "{output}"]).say(text, &Voice::default()).await.unwrap();
+        let sound =
+            program(&["sh", "-c", &to_file, "{output}"], LONG).say(text, &Voice::default()).await.unwrap();
         assert_eq!(*sound, [1, 2, 3]);
     }
 
     #[tokio::test]
     async fn a_program_that_fails_hangs_or_says_nothing_is_told_apart() {
-        let failed = failure(&["sh", "-c", "echo no such voice >&2; exit 3"]).await;
+        let failed = failure(&["sh", "-c", "echo no such voice >&2; exit 3"], LONG).await;
         assert_eq!(failed, "the voice failed: `sh` failed (exit status: 3): no such voice");
-        assert_eq!(failure(&["sleep", "60"]).await, "the voice failed: `sleep` took longer than 0 seconds");
-        assert!(failure(&["true"]).await.contains("no WAV file"));
-        assert!(failure(&["sh", "-c", "exec yes"]).await.contains("`sh` writes more than"));
+        assert_eq!(
+            failure(&["sleep", "60"], SHORT).await,
+            "the voice failed: `sleep` took longer than 0 seconds"
+        );
+        assert!(failure(&["true"], LONG).await.contains("no WAV file"));
+        assert!(failure(&["sh", "-c", "exec yes"], LONG).await.contains("`sh` writes more than"));
     }
 
     #[tokio::test]
@@ -246,7 +255,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let alive = folder.path().join("alive");
         let script = format!("(while :; do date > {}; sleep 0.05; done) & wait", alive.display());
-        assert!(failure(&["sh", "-c", &script]).await.contains("took longer"));
+        assert!(failure(&["sh", "-c", &script], SHORT).await.contains("took longer"));
         std::fs::remove_file(&alive).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(200));
         assert!(!alive.exists(), "it still runs");
@@ -254,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_voice_fills_the_placeholders_and_is_no_option() {
-        let program = program(&["sh", "-v", "{voice}", "{language}-{gender}"]);
+        let program = program(&["sh", "-v", "{voice}", "{language}-{gender}"], LONG);
         let arguments = |id: Option<&str>| {
             let (language, gender) = ("en-GB".to_owned(), Some(VoiceGender::Female));
             program.arguments(&Voice { id: id.map(str::to_owned), language, gender }, None)
