@@ -181,7 +181,7 @@ fn answers(rest: Vec<Step>) -> Vec<Step> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_arrives_sample_by_sample_and_its_end_is_told_once() {
-    let line = Line::to(|_| answers(vec![Step::Play(hum(500)), Step::HearOut(1_000), Step::Bye])).await;
+    let line = Line::to(|_| answers(vec![Step::Play(hum(500)), Step::HearOut(6_000), Step::Bye])).await;
     let mut call = line.dial(30);
     assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
     call.speak();
@@ -466,7 +466,7 @@ async fn the_first_trunk_that_is_there_takes_the_calls_at_its_own_pace() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn junk_at_its_port_harms_no_call() {
-    let line = Line::to(|_| answers(vec![Step::Play(hum(500)), Step::HearOut(1_000), Step::Bye])).await;
+    let line = Line::to(|_| answers(vec![Step::Play(hum(500)), Step::HearOut(6_000), Step::Bye])).await;
     let mut call = line.dial(30);
     assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
     call.speak();
