@@ -2,7 +2,7 @@
 //! happened during calls, each after its own retention time. Small transactions, so that nobody waits for them.
 
 use crate::domain::Instant;
-use crate::store::{Store, StoreError, import};
+use crate::store::{Store, StoreError, Worker, import};
 use chrono::TimeDelta;
 use tokio::sync::watch;
 
@@ -33,10 +33,25 @@ pub struct Turn {
 /// How often to look.
 const EVERY: TimeDelta = TimeDelta::minutes(10);
 
-/// Cleans up until `stop` says so.
+/// Cleans up until `stop` says so. A panic costs the turn it happened in.
 pub(crate) async fn run(store: Store, retention: Retention, mut stop: watch::Receiver<bool>) {
     let clock = store.clock().clone();
+    loop {
+        match tokio::spawn(live(store.clone(), retention, stop.clone())).await {
+            Ok(()) => return,
+            Err(panic) => tracing::error!(%panic, "cleaning up panicked; it starts again"),
+        }
+        tokio::select! {
+            () = clock.sleep_until(clock.steady() + EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+async fn live(store: Store, retention: Retention, mut stop: watch::Receiver<bool>) {
+    let clock = store.clock().clone();
     while !*stop.borrow_and_update() {
+        store.beat(Worker::Housekeeping);
         let next_due = match turn(&store, retention).await {
             Ok(Turn { next_due, .. }) => next_due,
             Err(error) => {

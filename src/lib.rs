@@ -30,6 +30,7 @@
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
 //! | [`housekeeping`] | what goes after its retention time | what it was good for |
+//! | [`meter`] | counting without locks | what is counted |
 //! | [`server`] | the composition root | how any part works |
 //! | `log` | the log on standard error, with numbers masked | where it is written to from |
 //! | [`cli`], `demo` | commands | how any part works |
@@ -76,6 +77,7 @@ pub mod housekeeping;
 pub mod http;
 pub mod listener;
 mod log;
+pub mod meter;
 pub mod server;
 pub mod store;
 pub mod token;

@@ -145,6 +145,7 @@ impl Server {
 
     /// Stops dialing at once, waits for live calls up to the grace time, ends HTTP and closes the store.
     pub async fn stop(self) -> anyhow::Result<()> {
+        self.store.set_stopping();
         self.stop.send_replace(true);
         self.http_shutdown.notify();
         for worker in self.workers {

@@ -14,6 +14,7 @@ mod api_imports;
 mod api_lead_life;
 mod api_leads;
 mod api_limits;
+mod api_operations;
 mod api_overview;
 mod api_page;
 mod api_reference;

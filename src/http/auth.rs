@@ -69,6 +69,11 @@ impl Gatekeeper {
         }
     }
 
+    /// The clock of all requests.
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// The instant, in Unix seconds, that lies so far ahead.
     pub(super) fn unix_seconds_in(&self, ahead: Duration) -> i64 {
         let ms = self.clock.now().timestamp_millis().saturating_add(ahead.as_millis() as i64);
@@ -266,6 +271,37 @@ fn admit<'r>(request: &'r Request<'_>, needed: Scope) -> Outcome<&'r Token, ()> 
         Some(Verdict::Granted(Caller { token, .. })) if token.scope >= needed => Outcome::Success(token),
         Some(Verdict::Granted(_)) => Outcome::Error((Status::Forbidden, ())),
         _ => Outcome::Error((Status::Unauthorized, ())),
+    }
+}
+
+/// A program on this machine, or a token that may look, for what lies outside `/api`. Behind a proxy everybody seems to
+/// be on this machine, so that only tokens count.
+pub(super) struct LocalOrReadScope;
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for LocalOrReadScope {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<LocalOrReadScope, ()> {
+        let Some(gatekeeper) = request.rocket().state::<Gatekeeper>() else {
+            return Outcome::Error((Status::ServiceUnavailable, ()));
+        };
+        let door = &gatekeeper.door;
+        let client = door.client(request).map(|client| client.to_canonical());
+        if !door.is_behind_proxy
+            && client.is_some_and(|client| client.is_loopback())
+            && door.objection(request).is_none()
+        {
+            return Outcome::Success(LocalOrReadScope);
+        }
+        // Every scope includes the one to look.
+        let store = Db::fetch(request.rocket());
+        if Presented::by(request).zip(store).is_some_and(|(presented, db)| presented.is_in_force(db)) {
+            return Outcome::Success(LocalOrReadScope);
+        }
+        let quota = gatekeeper.peers.take(Peer::of(client), gatekeeper.clock.monotonic());
+        let status = if quota.is_admitted { Status::Unauthorized } else { Status::TooManyRequests };
+        Outcome::Error((status, ()))
     }
 }
 

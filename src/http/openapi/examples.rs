@@ -161,6 +161,9 @@ pub(super) fn of(schema: &str) -> Option<Value> {
                 "description": "port to listen on; 0 picks a free one",
             }],
         }),
+        "Readiness" => {
+            json!({"status": "ready", "checks": [{"name": "database", "ok": true}, {"name": "dialer", "ok": true}]})
+        }
         "Health" => json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}),
         "Error" => json!({"error": "Voice campaign not found", "code": "not_found"}),
         _ => return None,

@@ -36,7 +36,7 @@ struct Reference;
 
 /// The calls outside `/api`.
 #[derive(OpenApi)]
-#[openapi(paths(super::health, super::docs))]
+#[openapi(paths(super::health, super::ready::ready, super::metrics::metrics, super::docs))]
 struct Outside;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(document);
