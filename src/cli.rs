@@ -15,6 +15,7 @@ use crate::domain::phone::Country;
 use crate::domain::schedule::format_instant;
 use crate::log;
 use crate::server::{Server, StartError};
+use crate::store::backup::{self, Backup, BackupError, Restored};
 use crate::store::check::{self, Finding, sqlite_version};
 use crate::store::import::{self, DryRun, ImportOptions};
 use crate::store::{self, Import, NewImport, OpenError, Payload, Scope, Store, StoreError};
@@ -61,6 +62,24 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Copy the database to a new file, also while the server runs; `backup verify FILE` looks at such a copy
+    #[command(args_conflicts_with_subcommands = true)]
+    Backup {
+        /// The new file; its SHA-256 goes beside it, to FILE.sha256
+        #[arg(required = true)]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        data: Data,
+        #[command(subcommand)]
+        command: Option<BackupCommand>,
+    },
+    /// Put a backup in the place of the database, while no server runs; what was there is kept
+    Restore {
+        /// The backup, with its FILE.sha256 beside it
+        file: PathBuf,
+        #[command(flatten)]
+        data: Data,
+    },
     /// Make, list and revoke API tokens, also while the server runs
     Token {
         #[command(subcommand)]
@@ -96,6 +115,15 @@ enum Command {
         all_or_nothing: bool,
         #[command(flatten)]
         data: Data,
+    },
+}
+
+#[derive(Subcommand)]
+enum BackupCommand {
+    /// Say whether a backup is whole, ours, and adds up
+    Verify {
+        /// The backup, with its FILE.sha256 beside it
+        file: PathBuf,
     },
 }
 
@@ -220,6 +248,9 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(listen)) => serve(listen.into()),
         Some(Command::Demo { port }) => demo(port),
         Some(Command::Check { data, json }) => check(data.into(), json),
+        Some(Command::Backup { command: Some(BackupCommand::Verify { file }), .. }) => verify(&file),
+        Some(Command::Backup { file, data, command: None }) => back_up(data.into(), file.unwrap_or_default()),
+        Some(Command::Restore { file, data }) => restore(data.into(), &file),
         Some(Command::Token { command }) => tokens(command),
         Some(Command::TrustClock { data }) => trust_clock(data.into()),
         Some(Command::Dialing { command }) => dialing(command),
@@ -243,6 +274,7 @@ const CANNOT_BE_USED: u8 = 78;
 fn is_final(error: &anyhow::Error) -> bool {
     error.is::<ConfigError>()
         || error.downcast_ref().is_some_and(|error| !matches!(error, OpenError::Busy(_)))
+        || matches!(error.downcast_ref(), Some(BackupError::Open(error)) if !matches!(error, OpenError::Busy(_)))
         || matches!(error.downcast_ref(), Some(StartError::Refused(_)))
 }
 
@@ -259,6 +291,50 @@ fn serve(flags: Flags) -> Result<ExitCode> {
         }
         server.run_until_signal().await
     })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn back_up(flags: Flags, file: PathBuf) -> Result<ExitCode> {
+    let config = Config::load(flags)?;
+    must_exist(&config)?;
+    let Backup { bytes, sha256, .. } = backup::make(&config.data, &file)?;
+    say(&format!("{} has {bytes} bytes; SHA-256 {sha256}", file.display()));
+    let note = "suppression.key is not in it: keep a copy of that file too, in another place";
+    let _ = writeln!(io::stderr(), "{note}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(file: &Path) -> Result<ExitCode> {
+    let Backup { bytes, sha256, schema_version } = backup::verify(file)?;
+    say(&format!(
+        "{} is sound: {bytes} bytes, schema version {schema_version}, SHA-256 {sha256}",
+        file.display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
+    let config = Config::load(flags)?;
+    let Restored { backup, replaced, lacks_key } = backup::restore(file, &config.data, System::new().now())?;
+    say(&format!(
+        "{} is the database of {} now; {} bytes",
+        file.display(),
+        config.data.display(),
+        backup.bytes
+    ));
+    if let Some(replaced) = replaced {
+        say(&format!("what was there is in {}", replaced.display()));
+    }
+    say(
+        "dialing is stopped: whoever was called, said no, or lost a token since that backup was made is as before it; \
+         look, then run `voice-campaigns dialing start`",
+    );
+    if lacks_key {
+        say(
+            "suppression.key is missing: people were erased, and without the key that belongs to this backup the server \
+             does not start",
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,7 @@
 //! for anything but the database.
 
 mod analytics;
+pub mod backup;
 mod calls;
 mod campaigns;
 mod changes;
