@@ -18,7 +18,7 @@ use crate::server::{Server, StartError};
 use crate::store::backup::{self, Backup, BackupError, Restored};
 use crate::store::check::{self, Finding, sqlite_version};
 use crate::store::import::{self, DryRun, ImportOptions};
-use crate::store::{self, Import, NewImport, OpenError, Payload, Scope, Store, StoreError};
+use crate::store::{self, Deed, Import, NewImport, OpenError, Payload, Scope, Store, StoreError};
 use crate::token;
 use anyhow::{Context, Result, anyhow, bail};
 use chrono::TimeDelta;
@@ -391,7 +391,12 @@ fn tokens(command: TokenCommand) -> Result<ExitCode> {
             let config = Config::load(data.into())?;
             let (token, hash) = token::generate().context("the system gives no random numbers")?;
             with_store(&config, async |store| {
-                store.write(move |tx| tx.create_token(&name, scope, &hash)).await
+                store
+                    .write(move |tx| {
+                        let id = tx.create_token(&name, scope, &hash)?;
+                        tx.note(&Deed::of_command(OPERATOR, "token create", id))
+                    })
+                    .await
             })?;
             writeln!(io::stdout(), "{token}")
                 .context("the token was made, but nobody could read it; make another")?;
@@ -452,6 +457,7 @@ fn revoke(tx: &store::Tx, wanted: &str) -> Result<Result<i64>, StoreError> {
         }
     };
     tx.revoke_token(id)?;
+    tx.note(&Deed::of_command(OPERATOR, "token revoke", id))?;
     Ok(Ok(id))
 }
 
@@ -526,9 +532,13 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 fn trust_clock(flags: Flags) -> Result<ExitCode> {
+    let trust = |tx: &store::Tx| {
+        tx.note(&Deed::of_command(OPERATOR, "trust-clock", ""))?;
+        tx.trust_clock()
+    };
     let config = Config::load(flags)?;
     must_exist(&config)?;
-    with_store(&config, async |store| store.write(|tx| tx.trust_clock()).await)?;
+    with_store(&config, async |store| store.write(trust).await)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -542,11 +552,18 @@ fn dialing(command: DialingCommand) -> Result<ExitCode> {
         DialingCommand::Stop { reason, hang_up, data } => (
             data,
             Some(Box::new(move |tx| {
+                tx.note(&Deed::of_command(OPERATOR, "dialing stop", ""))?;
                 tx.stop_dialing(OPERATOR, reason.as_deref())?;
                 if hang_up { tx.hang_up() } else { Ok(()) }
             })),
         ),
-        DialingCommand::Start { data } => (data, Some(Box::new(|tx| tx.start_dialing()))),
+        DialingCommand::Start { data } => (
+            data,
+            Some(Box::new(|tx| {
+                tx.note(&Deed::of_command(OPERATOR, "dialing start", ""))?;
+                tx.start_dialing()
+            })),
+        ),
         DialingCommand::Status { data } => (data, None),
     };
     let config = Config::load(data.into())?;

@@ -102,6 +102,7 @@ impl Server {
             events: days(config.retention.events_days),
             deliveries: days(config.retention.deliveries_days),
             import_files: days(config.retention.import_files_days),
+            audit: days(config.retention.audit_days),
             call_details: config.retention.call_details_days.map(days),
         };
         let dialing = dialer::run(store.clone(), Arc::new(simulator.clone()), grace, stop.subscribe());

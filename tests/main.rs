@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod api_analytics;
+mod api_audit;
 mod api_calls;
 mod api_campaigns;
 mod api_do_not_call;

@@ -4,6 +4,7 @@
 mod analytics;
 mod answer;
 mod assets;
+mod audit;
 mod auth;
 mod body;
 mod calls;
@@ -129,6 +130,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", openapi::routes())
         .mount("/api", session::routes())
         .mount("/api", tokens::routes())
+        .mount("/api", audit::routes())
         .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))));
     let requests = metrics::Requests::of(rocket.routes());
     rocket.manage(requests)

@@ -6,6 +6,7 @@
 //! for anything but the database.
 
 mod analytics;
+mod audit;
 pub mod backup;
 mod calls;
 mod campaigns;
@@ -45,6 +46,7 @@ mod tx;
 mod vitals;
 mod writer;
 
+pub use audit::{AuditFilter, Deed, Done};
 pub use calls::{CallFilter, CallNames, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
 pub use changes::{Change, Changed};
