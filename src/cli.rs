@@ -15,9 +15,10 @@ use crate::domain::phone::Country;
 use crate::domain::schedule::format_instant;
 use crate::log;
 use crate::server::{self, Server, StartError};
+use crate::store::backup::{self, Backup, BackupError, Restored};
 use crate::store::check::{self, Finding, sqlite_version};
 use crate::store::import::{self, DryRun, ImportOptions};
-use crate::store::{self, Import, NewImport, OpenError, Payload, Scope, Store, StoreError};
+use crate::store::{self, Deed, Import, NewImport, OpenError, Payload, Scope, Store, StoreError};
 use crate::token;
 use anyhow::{Context, Result, anyhow, bail};
 use chrono::TimeDelta;
@@ -64,6 +65,24 @@ enum Command {
         #[arg(long, conflicts_with = "json")]
         carrier: bool,
     },
+    /// Copy the database to a new file, also while the server runs; `backup verify FILE` looks at such a copy
+    #[command(args_conflicts_with_subcommands = true)]
+    Backup {
+        /// The new file; its SHA-256 goes beside it, to FILE.sha256
+        #[arg(required = true)]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        data: Data,
+        #[command(subcommand)]
+        command: Option<BackupCommand>,
+    },
+    /// Put a backup in the place of the database, while no server runs; what was there is kept
+    Restore {
+        /// The backup, with its FILE.sha256 beside it
+        file: PathBuf,
+        #[command(flatten)]
+        data: Data,
+    },
     /// Make, list and revoke API tokens, also while the server runs
     Token {
         #[command(subcommand)]
@@ -99,6 +118,15 @@ enum Command {
         all_or_nothing: bool,
         #[command(flatten)]
         data: Data,
+    },
+}
+
+#[derive(Subcommand)]
+enum BackupCommand {
+    /// Say whether a backup is whole, ours, and adds up
+    Verify {
+        /// The backup, with its FILE.sha256 beside it
+        file: PathBuf,
     },
 }
 
@@ -224,6 +252,9 @@ pub fn run() -> ExitCode {
         Some(Command::Demo { port }) => demo(port),
         Some(Command::Check { data, carrier: true, .. }) => check_carrier(data.into()),
         Some(Command::Check { data, json, carrier: false }) => check(data.into(), json),
+        Some(Command::Backup { command: Some(BackupCommand::Verify { file }), .. }) => verify(&file),
+        Some(Command::Backup { file, data, command: None }) => back_up(data.into(), file.unwrap_or_default()),
+        Some(Command::Restore { file, data }) => restore(data.into(), &file),
         Some(Command::Token { command }) => tokens(command),
         Some(Command::TrustClock { data }) => trust_clock(data.into()),
         Some(Command::Dialing { command }) => dialing(command),
@@ -247,6 +278,7 @@ const CANNOT_BE_USED: u8 = 78;
 fn is_final(error: &anyhow::Error) -> bool {
     error.is::<ConfigError>()
         || error.downcast_ref().is_some_and(|error| !matches!(error, OpenError::Busy(_)))
+        || matches!(error.downcast_ref(), Some(BackupError::Open(error)) if !matches!(error, OpenError::Busy(_)))
         || matches!(error.downcast_ref(), Some(StartError::Refused(_)))
 }
 
@@ -263,6 +295,50 @@ fn serve(flags: Flags) -> Result<ExitCode> {
         }
         server.run_until_signal().await
     })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn back_up(flags: Flags, file: PathBuf) -> Result<ExitCode> {
+    let config = Config::load(flags)?;
+    must_exist(&config)?;
+    let Backup { bytes, sha256, .. } = backup::make(&config.data, &file)?;
+    say(&format!("{} has {bytes} bytes; SHA-256 {sha256}", file.display()));
+    let note = "suppression.key is not in it: keep a copy of that file too, in another place";
+    let _ = writeln!(io::stderr(), "{note}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(file: &Path) -> Result<ExitCode> {
+    let Backup { bytes, sha256, schema_version } = backup::verify(file)?;
+    say(&format!(
+        "{} is sound: {bytes} bytes, schema version {schema_version}, SHA-256 {sha256}",
+        file.display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
+    let config = Config::load(flags)?;
+    let Restored { backup, replaced, lacks_key } = backup::restore(file, &config.data, System::new().now())?;
+    say(&format!(
+        "{} is the database of {} now; {} bytes",
+        file.display(),
+        config.data.display(),
+        backup.bytes
+    ));
+    if let Some(replaced) = replaced {
+        say(&format!("what was there is in {}", replaced.display()));
+    }
+    say(
+        "dialing is stopped: whoever was called, said no, or lost a token since that backup was made is as before it; \
+         look, then run `voice-campaigns dialing start`",
+    );
+    if lacks_key {
+        say(
+            "suppression.key is missing: people were erased, and without the key that belongs to this backup the server \
+             does not start",
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -321,7 +397,12 @@ fn tokens(command: TokenCommand) -> Result<ExitCode> {
             let config = Config::load(data.into())?;
             let (token, hash) = token::generate().context("the system gives no random numbers")?;
             with_store(&config, async |store| {
-                store.write(move |tx| tx.create_token(&name, scope, &hash)).await
+                store
+                    .write(move |tx| {
+                        let id = tx.create_token(&name, scope, &hash)?;
+                        tx.note(&Deed::of_command(OPERATOR, "token create", id))
+                    })
+                    .await
             })?;
             writeln!(io::stdout(), "{token}")
                 .context("the token was made, but nobody could read it; make another")?;
@@ -382,6 +463,7 @@ fn revoke(tx: &store::Tx, wanted: &str) -> Result<Result<i64>, StoreError> {
         }
     };
     tx.revoke_token(id)?;
+    tx.note(&Deed::of_command(OPERATOR, "token revoke", id))?;
     Ok(Ok(id))
 }
 
@@ -475,9 +557,13 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 fn trust_clock(flags: Flags) -> Result<ExitCode> {
+    let trust = |tx: &store::Tx| {
+        tx.note(&Deed::of_command(OPERATOR, "trust-clock", ""))?;
+        tx.trust_clock()
+    };
     let config = Config::load(flags)?;
     must_exist(&config)?;
-    with_store(&config, async |store| store.write(|tx| tx.trust_clock()).await)?;
+    with_store(&config, async |store| store.write(trust).await)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -491,11 +577,18 @@ fn dialing(command: DialingCommand) -> Result<ExitCode> {
         DialingCommand::Stop { reason, hang_up, data } => (
             data,
             Some(Box::new(move |tx| {
+                tx.note(&Deed::of_command(OPERATOR, "dialing stop", ""))?;
                 tx.stop_dialing(OPERATOR, reason.as_deref())?;
                 if hang_up { tx.hang_up() } else { Ok(()) }
             })),
         ),
-        DialingCommand::Start { data } => (data, Some(Box::new(|tx| tx.start_dialing()))),
+        DialingCommand::Start { data } => (
+            data,
+            Some(Box::new(|tx| {
+                tx.note(&Deed::of_command(OPERATOR, "dialing start", ""))?;
+                tx.start_dialing()
+            })),
+        ),
         DialingCommand::Status { data } => (data, None),
     };
     let config = Config::load(data.into())?;

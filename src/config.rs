@@ -102,6 +102,8 @@ pub struct Retention {
     pub import_files_days: u32,
     /// What happened during calls, and what was in force when they were placed.
     pub call_details_days: Option<u32>,
+    /// Who changed what.
+    pub audit_days: u32,
 }
 
 /// A list, or its items in one text with commas between them.
@@ -201,6 +203,7 @@ impl Default for Config {
                 deliveries_days: 30,
                 import_files_days: 30,
                 call_details_days: None,
+                audit_days: 365,
             },
             quota: Quota {
                 requests_per_hour: 1_000,
@@ -560,6 +563,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     between("retention.events_days", kept.events_days.into(), 1, 3_650);
     between("retention.deliveries_days", kept.deliveries_days.into(), 1, 3_650);
     between("retention.import_files_days", kept.import_files_days.into(), 1, 3_650);
+    between("retention.audit_days", kept.audit_days.into(), 1, 3_650);
     between("retention.call_details_days", kept.call_details_days.unwrap_or(1).into(), 1, 3_650);
     between("quota.requests_per_hour", config.quota.requests_per_hour.into(), 1, 1_000_000_000);
     let per_session = config.quota.session_requests_per_hour;

@@ -1,8 +1,8 @@
-//! What must go in time: old idempotent replies, deleted campaigns, events, deliveries, what was sent in imports, and what
+//! What must go in time: old idempotent replies, deleted campaigns, events, deliveries, what was sent in imports, who changed what, and what
 //! happened during calls, each after its own retention time. Small transactions, so that nobody waits for them.
 
 use crate::domain::Instant;
-use crate::store::{Store, StoreError, import};
+use crate::store::{Store, StoreError, Worker, import};
 use chrono::TimeDelta;
 use tokio::sync::watch;
 
@@ -17,6 +17,8 @@ pub struct Retention {
     pub deliveries: TimeDelta,
     /// Files of skipped rows, and the rows that reports of imports show.
     pub import_files: TimeDelta,
+    /// Who changed what.
+    pub audit: TimeDelta,
     /// Timeline and evidence of calls; none for as long as the calls.
     pub call_details: Option<TimeDelta>,
 }
@@ -33,10 +35,25 @@ pub struct Turn {
 /// How often to look.
 const EVERY: TimeDelta = TimeDelta::minutes(10);
 
-/// Cleans up until `stop` says so.
+/// Cleans up until `stop` says so. A panic costs the turn it happened in.
 pub(crate) async fn run(store: Store, retention: Retention, mut stop: watch::Receiver<bool>) {
     let clock = store.clock().clone();
+    loop {
+        match tokio::spawn(live(store.clone(), retention, stop.clone())).await {
+            Ok(()) => return,
+            Err(panic) => tracing::error!(%panic, "cleaning up panicked; it starts again"),
+        }
+        tokio::select! {
+            () = clock.sleep_until(clock.steady() + EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+async fn live(store: Store, retention: Retention, mut stop: watch::Receiver<bool>) {
+    let clock = store.clock().clone();
     while !*stop.borrow_and_update() {
+        store.beat(Worker::Housekeeping);
         let next_due = match turn(&store, retention).await {
             Ok(Turn { next_due, .. }) => next_due,
             Err(error) => {
@@ -53,12 +70,13 @@ pub(crate) async fn run(store: Store, retention: Retention, mut stop: watch::Rec
 
 /// Removes some of each kind that is due.
 pub async fn turn(store: &Store, retention: Retention) -> Result<Turn, StoreError> {
-    let Retention { deleted_campaigns, events, deliveries, import_files, call_details } = retention;
+    let Retention { deleted_campaigns, events, deliveries, import_files, audit, call_details } = retention;
     store.write(|tx| tx.forget_old_replies()).await?;
     let mut has_more = store.write(|tx| tx.remove_undone()).await?;
     has_more |= store.write(move |tx| tx.purge_deleted(deleted_campaigns)).await?;
     has_more |= store.write(move |tx| tx.forget_old_deliveries(deliveries)).await?;
     has_more |= store.write(move |tx| tx.prune_events(events)).await?;
+    has_more |= store.write(move |tx| tx.forget_old_deeds(audit)).await?;
     has_more |= store.write(move |tx| tx.prune_import_reports(import_files)).await?;
     store.remove_pruned_files().await?;
     import::remove_orphans(store).await?;

@@ -33,6 +33,7 @@
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
 //! | [`housekeeping`] | what goes after its retention time | what it was good for |
+//! | [`meter`] | counting without locks | what is counted |
 //! | [`server`] | the composition root | how any part works |
 //! | `log` | the log on standard error, with numbers masked | where it is written to from |
 //! | [`cli`], `demo` | commands | how any part works |
@@ -81,6 +82,7 @@ pub mod http;
 pub mod listener;
 mod log;
 pub mod media;
+pub mod meter;
 pub mod server;
 pub mod speech;
 pub mod store;

@@ -112,6 +112,7 @@ impl Server {
             events: days(config.retention.events_days),
             deliveries: days(config.retention.deliveries_days),
             import_files: days(config.retention.import_files_days),
+            audit: days(config.retention.audit_days),
             call_details: config.retention.call_details_days.map(days),
         };
         let dialing = dialer::run(store.clone(), carrier, grace, stop.subscribe());
@@ -155,6 +156,7 @@ impl Server {
 
     /// Stops dialing at once, waits for live calls up to the grace time, ends HTTP and closes the store.
     pub async fn stop(self) -> anyhow::Result<()> {
+        self.store.set_stopping();
         self.stop.send_replace(true);
         self.http_shutdown.notify();
         for worker in self.workers {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod api_analytics;
+mod api_audit;
 mod api_calls;
 mod api_campaigns;
 mod api_do_not_call;
@@ -14,6 +15,7 @@ mod api_imports;
 mod api_lead_life;
 mod api_leads;
 mod api_limits;
+mod api_operations;
 mod api_overview;
 mod api_page;
 mod api_reference;
@@ -21,6 +23,7 @@ mod api_scripts;
 mod api_session;
 mod api_tokens;
 mod api_webhooks;
+mod backup;
 mod browser;
 mod carrier;
 mod crash;

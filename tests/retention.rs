@@ -11,6 +11,7 @@ const RETENTION: Retention = Retention {
     events: TimeDelta::days(90),
     deliveries: TimeDelta::days(30),
     import_files: TimeDelta::days(30),
+    audit: TimeDelta::days(40),
     call_details: Some(TimeDelta::days(10)),
 };
 

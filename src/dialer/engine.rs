@@ -15,7 +15,7 @@ use crate::domain::clock_guard::{ClockGuard, Trust};
 use crate::domain::event::Event;
 use crate::domain::gate::{Hold, HoldReason};
 use crate::domain::pacing::{Shares, Spacing};
-use crate::store::{Store, StoreError, Tx};
+use crate::store::{Store, StoreError, Tx, Worker};
 use chrono::TimeDelta;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -134,6 +134,7 @@ impl Dialer {
     /// Takes turns until `stop` says so, and then until no call is alive or `grace` is over.
     pub async fn run(mut self, grace: TimeDelta, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow_and_update() {
+            self.store.beat(Worker::Dialer);
             let next_due = self.turn_or_retry().await;
             tokio::select! {
                 () = self.wait_for_work(next_due) => {}

@@ -7,7 +7,7 @@ use super::{Door, Settings, edge};
 use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::store::pool::Db;
-use crate::store::{Scope, Store, Token};
+use crate::store::{Deed, Scope, Store, Token};
 use crate::token;
 use rocket::Request;
 use rocket::http::{Method, Status};
@@ -67,6 +67,11 @@ impl Gatekeeper {
             door: settings.door.clone(),
             clock,
         }
+    }
+
+    /// The clock of all requests.
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// The instant, in Unix seconds, that lies so far ahead.
@@ -247,7 +252,11 @@ pub(super) fn objection(request: &Request<'_>) -> Option<ApiError> {
 /// The scope that a request needs.
 pub(super) fn scope_for(request: &Request<'_>) -> Scope {
     match request.method() {
-        _ if matches!(request.uri().path().segments().get(1), Some("people" | "settings" | "tokens")) => {
+        _ if matches!(
+            request.uri().path().segments().get(1),
+            Some("audit" | "people" | "settings" | "tokens")
+        ) =>
+        {
             Scope::Admin
         }
         Method::Get | Method::Head | Method::Options => Scope::Read,
@@ -266,6 +275,64 @@ fn admit<'r>(request: &'r Request<'_>, needed: Scope) -> Outcome<&'r Token, ()> 
         Some(Verdict::Granted(Caller { token, .. })) if token.scope >= needed => Outcome::Success(token),
         Some(Verdict::Granted(_)) => Outcome::Error((Status::Forbidden, ())),
         _ => Outcome::Error((Status::Unauthorized, ())),
+    }
+}
+
+/// What this request is about to do. A number in its path is left out.
+fn deed(request: &Request<'_>, token: &Token) -> Deed {
+    let pattern = request.route().map_or("", |route| route.uri.path());
+    let parts = pattern.split('/').filter(|part| !part.is_empty()).zip(request.uri().path().segments());
+    let shown = parts.map(|(part, segment)| if part == "<number>" { part } else { segment });
+    Deed {
+        token_id: Some(token.id),
+        by: token.name.clone(),
+        action: format!("{} {pattern}", request.method()),
+        target: shown.fold(String::new(), |target, part| target + "/" + part),
+        request_id: Some(edge::request_id(request).to_owned()),
+    }
+}
+
+/// The same, for whoever does not know yet whether it may be done.
+pub(super) fn deed_of_caller(request: &Request<'_>) -> Option<Deed> {
+    match &admission(request)?.verdict {
+        Verdict::Granted(caller) => Some(deed(request, &caller.token)),
+        Verdict::Visitor
+        | Verdict::Unauthorized
+        | Verdict::CrossSite
+        | Verdict::OverQuota
+        | Verdict::StoreFailed(_)
+        | Verdict::Misdirected(_) => None,
+    }
+}
+
+/// A program on this machine, or a token that may look, for what lies outside `/api`. Behind a proxy everybody seems to
+/// be on this machine, so that only tokens count.
+pub(super) struct LocalOrReadScope;
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for LocalOrReadScope {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<LocalOrReadScope, ()> {
+        let Some(gatekeeper) = request.rocket().state::<Gatekeeper>() else {
+            return Outcome::Error((Status::ServiceUnavailable, ()));
+        };
+        let door = &gatekeeper.door;
+        let client = door.client(request).map(|client| client.to_canonical());
+        if !door.is_behind_proxy
+            && client.is_some_and(|client| client.is_loopback())
+            && door.objection(request).is_none()
+        {
+            return Outcome::Success(LocalOrReadScope);
+        }
+        // Every scope includes the one to look.
+        let store = Db::fetch(request.rocket());
+        if Presented::by(request).zip(store).is_some_and(|(presented, db)| presented.is_in_force(db)) {
+            return Outcome::Success(LocalOrReadScope);
+        }
+        let quota = gatekeeper.peers.take(Peer::of(client), gatekeeper.clock.monotonic());
+        let status = if quota.is_admitted { Status::Unauthorized } else { Status::TooManyRequests };
+        Outcome::Error((status, ()))
     }
 }
 
@@ -344,17 +411,17 @@ impl<'r> FromRequest<'r> for Visitor<'r> {
 }
 
 /// A caller who may change things.
-pub(super) struct WriteScope<'r>(pub(super) &'r Token);
+pub(super) struct WriteScope<'r>(pub(super) &'r Token, pub(super) Deed);
 
 /// A caller who may do what cannot be undone.
-pub(super) struct AdminScope;
+pub(super) struct AdminScope(pub(super) Deed);
 
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for AdminScope {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<AdminScope, ()> {
-        admit(request, Scope::Admin).map(|_| AdminScope)
+        admit(request, Scope::Admin).map(|token| AdminScope(deed(request, token)))
     }
 }
 
@@ -372,7 +439,7 @@ impl<'r> FromRequest<'r> for WriteScope<'r> {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<WriteScope<'r>, ()> {
-        admit(request, Scope::Write).map(WriteScope)
+        admit(request, Scope::Write).map(|token| WriteScope(token, deed(request, token)))
     }
 }
 

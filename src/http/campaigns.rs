@@ -294,6 +294,7 @@ async fn update(
         Ok((seen, body, request, read))
     })
     .await?;
+    let deed = caller.1;
     let written = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
         let request = match before.version == seen.version {
@@ -301,6 +302,7 @@ async fn update(
             false => read(body, &before.settings)?,
         };
         let campaign = tx.update_campaign(&before, &request, &by)??;
+        tx.note(&deed)?;
         Ok::<_, ApiError>((before.status, campaign))
     });
     let (status_before, campaign) = written.await?;
@@ -333,10 +335,14 @@ async fn remove(
 ) -> Result<Answer, ApiError> {
     query.finish()?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
+    let deed = caller.1;
     db.write_and_wait_for_dials(move |tx| {
         let campaign = unchanged(tx, &id, &if_match)?;
         match tx.delete_campaign(campaign.id, &by)? {
-            true => Ok(Answer::no_content()),
+            true => {
+                tx.note(&deed)?;
+                Ok(Answer::no_content())
+            }
             false => Err(ApiError::NoSuchCampaign),
         }
     })
@@ -372,9 +378,12 @@ async fn set_status(
     let status = body.finish(status)?;
     query.finish()?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
+    let deed = caller.1;
     let changed = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
-        Ok::<_, ApiError>(tx.change_status(&before, status, &by)??)
+        let changed = tx.change_status(&before, status, &by)??;
+        tx.note(&deed)?;
+        Ok::<_, ApiError>(changed)
     });
     let campaign = changed.await?;
     let warnings = match campaign.status {

@@ -211,12 +211,16 @@ async fn remove(
         call_id: None,
         by: caller.0.name.clone(),
     };
+    let deed = caller.1;
     db.write(move |tx| match tx.remove_from_do_not_call_list(phone, &why)? {
-        Removal::Removed => Answer::ok(&Removed {
-            phone: phone.to_string(),
-            removed: true,
-            note: "Leads that were taken out of their queues stay do_not_call; retry or add those that may be called",
-        }),
+        Removal::Removed => {
+            tx.note(&deed)?;
+            Answer::ok(&Removed {
+                phone: phone.to_string(),
+                removed: true,
+                note: "Leads that were taken out of their queues stay do_not_call; retry or add those that may be called",
+            })
+        }
         Removal::NotListed => Err(ApiError::NotListed),
         Removal::Erased => Err(ApiError::Conflict {
             code: "erased",

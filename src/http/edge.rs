@@ -3,6 +3,7 @@
 
 use super::auth;
 use super::error::ApiError;
+use super::metrics;
 use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::{Method, Status};
 use rocket::response::Responder;
@@ -20,6 +21,7 @@ impl Fairing for Edge {
     }
 
     async fn on_request(&self, request: &mut Request<'_>, data: &mut Data<'_>) {
+        metrics::arrived(request);
         // Rocket reads `_method` in a form and may by now have turned a POST into a DELETE; so no request
         // with a form in its body gets any further, whatever its method says. It looks for it only in forms of
         // the one kind (Rocket 0.5, `Rocket::preprocess_request`), so files may come in the other where files are
@@ -35,6 +37,7 @@ impl Fairing for Edge {
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         finish(request, response);
+        metrics::answered(request, response.status());
         // Rocket sends a body in pieces of 4 KiB, each through a channel of its own.
         if let Some(size) = response.body().preset_size() {
             response.set_max_chunk_size(size.clamp(4 << 10, 256 << 10));

@@ -2,10 +2,11 @@
 //! done again. The answer is remembered in the transaction that makes it true.
 
 use super::answer::Answer;
+use super::auth;
 use super::body;
 use super::error::ApiError;
 use crate::store::pool::Db;
-use crate::store::{RememberedReply, Snapshot, StoreError, Token, Tx};
+use crate::store::{Deed, RememberedReply, Snapshot, StoreError, Token, Tx};
 use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 use rocket::{Data, Request};
@@ -17,6 +18,7 @@ use std::convert::Infallible;
 pub(super) struct Repeatable {
     key: Result<Option<String>, &'static str>,
     target: String,
+    deed: Option<Deed>,
 }
 
 #[rocket::async_trait]
@@ -27,6 +29,7 @@ impl<'r> FromRequest<'r> for Repeatable {
         Outcome::Success(Repeatable {
             key: read_key(request.headers().get("Idempotency-Key")),
             target: format!("{} {}", request.method(), request.uri()),
+            deed: auth::deed_of_caller(request),
         })
     }
 }
@@ -66,6 +69,7 @@ pub(super) struct Once {
     key: Option<String>,
     token_id: i64,
     request_hash: [u8; 32],
+    deed: Option<Deed>,
 }
 
 impl Repeatable {
@@ -87,7 +91,7 @@ impl Repeatable {
         hash.update(self.target.as_bytes());
         hash.update([0]);
         hash.update(body_hash);
-        Ok(Once { key, token_id: token.id, request_hash: hash.finalize().into() })
+        Ok(Once { key, token_id: token.id, request_hash: hash.finalize().into(), deed: self.deed })
     }
 }
 
@@ -121,8 +125,27 @@ impl Once {
             return Ok(answer);
         }
         let answer = make(tx)?;
+        self.note(tx, answer.header("Location"))?;
         self.remember(tx, &answer)?;
         Ok(answer)
+    }
+
+    /// Gives an answer to what changed nothing, unless one was given before.
+    pub(super) fn tell(self, tx: &Tx, answer: Answer) -> Result<Answer, ApiError> {
+        if let Some(answer) = self.remembered(tx)? {
+            return Ok(answer);
+        }
+        self.remember(tx, &answer)?;
+        Ok(answer)
+    }
+
+    /// Writes down who does this, and what came of it, where that has an address.
+    pub(super) fn note(&self, tx: &Tx, made: Option<&str>) -> Result<(), StoreError> {
+        let Some(deed) = &self.deed else { return Ok(()) };
+        // Only there is a number a part of the address.
+        let made = made.filter(|made| !made.starts_with("/api/do-not-call/"));
+        let target = made.unwrap_or(&deed.target).to_owned();
+        tx.note(&Deed { target, ..deed.clone() })
     }
 
     /// Remembers the answer.

@@ -350,7 +350,7 @@ async fn take_in(
         let DryRun { import, skipped_csv } = import::dry_run(&store, new, payload, options).await?;
         let view = View { id: None, is_dry: true, skipped_csv, ..View::of(&import) };
         let answer = Answer::ok(&view)?;
-        return db.write(move |tx| once.run(tx, |_| Ok(answer))).await;
+        return db.write(move |tx| once.tell(tx, answer)).await;
     }
     let beginning = once.clone();
     let begun = db.write(move |tx| begin(tx, &new, is_async, &beginning)).await?;
@@ -399,6 +399,7 @@ fn begin(tx: &Tx, new: &NewImport, is_async: bool, once: &Once) -> Result<Begun,
         return Ok(Begun::Before(answer));
     }
     let id = import::begin(tx, new)?;
+    once.note(tx, Some(&format!("/api/voice-campaigns/{}/imports/{id}", new.campaign_id)))?;
     if !is_async {
         return Ok(Begun::Now { id, accepted: None });
     }
@@ -558,7 +559,7 @@ impl<'r> Responder<'r, 'static> for SkippedRows {
 )]
 #[delete("/voice-campaigns/<id>/imports/<import_id>")]
 async fn undo(
-    _caller: WriteScope<'_>,
+    caller: WriteScope<'_>,
     id: &str,
     import_id: &str,
     mut query: Query,
@@ -567,8 +568,14 @@ async fn undo(
     query.finish()?;
     let import = found(db, id, import_id).await?;
     let (campaign_id, import_id) = (import.campaign_id, import.id);
-    let undone =
-        db.write_and_wait_for_dials(move |tx| Ok::<_, ApiError>(tx.undo_import(campaign_id, import_id)?));
+    let deed = caller.1;
+    let undone = db.write_and_wait_for_dials(move |tx| {
+        let undone = tx.undo_import(campaign_id, import_id)?;
+        if matches!(undone, Undo::Undone) {
+            tx.note(&deed)?;
+        }
+        Ok::<_, ApiError>(undone)
+    });
     match undone.await? {
         Undo::Undone => {
             while db.write(|tx| Ok::<_, ApiError>(tx.remove_undone()?)).await? {}

@@ -224,7 +224,7 @@ async fn retry(
 )]
 #[patch("/voice-campaigns/<id>/leads", data = "<data>")]
 async fn change_many(
-    _caller: WriteScope<'_>,
+    caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
@@ -245,9 +245,10 @@ async fn change_many(
     let mut after = Some(0);
     while let Some(last) = after {
         let filter = LeadFilter { campaign_id, after: Some(last), limit: AT_ONCE, ..filter.clone() };
-        let change = change.clone();
+        let (change, deed) = (change.clone(), caller.1.clone());
         let part = db.write_and_wait_for_dials(move |tx| {
             tx.campaign(campaign_id)?.ok_or(ApiError::NoSuchCampaign)?;
+            tx.note(&deed)?;
             Ok::<_, ApiError>(tx.change_leads(&filter, &change)?)
         });
         let (part, last) = part.await?;

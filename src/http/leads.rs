@@ -132,7 +132,7 @@ async fn show(
 )]
 #[put("/leads/<id>", data = "<data>")]
 async fn update(
-    _caller: WriteScope<'_>,
+    caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
@@ -144,11 +144,13 @@ async fn update(
     query.finish()?;
     let body = head.json(data, JSON_MAX).await?.value().await?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
+    let deed = caller.1;
     db.write_and_wait_for_dials(move |tx| {
         let lead = unchanged(tx, id, &if_match)?;
         let about = lead.about.edited(body, country)?;
         match tx.edit_lead(&lead, &about)? {
             LeadEdit::Edited => {
+                tx.note(&deed)?;
                 let (body, tag) = shown(tx, &tx.lead(id)?.ok_or(ApiError::NoSuchLead)?)?;
                 Ok(Answer::text(Status::Ok, body).with("ETag", tag))
             }
@@ -209,7 +211,7 @@ pub(super) fn unchanged(snapshot: &Snapshot, id: i64, if_match: &IfMatch) -> Res
 )]
 #[delete("/leads/<id>")]
 async fn remove(
-    _caller: WriteScope<'_>,
+    caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     if_match: IfMatch,
@@ -217,12 +219,16 @@ async fn remove(
 ) -> Result<Answer, ApiError> {
     query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
+    let deed = caller.1;
     db.write_and_wait_for_dials(move |tx| {
         if if_match.is_there() {
             unchanged(tx, id, &if_match)?;
         }
         match tx.delete_lead(id)? {
-            LeadDeletion::Deleted => Ok(Answer::no_content()),
+            LeadDeletion::Deleted => {
+                tx.note(&deed)?;
+                Ok(Answer::no_content())
+            }
             LeadDeletion::NotFound => Err(ApiError::NoSuchLead),
             LeadDeletion::InProgress => Err(being_called("delete it")),
         }

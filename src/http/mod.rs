@@ -4,6 +4,7 @@
 mod analytics;
 mod answer;
 mod assets;
+mod audit;
 mod auth;
 mod body;
 mod calls;
@@ -24,12 +25,14 @@ mod idempotency;
 mod imports;
 mod lead_actions;
 mod leads;
+mod metrics;
 mod openapi;
 mod overview;
 mod people;
 mod preview;
 mod query;
 mod quota;
+mod ready;
 mod server_settings;
 mod session;
 mod sheet;
@@ -88,18 +91,21 @@ pub struct Settings {
 /// Mounts all routes, catchers and fairings. The store comes as [`crate::store::pool::Db`], managed or attached.
 pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -> Rocket<Build> {
     let assets = assets::routes(settings.static_dir.as_deref());
-    rocket
+    let rocket = rocket
         .manage(auth::Gatekeeper::new(&settings, clock))
         .manage(settings)
         .manage(body::LargeBodies::new())
         .manage(export::Exports::new())
         .manage(Arc::new(events::Feed::new()))
         .manage(imports::Importing::new())
+        .manage(ready::Probe::new())
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
         .mount("/", assets)
         .mount("/", routes![health, docs])
+        .mount("/", ready::routes())
+        .mount("/", metrics::routes())
         .mount("/", edge::fallback())
         .mount("/api", campaigns::routes())
         .mount("/api", stats::routes())
@@ -124,7 +130,10 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", openapi::routes())
         .mount("/api", session::routes())
         .mount("/api", tokens::routes())
-        .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))))
+        .mount("/api", audit::routes())
+        .attach(AdHoc::on_liftoff("tell listeners what changes", |rocket| Box::pin(start_feed(rocket))));
+    let requests = metrics::Requests::of(rocket.routes());
+    rocket.manage(requests)
 }
 
 async fn start_feed(rocket: &Rocket<Orbit>) {

@@ -43,7 +43,7 @@ pub(super) struct Reference;
 )]
 #[delete("/people/<number>")]
 async fn erase(
-    _caller: AdminScope,
+    caller: AdminScope,
     number: &str,
     mut query: Query,
     settings: &State<Settings>,
@@ -52,6 +52,9 @@ async fn erase(
     query.finish()?;
     let phone = do_not_call::number_in_path(number, settings).map_err(|_| ApiError::NoSuchPerson)?;
     let conflict = |code, message: &str| Err(ApiError::Conflict { code, message: message.into() });
+    // In a transaction of its own: whatever becomes of it, the number is suppressed from here on.
+    let deed = caller.0;
+    db.write(move |tx| tx.note(&deed)).await?;
     match db.erase(phone).await? {
         Erasure::Erased(erased) => Answer::ok(&Forgotten { erased, suppressed: true }),
         Erasure::InCall => conflict(

@@ -13,7 +13,7 @@ use crate::domain::fields::{self, Fields, Parsed};
 use crate::domain::invalid::Invalid;
 use crate::domain::schedule::format_instant;
 use crate::store::pool::Db;
-use crate::store::{Scope, Session, StoreError, Token, Tx};
+use crate::store::{Deed, Scope, Session, StoreError, Token, Tx};
 use crate::token;
 use chrono::TimeDelta;
 use rocket::request::{FromRequest, Outcome};
@@ -84,6 +84,13 @@ async fn sign_in(
         let Some(token) = tx.sign_in(&token_hash, &hash)? else { return Ok(None) };
         // The new cookie takes the place of this one.
         visitor.cookie.map_or(Ok(()), |before| tx.sign_out(&before))?;
+        tx.note(&Deed {
+            token_id: Some(token.id),
+            by: token.name.clone(),
+            action: "POST /api/session".into(),
+            target: "/api/session".into(),
+            request_id: None,
+        })?;
         Ok(Some((token, tx.now)))
     };
     let begun = if is_known { db.write(begin).await? } else { None };

@@ -10,7 +10,7 @@ use crate::domain::fields::{self, Fields, Parsed};
 use crate::domain::invalid::Invalid;
 use crate::domain::schedule::format_instant;
 use crate::store::pool::Db;
-use crate::store::{Scope, Snapshot, StoreError, TokenRow};
+use crate::store::{Deed, Scope, Snapshot, StoreError, TokenRow};
 use crate::token;
 use rocket::http::Status;
 use rocket::{Data, Route, delete, get, post, routes};
@@ -62,7 +62,7 @@ async fn list(_caller: AdminScope, mut query: Query, db: &Db) -> Result<Answer, 
 )]
 #[post("/tokens", data = "<data>")]
 async fn create(
-    _caller: AdminScope,
+    caller: AdminScope,
     mut query: Query,
     head: BodyHead,
     data: Data<'_>,
@@ -71,12 +71,14 @@ async fn create(
     query.finish()?;
     let (name, scope) = read(head.json(data, JSON_MAX).await?.value().await?)?;
     let (token, hash) = token::generate().map_err(|error| ApiError::Internal { cause: error.to_string() })?;
+    let deed = caller.0;
     db.write(move |tx| {
         if in_force(tx)?.len() >= TOKENS_MAX {
             let message = format!("There are {TOKENS_MAX} tokens; revoke one first");
             return Err(ApiError::Conflict { code: "conflict", message });
         }
         let id = tx.create_token(&name, scope, &hash)?;
+        tx.note(&Deed { target: format!("/api/tokens/{id}"), ..deed })?;
         let made = TokenRow { id, name, scope, created_at: tx.now, last_used_at: None, revoked_at: None };
         let view = View { token: Some(&token), ..View::of(&made) };
         Ok(Answer::text(Status::Created, serde_json::to_string(&view)?))
@@ -97,9 +99,10 @@ async fn create(
         (status = 409, description = "- `last_admin_token`: This is the last token with the scope `admin`; make another one first"))
 )]
 #[delete("/tokens/<id>")]
-async fn revoke(_caller: AdminScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
+async fn revoke(caller: AdminScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchToken)?;
+    let deed = caller.0;
     db.write(move |tx| {
         let tokens = in_force(tx)?;
         let token = tokens.iter().find(|token| token.id == id).ok_or(ApiError::NoSuchToken)?;
@@ -109,6 +112,7 @@ async fn revoke(_caller: AdminScope, id: &str, mut query: Query, db: &Db) -> Res
             return Err(ApiError::Conflict { code: "last_admin_token", message });
         }
         tx.revoke_token(id)?;
+        tx.note(&deed)?;
         Ok(Answer::no_content())
     })
     .await

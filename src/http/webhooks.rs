@@ -262,12 +262,14 @@ async fn update(
     let body = head.json(data, JSON_MAX).await?.value().await?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchWebhook)?;
     let (scope, allowed) = (caller.0.scope, settings.allowed_networks.clone());
+    let deed = caller.1;
     db.write(move |tx| {
         let before = unchanged(tx, id, scope, &if_match)?;
         let request = EndpointRequest::read(body, Some(&before.settings))?;
         if request.settings.url != before.settings.url {
             refuse_private_url(&request.settings.url, &allowed)?;
         }
+        tx.note(&deed)?;
         let (body, tag) = shown(tx, &tx.update_endpoint(&before, &request)?, None)?;
         Ok(Answer::text(Status::Ok, body).with("ETag", tag))
     })
@@ -305,8 +307,10 @@ async fn remove(
 ) -> Result<Answer, ApiError> {
     query.finish()?;
     let (id, scope) = (query::path_id(id).ok_or(ApiError::NoSuchWebhook)?, caller.0.scope);
+    let deed = caller.1;
     db.write(move |tx| {
         tx.delete_endpoint(&unchanged(tx, id, scope, &if_match)?)?;
+        tx.note(&deed)?;
         Ok(Answer::no_content())
     })
     .await

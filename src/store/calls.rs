@@ -3,6 +3,7 @@
 use super::changes::Change;
 use super::do_not_call::Suppression;
 use super::row::{Cells, json_text, ms};
+use super::vitals::Happened;
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::analytics;
@@ -298,6 +299,7 @@ impl Tx<'_> {
         zones: &[Tz],
         carrier: &str,
     ) -> Result<Claim, StoreError> {
+        self.count(Happened::Placed);
         let settings = &campaign.settings;
         let attempt = lead.attempts + 1;
         let date = schedule::local_date(self.now, settings.time_zone).to_string();
@@ -371,6 +373,7 @@ impl Tx<'_> {
         let tried = Tried { attempts: lead.attempts, is_suppressed: self.is_suppressed(call.phone)? };
         let settled = call::settle(&campaign, &call, tried, ending);
         self.touch(Change::Call(call_id));
+        self.count(Happened::Ended(settled.ending.outcome));
         self.write_ended(&call, &settled, timeline.unwrap_or(&call.timeline))?;
         self.write_lead(&lead, &settled)?;
         self.save_totals(campaign.id, &settled.totals)?;

@@ -1,7 +1,7 @@
 //! The file: finding, making, checking, migrating and locking it. A file that is not ours, or newer than this
 //! program, is refused untouched.
 
-use super::{Snapshot, StoreError};
+use super::{Snapshot, StoreError, backup};
 use crate::domain::Instant;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What a fresh file gets.
-const SCHEMA: &str = include_str!("../../schema.sql");
+pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
 /// The version of [`SCHEMA`]: one more than the number of migrations.
-const VERSION: i64 = MIGRATIONS.len() as i64 + 1;
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64 + 1;
 /// Each lifts a file by one version; the first lifts version 1 to 2. Never edited once released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/to_2.sql"),
     include_str!("migrations/to_3.sql"),
     include_str!("migrations/to_4.sql"),
+    include_str!("migrations/to_5.sql"),
 ];
 /// `VCMP`: marks a file as ours (SQLite file format, section 1.3.9).
 const APPLICATION_ID: i64 = 0x5643_4D50;
@@ -112,7 +113,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
 
 /// Waits for whoever opens the file at this moment. While one process makes the file, or goes over to its write-ahead log,
 /// SQLite tells others at once that it is busy, however patient they are.
-fn turn_to_open(folder: &Path) -> Result<File, OpenError> {
+pub(super) fn turn_to_open(folder: &Path) -> Result<File, OpenError> {
     // The folder itself, so that nothing is left in one that is refused.
     let file = File::open(folder).map_err(unusable(folder))?;
     file.lock().map_err(unusable(folder))?;
@@ -122,11 +123,13 @@ fn turn_to_open(folder: &Path) -> Result<File, OpenError> {
 /// What the names of files begin with in which uploads wait to be imported.
 pub const UPLOAD_PREFIX: &str = "import-";
 
-/// Removes the uploads of a server that was killed. Only whoever holds the lock may: nobody else's are there.
+/// Removes the uploads of a server, and the unfinished files of a `restore`, that was killed. Only whoever holds the lock may: nobody else's are there.
 pub(super) fn remove_uploads(folder: &Path) -> Result<(), OpenError> {
     for entry in std::fs::read_dir(folder).map_err(unusable(folder))? {
         let entry = entry.map_err(unusable(folder))?;
-        let is_upload = entry.file_name().to_string_lossy().starts_with(UPLOAD_PREFIX);
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_upload = name.starts_with(UPLOAD_PREFIX) || name.starts_with(backup::RESTORE_PREFIX);
         if is_upload && entry.file_type().is_ok_and(|kind| kind.is_file()) {
             std::fs::remove_file(entry.path()).map_err(unusable(folder))?;
         }
@@ -180,6 +183,14 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
     prepare_writer(&connection, opener.patience()).map_err(&failed)?;
     // Whoever writes just now need not be waited for when there is nothing to make or lift.
     if version != VERSION {
+        if version != 0 {
+            let kept = backup::before_migration(&connection, folder);
+            let kept = kept.map_err(|error| OpenError::Folder {
+                folder: folder.to_owned(),
+                cause: format!("the database cannot be backed up before it is lifted: {error}"),
+            })?;
+            tracing::info!(backup = %kept.display(), "the database is lifted to a newer schema; this is how it was");
+        }
         migrate(&mut connection, now).map_err(&failed)?;
     }
     Ok(connection)
@@ -199,7 +210,7 @@ pub(super) fn in_transaction(
 }
 
 /// Looks at the file without writing to it, and refuses what is not ours; the answer is its version.
-fn look(folder: &Path, path: &Path) -> Result<i64, OpenError> {
+pub(super) fn look(folder: &Path, path: &Path) -> Result<i64, OpenError> {
     // Only what SQLite itself calls no database is foreign; a lock or a fault of the disk may pass.
     let foreign = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::Foreign(path.to_owned()),
@@ -237,7 +248,7 @@ fn prepare_writer(connection: &Connection, patience: Duration) -> rusqlite::Resu
 }
 
 /// Makes a fresh file, or lifts an older one, in one transaction.
-fn migrate(connection: &mut Connection, now: Instant) -> rusqlite::Result<()> {
+pub(super) fn migrate(connection: &mut Connection, now: Instant) -> rusqlite::Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version == VERSION {
@@ -337,14 +348,7 @@ mod tests {
             .prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name")
             .unwrap();
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        rows.map(Result::unwrap).map(|(name, sql): (String, String)| (name, meaning(&sql))).collect()
-    }
-
-    /// The statement without comments and blanks: a column that was added later stands where the others do, but is
-    /// laid out otherwise.
-    fn meaning(sql: &str) -> String {
-        let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
-        lines.flat_map(str::split_whitespace).collect()
+        rows.map(Result::unwrap).map(|(name, sql): (String, String)| (name, backup::meaning(&sql))).collect()
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::domain::guard::{self, Guard, Overall};
 use crate::domain::money::Money;
 use crate::domain::phone::Phone;
 use chrono::{DateTime, NaiveDate};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -141,6 +141,19 @@ impl Snapshot<'_> {
     pub(super) fn hung_up_to(&self) -> Result<i64, StoreError> {
         Ok(self.fact_if_any(HUNG_UP_TO)?.and_then(|id| id.parse().ok()).unwrap_or(0))
     }
+}
+
+/// Stops all dialing in a file that no server has open; one that is stopped already stays as it is.
+pub(super) fn stop_until_somebody_looks(
+    connection: &Connection,
+    now: Instant,
+    by: &str,
+    reason: &str,
+) -> rusqlite::Result<()> {
+    let stop = Stop { since: ms(now), by: by.to_owned(), reason: Some(reason.to_owned()) };
+    let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+    connection.execute(sql, [STOPPED, &super::row::json_text(&stop)])?;
+    Ok(())
 }
 
 impl Tx<'_> {

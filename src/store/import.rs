@@ -9,7 +9,7 @@
 use super::imports::{Import, NewImport, Ready};
 use super::source::{Left, Payload, Place, Reading, RowReader, Source, excerpt, unreadable};
 use super::tx::Snapshot;
-use super::{Store, StoreError, Tx, file};
+use super::{Deed, Store, StoreError, Tx, file};
 use crate::domain::columns::Mapping;
 use crate::domain::fields::Words;
 use crate::domain::imports::{
@@ -122,7 +122,13 @@ pub async fn import(
     };
     let copied = tokio::task::spawn_blocking(copy).await.map_err(failed)?;
     let copy = copied.map_err(|error| StoreError::Unavailable(format!("{}: {error}", file.display())))?;
-    let id = store.write(move |tx| begin(tx, &new)).await?;
+    let deed = Deed::of_command(made_by, "import", campaign_id);
+    let id = store
+        .write(move |tx| {
+            tx.note(&deed)?;
+            begin(tx, &new)
+        })
+        .await?;
     let payload = Payload::Table(copy.to_path_buf());
     run(store, campaign_id, id, payload, options, |_, import| Ok(import)).await
 }

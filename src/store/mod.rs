@@ -6,6 +6,8 @@
 //! for anything but the database.
 
 mod analytics;
+mod audit;
+pub mod backup;
 mod calls;
 mod campaigns;
 mod changes;
@@ -41,8 +43,10 @@ mod suppression;
 mod table;
 mod tokens;
 mod tx;
+mod vitals;
 mod writer;
 
+pub use audit::{AuditFilter, Deed, Done};
 pub use calls::{CallFilter, CallNames, Claim};
 pub use campaigns::{CampaignFilter, CampaignSort, Cursor, Order};
 pub use changes::{Change, Changed};
@@ -63,6 +67,7 @@ pub use sessions::Session;
 pub use source::Payload;
 pub use tokens::{Scope, Token, TokenRow};
 pub use tx::{Snapshot, Tx};
+pub use vitals::{FileSizes, Load, Tally, Worker};
 
 use crate::clock::Clock;
 use crate::domain::Instant;
@@ -79,7 +84,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use suppression::SuppressionKey;
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
-use writer::{Signals, Writer, WriterThread};
+use vitals::Vitals;
+use writer::{Signals, Told, Writer, WriterThread};
 
 /// Why the database did not do what it was asked; named by what the caller can do about it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -141,6 +147,7 @@ struct Inner {
     campaigns: Memo<i64, Arc<Campaign>>,
     signals: Signals,
     changes: Arc<Changes>,
+    vitals: Arc<Vitals>,
     dial_gate: RwLock<()>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
@@ -179,9 +186,10 @@ impl Store {
         let pool = file::reader_pool(folder)?;
         let pulse = Pulse::of(&data_file(folder))
             .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
-        let (signals, changes) = (Signals::new(), Arc::<Changes>::default());
-        let (writer, thread) =
-            Writer::start(writing, clock.clone(), watch.clone(), signals.clone(), changes.clone());
+        let (signals, changes, vitals) =
+            (Signals::new(), Arc::<Changes>::default(), Arc::<Vitals>::default());
+        let told = Told { signals: signals.clone(), changes: changes.clone(), vitals: vitals.clone() };
+        let (writer, thread) = Writer::start(writing, clock.clone(), watch.clone(), told);
         Ok(Store(Arc::new(Inner {
             folder: folder.to_owned(),
             writer,
@@ -196,6 +204,7 @@ impl Store {
             watch,
             signals,
             changes,
+            vitals,
             dial_gate: RwLock::new(()),
             clock_hold: Mutex::new(None),
             _lock: lock,

@@ -18,7 +18,7 @@ const CHECK: &str = "suppression_key_check";
 pub(super) struct SuppressionKey(Hmac<Sha256>);
 
 /// The key's file in a data folder.
-fn key_file(folder: &Path) -> PathBuf {
+pub(super) fn key_file(folder: &Path) -> PathBuf {
     folder.join("suppression.key")
 }
 

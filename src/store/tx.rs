@@ -4,6 +4,7 @@ use super::StoreError;
 use super::changes::Change;
 use super::guard::Watch;
 use super::row::ms;
+use super::vitals::Happened;
 use crate::domain::Instant;
 use crate::domain::gate::Hold;
 use chrono::DateTime;
@@ -80,6 +81,7 @@ pub struct Tx<'c> {
     wakes_dialer: Cell<bool>,
     wakes_webhooks: Cell<bool>,
     changes: RefCell<Vec<Change>>,
+    happened: RefCell<Vec<Happened>>,
 }
 
 impl<'c> Deref for Tx<'c> {
@@ -96,6 +98,7 @@ impl<'c> Tx<'c> {
             wakes_dialer: Cell::new(false),
             wakes_webhooks: Cell::new(false),
             changes: RefCell::default(),
+            happened: RefCell::default(),
         }
     }
 
@@ -118,6 +121,16 @@ impl<'c> Tx<'c> {
         self.changes.borrow_mut().push(change);
     }
 
+    /// After the commit this is counted.
+    pub(super) fn count(&self, happened: Happened) {
+        self.happened.borrow_mut().push(happened);
+    }
+
+    /// What is to be counted.
+    pub(super) fn happened(&self) -> Vec<Happened> {
+        self.happened.take()
+    }
+
     /// What was touched.
     pub(super) fn into_changes(self) -> Vec<Change> {
         self.changes.into_inner()
@@ -130,8 +143,10 @@ impl<'c> Tx<'c> {
     /// Runs a part that may fail without undoing the rest.
     pub fn part<T>(&self, run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.execute("SAVEPOINT part", [])?;
+        let counted = self.happened.borrow().len();
         let done = run();
         if done.is_err() {
+            self.happened.borrow_mut().truncate(counted);
             self.execute("ROLLBACK TO part", [])?;
         }
         self.execute("RELEASE part", [])?;

@@ -6,6 +6,7 @@ use super::StoreError;
 use super::changes::{Change, Changes};
 use super::guard::Watch;
 use super::tx::{Tx, Wakes};
+use super::vitals::{Happened, Vitals};
 use crate::clock::Clock;
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,6 +57,13 @@ impl Signals {
     }
 }
 
+/// Who hears of commits.
+pub(super) struct Told {
+    pub(super) signals: Signals,
+    pub(super) changes: Arc<Changes>,
+    pub(super) vitals: Arc<Vitals>,
+}
+
 /// The thread; ends when the writer is closed and the queue is empty.
 pub(super) struct WriterThread(thread::JoinHandle<()>);
 
@@ -72,15 +80,19 @@ impl Writer {
         connection: Connection,
         clock: Arc<dyn Clock>,
         watch: Arc<Watch>,
-        signals: Signals,
-        changes: Arc<Changes>,
+        told: Told,
     ) -> (Writer, WriterThread) {
         let (work, queue) = mpsc::channel(QUEUE_MAX);
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(connection, queue, &clock, &watch, &signals, &changes))
+            .spawn(move || run(connection, queue, &clock, &watch, &told))
             .expect("the system starts threads");
         (Writer { work: RwLock::new(Some(work)) }, WriterThread(thread))
+    }
+
+    /// How many jobs wait.
+    pub(super) fn queue_length(&self) -> usize {
+        self.sender().map_or(0, |sender| sender.max_capacity() - sender.capacity())
     }
 
     /// Takes no more jobs.
@@ -143,8 +155,7 @@ fn run(
     mut queue: mpsc::Receiver<Work>,
     clock: &Arc<dyn Clock>,
     watch: &Arc<Watch>,
-    signals: &Signals,
-    changes: &Changes,
+    told: &Told,
 ) {
     let mut answers = Vec::with_capacity(BATCH_MAX);
     let mut after = None;
@@ -156,15 +167,18 @@ fn run(
                 continue;
             }
         };
+        let started = clock.monotonic();
         let committed =
             commit_batch(&mut connection, first, &mut queue, &mut after, clock, watch, &mut answers);
         let outcome = committed.as_ref().map(|_| ()).map_err(Clone::clone);
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = answers.len(), "a commit failed; its jobs were undone");
         }
-        if let Ok(Committed { wakes, touched }) = committed {
-            signals.send(wakes);
-            changes.add(touched);
+        if let Ok(Committed { wakes, touched, happened }) = committed {
+            told.vitals.commits.add(clock.monotonic().saturating_sub(started));
+            told.vitals.count(happened);
+            told.signals.send(wakes);
+            told.changes.add(touched);
         }
         for answer in answers.drain(..) {
             answer(outcome.clone());
@@ -191,6 +205,7 @@ fn checkpoint(connection: &Connection) -> Result<bool, StoreError> {
 struct Committed {
     wakes: Wakes,
     touched: Vec<Change>,
+    happened: Vec<Happened>,
 }
 
 /// Runs the first job and those that wait behind it in one transaction.
@@ -219,6 +234,7 @@ fn commit_batch(
         answers.push(answer);
         if keep {
             committed.wakes |= tx.wakes();
+            committed.happened.extend(tx.happened());
             committed.touched.extend(tx.into_changes());
         } else {
             step(&transaction, "ROLLBACK TO job")?;

@@ -7,7 +7,7 @@ use super::{Client, Post, sign};
 use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::delivery::{Reply, TryError};
-use crate::store::{Outgoing, Snapshot, Store, StoreError, Tried, Waiting};
+use crate::store::{Outgoing, Snapshot, Store, StoreError, Tried, Waiting, Worker};
 use chrono::TimeDelta;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -77,6 +77,7 @@ impl Deliverer {
     /// again by the next life.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow_and_update() {
+            self.store.beat(Worker::Webhooks);
             let next_due = match self.turn().await {
                 Ok(turn) => self.steady(turn.next_due),
                 Err(error) => {

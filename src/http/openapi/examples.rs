@@ -126,6 +126,15 @@ pub(super) fn of(schema: &str) -> Option<Value> {
         "WholeDelivery" => whole_delivery(),
         "Session" => json!({"name": "Grace", "scope": "write", "expires_at": "2026-03-04T22:00:00Z"}),
         "SignIn" => json!({"token": "vc_4f7c1d…"}),
+        "AuditEntry" => json!({
+            "id": 12,
+            "at": "2026-03-04T10:00:00Z",
+            "token_id": 2,
+            "by": "CRM",
+            "action": "PATCH /api/voice-campaigns/<id>/status",
+            "target": "/api/voice-campaigns/1/status",
+            "request_id": "8f14e45fceea167a",
+        }),
         "Token" => json!({
             "id": 2,
             "name": "CRM",
@@ -161,6 +170,9 @@ pub(super) fn of(schema: &str) -> Option<Value> {
                 "description": "port to listen on; 0 picks a free one",
             }],
         }),
+        "Readiness" => {
+            json!({"status": "ready", "checks": [{"name": "database", "ok": true}, {"name": "dialer", "ok": true}]})
+        }
         "Health" => json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}),
         "Error" => json!({"error": "Voice campaign not found", "code": "not_found"}),
         _ => return None,

@@ -16,8 +16,9 @@ use super::auth::ReadScope;
 use super::error::ApiError;
 use super::query::Query;
 use super::{
-    analytics, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export, imports,
-    lead_actions, leads, overview, people, preview, server_settings, session, stats, tokens, webhooks,
+    analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
+    imports, lead_actions, leads, overview, people, preview, server_settings, session, stats, tokens,
+    webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -37,7 +38,7 @@ struct Reference;
 
 /// The calls outside `/api`.
 #[derive(OpenApi)]
-#[openapi(paths(super::health, super::docs))]
+#[openapi(paths(super::health, super::ready::ready, super::metrics::metrics, super::docs))]
 struct Outside;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(document);
@@ -100,8 +101,8 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
         ),
         (
             "Access",
-            "Tokens, and the session of somebody who has signed in to the page with one.",
-            vec![tokens::Reference::openapi(), session::Reference::openapi()],
+            "Tokens, the session of somebody who has signed in to the page with one, and who changed what.",
+            vec![tokens::Reference::openapi(), session::Reference::openapi(), audit::Reference::openapi()],
         ),
         ("Events", "What changes, told while it changes.", vec![super::events::Reference::openapi()]),
         (

@@ -318,6 +318,18 @@ pub(in crate::http) struct DeliveryFilter {
     r#type: Option<schemas::AnyEvent>,
 }
 
+/// Which changes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct AuditFilter {
+    /// Only those made with this token.
+    #[param(minimum = 1)]
+    token_id: Option<i64>,
+    /// Only those from then on: an instant, or a date in UTC.
+    #[param(min_length = 1, example = "2026-03-04")]
+    since: Option<String>,
+}
+
 /// Which numbers of the do-not-call list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
