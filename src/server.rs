@@ -3,7 +3,7 @@
 
 use crate::carrier::Carrier;
 use crate::carrier::simulator::Simulator;
-use crate::carrier::sip::Sip;
+use crate::carrier::sip::{Health, Sip, TrunkSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config, Loaded, Tls};
 use crate::domain::voice::Voice;
@@ -94,7 +94,7 @@ impl Server {
 
         // Before anybody is told that it listens, so that no signal finds it unprepared.
         let signals = Signals::listen().context("cannot listen for signals")?;
-        let listening = start_http(loaded, carrier.name(), store.clone(), clock).await;
+        let listening = start_http(loaded, carrier.name(), driver.trunks(config), store.clone(), clock).await;
         let (http, http_shutdown, listener, address) = match listening {
             Ok(listening) => listening,
             Err(error) => {
@@ -194,11 +194,37 @@ impl Driver {
         }
     }
 
+    /// How the trunks are, for whoever may only look.
+    fn trunks(&self, config: &Config) -> http::Trunks {
+        match self {
+            Driver::Simulator(_) => http::Trunks::default(),
+            Driver::Sip(sip) => {
+                let (sip, trunks) = (sip.clone(), config.trunks.clone());
+                http::Trunks(Arc::new(move || trunks.iter().zip(sip.health()).map(trunk).collect()))
+            }
+        }
+    }
+
     async fn run(self, shutdown: watch::Receiver<bool>) {
         match self {
             Driver::Simulator(simulator) => simulator.run(shutdown).await,
             Driver::Sip(sip) => sip.run(shutdown).await,
         }
+    }
+}
+
+/// A trunk of the settings, without what proves who we are, and how it is.
+fn trunk((settings, health): (&TrunkSettings, Health)) -> http::Trunk {
+    let is_up = health.problem.is_none();
+    http::Trunk {
+        name: settings.name.clone(),
+        host: settings.host.clone(),
+        status: if is_up { "up" } else { "down" },
+        problem: health.problem,
+        channels: settings.channels,
+        channels_in_use: health.live,
+        calls_per_second: settings.calls_per_second,
+        registered: settings.register.then_some(is_up),
     }
 }
 
@@ -274,6 +300,7 @@ type Http = (JoinHandle<Result<(), String>>, rocket::Shutdown, Listener, SocketA
 async fn start_http(
     loaded: &Loaded,
     driver: &'static str,
+    trunks: http::Trunks,
     store: Store,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Http> {
@@ -302,6 +329,7 @@ async fn start_http(
         allowed_networks: config.webhooks.allowed_networks.clone(),
         static_dir: config.static_dir.clone(),
         carrier: http::Carrier { driver, real_calls: !config.trunks.is_empty(), channels, calls_per_second },
+        trunks,
         in_force: loaded.shown().into_iter().map(setting).collect(),
         started_at: clock.now(),
         door,

@@ -37,7 +37,7 @@ mod stats;
 mod tokens;
 mod webhooks;
 
-pub use carrier::Carrier;
+pub use carrier::{Carrier, Trunk, Trunks, TrunksNow};
 pub use server_settings::Setting;
 
 use crate::clock::Clock;
@@ -77,6 +77,8 @@ pub struct Settings {
     pub static_dir: Option<PathBuf>,
     /// Who places the calls.
     pub carrier: Carrier,
+    /// The ways to the carriers.
+    pub trunks: Trunks,
     /// Every setting of the server, to be shown.
     pub in_force: Vec<Setting>,
     /// When the server was started.

@@ -70,6 +70,7 @@ impl Default for Options {
                     channels: 1_000,
                     calls_per_second: None,
                 },
+                trunks: http::Trunks::default(),
                 in_force: Vec::new(),
                 started_at: START.parse().unwrap(),
                 door: Door { hosts: vec!["*".into()], ..Door::default() },
