@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 63] = [
+const ROUTES: [(&str, &str, bool); 65] = [
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
     ("GET", "/api/voice-campaigns/1", false),
@@ -21,6 +21,8 @@ const ROUTES: [(&str, &str, bool); 63] = [
     ("POST", "/api/demo-campaign", true),
     ("GET", "/api/overview", false),
     ("GET", "/api/carrier", false),
+    ("GET", "/api/voices", false),
+    ("POST", "/api/voice-preview", true),
     ("GET", "/api/settings", true),
     ("GET", "/api/voice-campaigns/1/leads", false),
     ("POST", "/api/voice-campaigns/1/leads", true),

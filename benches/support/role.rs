@@ -113,6 +113,7 @@ fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> 
             calls_per_second: None,
         },
         trunks: http::Trunks::default(),
+        speaker: Err("no voice".into()),
         in_force: Vec::new(),
         started_at: clock.now(),
         door: Door::default(),

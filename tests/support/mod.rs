@@ -71,6 +71,7 @@ impl Default for Options {
                     calls_per_second: None,
                 },
                 trunks: http::Trunks::default(),
+                speaker: Err("no voice".into()),
                 in_force: Vec::new(),
                 started_at: START.parse().unwrap(),
                 door: Door { hosts: vec!["*".into()], ..Door::default() },

@@ -155,6 +155,16 @@ pub(super) fn of(schema: &str) -> Option<Value> {
                 "registered": true,
             }],
         }),
+        "Voices" => json!({
+            "available": true,
+            "kind": "program",
+            "name": "flite",
+            "voice": null,
+            "problem": null,
+        }),
+        "VoicePreviewRequest" => {
+            json!({"text": "Hello Ada, how do you like your plan?", "language": "en-US"})
+        }
         "Overview" => overview(),
         "ServerSettings" => json!({
             "version": env!("CARGO_PKG_VERSION"),

@@ -82,6 +82,7 @@ function Carrier() {
   const [resource, reload] = useResource('carrier', (options) => get('/carrier', options));
   const { data, error } = resource.value;
   useLive({ call: useSoon(reload), resync: reload });
+  const [voices] = useResource('voices', (options) => get('/voices', options));
   const hasTrunks = data?.trunks.length > 0;
   useEffect(() => {
     if (!hasTrunks) return undefined;
@@ -114,10 +115,20 @@ function Carrier() {
       </dd>
       <dt>Pace</dt>
       <dd>${data.calls_per_second ? `At most ${num(data.calls_per_second)} calls a second` : 'No limit of its own'}</dd>
+      ${
+        voices.value.data &&
+        html`<dt>Voice</dt>
+          <dd class="wrap-any">${voiceWords(voices.value.data)}</dd>`
+      }
       ${data.trunks.map((trunk) => html`<${Trunk} key=${trunk.name} ...${trunk} />`)}
     </dl>
   <//>`;
 }
+
+const voiceWords = ({ name, kind, voice, problem }) =>
+  problem
+    ? `Nobody can speak: ${problem}`
+    : [name, kind === 'service' ? 'a service' : 'on this machine', voice && `usually ${voice}`].filter(Boolean).join(', ');
 
 /** A way to a carrier: whether it takes calls, and how many. */
 function Trunk({ name, host, status, problem, channels, channels_in_use, calls_per_second, registered }) {
