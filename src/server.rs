@@ -11,7 +11,7 @@ use crate::housekeeping::Retention;
 use crate::listener::{Limits, Listener, Peers, Times};
 use crate::speech::{Kind, Speaker, SpeechError};
 use crate::store::pool::Db;
-use crate::store::{OpenError, Store};
+use crate::store::{OpenError, SPEECH_FOLDER, Store};
 use crate::webhooks::{SystemLookup, WebClient};
 use crate::{dialer, housekeeping, http, media, speech, webhooks};
 use anyhow::Context;
@@ -271,7 +271,7 @@ fn speaker(voice: Result<Speaker, String>, config: &Config) -> Result<http::Spea
 
 /// What was said, in a data folder.
 fn speech_folder(folder: &Path) -> PathBuf {
-    folder.join("speech")
+    folder.join(SPEECH_FOLDER)
 }
 
 /// Looks for every trunk and tries the voice, without placing a call and beside a server that may run: what was looked

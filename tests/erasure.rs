@@ -63,6 +63,16 @@ const CANARIES: [&str; 12] = [
     "canary tag",
 ];
 
+#[tokio::test]
+async fn what_was_said_on_calls_goes_because_nobody_can_tell_whose_names_are_in_it() {
+    let world = World::new(MONDAY_NOON).await;
+    let folder = world.folder.path().join("speech");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("0a1b.wav"), b"RIFF").unwrap();
+    world.store.erase(phone(NUMBER)).await.unwrap();
+    assert!(files_below(&folder).is_empty());
+}
+
 fn canary_lead() -> Value {
     json!({
         "phone": NUMBER, "first_name": "Xanthippe", "last_name": "Quackenbush", "email": "xq@canary.example",

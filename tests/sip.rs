@@ -38,12 +38,13 @@ impl Line {
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             rtp_ports: Ports { first: 20_000, last: 29_999 },
-            detect_machines: true,
+            detect_machines: trunk["detect_machines"] != false,
             ..Settings::default()
         };
         let mut about =
             json!({"name": "main", "host": peer.address, "channels": 100, "calls_per_second": 100});
         about.as_object_mut().unwrap().extend(trunk.as_object().unwrap().clone());
+        about.as_object_mut().unwrap().remove("detect_machines");
         let trunks = [serde_json::from_value(about).unwrap()];
         let sip = Sip::start(settings, &trunks, voice, clock.clone()).await.unwrap();
         let health = sip.check().await;
@@ -312,7 +313,9 @@ async fn without_a_voice_nobody_is_left_in_silence() {
             ]
         };
         let peer = Peer::start(clock.clone(), script).await;
-        let line = Line::with(peer, clock.clone(), json!({}), Arc::new(Broken(wait, clock))).await;
+        let line =
+            Line::with(peer, clock.clone(), json!({"detect_machines": false}), Arc::new(Broken(wait, clock)))
+                .await;
         let mut call = line.dial(30);
         assert_eq!(call.next().await, LegEvent::Ringing);
         let mut answered_at = None;
@@ -481,4 +484,19 @@ async fn junk_at_its_port_harms_no_call() {
     assert_eq!(call.next().await, LegEvent::SpeechEnded);
     assert_eq!(call.end().await.0, Cause::RemoteHangup);
     line.is_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_that_wants_us_to_register_is_there_once_it_agreed() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let peer = Peer::start(clock.clone(), |_| vec![Step::Reply(486, "")]).await;
+    let trunk = json!({"username": "alice", "password": "s3cret", "register": true});
+    let line = Line::with(peer, clock, trunk, Arc::new(Hum)).await;
+    let asked = line.peer.received("REGISTER").await;
+    assert!(asked.header("To").unwrap().starts_with("<sip:alice@127.0.0.1:"), "{}", asked.text);
+    assert!(asked.header("Contact").unwrap().starts_with("<sip:alice@127.0.0.1:"), "{}", asked.text);
+    assert!(!line.peer.messages().iter().any(|message| message.method() == "OPTIONS"));
+    assert_eq!(line.dial(30).end().await.0, Cause::Busy);
+    line.peer.fall_silent();
+    assert_eq!(line.sip.check().await[0].problem.as_deref(), Some("it does not answer"));
 }

@@ -234,7 +234,8 @@ pub struct Campaign {
     pub id: i64,
     /// Present status.
     pub status: Status,
-    /// Why the status is what it is, when it changed by itself: `carrier_down`, `carrier_changed`, `leads_finished`, `end_date`.
+    /// Why the status is what it is, when it changed by itself: `carrier_down`, `carrier_changed`, `leads_finished`,
+    /// `end_date`.
     pub status_reason: Option<String>,
     /// Since when it has this status; none when nobody knows any more.
     pub status_changed_at: Option<Instant>,

@@ -228,6 +228,9 @@ impl Tx<'_> {
 /// Where files of imports lie in a data folder.
 pub(super) const IMPORTS_FOLDER: &str = "imports";
 
+/// Where what was said on calls lies in a data folder.
+pub const SPEECH_FOLDER: &str = "speech";
+
 /// The id of the import that a file of rows belongs to.
 pub(super) fn import_of(file: &Path) -> Option<i64> {
     file.file_name()?.to_str()?.split('-').next()?.parse().ok()
@@ -266,6 +269,13 @@ fn clean_files(folder: &Path, phone: Phone) -> Result<(usize, Vec<i64>), StoreEr
     for path in files_in(folder).map_err(failed(folder))? {
         if path.extension().is_some_and(|extension| extension == "jsonl") {
             rows += blank_number(&path, phone).map_err(failed(&path))?;
+        }
+    }
+    // What was said holds names, and nobody can tell whose.
+    for path in files_in(&folder.join(SPEECH_FOLDER)).map_err(failed(folder))? {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&path)(error)),
+            _ => {}
         }
     }
     Ok((rows, imports))

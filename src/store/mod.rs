@@ -50,7 +50,7 @@ pub use deliveries::{Delivery, DeliveryFilter, Outgoing, TEST_EVENT, Tried, Try,
 pub use do_not_call::{ListChange, ListFilter, Listed, Removal, Suppression};
 pub use do_not_call_table::{ListError, ListOptions, ListReport, NotListed, list_table};
 pub use endpoints::Week;
-pub use erasure::{Erasure, Traces};
+pub use erasure::{Erasure, SPEECH_FOLDER, Traces};
 pub use export::{CallRow, LeadRow};
 pub use file::{FileFacts, OpenError, UPLOAD_PREFIX, data_file};
 pub use guard::Stop;

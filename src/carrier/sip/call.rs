@@ -25,8 +25,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
-/// How long the carrier has to confirm that a call was taken back.
-const CANCEL_WAIT: TimeDelta = TimeDelta::seconds(4);
+/// How long the carrier has to confirm that a call was taken back or hung up.
+const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 /// How long somebody who picked up hears nothing, at most.
 const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
 /// Nobody renews a session more often.
@@ -108,6 +108,15 @@ impl Call {
         Ok(end)
     }
 
+    /// Hangs up, and waits for the other side to take note of it, but not for long.
+    async fn hang_up(&self, session: &Session) {
+        let said = session.outgoing.bye();
+        tokio::select! {
+            () = said => {}
+            () = self.carrier.clock.sleep_until(self.now() + END_WAIT) => {}
+        }
+    }
+
     fn report(&self, event: LegEvent) {
         self.events.report(self.now(), event);
     }
@@ -128,7 +137,7 @@ impl Call {
                     (Signal::Answered(answer), None) => return Ok(answer),
                     // It crossed our hang-up.
                     (Signal::Answered(_), Some(end)) => {
-                        session.outgoing.bye().await;
+                        self.hang_up(session).await;
                         return Err(end);
                     }
                     (Signal::Refused(_) | Signal::Failed(_) | Signal::HungUp, Some(end)) => return Err(end),
@@ -184,7 +193,7 @@ impl Call {
             if let Some(end) = gives_up {
                 session.outgoing.cancel();
                 giving_up = Some(end);
-                until = self.now() + CANCEL_WAIT;
+                until = self.now() + END_WAIT;
             }
         }
     }
@@ -197,16 +206,18 @@ impl Call {
             // What was agreed while it rang need not be said again.
             (Err(SdpError::Unreadable), Some(agreed)) if answer.sdp.is_empty() => agreed,
             (Err(problem), _) => {
-                session.outgoing.bye().await;
+                self.hang_up(session).await;
                 return End::failed(format!("trunk {}: {problem}", self.place.trunk.settings.name));
             }
         };
         session.agree(remote);
-        if self.carrier.settings.detect_machines {
-            session.line.detect();
-        }
         let clock = self.carrier.clock.clone();
         let mut talk = Talk::new(answer.session_expires, self.now());
+        if self.carrier.settings.detect_machines {
+            // What we say would come back as an echo and be taken for a long greeting.
+            talk.waits = true;
+            session.line.detect();
+        }
         let mut refreshing = JoinSet::new();
         loop {
             let until = [talk.silent_until, talk.refresh_at, talk.expires_at].into_iter().flatten().min();
@@ -241,8 +252,11 @@ impl Call {
                         self.say_wanted(session, &mut talk);
                         None
                     }
-                    // What nobody wants to hear yet may still be made when it is wanted.
-                    Err(problem) => talk.wanted.is_some().then(|| End::failed(problem)),
+                    // What nobody wants to hear yet is tried again when it is wanted.
+                    Err(problem) => {
+                        let is_missed = talk.wanted.as_ref().is_some_and(|text| !self.words.has(text));
+                        is_missed.then(|| End::failed(problem))
+                    }
                 },
                 Some(agreed) = refreshing.join_next() => match agreed {
                     Ok(true) => None,
@@ -269,7 +283,7 @@ impl Call {
                 }
             };
             if let Some(end) = end {
-                session.outgoing.bye().await;
+                self.hang_up(session).await;
                 return end;
             }
         }
@@ -283,13 +297,11 @@ impl Call {
             }
             Heard::Said(_) => {}
             Heard::Verdict(Verdict::Machine) => {
-                talk.awaits_cue = true;
                 session.line.await_cue();
                 self.report(LegEvent::MachineDetected);
             }
-            Heard::Verdict(Verdict::Human | Verdict::Unsure) => {}
-            Heard::Cue => {
-                talk.awaits_cue = false;
+            Heard::Verdict(Verdict::Human | Verdict::Unsure) | Heard::Cue => {
+                talk.waits = false;
                 self.say_wanted(session, talk);
             }
         }
@@ -313,12 +325,13 @@ impl Call {
         let Some(text) = &talk.wanted else { return };
         let sound = self.words.want(text);
         talk.silent_until = match (&sound, talk.silent_until) {
+            _ if talk.waits => None,
             (Some(_), _) => None,
             (None, Some(until)) => Some(until),
             (None, None) => Some(self.now() + SILENCE_MAX),
         };
         if let Some(sound) = sound
-            && !talk.awaits_cue
+            && !talk.waits
         {
             session.line.play(sound, talk.number);
             talk.wanted = None;
@@ -377,8 +390,8 @@ struct Talk {
     number: u64,
     /// To be said, as soon as it can be.
     wanted: Option<String>,
-    /// A machine is still greeting.
-    awaits_cue: bool,
+    /// It is not known yet who picked up, or a machine is still greeting.
+    waits: bool,
     /// When somebody has heard nothing for too long.
     silent_until: Option<Instant>,
     session_expires: Option<String>,
@@ -391,7 +404,7 @@ impl Talk {
         let mut talk = Talk {
             number: 0,
             wanted: None,
-            awaits_cue: false,
+            waits: false,
             silent_until: None,
             session_expires,
             refresh_at: None,

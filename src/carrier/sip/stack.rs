@@ -273,17 +273,25 @@ impl Outgoing {
         });
     }
 
-    /// Hangs up.
-    pub(super) async fn bye(&self) {
-        for _ in 0..BYE_TRIES {
-            match self.dialog.bye().await {
-                Ok(()) => return,
-                Err(_) if self.dialog.state().is_terminated() => return,
-                // A change of the session that is not finished is in the way.
-                Err(_) => tokio::time::sleep(BYE_PAUSE).await,
+    /// Hangs up. It goes on being said to a carrier that does not answer, whether somebody waits for the end or not.
+    pub(super) fn bye(&self) -> impl Future<Output = ()> + Send + 'static {
+        let dialog = self.dialog.clone();
+        let saying = tokio::spawn(async move {
+            for _ in 0..BYE_TRIES {
+                match dialog.bye().await {
+                    Ok(()) => return,
+                    Err(_) if dialog.state().is_terminated() => return,
+                    // A change of the session that is not finished is in the way.
+                    Err(_) => tokio::time::sleep(BYE_PAUSE).await,
+                }
+            }
+            tracing::warn!("a call could not be hung up in order");
+        });
+        async move {
+            if let Err(panic) = saying.await {
+                tracing::error!(%panic, "a call could not be hung up");
             }
         }
-        tracing::warn!("a call could not be hung up in order");
     }
 
     /// Renews the session with our description; whether the other side agrees.

@@ -37,13 +37,24 @@ impl Words {
         None
     }
 
-    /// Ends when another text is ready, or with why one never will be. Never ends when none is being made.
+    /// Whether a text is ready or being made.
+    pub(super) fn has(&self, text: &str) -> bool {
+        self.made.contains_key(text)
+    }
+
+    /// Ends when another text is ready, or with why one is not: it is tried again when it is wanted. Never ends when none is being made.
     pub(super) async fn next(&mut self) -> Result<(), SpeechError> {
         match self.being_made.join_next().await {
-            Some(Ok((text, sound))) => {
-                self.made.insert(text, Some(sound?));
-                Ok(())
-            }
+            Some(Ok((text, sound))) => match sound {
+                Ok(sound) => {
+                    self.made.insert(text, Some(sound));
+                    Ok(())
+                }
+                Err(problem) => {
+                    self.made.remove(&text);
+                    Err(problem)
+                }
+            },
             Some(Err(panic)) => Err(SpeechError(panic.to_string())),
             None => std::future::pending().await,
         }
