@@ -3,12 +3,13 @@
 
 use crate::carrier::Carrier;
 use crate::carrier::simulator::Simulator;
-use crate::carrier::sip::Sip;
+use crate::carrier::sip::{Health, Sip, TrunkSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config, Loaded, Tls};
 use crate::domain::voice::Voice;
 use crate::housekeeping::Retention;
 use crate::listener::{Limits, Listener, Peers, Times};
+use crate::speech::{Kind, Speaker, SpeechError};
 use crate::store::pool::Db;
 use crate::store::{OpenError, SPEECH_FOLDER, Store};
 use crate::webhooks::{SystemLookup, WebClient};
@@ -77,7 +78,8 @@ impl Server {
         store.set_guard(config.guard().map_err(StartError::Refused)?);
         let looked = store.write(|tx| tx.look_again_at_refused_numbers()).await;
         looked.context("cannot write to the database")?;
-        let driver = Driver::start(config, clock.clone()).await?;
+        let voice = speech::open(&config.voice, &speech_folder(&config.data), clock.clone());
+        let driver = Driver::start(config, &voice, clock.clone()).await?;
         let carrier = driver.carrier();
         let paused = dialer::pause_for_another_carrier(&store, carrier.name()).await;
         let paused = paused.context("cannot write to the database")?;
@@ -94,7 +96,15 @@ impl Server {
 
         // Before anybody is told that it listens, so that no signal finds it unprepared.
         let signals = Signals::listen().context("cannot listen for signals")?;
-        let listening = start_http(loaded, carrier.name(), store.clone(), clock).await;
+        let listening = start_http(
+            loaded,
+            carrier.name(),
+            driver.trunks(config),
+            speaker(voice, config),
+            store.clone(),
+            clock,
+        )
+        .await;
         let (http, http_shutdown, listener, address) = match listening {
             Ok(listening) => listening,
             Err(error) => {
@@ -176,15 +186,18 @@ enum Driver {
 
 impl Driver {
     /// The trunks of the settings, or the simulator where there are none.
-    async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Driver, StartError> {
+    async fn start(
+        config: &Config,
+        voice: &Result<Speaker, String>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Driver, StartError> {
         if config.trunks.is_empty() {
             let ledger = ledger_file(&config.data);
             let simulator = Simulator::new(config.simulator.clone(), clock, Some(&ledger))
                 .with_context(|| format!("cannot write {}", ledger.display()))?;
             return Ok(Driver::Simulator(simulator));
         }
-        let voice = speech::open(&config.voice, &speech_folder(&config.data), clock.clone());
-        let voice = voice.map_err(StartError::Refused)?;
+        let voice = voice.clone().map_err(StartError::Refused)?.synthesizer;
         let sip = Sip::start(config.sip.clone(), &config.trunks, voice, clock).await;
         Ok(Driver::Sip(sip.map_err(|problem| anyhow::anyhow!(problem))?))
     }
@@ -196,11 +209,37 @@ impl Driver {
         }
     }
 
+    /// How the trunks are, for whoever may only look.
+    fn trunks(&self, config: &Config) -> http::Trunks {
+        match self {
+            Driver::Simulator(_) => http::Trunks::default(),
+            Driver::Sip(sip) => {
+                let (sip, trunks) = (sip.clone(), config.trunks.clone());
+                http::Trunks(Arc::new(move || trunks.iter().zip(sip.health()).map(trunk).collect()))
+            }
+        }
+    }
+
     async fn run(self, shutdown: watch::Receiver<bool>) {
         match self {
             Driver::Simulator(simulator) => simulator.run(shutdown).await,
             Driver::Sip(sip) => sip.run(shutdown).await,
         }
+    }
+}
+
+/// A trunk of the settings, without what proves who we are, and how it is.
+fn trunk((settings, health): (&TrunkSettings, Health)) -> http::Trunk {
+    let is_up = health.problem.is_none();
+    http::Trunk {
+        name: settings.name.clone(),
+        host: settings.host.clone(),
+        status: if is_up { "up" } else { "down" },
+        problem: health.problem,
+        channels: settings.channels,
+        channels_in_use: health.live,
+        calls_per_second: settings.calls_per_second,
+        registered: settings.register.then_some(is_up),
     }
 }
 
@@ -215,6 +254,23 @@ fn most(config: &Config) -> (usize, Option<f64>) {
     }
 }
 
+/// Who speaks, for whoever wants to listen without a phone.
+fn speaker(voice: Result<Speaker, String>, config: &Config) -> Result<http::Speaker, String> {
+    let Speaker { kind, name, synthesizer } = voice?;
+    let kind = match kind {
+        Kind::Service => "service",
+        Kind::Program => "program",
+    };
+    let say: http::Say = Arc::new(move |text, voice| {
+        let saying = synthesizer.say(text, voice);
+        Box::pin(async move {
+            let sound = saying.await.map_err(|SpeechError(problem)| problem)?;
+            Ok(media::wav::write(media::RATE, &sound))
+        })
+    });
+    Ok(http::Speaker { kind, name, voice: config.voice.name.clone(), say })
+}
+
 /// What was said, in a data folder.
 fn speech_folder(folder: &Path) -> PathBuf {
     folder.join(SPEECH_FOLDER)
@@ -225,7 +281,7 @@ fn speech_folder(folder: &Path) -> PathBuf {
 pub async fn check_carrier(config: &Config, clock: Arc<dyn Clock>) -> Vec<(String, Result<String, String>)> {
     let began = clock.steady();
     let voice = match speech::open(&config.voice, &speech_folder(&config.data), clock.clone()) {
-        Ok(voice) => voice,
+        Ok(speaker) => speaker.synthesizer,
         Err(problem) => return vec![("voice".into(), Err(problem))],
     };
     // What is kept already would prove nothing.
@@ -276,6 +332,8 @@ type Http = (JoinHandle<Result<(), String>>, rocket::Shutdown, Listener, SocketA
 async fn start_http(
     loaded: &Loaded,
     driver: &'static str,
+    trunks: http::Trunks,
+    speaker: Result<http::Speaker, String>,
     store: Store,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Http> {
@@ -304,6 +362,8 @@ async fn start_http(
         allowed_networks: config.webhooks.allowed_networks.clone(),
         static_dir: config.static_dir.clone(),
         carrier: http::Carrier { driver, real_calls: !config.trunks.is_empty(), channels, calls_per_second },
+        trunks,
+        speaker,
         in_force: loaded.shown().into_iter().map(setting).collect(),
         started_at: clock.now(),
         door,

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 64] = [
+const ROUTES: [(&str, &str, bool); 66] = [
     ("GET", "/api/audit", true),
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
@@ -22,6 +22,8 @@ const ROUTES: [(&str, &str, bool); 64] = [
     ("POST", "/api/demo-campaign", true),
     ("GET", "/api/overview", false),
     ("GET", "/api/carrier", false),
+    ("GET", "/api/voices", false),
+    ("POST", "/api/voice-preview", true),
     ("GET", "/api/settings", true),
     ("GET", "/api/voice-campaigns/1/leads", false),
     ("POST", "/api/voice-campaigns/1/leads", true),

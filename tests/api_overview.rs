@@ -3,8 +3,10 @@
 use crate::support::{ADMIN, Options, TestServer};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use voice_campaigns::domain::outcome::Outcome;
-use voice_campaigns::http::Setting;
+use voice_campaigns::http::{Setting, Trunk, Trunks};
 
 /// The names of the campaigns that are shown, in their order.
 fn names(overview: &Value) -> Vec<&str> {
@@ -153,7 +155,7 @@ fn the_carrier_tells_how_many_lines_are_in_use_and_whether_calls_fail() {
     let call = |n: i64| server.place_call(server.lead(1, &format!("+1202555{n:04}")));
     let carrier = || server.get("/api/carrier").send().expect(200);
     let sound = json!({"driver": "simulator", "real_calls": false, "channels": 1000, "channels_in_use": 0,
-        "calls_per_second": null, "status": "up", "last_error": null});
+        "calls_per_second": null, "status": "up", "last_error": null, "trunks": []});
     assert_eq!(carrier(), sound);
     call(1);
     (2..=6).for_each(|n| server.end_call(call(n), Outcome::CarrierError, None));
@@ -162,6 +164,42 @@ fn the_carrier_tells_how_many_lines_are_in_use_and_whether_calls_fail() {
     assert_eq!(failing["last_error"], "carrier_error");
     server.end_call(call(7), Outcome::Busy, None);
     assert_eq!(carrier()["status"], "up");
+}
+
+#[test]
+fn a_carrier_is_down_while_none_of_its_trunks_takes_calls() {
+    static IS_SECOND_UP: AtomicBool = AtomicBool::new(false);
+    let trunk = |name: &str, problem: Option<&str>, registered| Trunk {
+        name: name.into(),
+        host: "sip.example.com:5070".into(),
+        status: if problem.is_none() { "up" } else { "down" },
+        problem: problem.map(str::to_owned),
+        channels: 10,
+        channels_in_use: 2,
+        calls_per_second: 0.5,
+        registered,
+    };
+    let mut options = Options::default();
+    options.settings.trunks = Trunks(Arc::new(move || {
+        let problem = (!IS_SECOND_UP.load(Ordering::SeqCst)).then_some("it has not answered yet");
+        vec![trunk("town", Some("it does not answer"), Some(false)), trunk("spare", problem, None)]
+    }));
+    let server = TestServer::start_with(options);
+    let carrier = || server.get("/api/carrier").send().expect(200);
+    let down = carrier();
+    assert_eq!((&down["status"], &down["trunks"][1]["status"]), (&json!("down"), &json!("down")));
+    IS_SECOND_UP.store(true, Ordering::SeqCst);
+    let up = carrier();
+    assert_eq!(up["status"], "up");
+    assert_eq!(
+        up["trunks"],
+        json!([
+            {"name": "town", "host": "sip.example.com:5070", "status": "down", "problem": "it does not answer",
+                "channels": 10, "channels_in_use": 2, "calls_per_second": 0.5, "registered": false},
+            {"name": "spare", "host": "sip.example.com:5070", "status": "up", "problem": null,
+                "channels": 10, "channels_in_use": 2, "calls_per_second": 0.5, "registered": null}
+        ])
+    );
 }
 
 #[test]

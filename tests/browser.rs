@@ -5,6 +5,7 @@ use crate::support::program::{Place, Running};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
+use voice_campaigns::media::wav;
 
 /// One browser at a time: two of them on a small machine measure each other.
 static BROWSER: Mutex<()> = Mutex::new(());
@@ -24,6 +25,9 @@ fn tell(story: &str, settings: &[(&str, &str)]) {
     let place = Place::new();
     let token = place.token("admin");
     let mut command = place.program(&["--port", "0"]);
+    // Half a second of quiet, whatever it is asked to say.
+    std::fs::write(place.path("quiet.wav"), wav::write(8_000, &[0; 4_000])).unwrap();
+    command.env("VC_VOICE_COMMAND", "cat quiet.wav");
     command.env("VC_SIMULATOR_SPEED", "40").envs(settings.iter().copied());
     let running = Running::start(command);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser").join(story);

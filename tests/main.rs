@@ -22,6 +22,7 @@ mod api_reference;
 mod api_scripts;
 mod api_session;
 mod api_tokens;
+mod api_voices;
 mod api_webhooks;
 mod backup;
 mod browser;

@@ -272,3 +272,29 @@ fn check_says_what_is_wrong_with_a_trunk_and_a_voice() {
     assert_eq!(refused.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("guard.allowed_countries"), "{refused:?}");
 }
+
+#[test]
+fn the_page_is_told_of_a_trunk_that_does_not_answer_and_not_of_its_password() {
+    let place = Place::new();
+    let port = free_port();
+    let settings = format!(
+        "guard.allowed_countries = [\"US\"]\nvoice.command = \"true\"\nsip.listen = \"127.0.0.1:{}\"\n[[trunks]]\n\
+         name = \"town\"\nhost = \"127.0.0.1:{port}\"\nusername = \"alice\"\npassword = \"s3cret\"\n\
+         register = true\nchannels = 3\n",
+        free_port()
+    );
+    std::fs::write(place.path("voice-campaigns.toml"), settings).unwrap();
+    let server = place.serve();
+    let token = place.token("read");
+    let (status, answer) = server.ask("GET", "/api/carrier", &token);
+    assert!(status == 200 && !answer.contains("s3cret"), "{status}: {answer}");
+    let carrier: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((&carrier["driver"], &carrier["status"]), (&json!("sip"), &json!("down")));
+    let trunk = &carrier["trunks"][0];
+    assert!(trunk["problem"].is_string(), "{trunk}");
+    let told = |name: &str| trunk[name].clone();
+    assert_eq!(
+        ["name", "host", "status", "channels", "channels_in_use", "registered"].map(told),
+        [json!("town"), json!(format!("127.0.0.1:{port}")), json!("down"), json!(3), json!(0), json!(false)]
+    );
+}

@@ -254,7 +254,7 @@ fn the_policy_allows_the_inline_parts_of_the_page_by_hash_and_else_only_the_serv
             "img-src 'self'",
             "font-src 'self'",
             "connect-src 'self'",
-            "media-src 'self'",
+            "media-src 'self' blob:",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

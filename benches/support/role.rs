@@ -112,6 +112,8 @@ fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> 
             channels: 1_000,
             calls_per_second: None,
         },
+        trunks: http::Trunks::default(),
+        speaker: Err("no voice".into()),
         in_force: Vec::new(),
         started_at: clock.now(),
         door: Door::default(),

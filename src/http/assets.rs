@@ -179,7 +179,7 @@ fn policy(page: &str) -> String {
     let (script, style) = (hashes(page, "script"), hashes(page, "style"));
     format!(
         "default-src 'none'; script-src 'self'{script}; style-src 'self'{style}; img-src 'self'; font-src 'self'; \
-         connect-src 'self'; media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'; trusted-types 'none'"
     )
 }

@@ -9,6 +9,8 @@ use crate::domain::outcome::Outcome;
 use crate::store::pool::Db;
 use rocket::{Route, State, get, routes};
 use serde::Serialize;
+use std::fmt;
+use std::sync::Arc;
 use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
@@ -34,6 +36,46 @@ pub struct Carrier {
     pub calls_per_second: Option<f64>,
 }
 
+/// How the trunks are at this moment, in the order in which they are asked.
+pub type TrunksNow = Arc<dyn Fn() -> Vec<Trunk> + Send + Sync>;
+
+/// The ways to the carriers; a driver that needs none has none.
+#[derive(Clone)]
+pub struct Trunks(pub TrunksNow);
+
+impl Default for Trunks {
+    fn default() -> Trunks {
+        Trunks(Arc::new(Vec::new))
+    }
+}
+
+impl fmt::Debug for Trunks {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Trunks").field(&self.0()).finish()
+    }
+}
+
+/// A way to a carrier, as it is at this moment.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Trunk {
+    /// What it is called.
+    pub name: String,
+    /// The carrier: a name or an address, and a port where it is not the usual one.
+    pub host: String,
+    /// `up`, or `down` while nothing is dialed over it.
+    pub status: &'static str,
+    /// Why it is down.
+    pub problem: Option<String>,
+    /// Calls that it carries at one time.
+    pub channels: usize,
+    /// Calls that it carries now.
+    pub channels_in_use: usize,
+    /// Dials per second.
+    pub calls_per_second: f64,
+    /// Whether the carrier has us registered; null where it does not want that.
+    pub registered: Option<bool>,
+}
+
 /// Calls that are looked at to tell whether it works.
 const LOOKED_AT: usize = 20;
 /// So many failures one after the other, and nothing else since, mean that it does not.
@@ -55,6 +97,8 @@ async fn show(
 ) -> Result<Answer, ApiError> {
     query.finish()?;
     let carrier = settings.carrier;
+    let trunks = (settings.trunks.0)();
+    let is_down = !trunks.is_empty() && trunks.iter().all(|trunk| trunk.problem.is_some());
     db.read(move |snapshot| {
         let ends = snapshot.last_ends(LOOKED_AT)?;
         let failed = |(outcome, _): &&(Outcome, Option<String>)| *outcome == Outcome::CarrierError;
@@ -66,8 +110,13 @@ async fn show(
             channels: carrier.channels,
             channels_in_use: snapshot.live_calls()?,
             calls_per_second: carrier.calls_per_second,
-            status: if is_failing { "failing" } else { "up" },
+            status: match (is_down, is_failing) {
+                (true, _) => "down",
+                (false, true) => "failing",
+                (false, false) => "up",
+            },
             last_error: last.map(|(outcome, detail)| detail.clone().unwrap_or_else(|| outcome.to_string())),
+            trunks,
         })
     })
     .await
@@ -88,8 +137,10 @@ struct View {
     channels_in_use: i64,
     /// Dials per second; null for no limit.
     calls_per_second: Option<f64>,
-    /// `up`, or `failing` where the last calls all failed.
+    /// `up`, `failing` where the last calls all failed, or `down` while no trunk takes calls.
     status: &'static str,
     /// What failed last, of the last calls.
     last_error: Option<String>,
+    /// The ways to the carriers, the preferred one first; none with the simulator.
+    trunks: Vec<Trunk>,
 }

@@ -83,6 +83,13 @@ pub(super) enum ApiError {
         /// For the log.
         cause: String,
     },
+    /// A text cannot be spoken now.
+    NoVoice {
+        /// A stable word.
+        code: &'static str,
+        /// Why, and what helps.
+        message: String,
+    },
     /// A defect.
     Internal {
         /// For the log.
@@ -143,7 +150,7 @@ impl ApiError {
             ApiError::UnsupportedMediaType(_) => Status::UnsupportedMediaType,
             ApiError::KeyReused => Status::UnprocessableEntity,
             ApiError::RateLimited => Status::TooManyRequests,
-            ApiError::Unavailable { .. } => Status::ServiceUnavailable,
+            ApiError::Unavailable { .. } | ApiError::NoVoice { .. } => Status::ServiceUnavailable,
             ApiError::Internal { .. } => Status::InternalServerError,
         }
     }
@@ -168,7 +175,7 @@ impl ApiError {
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
             ApiError::Misdirected(_) => "misdirected",
             ApiError::Timeout => "timeout",
-            ApiError::Conflict { code, .. } => code,
+            ApiError::Conflict { code, .. } | ApiError::NoVoice { code, .. } => code,
             ApiError::Stale => "precondition_failed",
             ApiError::TooLarge { .. } => "too_large",
             ApiError::UnsupportedMediaType(_) => "unsupported_media_type",
@@ -213,7 +220,7 @@ impl ApiError {
             ApiError::NoSuchRoute => "Not found".into(),
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
-            ApiError::Conflict { message, .. } => message.clone(),
+            ApiError::Conflict { message, .. } | ApiError::NoVoice { message, .. } => message.clone(),
             ApiError::Stale => {
                 let thing = match request.uri().path().segments().nth(1) {
                     Some("leads") => "lead",
@@ -281,6 +288,8 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "demo-campaign"] => "demo campaign",
         ["api", "overview"] => "overview",
         ["api", "carrier"] => "carrier",
+        ["api", "voices"] => "voices",
+        ["api", "voice-preview"] => "voice preview",
         ["api", "settings"] => "settings",
         ["api", "voice-campaigns", ..] => "voice campaign",
         ["api", "leads", ..] => "lead",
@@ -324,7 +333,9 @@ impl<'r> Responder<'r, 'static> for ApiError {
                 _ = response.raw_header("WWW-Authenticate", "Bearer")
             }
             ApiError::MethodNotAllowed { allow } => _ = response.raw_header("Allow", allow),
-            ApiError::Unavailable { .. } => _ = response.raw_header("Retry-After", RETRY_AFTER_SECONDS),
+            ApiError::Unavailable { .. } | ApiError::NoVoice { .. } => {
+                _ = response.raw_header("Retry-After", RETRY_AFTER_SECONDS)
+            }
             _ => {}
         }
         response.ok()

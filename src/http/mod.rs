@@ -38,10 +38,12 @@ mod session;
 mod sheet;
 mod stats;
 mod tokens;
+mod voices;
 mod webhooks;
 
-pub use carrier::Carrier;
+pub use carrier::{Carrier, Trunk, Trunks, TrunksNow};
 pub use server_settings::Setting;
+pub use voices::{Say, Saying, Speaker};
 
 use crate::clock::Clock;
 use crate::domain::Instant;
@@ -80,6 +82,10 @@ pub struct Settings {
     pub static_dir: Option<PathBuf>,
     /// Who places the calls.
     pub carrier: Carrier,
+    /// The ways to the carriers.
+    pub trunks: Trunks,
+    /// Who speaks on the calls, or a sentence about why nobody can.
+    pub speaker: Result<Speaker, String>,
     /// Every setting of the server, to be shown.
     pub in_force: Vec<Setting>,
     /// When the server was started.
@@ -99,6 +105,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(Arc::new(events::Feed::new()))
         .manage(imports::Importing::new())
         .manage(ready::Probe::new())
+        .manage(voices::Previews::new())
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
@@ -121,6 +128,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())
         .mount("/api", carrier::routes())
+        .mount("/api", voices::routes())
         .mount("/api", server_settings::routes())
         .mount("/api", do_not_call::routes())
         .mount("/api", people::routes())

@@ -66,6 +66,12 @@ impl Program {
         &self.words
     }
 
+    /// What the program is called, without the way to it.
+    pub fn name(&self) -> &str {
+        let path = self.words.first().map(String::as_str).unwrap_or_default();
+        path.rsplit('/').next().unwrap_or_default()
+    }
+
     /// The arguments for a voice.
     fn arguments(&self, voice: &Voice, output: Option<&str>) -> Result<Vec<String>, SpeechError> {
         let name = voice.id.as_deref().or(self.usual.as_deref()).unwrap_or_default();

@@ -56,29 +56,53 @@ async fn decoded(file: Vec<u8>) -> Result<Sound, SpeechError> {
     decoding.await.map_err(|_| SpeechError("the sound could not be read".into()))?
 }
 
+/// Whoever speaks, and what it is.
+#[derive(Clone)]
+pub struct Speaker {
+    /// What kind of driver.
+    pub kind: Kind,
+    /// The host of the service, or the program.
+    pub name: String,
+    /// The driver.
+    pub synthesizer: Arc<dyn Synthesizer>,
+}
+
+/// Kinds of drivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Another server.
+    Service,
+    /// A program on this machine.
+    Program,
+}
+
 /// The synthesizer of the settings: the service, else the program, else the first program known that is installed.
 /// What was said is kept in `folder`. The error says what to do.
-pub fn open(
-    settings: &Settings,
-    folder: &Path,
-    clock: Arc<dyn Clock>,
-) -> Result<Arc<dyn Synthesizer>, String> {
+pub fn open(settings: &Settings, folder: &Path, clock: Arc<dyn Clock>) -> Result<Speaker, String> {
     let limit = chrono::TimeDelta::seconds(settings.timeout_seconds.into());
     let bytes_max = u64::from(settings.cache_megabytes) * 1024 * 1024;
-    let (name, source): (String, Arc<dyn Synthesizer>) = match (&settings.url, settings.command.as_slice()) {
-        (Some(url), _) => {
-            let service = Service::new(url, settings, limit, clock.clone())?;
-            (format!("{url} {}", settings.model), Arc::new(service))
-        }
-        (None, []) => {
-            let program = Program::installed(settings, limit, clock.clone())
-                .ok_or("no voice: install flite or espeak-ng, or set voice.command or voice.url")?;
-            (program.words().join(" "), Arc::new(program))
-        }
-        (None, words) => (words.join(" "), Arc::new(Program::new(words, settings, limit, clock.clone())?)),
-    };
-    let name = format!("{name} {}", settings.name.as_deref().unwrap_or_default());
-    Ok(Arc::new(Cache::open(source, &name, folder, bytes_max, clock)))
+    let (kind, name, words, source): (Kind, String, String, Arc<dyn Synthesizer>) =
+        match (&settings.url, settings.command.as_slice()) {
+            (Some(url), _) => {
+                let service = Service::new(url, settings, limit, clock.clone())?;
+                // Of the address only the host is shown; the rest of it may hold a key.
+                let host = url::Url::parse(url).ok().and_then(|url| Some(url.host_str()?.to_owned()));
+                let words = format!("{url} {}", settings.model);
+                (Kind::Service, host.unwrap_or_default(), words, Arc::new(service))
+            }
+            (None, []) => {
+                let program = Program::installed(settings, limit, clock.clone())
+                    .ok_or("no voice: install flite or espeak-ng, or set voice.command or voice.url")?;
+                (Kind::Program, program.name().to_owned(), program.words().join(" "), Arc::new(program))
+            }
+            (None, words) => {
+                let program = Program::new(words, settings, limit, clock.clone())?;
+                (Kind::Program, program.name().to_owned(), words.join(" "), Arc::new(program))
+            }
+        };
+    let words = format!("{words} {}", settings.name.as_deref().unwrap_or_default());
+    let synthesizer = Arc::new(Cache::open(source, &words, folder, bytes_max, clock));
+    Ok(Speaker { kind, name, synthesizer })
 }
 
 #[cfg(test)]

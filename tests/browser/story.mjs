@@ -57,6 +57,11 @@ await button(/Continue/).click();
 await page.getByRole('heading', { name: 'What should the agent say?' }).waitFor();
 const script = page.getByLabel(/Opening script|Script/).first();
 await script.fill('Hello {first_name|there}, this is Lakeside Telecom about your {tarif|present} plan. Press 9 to be called no more.');
+const listen = async () => {
+  await button('Listen').click();
+  await until('sound', () => page.locator('audio').evaluate((sound) => Math.abs(sound.duration - 0.5) < 0.01));
+};
+await listen();
 await until('the draft on the server', async () => (await api('GET', 'voice-campaigns'))[0].script_template.includes('{tarif|present}'));
 await button(/Continue/).click();
 await page.getByRole('heading', { name: 'Who should be called?' }).waitFor();
@@ -95,8 +100,13 @@ await until('Undo', async () => (await api('GET', `voice-campaigns/${draft.id}`)
 await until('calls to all', async () => (await api('GET', `voice-campaigns/${draft.id}/stats`)).attempts >= 42);
 ok('progress live, pause and undo');
 
-// One call from beginning to end, and everybody as a file.
+// What people hear.
 const c = `#/campaigns/${draft.id}`;
+await visit(page, `${c}/script`);
+await listen();
+ok('listened to a script while it was written and after');
+
+// One call from beginning to end, and everybody as a file.
 await visit(page, `${c}/calls`);
 await page.locator('table .linkbtn').first().click();
 const sheet = page.getByRole('dialog');

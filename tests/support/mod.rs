@@ -70,6 +70,8 @@ impl Default for Options {
                     channels: 1_000,
                     calls_per_second: None,
                 },
+                trunks: http::Trunks::default(),
+                speaker: Err("no voice".into()),
                 in_force: Vec::new(),
                 started_at: START.parse().unwrap(),
                 door: Door { hosts: vec!["*".into()], ..Door::default() },

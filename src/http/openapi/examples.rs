@@ -146,14 +146,34 @@ pub(super) fn of(schema: &str) -> Option<Value> {
         "DuplicateRequest" => json!({"name": "Customer survey, second round", "leads": "not_reached"}),
         "Analytics" => analytics(),
         "Carrier" => json!({
-            "driver": "simulator",
-            "real_calls": false,
-            "channels": 1000,
+            "driver": "sip",
+            "real_calls": true,
+            "channels": 10,
             "channels_in_use": 1,
-            "calls_per_second": null,
+            "calls_per_second": 1,
             "status": "up",
             "last_error": null,
+            "trunks": [{
+                "name": "main",
+                "host": "sip.example.com",
+                "status": "up",
+                "problem": null,
+                "channels": 10,
+                "channels_in_use": 1,
+                "calls_per_second": 1,
+                "registered": true,
+            }],
         }),
+        "Voices" => json!({
+            "available": true,
+            "kind": "program",
+            "name": "flite",
+            "voice": null,
+            "problem": null,
+        }),
+        "VoicePreviewRequest" => {
+            json!({"text": "Hello Ada, how do you like your plan?", "language": "en-US"})
+        }
         "Overview" => overview(),
         "ServerSettings" => json!({
             "version": env!("CARGO_PKG_VERSION"),

@@ -99,7 +99,7 @@ pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Valu
 fn untyped_files(body: &mut Value) {
     let kinds = body.get_mut("content").and_then(Value::as_object_mut);
     for (kind, content) in kinds.into_iter().flatten() {
-        if kind.starts_with("application/vnd.") {
+        if kind.starts_with("application/vnd.") || kind.starts_with("audio/") {
             content["schema"] = json!({"type": "string", "format": "binary"});
         }
         // No schema of JSON says what a stream is.

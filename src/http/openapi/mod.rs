@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::query::Query;
 use super::{
     analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
-    imports, lead_actions, leads, overview, people, preview, server_settings, session, stats, tokens,
+    imports, lead_actions, leads, overview, people, preview, server_settings, session, stats, tokens, voices,
     webhooks,
 };
 use rocket::http::Status;
@@ -107,8 +107,13 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
         ("Events", "What changes, told while it changes.", vec![super::events::Reference::openapi()]),
         (
             "Server",
-            "Who places the calls, the settings in force, and this document.",
-            vec![carrier::Reference::openapi(), server_settings::Reference::openapi(), Reference::openapi()],
+            "Who places the calls and who speaks on them, the settings in force, and this document.",
+            vec![
+                carrier::Reference::openapi(),
+                voices::Reference::openapi(),
+                server_settings::Reference::openapi(),
+                Reference::openapi(),
+            ],
         ),
     ]
 }

@@ -590,6 +590,22 @@ pub(in crate::http) struct PreviewRequest {
     fallback_script: Option<String>,
 }
 
+/// A text, and who speaks it.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct VoicePreviewRequest {
+    /// What to say.
+    #[schema(min_length = 1, max_length = 1000)]
+    text: String,
+    /// The name that the program or service has for the voice, as `ai_voice_id` of a campaign.
+    #[schema(max_length = 200)]
+    voice: Option<String>,
+    /// BCP 47 language; `en-US` unless said.
+    language: Option<String>,
+    /// Where there is a choice.
+    gender: Option<VoiceGender>,
+}
+
 /// When to call back.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -27,10 +27,10 @@ const OFFLINE = { error: 'The server cannot be reached. Is it still running?', c
  * @param {string} method
  * @param {string} path below `api`, such as `/voice-campaigns/1`
  * @param {any} [body] an object for JSON, a FormData or File as it is
- * @param {{signal?: AbortSignal, ifMatch?: string, key?: string}} [options]
+ * @param {{signal?: AbortSignal, ifMatch?: string, key?: string, isFile?: boolean}} [options]
  * @returns {Promise<{data: any, status: number, etag: string|null, next: string|null, total: number|null}>}
  */
-export async function ask(method, path, body, { signal, ifMatch, key } = {}) {
+export async function ask(method, path, body, { signal, ifMatch, key, isFile } = {}) {
   const isRaw = body instanceof FormData || body instanceof Blob;
   const headers = { Accept: 'application/json', 'X-Requested-With': 'ui' };
   if (body != null && !isRaw) headers['Content-Type'] = 'application/json';
@@ -49,7 +49,8 @@ export async function ask(method, path, body, { signal, ifMatch, key } = {}) {
     if (error.name === 'AbortError') throw error;
     throw new ApiError(0, OFFLINE);
   }
-  const data = answer.status === 204 ? null : await answer.json().catch(() => null);
+  const read = () => (isFile && answer.ok ? answer.blob() : answer.json().catch(() => null));
+  const data = answer.status === 204 ? null : await read();
   if (answer.status === 401) session.value = null;
   if (!answer.ok) throw new ApiError(answer.status, data);
   const header = (name) => answer.headers.get(name);
@@ -71,6 +72,8 @@ const dataOf = async (asked) => (await asked).data;
 export const get = (path, options) => dataOf(ask('GET', path, undefined, options));
 /** Asks for something that may be asked for twice; what makes something new is `create`. @returns {Promise<any>} */
 export const post = (path, body = {}, options = {}) => dataOf(ask('POST', path, body, options));
+/** The same for an answer that is sound. @returns {Promise<Blob>} */
+export const postForSound = (path, body, options = {}) => post(path, body, { ...options, isFile: true });
 export const put = (path, body, options) => dataOf(ask('PUT', path, body, options));
 export const patch = (path, body, options) => dataOf(ask('PATCH', path, body, options));
 export const del = (path, options) => dataOf(ask('DELETE', path, undefined, options));

@@ -4,6 +4,7 @@ import { html, useSignal } from '../lib/ui.js';
 import { canWrite, get, post, useResource } from '../lib/api.js';
 import { capital, dayRange, dur, hourMinute, money, num, plural, span, stamp, zoneName } from '../lib/format.js';
 import { Card, Icon, Note } from '../components/basic.js';
+import { Listen } from '../components/listen.js';
 import { filled, normalName, SAMPLE, spokenSeconds } from '../components/script.js';
 
 export function CampaignScript({ campaign }) {
@@ -43,6 +44,11 @@ export const valuesOf = (lead) => {
 
 function Said({ campaign }) {
   const { lead, values } = useExample(campaign);
+  const say = async () => {
+    const whose = lead ? { lead_id: lead.id } : { values: SAMPLE };
+    const { previews } = await post(`/voice-campaigns/${campaign.id}/preview`, whose);
+    return previews[0].script;
+  };
   const who = lead ? values.name || lead.phone : SAMPLE.name;
   return html`<${Card}
     class="c7"
@@ -52,6 +58,7 @@ function Said({ campaign }) {
   >
     <div class="stack">
       <p class="script">${filled(campaign.script_template, values)}</p>
+      <${Listen} key=${campaign.updated_at} text=${say} voice=${campaign} />
       ${
         campaign.fallback_script &&
         html`<div>

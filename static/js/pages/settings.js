@@ -1,5 +1,5 @@
 // What this server is set to and where each value comes from. Settings are changed in its file or environment, never here.
-import { html, useSignal } from '../lib/ui.js';
+import { html, useEffect, useSignal } from '../lib/ui.js';
 import { canWrite, get, isAdmin, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { bytes, money, num, plural, stamp } from '../lib/format.js';
@@ -73,13 +73,24 @@ function spending({ spent_today: spent, reserved_today: reserved, limits: { spen
 
 const countries = (words) => (!words.length || words.includes('*') ? 'Every country' : words.join(', '));
 
+/** Whether the carrier works, in words. */
+const WORKS = { up: 'Yes', failing: 'The last calls all failed', down: 'No trunk takes calls' };
+/** No event tells that a trunk is lost or found. */
+const TRUNKS_MS = 5000;
+
 function Carrier() {
   const [resource, reload] = useResource('carrier', (options) => get('/carrier', options));
   const { data, error } = resource.value;
   useLive({ call: useSoon(reload), resync: reload });
+  const [voices] = useResource('voices', (options) => get('/voices', options));
+  const hasTrunks = data?.trunks.length > 0;
+  useEffect(() => {
+    if (!hasTrunks) return undefined;
+    const timer = setInterval(() => document.hidden || reload(), TRUNKS_MS);
+    return () => clearInterval(timer);
+  }, [hasTrunks]);
   if (error) return html`<${Problem} error=${error} retry=${reload} />`;
   if (!data) return html`<${Loading} rows=${1} h=${120} />`;
-  const isUp = data.status === 'up';
   return html`<${Card} title="Carrier" sub="Who places the calls">
     <dl class="kv">
       <dt>Driver</dt>
@@ -89,7 +100,7 @@ function Carrier() {
         ${data.real_calls ? 'Phones ring and people answer.' : 'No real phone is called.'}
       </dd>
       <dt>Works</dt>
-      <dd><span class=${'pill ' + (isUp ? 'calling' : 'attention')}>${isUp ? 'Yes' : 'Failing'}</span></dd>
+      <dd><span class=${'pill ' + (data.status === 'up' ? 'calling' : 'attention')}>${WORKS[data.status]}</span></dd>
       ${
         data.last_error &&
         html`<dt>Last failure</dt>
@@ -104,8 +115,35 @@ function Carrier() {
       </dd>
       <dt>Pace</dt>
       <dd>${data.calls_per_second ? `At most ${num(data.calls_per_second)} calls a second` : 'No limit of its own'}</dd>
+      ${
+        voices.value.data &&
+        html`<dt>Voice</dt>
+          <dd class="wrap-any">${voiceWords(voices.value.data)}</dd>`
+      }
+      ${data.trunks.map((trunk) => html`<${Trunk} key=${trunk.name} ...${trunk} />`)}
     </dl>
   <//>`;
+}
+
+const voiceWords = ({ name, kind, voice, problem }) =>
+  problem
+    ? `Nobody can speak: ${problem}`
+    : [name, kind === 'service' ? 'a service' : 'on this machine', voice && `usually ${voice}`].filter(Boolean).join(', ');
+
+/** A way to a carrier: whether it takes calls, and how many. */
+function Trunk({ name, host, status, problem, channels, channels_in_use, calls_per_second, registered }) {
+  const isUp = status === 'up';
+  const parts = [
+    isUp && registered && 'Registered',
+    `${num(channels_in_use)} of ${plural(channels, 'line')} in use`,
+    `at most ${plural(calls_per_second, 'call')} a second`,
+  ];
+  return html`<dt>Trunk ${name}</dt>
+    <dd class="wrap-any">
+      <span class=${'pill ' + (isUp ? 'calling' : 'attention')}>${isUp ? 'Takes calls' : 'Takes no calls'}</span>
+      ${` ${host}${problem ? `: ${problem}` : ''}`}
+      <div class="small muted">${parts.filter(Boolean).join(', ')}</div>
+    </dd>`;
 }
 
 /** Headings of the settings by the part of the name before the first dot. */

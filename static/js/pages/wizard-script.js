@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
 import { get, post, useResource } from '../lib/api.js';
 import { Field, Icon, Note } from '../components/basic.js';
+import { Listen } from '../components/listen.js';
 import { BUILT_IN, filled, normalName, SAMPLE, spokenSeconds, variables } from '../components/script.js';
 import { valuesOf, WarningText } from './campaign-script.js';
 
@@ -58,7 +59,7 @@ function useExample(id) {
 
 /** What the server says of the scripts as they are typed: seconds, warnings, and problems by field. */
 function usePreview(draft, lead) {
-  const answer = useSignal({ seconds: null, warnings: [], fields: {} });
+  const answer = useSignal({ script: null, seconds: null, warnings: [], fields: {} });
   const { script_template, fallback_script } = draft.form.value;
   useEffect(() => {
     const abort = new AbortController();
@@ -68,7 +69,8 @@ function usePreview(draft, lead) {
       try {
         const path = `/voice-campaigns/${draft.campaign.value.id}/preview`;
         const { previews, warnings } = await post(path, { ...body, ...whose }, { signal: abort.signal });
-        answer.value = { seconds: previews[0].seconds, warnings, fields: {} };
+        const [{ script, seconds }] = previews;
+        answer.value = { script, seconds, warnings, fields: {} };
       } catch (error) {
         if (error.name !== 'AbortError') answer.value = { ...answer.value, fields: error.fields ?? {} };
       }
@@ -120,6 +122,7 @@ function Preview({ form, example, preview }) {
         <span class="small muted num">about ${seconds} s</span>
       </div>
       <p class="script" aria-live="polite">${filled(form.script_template, example.values)}</p>
+      ${preview.script && html`<${Listen} text=${preview.script} voice=${form} />`}
     </div>
     ${
       missing.length > 0 &&
