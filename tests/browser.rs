@@ -65,3 +65,21 @@ fn hostile_names_files_and_answers_stay_text() {
 fn the_whole_story_by_clicks() {
     tell("story.mjs", &[("VC_WEBHOOKS_ALLOWED_NETWORKS", "127.0.0.0/8")]);
 }
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn a_campaign_by_the_keyboard_alone() {
+    tell("keyboard.mjs", &[]);
+}
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn a_campaign_on_a_phone_by_touch() {
+    tell("phone.mjs", &[]);
+}
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn the_page_costs_little_also_with_a_hundred_thousand_leads() {
+    tell("gates.mjs", &[("VC_SIMULATOR_SPEED", "2000"), ("VC_QUOTA_REQUESTS_PER_HOUR", "1000000")]);
+}

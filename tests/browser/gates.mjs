@@ -15,9 +15,15 @@ await until('10,000 calls', async () => (await api('GET', `voice-campaigns/${big
 await api('PATCH', `voice-campaigns/${big.id}/status`, { status: 'paused' });
 
 const { context, close } = await browser();
+const { page: door } = await watched(context);
+await signIn(door);
+await door.close();
+
+// The first load, with nothing in the cache, in a renderer that has done nothing else.
 const { page, problems } = await watched(context);
 const cdp = await context.newCDPSession(page);
 await cdp.send('Network.enable');
+await cdp.send('Network.clearBrowserCache');
 await cdp.send('Performance.enable', { timeDomain: 'threadTicks' });
 const work = async () => {
   const { metrics } = await cdp.send('Performance.getMetrics');
@@ -27,28 +33,22 @@ await page.addInitScript(() => {
   window.__shift = 0;
   new PerformanceObserver((list) => list.getEntries().forEach((e) => { if (!e.hadRecentInput) window.__shift += e.value; })).observe({ type: 'layout-shift', buffered: true });
 });
-
-await signIn(page);
-const sizes = new Map();
-const urls = new Map();
-cdp.on('Network.responseReceived', ({ requestId, response }) => urls.set(requestId, response.url));
-cdp.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => sizes.set(requestId, encodedDataLength));
-await cdp.send('Network.clearBrowserCache');
-const before = await work();
-await page.reload();
+await page.goto(base);
 await page.waitForSelector('.crow');
 await settled(page);
 const after = await work();
-const kb = (filter) => [...sizes].filter(([id]) => filter(urls.get(id) ?? '')).reduce((sum, [, bytes]) => sum + bytes, 0) / 1024;
+const files = await page.evaluate(() =>
+  performance.getEntries().filter((e) => e.encodedBodySize !== undefined).map(({ name, encodedBodySize }) => [name, encodedBodySize / 1024]));
+const kb = (filter) => files.filter(([url]) => filter(url)).reduce((sum, [, size]) => sum + size, 0);
 const first = {
   transfer: kb(() => true), js: kb((url) => /\.m?js$/.test(url)), vendor: kb((url) => url.includes('/vendor/')),
-  work: (after.TaskDuration - before.TaskDuration) * 1000, shift: await page.evaluate(() => window.__shift), heap: after.JSHeapUsedSize / 1e6, nodes: after.Nodes,
+  work: after.TaskDuration * 1000, shift: await page.evaluate(() => window.__shift), heap: after.JSHeapUsedSize / 1e6,
 };
 ok('first load', JSON.stringify(first, (_, value) => (typeof value === 'number' ? Math.round(value * 1000) / 1000 : value)));
-assert.ok(first.transfer <= 160, 'KB of the first load');
+assert.ok(first.transfer > 50 && first.transfer <= 160, 'KB of the first load');
 assert.ok(first.js <= 60, 'KB of scripts');
 assert.ok(first.vendor <= 15, 'KB of what is not ours');
-assert.ok(first.work <= 300, 'ms of work of the first load');
+assert.ok(first.work > 0 && first.work <= 300, 'ms of work of the first load');
 assert.ok(first.shift <= 0.02, 'shift of the layout');
 assert.ok(first.heap <= 15, 'MB of memory');
 

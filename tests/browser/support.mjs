@@ -92,6 +92,10 @@ export async function watched(context, expected = /^$/) {
   const page = await context.newPage();
   open.add(page);
   page.on('close', () => open.delete(page));
+  const asked = new Set();
+  underway.set(page, asked);
+  page.on('request', (request) => request.url().endsWith('/api/events') || asked.add(request));
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => asked.delete(request));
   const problems = [];
   const note = (text) => expected.test(text) || problems.push(text.slice(0, 300));
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && note(`console: ${message.text()}`));
@@ -118,8 +122,13 @@ export async function visit(page, hash) {
   await settled(page);
 }
 
+/** What each page has asked for and not got yet. */
+const underway = new WeakMap();
+
 /** Waits until nothing loads any more; the stream of events never ends and does not count. */
 export async function settled(page) {
+  let quiet = 0;
+  await until('quiet', async () => (quiet = underway.get(page).size ? 0 : quiet + 1) > 2);
   await page.waitForFunction(() => !document.querySelector('main .skel, main [aria-busy="true"], .boot'));
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }

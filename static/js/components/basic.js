@@ -280,6 +280,8 @@ export function Menu({ label, items, small }) {
       event.preventDefault();
     }
     if (event.key === 'Tab') menu.current.hidePopover();
+    // Before the entry that has the focus is gone with the menu.
+    if (event.key === 'Escape') button.current.focus();
   };
   const choose = (item) => {
     menu.current.hidePopover();
@@ -328,7 +330,10 @@ function MenuItem({ item, choose }) {
 function useModal(onClose) {
   const ref = useRef(null);
   useEffect(() => {
+    const before = document.activeElement;
     ref.current.showModal();
+    // A dialog that is taken away does not give the focus back by itself.
+    return () => before?.isConnected && before.focus({ preventScroll: true });
   }, []);
   return {
     ref,
