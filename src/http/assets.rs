@@ -63,8 +63,9 @@ pub(super) fn routes(folder: Option<&Path>) -> Vec<Route> {
 struct Asset {
     bytes: Cow<'static, [u8]>,
     kind: ContentType,
-    tag: String,
     policy: String,
+    /// Made when it is first asked for, so that no start reads all files.
+    tag: OnceLock<String>,
     /// Made when it is first asked for; none where it would not be smaller.
     compressed: OnceLock<Option<Vec<u8>>>,
 }
@@ -75,8 +76,11 @@ impl Asset {
             Some(extension) => ContentType::from_extension(extension).unwrap_or(ContentType::Binary),
             None => ContentType::Plain,
         };
-        let tag = STANDARD.encode(Sha256::digest(&bytes))[..22].to_owned();
-        Asset { bytes, kind, tag, policy, compressed: OnceLock::new() }
+        Asset { bytes, kind, policy, tag: OnceLock::new(), compressed: OnceLock::new() }
+    }
+
+    fn tag(&self) -> &str {
+        self.tag.get_or_init(|| STANDARD.encode(Sha256::digest(&self.bytes))[..22].to_owned())
     }
 
     fn compressed(&self) -> Option<&[u8]> {
@@ -93,7 +97,7 @@ impl Asset {
     fn respond<'r>(self: &Arc<Asset>, request: &'r Request<'_>) -> Response<'r> {
         let is_compressed = accepts_gzip(request) && self.compressed().is_some();
         // The two forms of a file are different bytes, so they have different tags.
-        let tag = format!("\"{}{}\"", self.tag, if is_compressed { "-gzip" } else { "" });
+        let tag = format!("\"{}{}\"", self.tag(), if is_compressed { "-gzip" } else { "" });
         let mut response = Response::build();
         response
             .header(self.kind.clone())

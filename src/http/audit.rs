@@ -47,10 +47,7 @@ async fn list(_caller: AdminScope, mut query: Query, db: &Db) -> Result<Answer, 
     db.read_long(move |snapshot| {
         let (deeds, has_more) = query::page(snapshot.audit(&filter)?, limit);
         let answer = Answer::ok(&deeds.iter().map(View::of).collect::<Vec<_>>())?;
-        Ok(match deeds.last() {
-            Some(last) if has_more => answer.with("Link", query.next_link(&last.id.to_string())),
-            _ => answer,
-        })
+        Ok(query.linked(answer, &deeds, has_more, |last| last.id.to_string()))
     })
     .await
 }

@@ -108,11 +108,7 @@ async fn show(
         let call = snapshot.call(id)?.ok_or(ApiError::NoSuchCall)?;
         let body = serde_json::to_string(&View::of(&call, &snapshot.names_of(&call)?))?;
         let tag = TextTag::of(&body, &body);
-        let answer = match if_none_match.has_text(&tag) {
-            true => Answer::not_modified(),
-            false => Answer::text(Status::Ok, body),
-        };
-        Ok(answer.with("ETag", tag))
+        Ok(if_none_match.answer(body, tag))
     })
     .await
 }
@@ -181,10 +177,7 @@ fn page(snapshot: &Snapshot, filter: CallFilter, limit: usize, query: &Query) ->
     let names: Vec<CallNames> = calls.iter().map(|call| snapshot.names_of(call)).collect::<Result<_, _>>()?;
     let views: Vec<View> = calls.iter().zip(&names).map(|(call, names)| View::of(call, names)).collect();
     let answer = Answer::ok(&views)?;
-    Ok(match calls.last() {
-        Some(last) if has_more => answer.with("Link", query.next_link(&last.id.to_string())),
-        _ => answer,
-    })
+    Ok(query.linked(answer, &calls, has_more, |last| last.id.to_string()))
 }
 
 /// Between answer and end.

@@ -98,13 +98,8 @@ fn page(
     let (rows, has_more) = query::page(snapshot.campaigns(&filter)?, limit);
     let views: Vec<View> = rows.iter().map(View::of).collect();
     let answer = Answer::ok(&views)?.with("X-Total-Count", snapshot.count_campaigns(&filter)?);
-    Ok(match rows.last() {
-        Some(last) if has_more => {
-            let cursor = write_cursor(&filter.sort.cursor(last), filter.sort, filter.order);
-            answer.with("Link", query.next_link(&cursor))
-        }
-        _ => answer,
-    })
+    let cursor = |last: &_| write_cursor(&filter.sort.cursor(last), filter.sort, filter.order);
+    Ok(query.linked(answer, &rows, has_more, cursor))
 }
 
 /// All of them, written as they are read: the rows are never in memory together.

@@ -106,10 +106,7 @@ fn page(
     let (deliveries, has_more) = query::page(snapshot.deliveries(filter)?, limit);
     let views: Vec<View> = deliveries.iter().map(View::of).collect();
     let answer = Answer::ok(&views)?;
-    Ok(match deliveries.last() {
-        Some(last) if has_more => answer.with("Link", query.next_link(&last.id.to_string())),
-        _ => answer,
-    })
+    Ok(query.linked(answer, &deliveries, has_more, |last| last.id.to_string()))
 }
 
 /// Shows a delivery.

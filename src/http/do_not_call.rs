@@ -67,10 +67,7 @@ async fn list(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, A
         let (listed, has_more) = query::page(snapshot.do_not_call_list(&filter)?, limit);
         let views: Vec<View> = listed.iter().map(View::of).collect();
         let answer = Answer::ok(&views)?.with("X-Total-Count", snapshot.count_listed(&filter)?);
-        Ok(match listed.last() {
-            Some(last) if has_more => answer.with("Link", query.next_link(&cursor(last))),
-            _ => answer,
-        })
+        Ok(query.linked(answer, &listed, has_more, cursor))
     })
     .await
 }
@@ -98,11 +95,7 @@ async fn show(
         let details = details(snapshot, phone)?.ok_or(ApiError::NotListed)?;
         let body = serde_json::to_string(&details)?;
         let tag = TextTag::of(&body, &body);
-        let answer = match if_none_match.has_text(&tag) {
-            true => Answer::not_modified(),
-            false => Answer::text(Status::Ok, body),
-        };
-        Ok(answer.with("ETag", tag))
+        Ok(if_none_match.answer(body, tag))
     })
     .await
 }

@@ -48,13 +48,14 @@ impl Door {
         if self.peer(request).is_none() && request.remote().is_some() {
             return Some("Ask the address that the server printed at its start".into());
         }
-        let host = request.host()?.domain().as_str().trim_end_matches('.').to_ascii_lowercase();
-        let is_own = |name: &String| name == "*" || name.eq_ignore_ascii_case(&host);
-        match is_address(&host) || host == "localhost" || self.hosts.iter().any(is_own) {
+        let host = request.host()?.domain().as_str().trim_end_matches('.');
+        let is_own = |name: &String| name == "*" || name.eq_ignore_ascii_case(host);
+        match is_address(host) || host.eq_ignore_ascii_case("localhost") || self.hosts.iter().any(is_own) {
             true => None,
             // Another site's name that leads here would make a visitor's browser take us for that site.
             false => Some(format!(
-                "This server does not answer to the name `{host}`; the setting `hosts` lists those it answers to"
+                "This server does not answer to the name `{}`; the setting `hosts` lists those it answers to",
+                host.to_ascii_lowercase()
             )),
         }
     }

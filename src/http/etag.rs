@@ -1,7 +1,9 @@
 //! Versions of a resource: `ETag` out, `If-None-Match` and `If-Match` in (RFC 9110 section 13).
 
+use super::answer::Answer;
 use crate::domain::campaign::Campaign;
 use rocket::Request;
+use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
@@ -87,10 +89,14 @@ impl IfNoneMatch {
         }
     }
 
-    /// The same for a resource that is known by its text.
-    pub(super) fn has_text(&self, tag: &TextTag) -> bool {
+    /// A resource that is known by its text: with its tag, and without the text where the client has it already.
+    pub(super) fn answer(&self, body: String, tag: TextTag) -> Answer {
         let tag = tag.to_string();
-        items(&self.lines).any(|item| item == "*" || item == tag)
+        let answer = match items(&self.lines).any(|item| item == "*" || item == tag) {
+            true => Answer::not_modified(),
+            false => Answer::text(Status::Ok, body),
+        };
+        answer.with("ETag", tag)
     }
 }
 

@@ -438,10 +438,7 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
         let campaign = campaigns::existing(snapshot, &id)?;
         let (imports, has_more) = query::page(snapshot.imports(campaign.id, before, limit + 1)?, limit);
         let answer = Answer::ok(&imports.iter().map(View::of).collect::<Vec<_>>())?;
-        Ok(match imports.last() {
-            Some(last) if has_more => answer.with("Link", query.next_link(&last.id.to_string())),
-            _ => answer,
-        })
+        Ok(query.linked(answer, &imports, has_more, |last| last.id.to_string()))
     })
     .await
 }

@@ -72,10 +72,7 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
         let views: Vec<View> =
             leads.iter().map(|lead| viewer.view(snapshot, lead)).collect::<Result<_, _>>()?;
         let answer = Answer::ok(&views)?;
-        Ok(match leads.last() {
-            Some(last) if has_more => answer.with("Link", query.next_link(&last.id.to_string())),
-            _ => answer,
-        })
+        Ok(query.linked(answer, &leads, has_more, |last| last.id.to_string()))
     };
     match is_long {
         true => db.read_long(page).await,
@@ -103,11 +100,7 @@ async fn show(
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
     db.read(move |snapshot| {
         let (body, tag) = shown(snapshot, &snapshot.lead(id)?.ok_or(ApiError::NoSuchLead)?)?;
-        let answer = match if_none_match.has_text(&tag) {
-            true => Answer::not_modified(),
-            false => Answer::text(Status::Ok, body),
-        };
-        Ok(answer.with("ETag", tag))
+        Ok(if_none_match.answer(body, tag))
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! Reads the parameters after the `?`, all problems at once. Unknown ones are refused, because a filter with
 //! a typing mistake would answer with everything.
 
+use super::answer::Answer;
 use crate::domain::Instant;
 use crate::domain::fields::{self, Parsed, Words};
 use crate::domain::invalid::{Invalid, Problem};
@@ -94,6 +95,20 @@ impl Query {
         pairs.extend_pairs(self.all.iter().filter(|(name, _)| name != "cursor"));
         pairs.append_pair("cursor", cursor);
         format!("<{}?{}>; rel=\"next\"", self.path, pairs.finish())
+    }
+
+    /// The answer with a page of rows and, where there are more, the `Link` to the next; `cursor` names the last row.
+    pub(super) fn linked<T>(
+        &self,
+        answer: Answer,
+        rows: &[T],
+        has_more: bool,
+        cursor: impl FnOnce(&T) -> String,
+    ) -> Answer {
+        match rows.last() {
+            Some(last) if has_more => answer.with("Link", self.next_link(&cursor(last))),
+            _ => answer,
+        }
     }
 
     fn problem<T>(&mut self, name: &str, message: impl Into<String>) -> Option<T> {

@@ -161,11 +161,7 @@ async fn show(
     let id = query::path_id(id).ok_or(ApiError::NoSuchWebhook)?;
     db.read(move |snapshot| {
         let (body, tag) = shown(snapshot, &existing(snapshot, id)?, None)?;
-        let answer = match if_none_match.has_text(&tag) {
-            true => Answer::not_modified(),
-            false => Answer::text(Status::Ok, body),
-        };
-        Ok(answer.with("ETag", tag))
+        Ok(if_none_match.answer(body, tag))
     })
     .await
 }

@@ -142,11 +142,7 @@ where
             drop(up);
             drop(down);
             let _ = timeout(LINGER, to_client.shutdown()).await;
-            let mut rest = [0; 1024];
-            let _ = timeout(LINGER, async {
-                while from_client.read(&mut rest).await.is_ok_and(|read| read > 0) {}
-            })
-            .await;
+            let _ = timeout(LINGER, drain(&mut from_client)).await;
         }
         Ended::Time => {}
     }
@@ -226,12 +222,9 @@ async fn pass_up(
                 }
                 received += read as u64;
                 let pieces = u32::try_from(received / BODY_PIECE).unwrap_or(u32::MAX);
-                let earned = if progress == Progress::Body {
-                    times.body_piece.saturating_mul(pieces)
-                } else {
-                    Duration::ZERO
-                };
-                deadline.move_to(began, times.head.saturating_add(earned));
+                // Only a body earns time.
+                let pieces = if progress == Progress::Body { pieces } else { 0 };
+                deadline.move_to(began, times.head.saturating_add(times.body_piece.saturating_mul(pieces)));
             }
             Progress::Whole => deadline.move_to(now, times.answer),
             Progress::TooLong => return Ended::Time,
@@ -269,11 +262,16 @@ pub(super) async fn refuse(client: &mut (impl AsyncRead + AsyncWrite + Unpin), a
     let told = async {
         client.write_all(answer.as_bytes()).await?;
         client.shutdown().await?;
-        let mut rest = [0; 1024];
-        while client.read(&mut rest).await? > 0 {}
-        std::io::Result::Ok(())
+        drain(client).await
     };
     let _ = timeout(LINGER, told).await;
+}
+
+/// Reads what a client still sends to its end, so that what it was told is not lost with a reset.
+async fn drain(client: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
+    let mut rest = [0; 1024];
+    while client.read(&mut rest).await? > 0 {}
+    Ok(())
 }
 
 /// The HTTP server, as this process reaches it.

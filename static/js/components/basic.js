@@ -81,7 +81,7 @@ export const Status = ({ s, label }) =>
   html`<span class=${cx('pill', s, s === 'calling' && 'pulse')}>${label || STATUS[s] || s}</span>`;
 
 /** Why a campaign stands as it does, in the server's words; the page only words the instants and counts the lines. */
-export function reasonOf({ stats, time_zone, max_concurrent_calls }) {
+function reasonOf({ stats, time_zone, max_concurrent_calls }) {
   const { state, message, until, by, since } = stats.standing;
   // That it is calling, the pill says already.
   if (state === 'calling') return `${num(stats.in_progress_calls)} of ${num(max_concurrent_calls)} lines in use`;
@@ -108,7 +108,7 @@ export function Outcome({ o, exact }) {
 
 // Counts by group of outcomes
 
-export const outcomeTotal = (groups) => OUTCOMES.reduce((sum, [group]) => sum + (groups[group] || 0), 0);
+const outcomeTotal = (groups) => OUTCOMES.reduce((sum, [group]) => sum + (groups[group] || 0), 0);
 /** Calls in which a person spoke. */
 export const answered = (groups) => ANSWERED.reduce((sum, group) => sum + (groups[group] || 0), 0);
 /** Their share of the calls that the carrier could place; null when there are none. */
@@ -363,6 +363,28 @@ export function Sheet({ title, sub, onClose, children, actions, bottom }) {
       <div class="sheet-body">${children}</div>
     </div>
   </dialog>`;
+}
+
+/**
+ * One of a few choices, each with a word of explanation. `chosen` holds the value of the one that is.
+ * @param {{legend: string, name: string, options: Array<[string, string, string]>, chosen: import('@preact/signals').Signal<string>}} props
+ */
+export function Picks({ legend, name, options, chosen }) {
+  const pick = ([value, label, words]) =>
+    html`<label key=${value} class="pick"
+      ><input
+        type="radio"
+        name=${name}
+        checked=${chosen.value === value}
+        onChange=${() => (chosen.value = value)}
+      /><span
+        ><span><b class="strong">${label}</b><small>${words}</small></span></span
+      ></label
+    >`;
+  return html`<fieldset class="field">
+    <legend class="label">${legend}</legend>
+    <div class="picks one">${options.map(pick)}</div>
+  </fieldset>`;
 }
 
 /**

@@ -5,7 +5,7 @@ import { canWrite, create, del, downloadUrl, get, patch, put } from '../lib/api.
 import { go } from '../lib/router.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { dayRange, hourMinute, money, openLeads, plural, zoneName } from '../lib/format.js';
-import { ActionButton, CopyButton, Field, FormDialog, Icon, Menu, Sheet } from './basic.js';
+import { ActionButton, CopyButton, Field, FormDialog, Icon, Menu, Picks, Sheet } from './basic.js';
 
 const people = (count) => plural(count, 'person', 'people');
 
@@ -234,24 +234,7 @@ function CopyDialog({ campaign }) {
     onProblem=${(fields) => (problem.value = fields.name || '')}
   >
     <${Field} label="Name of the copy" error=${problem.value}>${control}<//>
-    <fieldset class="field">
-      <legend class="label">Take over</legend>
-      <div class="picks one">
-        ${COPIES.map(
-          ([key, label, words]) =>
-            html`<label key=${key} class="pick"
-              ><input
-                type="radio"
-                name="copy-leads"
-                checked=${leads.value === key}
-                onChange=${() => (leads.value = key)}
-              /><span
-                ><span><b class="strong">${label}</b><small>${words}</small></span></span
-              ></label
-            >`,
-        )}
-      </div>
-    </fieldset>
+    <${Picks} legend="Take over" name="copy-leads" options=${COPIES} chosen=${leads} />
   <//>`;
 }
 

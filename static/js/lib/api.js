@@ -9,7 +9,7 @@ export const canWrite = computed(() => ['write', 'admin'].includes(session.value
 export const isAdmin = computed(() => session.value?.scope === 'admin');
 
 /** An answer that is an error: `message` is the server's sentence, `fields` the problems by field. */
-export class ApiError extends Error {
+class ApiError extends Error {
   /** @param {number} status 0 when there was no answer @param {any} body */
   constructor(status, body) {
     super(body?.error || `The server answered ${status}.`);
@@ -79,7 +79,7 @@ export const patch = (path, body, options) => dataOf(ask('PATCH', path, body, op
 export const del = (path, options) => dataOf(ask('DELETE', path, undefined, options));
 
 /** Something random that no other request has. */
-export const newKey = () =>
+const newKey = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /**
@@ -164,39 +164,4 @@ export function useResource(key, load, { keep = false } = {}) {
     return () => running.current?.abort();
   }, [key]);
   return [state, reload.current];
-}
-
-/**
- * Rows of a paged list: a signal of `{items, next, total, error, loading}` and what can be done with it. `more` adds
- * the next page, `reload` reads as many rows as are shown again, `change` maps the rows that are there.
- * @param {string} path with its parameters; another path begins anew
- */
-export function usePages(path) {
-  const shown = useRef(0);
-  const load = async (options) => ({ ...(await getPage(longer(path, shown.current), options)), path });
-  const [state, reload] = useResource(path, load, { keep: true });
-  const { data } = state.value;
-  shown.current = data?.path === path ? data.items.length : 0;
-  const more = async () => {
-    const before = state.peek().data;
-    if (!before?.next) return;
-    const page = await getPage(before.next);
-    if (state.peek().data === before) {
-      state.value = { ...state.peek(), data: { ...before, ...page, items: [...before.items, ...page.items] } };
-    }
-  };
-  const change = (row) => {
-    const { data } = state.peek();
-    if (data) state.value = { ...state.peek(), data: { ...data, items: data.items.map(row).filter(Boolean) } };
-  };
-  return { state, reload, more, change };
-}
-
-/** The path of a list with at least so many rows as are shown already. */
-function longer(path, rows) {
-  const [base, query = ''] = path.split('?');
-  const params = new URLSearchParams(query);
-  const limit = Number(params.get('limit') || 50);
-  params.set('limit', String(Math.min(1000, Math.max(limit, rows))));
-  return `${base}?${params}`;
 }

@@ -36,7 +36,7 @@ const PLAIN = [
 ];
 
 /** What fields show of a campaign. */
-export function formOf(campaign) {
+function formOf(campaign) {
   const minutes = campaign.retry_delay_minutes;
   const unit = ['days', 'hours'].find((name) => minutes % UNITS[name] === 0) ?? 'minutes';
   const date = (at) => (at ? isoDay(at, campaign.time_zone) : '');
@@ -53,7 +53,7 @@ export function formOf(campaign) {
 }
 
 /** What the fields say, as the API wants it. */
-export function bodyOf(form) {
+function bodyOf(form) {
   const body = { ...form, retry_delay_minutes: Math.round(Number(form.retry_wait) * UNITS[form.retry_unit]) };
   delete body.retry_wait;
   delete body.retry_unit;

@@ -95,7 +95,7 @@ function Filters({ query: { q = '', outcome = '', campaign = '', from = '', to =
 }
 
 /** Which campaign; one that is not among the newest is still named while it is chosen. */
-export function CampaignSelect({ value, onChange }) {
+function CampaignSelect({ value, onChange }) {
   const [resource] = useResource('names', (options) => get(`/voice-campaigns?limit=${CAMPAIGNS_MAX}`, options));
   const campaigns = resource.value.data ?? [];
   const isUnknown = value && !campaigns.some(({ id }) => String(id) === value);

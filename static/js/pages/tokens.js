@@ -11,6 +11,7 @@ import {
   Icon,
   Loading,
   Note,
+  Picks,
   Problem,
   Sheet,
 } from '../components/basic.js';
@@ -141,24 +142,7 @@ function NewToken({ onClose, onMade }) {
           ...${wired}
         />`}
     <//>
-    <fieldset class="field">
-      <legend class="label">May do</legend>
-      <div class="picks one">
-        ${SCOPES.map(
-          ([word, label, words]) =>
-            html`<label key=${word} class="pick"
-              ><input
-                type="radio"
-                name="scope"
-                checked=${scope.value === word}
-                onChange=${() => (scope.value = word)}
-              /><span
-                ><span><b class="strong">${label}</b><small>${words}</small></span></span
-              ></label
-            >`,
-        )}
-      </div>
-    </fieldset>
+    <${Picks} legend="May do" name="scope" options=${SCOPES} chosen=${scope} />
   <//>`;
 }
 
