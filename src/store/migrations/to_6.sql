@@ -1,0 +1,1 @@
+-- Lifts a file from version 5 to 6: what real calls need.
