@@ -9,6 +9,7 @@ import {
   Field,
   FormDialog,
   Icon,
+  input,
   Loading,
   Note,
   Picks,
@@ -139,16 +140,7 @@ function NewToken({ onClose, onMade }) {
     onProblem=${(fields) => (problem.value = fields.name || '')}
   >
     <${Field} label="What is it for?" error=${problem.value}>
-      ${(wired) =>
-        html`<input
-          class="input"
-          autofocus
-          maxlength="200"
-          placeholder="CRM sync"
-          value=${name.value}
-          onInput=${(event) => (name.value = event.currentTarget.value)}
-          ...${wired}
-        />`}
+      ${input(name, { autofocus: true, maxlength: 200, placeholder: 'CRM sync' })}
     <//>
     <${Picks} legend="May do" name="scope" options=${SCOPES} chosen=${scope} />
   <//>`;
