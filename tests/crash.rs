@@ -39,7 +39,7 @@ fn up_to(chance: &mut SmallRng, milliseconds: u64) -> Duration {
 }
 
 /// Works on the data while no server does.
-fn with_data<T: Send + 'static>(
+pub(crate) fn with_data<T: Send + 'static>(
     place: &Place,
     job: impl FnOnce(&Tx) -> Result<T, StoreError> + Send + 'static,
 ) -> T {
@@ -100,18 +100,21 @@ fn set_retry_delay(place: &Place, minutes: i64) {
 
 /// Adds so many leads to each campaign; numbers go on where the last ones ended.
 fn stock(place: &Place, leads: i64) {
+    for campaign in 1..=5 {
+        // Few of the third, so that their turn comes again.
+        stock_one(place, campaign, if campaign == 3 { leads / 10 } else { leads });
+    }
+}
+
+/// Adds so many leads to a campaign.
+pub(crate) fn stock_one(place: &Place, campaign_id: i64, leads: i64) {
     with_data(place, move |tx| {
-        for campaign in tx.active_campaigns()? {
-            let first = campaign.totals.total_leads;
-            // Few, so that their turn comes again.
-            let leads = if campaign.settings.name == "Restless" { leads / 10 } else { leads };
-            let leads: Vec<NewLead> = (first..first + leads)
-                .map(|n| json!({"phone": format!("+12126{:02}{:04}", n / 10_000 % 100, n % 10_000)}))
-                .map(|lead| NewLead::read(lead, None).unwrap())
-                .collect();
-            tx.insert_leads(campaign.id, &leads)?;
-        }
-        Ok(())
+        let first = tx.campaign(campaign_id)?.unwrap().totals.total_leads;
+        let leads: Vec<NewLead> = (first..first + leads)
+            .map(|n| json!({"phone": format!("+12126{:02}{:04}", n / 10_000 % 100, n % 10_000)}))
+            .map(|lead| NewLead::read(lead, None).unwrap())
+            .collect();
+        tx.insert_leads(campaign_id, &leads).map(drop)
     });
 }
 
@@ -129,7 +132,7 @@ struct Asked {
 
 /// Compares the ledger with the calls by itself, without the program's own check. The answer is how many dials
 /// there were.
-fn compare_with_ledger(place: &Place) -> usize {
+pub(crate) fn compare_with_ledger(place: &Place) -> usize {
     let ledger = fs::read_to_string(place.path("data/simulator-ledger.jsonl")).unwrap();
     let asked: Vec<Asked> = ledger.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let connection = sql(place);
@@ -153,7 +156,7 @@ fn compare_with_ledger(place: &Place) -> usize {
 }
 
 /// The program's own check of everything, the ledger included.
-fn check(place: &Place) {
+pub(crate) fn check(place: &Place) {
     let report: Value = serde_json::from_slice(&place.run(&["check", "--json"]).stdout).unwrap();
     let invariants = report["invariants"].as_array().unwrap();
     let broken: Vec<_> = invariants.iter().filter(|invariant| invariant["ok"] != true).collect();

@@ -100,6 +100,11 @@ impl Running {
         Running { child, lines, complaints, url: String::new() }
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line of its standard output.
     pub(crate) fn line(&self) -> String {
         self.lines
