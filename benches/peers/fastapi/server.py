@@ -5,14 +5,16 @@ Handlers are `async` and ask SQLite in place, which is faster for queries as sho
 
 import hashlib
 import json
+import math
 import os
+import secrets
 import sqlite3
 import time
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
 import uvicorn
-from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -22,6 +24,7 @@ PATH = "/api/voice-campaigns"
 REQUESTS_PER_HOUR = int(os.environ["REQUESTS_PER_HOUR"])
 TOKEN_SECONDS = 5
 HOUR = 3600
+POLICY = f'"default";q={REQUESTS_PER_HOUR};w={HOUR}'
 
 Day = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 Time = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$")]
@@ -81,7 +84,7 @@ class NewCampaign(BaseModel):
 
 SETTINGS = list(NewCampaign.model_fields)
 TOTALS = ["total_leads", "completed_calls", "successful_calls", "failed_calls"]
-COLUMNS = ["c.id", *(f"c.{name}" for name in SETTINGS), *(f"t.{name}" for name in TOTALS), "c.created_at", "c.updated_at"]
+COLUMNS = ["c.id", *(f"c.{name}" for name in SETTINGS), *(f"t.{name}" for name in TOTALS), "c.created_at", "c.updated_at", "c.version", "c.holds_stale"]
 SELECT = (
     f"SELECT {', '.join(COLUMNS)} FROM campaigns c JOIN campaign_totals t ON t.campaign_id = c.id WHERE c.deleted_at IS NULL"
 )
@@ -130,10 +133,16 @@ async def admit(request: Request) -> dict[str, str]:
         window = windows[caller] = [now + HOUR, 0]
     is_over = window[1] >= REQUESTS_PER_HOUR
     window[1] += not is_over
+    left = REQUESTS_PER_HOUR - int(window[1])
     headers = {
+        "X-Request-Id": secrets.token_hex(8),
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
         "X-RateLimit-Limit": str(REQUESTS_PER_HOUR),
-        "X-RateLimit-Remaining": str(REQUESTS_PER_HOUR - int(window[1])),
-        "X-RateLimit-Reset": str(int(window[0]) + 1),
+        "X-RateLimit-Remaining": str(left),
+        "X-RateLimit-Reset": str(math.ceil(window[0])),
+        "RateLimit-Policy": POLICY,
+        "RateLimit": f'"default";r={left};t={math.ceil(window[0] - now)}',
     }
     if is_over:
         raise HTTPException(429, "The quota is used up", headers)
@@ -211,7 +220,11 @@ def view(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def insert(new: NewCampaign) -> dict[str, Any]:
+def tag_of(row: sqlite3.Row) -> str:
+    return f'"{row["version"]}-{row["holds_stale"]}"'
+
+
+def insert(new: NewCampaign) -> sqlite3.Row:
     row = new.model_dump()
     row["status"] = new.status or "draft"
     row["calling_hours_start"] = seconds(new.calling_hours_start)
@@ -233,7 +246,7 @@ def insert(new: NewCampaign) -> dict[str, Any]:
     except BaseException:
         db.execute("ROLLBACK")
         raise
-    return view(made)
+    return made
 
 
 app = FastAPI(openapi_url=None)
@@ -247,10 +260,13 @@ async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
 
 
 @app.get(PATH + "/{id}")
-async def show(id: int, headers: Admitted) -> JSONResponse:
+async def show(id: int, request: Request, headers: Admitted) -> Response:
     row = db.execute(ONE, (id,)).fetchone()
     if row is None:
         raise HTTPException(404, "Voice campaign not found", headers)
+    headers["ETag"] = tag_of(row)
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
     return JSONResponse(view(row), headers=headers)
 
 
@@ -263,8 +279,8 @@ async def page(headers: Admitted, limit: Annotated[int, Query(ge=1, le=200)] = 5
 @app.post(PATH)
 async def create(new: NewCampaign, headers: Admitted) -> JSONResponse:
     made = insert(new)
-    headers["Location"] = f"{PATH}/{made['id']}"
-    return JSONResponse(made, 201, headers)
+    headers |= {"Location": f"{PATH}/{made['id']}", "ETag": tag_of(made)}
+    return JSONResponse(view(made), 201, headers)
 
 
 if __name__ == "__main__":

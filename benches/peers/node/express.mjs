@@ -7,7 +7,7 @@ const store = open(process.env.DATABASE, Number(process.env.REQUESTS_PER_HOUR));
 const check = new Ajv({ allErrors: true, allowUnionTypes: true, useDefaults: true }).compile(schema);
 const app = express();
 app.disable('x-powered-by');
-// Express would hash every body; the other servers here do not.
+// Express would hash every body; a campaign's version does.
 app.disable('etag');
 
 app.use((request, response, next) => {
@@ -23,9 +23,11 @@ app.use(express.json({ limit: '1mb' }));
 const PATH = '/api/voice-campaigns';
 
 app.get(`${PATH}/:id`, (request, response) => {
-  const campaign = store.campaign(Number(request.params.id));
-  if (!campaign) return response.status(404).json(notFound);
-  response.json(campaign);
+  const found = store.campaign(Number(request.params.id));
+  if (!found) return response.status(404).json(notFound);
+  response.set('ETag', found.tag);
+  if (request.headers['if-none-match'] === found.tag) return response.status(304).end();
+  response.json(found.campaign);
 });
 
 app.get(PATH, (request, response) => {
@@ -41,8 +43,8 @@ app.post(PATH, (request, response) => {
   if (!check(request.body)) return response.status(400).json(invalid(problems(check.errors)));
   const problem = hoursProblem(request.body);
   if (problem) return response.status(400).json(invalid([{ field: 'calling_hours_end', message: problem }]));
-  const campaign = store.create(request.body);
-  response.status(201).location(`${PATH}/${campaign.id}`).json(campaign);
+  const { tag, campaign } = store.create(request.body);
+  response.status(201).location(`${PATH}/${campaign.id}`).set('ETag', tag).json(campaign);
 });
 
 app.use((error, _request, response, _next) => {

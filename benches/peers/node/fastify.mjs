@@ -27,9 +27,10 @@ app.setErrorHandler((error, _, reply) => {
 const PATH = '/api/voice-campaigns';
 
 app.get(`${PATH}/:id`, (request, reply) => {
-  const campaign = store.campaign(Number(request.params.id));
-  if (!campaign) return reply.code(404).send(notFound);
-  return reply.send(campaign);
+  const found = store.campaign(Number(request.params.id));
+  if (!found) return reply.code(404).send(notFound);
+  reply.header('ETag', found.tag);
+  return request.headers['if-none-match'] === found.tag ? reply.code(304).send() : reply.send(found.campaign);
 });
 
 const limit = { type: 'integer', minimum: 1, maximum: 200, default: 50 };
@@ -47,8 +48,8 @@ app.get(PATH, { schema: { querystring: query }, preValidation: readLimit }, (req
 app.post(PATH, { schema: { body: schema } }, (request, reply) => {
   const problem = hoursProblem(request.body);
   if (problem) return reply.code(400).send(invalid([{ field: 'calling_hours_end', message: problem }]));
-  const campaign = store.create(request.body);
-  return reply.code(201).header('Location', `${PATH}/${campaign.id}`).send(campaign);
+  const { tag, campaign } = store.create(request.body);
+  return reply.code(201).headers({ Location: `${PATH}/${campaign.id}`, ETag: tag }).send(campaign);
 });
 
 await app.listen({ host: '127.0.0.1', port: Number(process.env.PORT) });

@@ -1,7 +1,7 @@
 // What the Fastify and the Express server share: the campaigns in SQLite, tokens, and the quota. Statements are prepared
 // once; every write is durable when it is answered.
 import Database from 'better-sqlite3';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 const DAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
@@ -20,7 +20,7 @@ export function open(file, requestsPerHour) {
   const db = new Database(file, { fileMustExist: true, timeout: 5000 });
   for (const pragma of ['journal_mode = WAL', 'synchronous = FULL', 'foreign_keys = ON', 'cache_size = -8000']) db.pragma(pragma);
   const columns = [
-    'c.id, c.version, c.created_at, c.updated_at',
+    'c.id, c.version, c.holds_stale, c.created_at, c.updated_at',
     ...SETTINGS.map((name) => `c.${name}`),
     ...TOTALS.map((name) => `t.${name}`),
   ];
@@ -40,12 +40,14 @@ export function open(file, requestsPerHour) {
     return one.get(lastInsertRowid);
   });
 
+  const policy = `"default";q=${requestsPerHour};w=3600`;
   const known = new Map();
   const windows = new Map();
   return {
-    campaign: (id) => view(one.get(id)),
+    /** A campaign and its entity tag. */
+    campaign: (id) => tagged(one.get(id)),
     campaigns: (limit) => ({ total: count.get(), campaigns: page.all(limit).map(view) }),
-    create: (settings) => view(create(row(settings))),
+    create: (settings) => tagged(create(row(settings))),
 
     /** The token's id, or undefined. */
     caller(authorization) {
@@ -67,17 +69,25 @@ export function open(file, requestsPerHour) {
       if (!window || now >= window.until) windows.set(caller, (window = { until: now + HOUR_MS, used: 0 }));
       const isOver = window.used >= requestsPerHour;
       if (!isOver) window.used += 1;
+      const left = requestsPerHour - window.used;
       return {
         isOver,
         headers: {
+          'X-Request-Id': randomBytes(8).toString('hex'),
+          'X-Content-Type-Options': 'nosniff',
+          'Cache-Control': 'no-store',
           'X-RateLimit-Limit': requestsPerHour,
-          'X-RateLimit-Remaining': requestsPerHour - window.used,
+          'X-RateLimit-Remaining': left,
           'X-RateLimit-Reset': Math.ceil(window.until / 1000),
+          'RateLimit-Policy': policy,
+          RateLimit: `"default";r=${left};t=${Math.ceil((window.until - now) / 1000)}`,
         },
       };
     },
   };
 }
+
+const tagged = (row) => row && { tag: `"${row.version}-${row.holds_stale}"`, campaign: view(row) };
 
 /** A row to insert, from a body that the schema has let pass and filled. */
 function row(settings) {
@@ -92,7 +102,6 @@ function row(settings) {
 }
 
 function view(row) {
-  if (!row) return undefined;
   return {
     id: row.id,
     name: row.name,
