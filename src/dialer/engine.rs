@@ -5,7 +5,7 @@
 //! at most once per attempt.
 
 use super::plan::{self, Dial, Planned};
-use crate::carrier::{Carrier, DialRequest, Leg, LegEvents, Report};
+use crate::carrier::{Asking, Carrier, DialRequest, Leg, LegEvents, Report};
 use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::breaker::{Breaker, Trip};
@@ -60,6 +60,8 @@ pub struct Dialer {
     /// Steady time.
     deadlines: BTreeSet<(Instant, i64)>,
     facts: Vec<Fact>,
+    /// Dials of this turn that are still on their way.
+    asking: Vec<Asking>,
     breakers: HashMap<i64, Breaker>,
     shares: Shares,
     spacing: Spacing,
@@ -116,6 +118,7 @@ impl Dialer {
             live: HashMap::new(),
             deadlines: BTreeSet::new(),
             facts: Vec::new(),
+            asking: Vec::new(),
             breakers: HashMap::new(),
             shares: Shares::default(),
             guard: ClockGuard::new(last_seen_at),
@@ -398,7 +401,16 @@ impl Dialer {
             let is_late = self.clock.steady() - started > COMMIT_MAX;
             dialed = self.carry_out(planned, is_late, free);
         }
-        drop(gate);
+        let asking = std::mem::take(&mut self.asking);
+        match asking.is_empty() {
+            true => drop(gate),
+            false => drop(tokio::spawn(async move {
+                for dial in asking {
+                    dial.is_over().await;
+                }
+                drop(gate);
+            })),
+        }
         for call_id in to_cancel {
             self.apply(call_id, |call, now| call.cancel(now));
         }
@@ -452,7 +464,8 @@ impl Dialer {
         };
         let call = LiveCall::new(plan, self.clock.steady());
         let deadline = call.deadline();
-        let leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
+        let mut leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
+        self.asking.extend(leg.take_asking());
         self.live.insert(claim.call_id, Live { campaign_id, call, leg, deadline });
         self.deadlines.insert((deadline, claim.call_id));
     }
