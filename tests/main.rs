@@ -37,6 +37,7 @@ mod e2e_log;
 mod erasure;
 mod guard;
 mod listener;
+mod lives;
 mod power_cuts;
 mod races;
 mod random_walks;
