@@ -9,7 +9,7 @@ use std::process::Command;
 use voice_campaigns::config::Config;
 
 /// Which module may use which others of ours. A module that is missing here fails the test.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("domain", &[]),
     ("media", &[]),
     ("speech", &["domain", "media", "clock"]),
@@ -21,11 +21,12 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("carrier", &["domain", "clock", "media", "speech"]),
     // The settings of drivers are part of the settings.
     ("config", &["domain", "carrier", "speech"]),
-    ("dialer", &["store", "carrier", "domain", "clock"]),
-    ("webhooks", &["store", "domain", "clock"]),
-    ("http", &["store", "domain", "clock", "token", "meter"]),
+    ("lives", &["store", "domain", "clock"]),
+    ("dialer", &["store", "carrier", "lives", "domain", "clock"]),
+    ("webhooks", &["store", "lives", "domain", "clock"]),
+    ("http", &["store", "lives", "domain", "clock", "token", "meter"]),
     ("listener", &[]),
-    ("housekeeping", &["store", "domain", "clock"]),
+    ("housekeeping", &["store", "lives", "domain", "clock"]),
     (
         "server",
         &[
@@ -34,6 +35,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
             "dialer",
             "webhooks",
             "housekeeping",
+            "lives",
             "store",
             "carrier",
             "speech",
