@@ -856,7 +856,7 @@ mod tests {
         let mut body = example();
         body["keys"] = json!({"0": "transfer", "9": "opt_out"});
         let missing = ("transfer_number".to_owned(), "is required while key 0 is `transfer`".to_owned());
-        assert_eq!(problems(body.clone()), [missing.clone()]);
+        assert_eq!(problems(body.clone()), std::slice::from_ref(&missing));
         body["transfer_number"] = json!("+12025550123");
         let settings = Request::read(body, None).unwrap().settings;
         let refused = Request::read(json!({"transfer_number": null}), Some(&settings)).unwrap_err();
