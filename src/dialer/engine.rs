@@ -8,7 +8,7 @@ use super::plan::{self, Dial, Planned};
 use crate::carrier::{Carrier, DialRequest, Leg, LegEvents, Report};
 use crate::clock::Clock;
 use crate::domain::Instant;
-use crate::domain::breaker::Breaker;
+use crate::domain::breaker::{Breaker, Trip};
 use crate::domain::call::{CallState, Effect, Ending, LegCommand, LegEvent, LiveCall};
 use crate::domain::campaign::Status;
 use crate::domain::clock_guard::{ClockGuard, Trust};
@@ -37,7 +37,7 @@ enum Fact {
     Ended { call_id: i64, ending: Ending, timeline: Value },
     OptedOut { call_id: i64 },
     PressedLate { call_id: i64, key: char },
-    CarrierDown { campaign_id: i64 },
+    Tripped { campaign_id: i64, trip: Trip, detail: Option<String> },
 }
 
 /// What a turn did, and when the next one is due at the latest.
@@ -311,11 +311,12 @@ impl Dialer {
         {
             self.deadlines.remove(&(live.deadline, call_id));
             let breaker = self.breakers.entry(live.campaign_id).or_default();
-            let is_down = breaker.trips(ending.outcome, ending.ended_at);
+            let trip = breaker.trips(ending.outcome, ending.ended_at);
+            let tripped = trip.map(|trip| (trip, ending.detail.clone()));
             let (ending, timeline) = (ending.shifted(shift), live.call.timeline(shift));
             self.facts.push(Fact::Ended { call_id, ending, timeline });
-            if is_down {
-                self.facts.push(Fact::CarrierDown { campaign_id: live.campaign_id });
+            if let Some((trip, detail)) = tripped {
+                self.facts.push(Fact::Tripped { campaign_id: live.campaign_id, trip, detail });
             }
         }
     }
@@ -501,25 +502,40 @@ fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
         Fact::Ended { call_id, ending, timeline } => tx.settle(*call_id, ending.clone(), Some(timeline)),
         Fact::OptedOut { call_id } => tx.opt_out_on_call(*call_id),
         Fact::PressedLate { call_id, key } => tx.pressed_after_call(*call_id, *key),
-        Fact::CarrierDown { campaign_id } => carrier_down(tx, *campaign_id),
+        Fact::Tripped { campaign_id, trip, detail } => tripped(tx, *campaign_id, *trip, detail.as_deref()),
     }
 }
 
-/// Pauses a campaign whose carrier fails, and says so.
-fn carrier_down(tx: &Tx, campaign_id: i64) -> Result<(), StoreError> {
+/// Pauses a campaign that its carrier does not carry, and says so.
+fn tripped(tx: &Tx, campaign_id: i64, trip: Trip, detail: Option<&str>) -> Result<(), StoreError> {
     let Some(campaign) = tx.campaign(campaign_id)?.filter(|campaign| campaign.status == Status::Active)
     else {
         return Ok(());
     };
-    let event = Event::error(
-        &campaign,
-        "carrier_down",
-        "The carrier failed at least half of the last 20 calls, so the campaign was paused",
-        "Check the carrier, then set the campaign to active again",
-        &tx.now.timestamp_millis().to_string(),
-    );
-    tx.emit_once(campaign_id, &event)?;
-    tx.change_status_because(&campaign, Status::Paused, "carrier_down")
+    let (code, message, action) = match trip {
+        Trip::Failing => (
+            "carrier_down",
+            "The carrier failed at least half of the last 20 calls, so the campaign was paused",
+            "Check the carrier, then set the campaign to active again",
+        ),
+        Trip::Rejected => (
+            "carrier_refused",
+            "The last ten calls were all refused, so the campaign was paused",
+            "Ask the carrier whether it or the networks block the number that is shown, then set the campaign to active again",
+        ),
+        Trip::Refused => (
+            "carrier_refused",
+            "The carrier did not take the last three calls from us, so the campaign was paused",
+            "Put right what the carrier refuses (user name, password, caller id, countries), then set the campaign to active again",
+        ),
+    };
+    let message = match detail {
+        Some(detail) => format!("{message} ({detail})"),
+        None => message.to_owned(),
+    };
+    let key = tx.now.timestamp_millis().to_string();
+    tx.emit_once(campaign_id, &Event::error(&campaign, code, &message, action, &key))?;
+    tx.change_status_because(&campaign, Status::Paused, code)
 }
 
 fn report_jump(tx: &Tx, until: Instant) -> Result<(), StoreError> {

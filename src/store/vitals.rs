@@ -44,7 +44,7 @@ pub(super) struct Vitals {
     ended: [AtomicU64; OUTCOMES],
 }
 
-const OUTCOMES: usize = 16;
+const OUTCOMES: usize = 17;
 
 /// What a transaction did that is counted once it is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -105,7 +105,7 @@ export const GROUPS = {
   declined: ['declined', 'opted_out', 'hung_up', 'no_input'],
   voicemail: ['voicemail', 'message_left'],
   no_answer: ['no_answer', 'busy', 'rejected'],
-  failed: ['invalid_number', 'carrier_error', 'interrupted', 'canceled'],
+  failed: ['invalid_number', 'carrier_error', 'carrier_refused', 'interrupted', 'canceled'],
 };
 const GROUP_OF = Object.fromEntries(Object.entries(GROUPS).flatMap(([group, words]) => words.map((w) => [w, group])));
 /** The group of an outcome. */
@@ -129,6 +129,7 @@ export const EXACT = {
   rejected: 'Call refused',
   invalid_number: 'No such number',
   carrier_error: 'The carrier failed',
+  carrier_refused: 'The carrier refused us',
   interrupted: 'Interrupted, nobody saw the end',
   canceled: 'Ended by us',
 };
