@@ -66,6 +66,10 @@ impl Line {
     }
 
     fn dial(&self, ring_seconds: i64) -> Call {
+        self.dial_as(ring_seconds, None)
+    }
+
+    fn dial_as(&self, ring_seconds: i64, machine_detection: Option<bool>) -> Call {
         let (inbox, reports) = mpsc::unbounded_channel();
         let request = DialRequest {
             call_id: 1,
@@ -76,6 +80,7 @@ impl Line {
             ring_timeout: TimeDelta::seconds(ring_seconds),
             words: vec!["Hello.".into()],
             voice: Voice::default(),
+            machine_detection,
         };
         Call { leg: self.sip.dial(request, LegEvents::new(1, inbox)), reports }
     }
@@ -108,23 +113,25 @@ impl Call {
 
 /// What the peer does for each story, going by the last two digits of the number.
 fn story(invite: &Message) -> Vec<Step> {
-    use Step::{Bye, HearOut, Keys, Play, Reply, ReplyWithSound, Wait};
+    use Step::{Bye, HearOut, Keys, Play, Refer, Reply, ReplyWithSound, Wait};
     let hello = |rest: Vec<Step>| {
         [vec![Reply(180, ""), Wait(3_000), ReplyWithSound(200, ""), Wait(300), Play(hum(500))], rest].concat()
     };
-    match invite.user().as_bytes().last() {
-        Some(b'0') => hello(vec![HearOut(4_000), Bye]),
-        Some(b'1') => hello(vec![Wait(2_200), Bye]),
-        Some(b'2') => {
+    match &invite.user()[invite.user().len() - 2..] {
+        "00" => hello(vec![HearOut(4_000), Bye]),
+        "01" => hello(vec![Wait(2_200), Bye]),
+        "02" => {
             let machine = vec![Play(hum(1_800)), Play(beep(300)), HearOut(4_000), Bye];
             [vec![Reply(180, ""), Wait(3_000), ReplyWithSound(200, "")], machine].concat()
         }
-        Some(b'3') => vec![Reply(180, "")],
-        Some(b'4') => vec![Reply(486, "")],
-        Some(b'5') => vec![Reply(180, ""), Wait(4_000), Reply(603, "")],
-        Some(b'6') => vec![Reply(404, "")],
-        Some(b'7') => vec![Reply(503, "")],
-        Some(b'9') => hello(vec![HearOut(1_500), Keys("1")]),
+        "03" => vec![Reply(180, "")],
+        "04" => vec![Reply(486, "")],
+        "05" => vec![Reply(180, ""), Wait(4_000), Reply(603, "")],
+        "06" => vec![Reply(404, "")],
+        "07" => vec![Reply(503, "")],
+        "09" => hello(vec![HearOut(1_500), Keys("1")]),
+        "10" => hello(vec![HearOut(1_500), Keys("0"), Refer(202, &["100 Trying", "180 Ringing", "200 OK"])]),
+        "11" => hello(vec![HearOut(1_500), Keys("0"), Refer(202, &["100 Trying", "486 Busy Here"])]),
         _ => panic!("no story for {}", invite.user()),
     }
 }
@@ -193,6 +200,69 @@ async fn what_is_said_arrives_sample_by_sample_and_its_end_is_told_once() {
         heard.windows(50).position(|window| *window == expected[..50]).expect("the voice is not heard");
     assert!(heard[begin..].starts_with(&expected), "the sound is not the same");
     assert!(heard[..begin].iter().all(|byte| *byte == 0xff), "something was heard before");
+}
+
+/// What becomes of a transfer that the carrier answers so, and what it was asked for.
+async fn referred(steps: Vec<Step>) -> (Vec<LegEvent>, Message) {
+    let line = Line::to(move |_| answers(steps.clone())).await;
+    let mut call = line.dial_as(30, Some(false));
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    call.leg.command(LegCommand::Transfer { to: Phone::from_e164("+12025550199").unwrap() });
+    let mut events = Vec::new();
+    loop {
+        events.push(call.next().await);
+        match events.last() {
+            Some(LegEvent::Ended(..)) => break,
+            Some(_) => call.leg.command(LegCommand::HangUp),
+            None => {}
+        }
+    }
+    line.is_idle().await;
+    (events, line.peer.received("REFER").await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_is_asked_to_pass_a_call_on_and_its_answer_is_told() {
+    let local = LegEvent::Ended(Cause::LocalHangup, None);
+    let (events, refer) = referred(vec![Step::Refer(202, &["100 Trying", "200 OK"])]).await;
+    assert_eq!(events, [LegEvent::Transferred, local.clone()]);
+    let host = refer.text.split(' ').nth(1).unwrap().split('@').nth(1).unwrap().to_owned();
+    assert_eq!(refer.header("Refer-To"), Some(format!("<sip:+12025550199@{host}>").as_str()));
+    for (status, told, why) in [
+        (
+            403,
+            &[][..],
+            "trunk main: 403 Forbidden: check that the trunk may call this country and show this caller id",
+        ),
+        (202, &["100 Trying", "503 Service Unavailable"], "trunk main: nobody took the call (503)"),
+    ] {
+        let (events, _) = referred(vec![Step::Refer(status, told)]).await;
+        assert_eq!(events, [LegEvent::TransferRefused(why.to_owned()), local.clone()]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_that_takes_a_call_over_without_a_word_has_taken_it_over() {
+    let (events, _) = referred(vec![Step::Refer(202, &[])]).await;
+    assert_eq!(events, [LegEvent::Transferred, LegEvent::Ended(Cause::LocalHangup, None)]);
+    let (events, _) = referred(vec![Step::Refer(202, &["100 Trying"]), Step::Bye]).await;
+    assert_eq!(events, [LegEvent::Transferred, LegEvent::Ended(Cause::RemoteHangup, None)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_decides_whether_machines_are_told_from_people() {
+    for (own, is_told) in [(Some(true), true), (Some(false), false), (None, false)] {
+        let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+        let script = |_: &Message| answers(vec![Step::Play(hum(4_000)), Step::Wait(1_000), Step::Bye]);
+        let peer = Peer::start(clock.clone(), script).await;
+        let line = Line::with(peer, clock, json!({"detect_machines": false}), Arc::new(Hum)).await;
+        let mut call = line.dial_as(30, own);
+        let mut events = Vec::new();
+        while !matches!(events.last(), Some(LegEvent::Ended(..))) {
+            events.push(call.next().await);
+        }
+        assert_eq!(events.contains(&LegEvent::MachineDetected), is_told, "{own:?}: {events:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,6 +36,7 @@ enum Fact {
     Progress { call_id: i64, state: CallState, at: Instant, timeline: Value },
     Ended { call_id: i64, ending: Ending, timeline: Value },
     OptedOut { call_id: i64 },
+    PressedLate { call_id: i64, key: char },
     Tripped { campaign_id: i64, trip: Trip, detail: Option<String> },
 }
 
@@ -244,10 +245,25 @@ impl Dialer {
 
     fn take_in(&mut self, report: Report) {
         let Report { call_id, at, event } = report;
-        if matches!(event, LegEvent::OptOutAsked | LegEvent::Digit('9')) {
-            // A wish not to be called again counts from the moment it is heard, however long the call still
-            // takes to end, and also when it comes after the end.
-            self.facts.push(Fact::OptedOut { call_id });
+        // A wish not to be called again counts from the moment it is heard, however long the call still takes to end,
+        // and also when it comes after the end.
+        match (&event, self.live.get(&call_id)) {
+            (LegEvent::OptOutAsked, _) => self.facts.push(Fact::OptedOut { call_id }),
+            (LegEvent::Digit(key), Some(live)) if live.call.opts_out(*key) => {
+                self.facts.push(Fact::OptedOut { call_id });
+            }
+            (LegEvent::Digit(key), None) => self.facts.push(Fact::PressedLate { call_id, key: *key }),
+            (
+                LegEvent::Ringing
+                | LegEvent::Answered
+                | LegEvent::MachineDetected
+                | LegEvent::SpeechEnded
+                | LegEvent::Digit(_)
+                | LegEvent::Transferred
+                | LegEvent::TransferRefused(_)
+                | LegEvent::Ended(..),
+                _,
+            ) => {}
         }
         self.apply(call_id, |call, _| call.on(event, at));
     }
@@ -459,8 +475,9 @@ impl Dialer {
             phone,
             caller_id,
             ring_timeout: plan.ring_timeout,
-            words: [Some(&plan.script), plan.fallback.as_ref()].into_iter().flatten().cloned().collect(),
+            words: plan.words(),
             voice: plan.voice.clone(),
+            machine_detection: plan.machine_detection,
         };
         let call = LiveCall::new(plan, self.clock.steady());
         let deadline = call.deadline();
@@ -497,6 +514,7 @@ fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
         Fact::Progress { call_id, state, at, timeline } => tx.progress(*call_id, *state, *at, timeline),
         Fact::Ended { call_id, ending, timeline } => tx.settle(*call_id, ending.clone(), Some(timeline)),
         Fact::OptedOut { call_id } => tx.opt_out_on_call(*call_id),
+        Fact::PressedLate { call_id, key } => tx.pressed_after_call(*call_id, *key),
         Fact::Tripped { campaign_id, trip, detail } => tripped(tx, *campaign_id, *trip, detail.as_deref()),
     }
 }

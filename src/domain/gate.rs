@@ -10,9 +10,11 @@ use super::budget;
 use super::call::Plan;
 use super::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
 use super::guard::{self, Overall};
+use super::keys::KeyMap;
 use super::lead::{Lead, LeadStatus};
 use super::outcome::Criteria;
 use super::phone::Phone;
+use super::phrases::{OptOut, Phrases};
 use super::schedule::{self, ClosedReason, Opening, Schedule};
 use super::script::Template;
 use super::voice::Voice;
@@ -198,6 +200,9 @@ pub struct Rules {
     schedule: Schedule,
     script: Option<Template>,
     fallback: Option<Template>,
+    keys: KeyMap,
+    opt_out: OptOut,
+    phrases: &'static Phrases,
 }
 
 impl Rules {
@@ -208,6 +213,9 @@ impl Rules {
             schedule: campaign.schedule(),
             script: Template::parse(&settings.script_template).ok(),
             fallback: settings.fallback_script.as_deref().and_then(|text| Template::parse(text).ok()),
+            keys: settings.key_map(),
+            opt_out: settings.opt_out(),
+            phrases: Phrases::of(&settings.ai_voice_language),
         })
     }
 }
@@ -438,7 +446,15 @@ impl<'a> Gate<'a> {
         };
         let fallback =
             self.rules.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
+        let Rules { keys, opt_out, phrases, .. } = &*self.rules;
+        let script = opt_out.after(script);
         Ok(Plan {
+            key_wait: Plan::key_wait(keys, opt_out.is_told_in(&script)),
+            keys: keys.clone(),
+            phrases,
+            may_call_back: lead.attempts + 1 < settings.max_attempts_per_lead,
+            transfer_to: settings.transfer_number,
+            machine_detection: settings.machine_detection,
             script,
             fallback,
             voice: Voice {

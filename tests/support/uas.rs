@@ -92,6 +92,8 @@ pub(crate) enum Step {
     Keys(&'static str),
     /// Asks for another session with these lines of sound; waits for the reply.
     Reinvite(&'static str),
+    /// Waits until it is asked to pass the call on, answers with this status, and tells how that goes.
+    Refer(u16, &'static [&'static str]),
     /// Hangs up.
     Bye,
 }
@@ -327,7 +329,11 @@ impl Shared {
         let header = |name: &str| invite.header(name).unwrap_or_default().to_owned();
         let contact = header("Contact");
         let target = contact.trim_start_matches('<').split('>').next().unwrap_or_default().to_owned();
-        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let kind = match (body.is_empty(), method) {
+            (true, _) => "",
+            (false, "NOTIFY") => "Event: refer\r\nContent-Type: message/sipfrag\r\n",
+            (false, _) => "Content-Type: application/sdp\r\n",
+        };
         let text = format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}{number}\r\nFrom: {};tag=peer\r\n\
              To: {}\r\nCall-ID: {}\r\nCSeq: {number} {}\r\nContact: <sip:peer@{own}>\r\nMax-Forwards: 70\r\n{kind}\
@@ -395,6 +401,24 @@ impl Shared {
                     }
                     self.request(&invite, from, "ACK", number, "").await;
                     number += 1;
+                }
+                Step::Refer(status, told) => {
+                    let is_ours = |message: &&Message| {
+                        message.method() == "REFER" && message.call_id() == invite.call_id()
+                    };
+                    let refer = loop {
+                        let found = self.messages.lock().unwrap().iter().find(is_ours).cloned();
+                        match found {
+                            Some(refer) => break refer,
+                            None => sleep(20).await,
+                        }
+                    };
+                    self.reply(&refer, from, status, "", "").await;
+                    for line in told {
+                        self.request(&invite, from, "NOTIFY", number, &format!("SIP/2.0 {line}")).await;
+                        number += 1;
+                        sleep(200).await;
+                    }
                 }
                 Step::Bye => {
                     self.request(&invite, from, "BYE", number, "").await;

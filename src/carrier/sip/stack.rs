@@ -33,7 +33,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// What we understand.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY";
 const SDP: &str = "application/sdp";
 /// How often a hang-up is tried while the library is busy with a change of the session.
 const BYE_TRIES: usize = 20;
@@ -86,6 +86,8 @@ pub(super) enum Signal {
     Change(Change),
     /// A key, told in a message.
     Key(char),
+    /// How far a transfer has come, as the status of the call that the carrier makes for it.
+    Transfer(u16),
     /// The other side hung up.
     HungUp,
 }
@@ -338,6 +340,25 @@ impl Outgoing {
         }
     }
 
+    /// Asks the carrier to put the other side through to somebody, RFC 3515; whether it will try. How that goes is told by
+    /// [`Signal::Transfer`], which may overtake this answer.
+    pub(super) fn refer(
+        &self,
+        trunk: &Trunk,
+        to: &str,
+    ) -> impl Future<Output = Result<(), String>> + Send + 'static {
+        let dialog = self.dialog.clone();
+        let (name, place) = (trunk.name.clone(), uri(&format!("sip:{to}@{}", trunk.host)));
+        async move {
+            let asked = dialog.refer(place?, None, None).await;
+            match asked.map_err(|error| error.to_string())? {
+                Some(response) if response.status_code.kind() == StatusCodeKind::Successful => Ok(()),
+                Some(response) => Err(refusal(&response).detail(&name)),
+                None => Err(format!("trunk {name}: the call cannot be passed on at the moment")),
+            }
+        }
+    }
+
     /// Renews the session with our description; whether the other side agrees.
     pub(super) fn refresh(
         &self,
@@ -373,7 +394,11 @@ impl Outgoing {
                         break;
                     }
                     Signal::Refused(_) | Signal::Failed(_) | Signal::HungUp => break,
-                    Signal::Trying | Signal::Ringing(_) | Signal::Change(_) | Signal::Key(_) => {}
+                    Signal::Trying
+                    | Signal::Ringing(_)
+                    | Signal::Change(_)
+                    | Signal::Key(_)
+                    | Signal::Transfer(_) => {}
                 }
             }
             self.id.iter().for_each(|id| self.layer.remove_dialog(id));
@@ -428,9 +453,11 @@ fn told(state: DialogState) -> Option<Signal> {
             answer(reply, StatusCode::OK);
             key_of(&String::from_utf8_lossy(&request.body)).map(Signal::Key)
         }
-        DialogState::Options(_, _, reply)
-        | DialogState::Notify(_, _, reply)
-        | DialogState::Message(_, _, reply) => {
+        DialogState::Notify(_, request, reply) => {
+            answer(reply, StatusCode::OK);
+            status_of(&String::from_utf8_lossy(&request.body)).map(Signal::Transfer)
+        }
+        DialogState::Options(_, _, reply) | DialogState::Message(_, _, reply) => {
             answer(reply, StatusCode::OK);
             None
         }
@@ -549,6 +576,14 @@ fn refusal(response: &Response) -> Refusal {
     });
     let status = &response.status_code;
     Refusal { code: status.code(), words: status.text().to_owned(), q850: reasons.into_iter().next() }
+}
+
+/// The status in the body of a NOTIFY, RFC 3420: `SIP/2.0 200 OK`.
+fn status_of(body: &str) -> Option<u16> {
+    let mut words = body.lines().next()?.split_whitespace();
+    let protocol = words.next()?;
+    let code = words.next()?.parse().ok()?;
+    (protocol.eq_ignore_ascii_case("SIP/2.0") && (100..700).contains(&code)).then_some(code)
 }
 
 /// The key in the body of an INFO: `Signal=5` or a bare `5`.
