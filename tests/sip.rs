@@ -1,10 +1,11 @@
 //! Real calls, over real sockets on loopback: the driver keeps the port, and does what carriers expect.
 
 use crate::carrier::{self, CarrierUnderTest, Story};
-use crate::support::uas::{Fast, Hum, Message, Peer, Step, beep, hum};
+use crate::support::uas::{Fast, Hum, Message, Peer, Secured, Step, beep, hum};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -246,6 +247,59 @@ async fn a_challenge_is_answered_with_a_digest_that_is_right() {
     assert_eq!(value("response"), expected);
     let text = proof.header("Authorization").unwrap();
     assert!(text.contains("qop=auth,") && text.contains("algorithm=SHA-256"), "{text}");
+}
+
+fn secured(way: &Secured, host: &str, ca_file: Option<&Path>) -> Value {
+    let host = format!("{host}:{}", way.address.port());
+    json!({"name": "main", "host": host, "transport": "tls", "ca_file": ca_file})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_over_tls_is_like_any_other_and_goes_on_after_the_connection_broke() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let script = |_: &Message| answers(vec![Step::Play(hum(500)), Step::HearOut(6_000), Step::Bye]);
+    let peer = Peer::start(clock.clone(), script).await;
+    let way = Secured::before(peer.address).await;
+    let trunk = secured(&way, "localhost", Some(&way.authority));
+    let line = Line::with(peer, clock, trunk, Arc::new(Hum)).await;
+    for calls in 1..=2 {
+        let mut call = line.dial(30);
+        assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+        call.speak();
+        assert_eq!(call.next().await, LegEvent::SpeechEnded);
+        assert_eq!(call.end().await, (Cause::RemoteHangup, String::new()));
+        line.is_idle().await;
+        let messages = line.peer.messages();
+        let count = |method: &str| messages.iter().filter(|message| message.method() == method).count();
+        assert_eq!((count("INVITE"), count("ACK")), (calls, calls), "{messages:#?}");
+        way.cut();
+    }
+    let invite = line.peer.received("INVITE").await;
+    assert!(invite.header("Via").unwrap().starts_with("SIP/2.0/TLS "), "{}", invite.text);
+    let contact = invite.header("Contact").unwrap().to_ascii_lowercase();
+    assert!(contact.contains(";transport=tls"), "{}", invite.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_nobody_trusts_is_named_and_nobody_is_dialed() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(1));
+    let peer = Peer::start(clock.clone(), |_| Vec::new()).await;
+    let (way, other) = (Secured::before(peer.address).await, Secured::before(peer.address).await);
+    let settings = || Settings { listen: "127.0.0.1:0".parse().unwrap(), ..Settings::default() };
+    for (trunk, problem) in [
+        (secured(&way, "localhost", None), "UnknownIssuer"),
+        (secured(&way, "localhost", Some(&other.authority)), "the certificate of localhost is not accepted"),
+        (secured(&way, "127.0.0.1", Some(&way.authority)), "the certificate of 127.0.0.1 is not accepted"),
+        (secured(&way, "localhost", Some(Path::new("/nowhere.pem"))), "ca_file /nowhere.pem"),
+        (secured(&way, "localhost", Some(Path::new("Cargo.toml"))), "holds no certificate"),
+    ] {
+        let trunks = [serde_json::from_value(trunk.clone()).unwrap()];
+        let sip = Sip::start(settings(), &trunks, Arc::new(Hum), clock.clone()).await.unwrap();
+        let told = sip.check().await[0].problem.clone().unwrap();
+        assert!(told.contains(problem), "{trunk}: {told}");
+        assert_eq!(sip.capacity().channels, 0);
+    }
+    assert!(peer.messages().is_empty(), "{:#?}", peer.messages());
 }
 
 #[tokio::test(flavor = "multi_thread")]
