@@ -158,6 +158,7 @@ fn request(call_id: i64) -> DialRequest {
         ring_timeout: TimeDelta::seconds(30),
         words: vec!["Hello.".into()],
         voice: Voice::default(),
+        machine_detection: None,
     }
 }
 
@@ -174,7 +175,9 @@ fn speak(legs: &mut HashMap<i64, Leg>, report: Report) -> usize {
         | LegEvent::MachineDetected
         | LegEvent::SpeechEnded
         | LegEvent::Digit(_)
-        | LegEvent::OptOutAsked => 0,
+        | LegEvent::OptOutAsked
+        | LegEvent::Transferred
+        | LegEvent::TransferRefused(_) => 0,
     }
 }
 

@@ -76,6 +76,7 @@ impl Server {
             OpenError::Busy(_) => StartError::Other(error.into()),
             error => StartError::Refused(error.to_string()),
         })?;
+        store.keep_ballast();
         store.set_guard(config.guard().map_err(StartError::Refused)?);
         let looked = store.write(|tx| tx.look_again_at_refused_numbers()).await;
         looked.context("cannot write to the database")?;

@@ -68,6 +68,8 @@ pub struct Dialer {
     spacing: Spacing,
     /// The carrier took calls when it was last looked at.
     is_open: bool,
+    /// The disk was full when it was last looked at.
+    is_short_of_room: bool,
     guard: ClockGuard,
     /// The wall time at which the campaigns must be looked at again; none when nothing is due by time alone.
     plan_at: Option<Instant>,
@@ -111,6 +113,7 @@ impl Dialer {
         Ok(Dialer {
             spacing: Spacing::new(carrier.capacity().calls_per_second),
             is_open: false,
+            is_short_of_room: false,
             store,
             carrier,
             reports,
@@ -221,12 +224,16 @@ impl Dialer {
         }
         self.look_beside(now)?;
         self.look_at_carrier(now);
+        let is_short = self.store.is_short_of_room();
+        if std::mem::replace(&mut self.is_short_of_room, is_short) && !is_short {
+            self.plan_at = Some(now);
+        }
         let distrust = self.look_at_clocks().await?;
         if !self.facts.is_empty() {
             self.plan_at = Some(now);
         }
         if self.plan_at.is_some_and(|at| at <= now) {
-            let may_dial = distrust.is_none() && !self.is_stopping;
+            let may_dial = distrust.is_none() && !self.is_stopping && !is_short;
             did += self.write_and_dial(may_dial).await?;
         }
         let deadline = self.deadlines.first().map(|(at, _)| *at);
@@ -392,7 +399,7 @@ impl Dialer {
         let store = self.store.clone();
         let gate = store.dialing().await;
         self.is_unsure = true;
-        let written = store.write(move |tx| {
+        let written = store.write_on_a_full_disk(move |tx| {
             write_facts(tx, &facts)?;
             if let Some(alive) = alive {
                 // Only after the facts: what they end has ended so, and not unseen.

@@ -8,6 +8,7 @@
 mod analytics;
 mod audit;
 pub mod backup;
+mod ballast;
 mod calls;
 mod campaigns;
 mod changes;
@@ -74,6 +75,7 @@ use crate::domain::Instant;
 use crate::domain::campaign::Campaign;
 use crate::domain::gate::Hold;
 use crate::domain::guard::Guard;
+use ballast::Ballast;
 use changes::Changes;
 use file::Opener;
 use guard::Watch;
@@ -148,6 +150,7 @@ struct Inner {
     signals: Signals,
     changes: Arc<Changes>,
     vitals: Arc<Vitals>,
+    ballast: Arc<Ballast>,
     dial_gate: Arc<RwLock<()>>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
@@ -188,7 +191,13 @@ impl Store {
             .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
         let (signals, changes, vitals) =
             (Signals::new(), Arc::<Changes>::default(), Arc::<Vitals>::default());
-        let told = Told { signals: signals.clone(), changes: changes.clone(), vitals: vitals.clone() };
+        let ballast = Arc::new(Ballast::of(folder));
+        let told = Told {
+            signals: signals.clone(),
+            changes: changes.clone(),
+            vitals: vitals.clone(),
+            ballast: ballast.clone(),
+        };
         let (writer, thread) = Writer::start(writing, clock.clone(), watch.clone(), told);
         Ok(Store(Arc::new(Inner {
             folder: folder.to_owned(),
@@ -205,19 +214,47 @@ impl Store {
             signals,
             changes,
             vitals,
+            ballast,
             dial_gate: Arc::default(),
             clock_hold: Mutex::new(None),
             _lock: lock,
         })))
     }
 
-    /// Runs one transaction and commits it when it answers `Ok`; the answer comes after the commit is on disk.
+    /// Runs one transaction and commits it when it answers `Ok`; the answer comes after the commit is on disk. Refused
+    /// while the disk is full.
     pub async fn write<T, E>(&self, job: impl FnOnce(&Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        if self.is_short_of_room() {
+            return Err(StoreError::Full.into());
+        }
+        self.write_on_a_full_disk(job).await
+    }
+
+    /// Like [`Self::write`], also while the disk is full: for what became of calls, and for what forbids them. There is
+    /// room for some thousands of those.
+    pub async fn write_on_a_full_disk<T, E>(
+        &self,
+        job: impl FnOnce(&Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         self.0.writer.write(job).await
+    }
+
+    /// Keeps room on the disk for what must be written when there is no other.
+    pub fn keep_ballast(&self) {
+        self.0.ballast.keep();
+    }
+
+    /// Whether the disk is full, and only what must be is written.
+    pub fn is_short_of_room(&self) -> bool {
+        self.0.ballast.is_short(self.0.clock.monotonic())
     }
 
     /// Moves the write-ahead log into the file and empties it; false when readers were in the way.
@@ -227,7 +264,7 @@ impl Store {
 
     /// Like [`Self::write`], but answers only when no dial that was claimed before the commit is still on its
     /// way to the carrier. After the answer to a pause, a deletion or a lowered limit nothing dials any more
-    /// that it forbids.
+    /// that it forbids. Also while the disk is full.
     pub async fn write_and_wait_for_dials<T, E>(
         &self,
         job: impl FnOnce(&Tx) -> Result<T, E> + Send + 'static,
@@ -236,7 +273,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let answer = self.write(job).await;
+        let answer = self.write_on_a_full_disk(job).await;
         drop(self.0.dial_gate.write().await);
         answer
     }

@@ -3,6 +3,7 @@
 //! with it. The answer is sent after the commit.
 
 use super::StoreError;
+use super::ballast::Ballast;
 use super::changes::{Change, Changes};
 use super::guard::Watch;
 use super::tx::{Tx, Wakes};
@@ -62,6 +63,7 @@ pub(super) struct Told {
     pub(super) signals: Signals,
     pub(super) changes: Arc<Changes>,
     pub(super) vitals: Arc<Vitals>,
+    pub(super) ballast: Arc<Ballast>,
 }
 
 /// The thread; ends when the writer is closed and the queue is empty.
@@ -179,8 +181,12 @@ fn run(
         let outcome = committed.as_ref().map(|_| ()).map_err(Clone::clone);
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = answers.len(), "a commit failed; its jobs were undone");
+            told.ballast.a_write_failed(matches!(error, StoreError::Full));
         }
-        if let Ok(Committed { wakes, touched, happened }) = committed {
+        if let Ok(Committed { wakes, touched, happened, has_failures }) = committed {
+            if has_failures {
+                told.ballast.a_write_failed(false);
+            }
             told.vitals.commits.add(clock.monotonic().saturating_sub(started));
             told.vitals.count(happened);
             told.signals.send(wakes);
@@ -212,6 +218,8 @@ struct Committed {
     wakes: Wakes,
     touched: Vec<Change>,
     happened: Vec<Happened>,
+    /// Some of its jobs failed, for whatever reason.
+    has_failures: bool,
 }
 
 /// Runs the first job and those that wait behind it in one transaction.
@@ -243,6 +251,7 @@ fn commit_batch(
             committed.happened.extend(tx.happened());
             committed.touched.extend(tx.into_changes());
         } else {
+            committed.has_failures = true;
             step(&transaction, "ROLLBACK TO job")?;
         }
         step(&transaction, "RELEASE job")?;
