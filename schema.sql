@@ -324,7 +324,7 @@ CREATE TABLE endpoints (
   url             TEXT NOT NULL,
   events          TEXT NOT NULL,
   description     TEXT,
-  secret          TEXT NOT NULL CHECK (secret LIKE 'whsec_%'),
+  secret          TEXT NOT NULL CHECK (secret LIKE 'whsec_%'),           -- sealed, as all secrets are, under a key outside this file
   previous_secret TEXT,                                              -- signs as well until previous_until
   previous_until  INTEGER,
   disabled_reason TEXT CHECK (disabled_reason IN ('operator', 'gone', 'failing')),  -- NULL: enabled

@@ -303,22 +303,29 @@ fn back_up(flags: Flags, file: PathBuf) -> Result<ExitCode> {
     must_exist(&config)?;
     let Backup { bytes, sha256, .. } = backup::make(&config.data, &file)?;
     say(&format!("{} has {bytes} bytes; SHA-256 {sha256}", file.display()));
-    let note = "suppression.key is not in it: keep a copy of that file too, in another place";
+    let note =
+        "suppression.key and secret.key are not in it: keep copies of these files too, in another place";
     let _ = writeln!(io::stderr(), "{note}");
     Ok(ExitCode::SUCCESS)
 }
 
 fn verify(file: &Path) -> Result<ExitCode> {
-    let Backup { bytes, sha256, schema_version } = backup::verify(file)?;
+    let Backup { bytes, sha256, schema_version, sealed_under } = backup::verify(file)?;
     say(&format!(
         "{} is sound: {bytes} bytes, schema version {schema_version}, SHA-256 {sha256}",
         file.display()
     ));
+    for key in sealed_under {
+        say(&format!(
+            "secrets in it are sealed under the key {key}, which is not in it: `secret_key`, or secret.key of its folder"
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
     let config = Config::load(flags)?;
+    let key = config.secret_key().map_err(|problem| anyhow!(problem))?;
     let Restored { backup, replaced, lacks_key } = backup::restore(file, &config.data, System::new().now())?;
     say(&format!(
         "{} is the database of {} now; {} bytes",
@@ -333,6 +340,13 @@ fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
         "dialing is stopped: whoever was called, said no, or lost a token since that backup was made is as before it; \
          look, then run `voice-campaigns dialing start`",
     );
+    let present = store::key_id(&config.data, key.as_ref())?;
+    for missing in backup.sealed_under.iter().filter(|key| Some(*key) != present.as_ref()) {
+        say(&format!(
+            "secrets in it were sealed under the key {missing}, which is not here: put secret.key of that time into the \
+             folder, or set `secret_key`, else give webhooks new secrets and trunks their passwords"
+        ));
+    }
     if lacks_key {
         say(
             "suppression.key is missing: people were erased, and without the key that belongs to this backup the server \

@@ -70,7 +70,9 @@ impl Server {
             return Err(StartError::Refused(message));
         }
         let (folder, opening_clock) = (config.data.clone(), clock.clone());
-        let opened = tokio::task::spawn_blocking(move || Store::open(&folder, opening_clock)).await;
+        let key = config.secret_key().map_err(StartError::Refused)?;
+        let opening = move || Store::open_with(&folder, opening_clock, key.as_ref());
+        let opened = tokio::task::spawn_blocking(opening).await;
         let store = opened.context("opening the store")?.map_err(|error| match error {
             // The only one that passes by itself.
             OpenError::Busy(_) => StartError::Other(error.into()),

@@ -42,6 +42,7 @@ mod power_cuts;
 mod races;
 mod random_walks;
 mod retention;
+mod secrets;
 mod simulator;
 mod sip;
 mod sip_peers;
