@@ -396,3 +396,13 @@ CREATE TABLE prompts (
   created_at  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX prompts_by_campaign ON prompts (campaign_id, id);
+
+-- The ways to carriers that were added while the server ran; those of its settings are not here.
+CREATE TABLE trunks (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  position   INTEGER NOT NULL,
+  settings   TEXT NOT NULL,
+  password   TEXT,                                                   -- sealed
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;

@@ -13,6 +13,8 @@ use crate::domain::guard;
 use crate::domain::imports::{Format, OnDuplicate};
 use crate::domain::phone::Country;
 use crate::domain::schedule::format_instant;
+use crate::domain::trunk::Password;
+use crate::line;
 use crate::log;
 use crate::server::{self, Server, StartError};
 use crate::store::backup::{self, Backup, BackupError, Restored};
@@ -504,11 +506,27 @@ fn check_carrier(flags: Flags) -> Result<ExitCode> {
     let config = Config::load(flags)?;
     log::start(&config.log.filter);
     let mut out = io::stdout().lock();
-    if config.trunks.is_empty() {
+    let mut trunks = config.trunks.clone();
+    let mut locked = Vec::new();
+    if store::data_file(&config.data).exists() {
+        let stored = with_store(&config, async |store| store.read(|snapshot| snapshot.trunks()).await)?;
+        for trunk in stored {
+            let name = trunk.settings.name.clone();
+            match line::sip_trunk(&trunk.settings, &trunk.password) {
+                Ok(_) if trunk.password == Password::Locked => {
+                    locked.push((format!("trunk {name}"), Err(line::LOCKED.to_owned())));
+                }
+                Ok(trunk) => trunks.push(trunk),
+                Err(invalid) => locked.push((format!("trunk {name}"), Err(invalid.to_string()))),
+            }
+        }
+    }
+    if trunks.is_empty() && locked.is_empty() {
         writeln!(out, "no trunk is configured: the simulator carries all calls")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let found = runtime()?.block_on(server::check_carrier(&config, Arc::new(System::new())));
+    let mut found = runtime()?.block_on(server::check_carrier(&config, &trunks, Arc::new(System::new())));
+    found.extend(locked);
     for (what, state) in &found {
         match state {
             Ok(state) => writeln!(out, "ok      {what}: {state}")?,
@@ -735,8 +753,9 @@ fn with_store<T, E: Into<anyhow::Error>>(
 ) -> Result<T> {
     log::start(&config.log.filter);
     let clock: Arc<dyn Clock> = Arc::new(System::new());
+    let key = config.secret_key().map_err(|problem| anyhow!(problem))?;
     runtime()?.block_on(async {
-        let store = Store::open_beside(&config.data, clock)?;
+        let store = Store::open_beside_with(&config.data, clock, key.as_ref())?;
         let done = job(store.clone()).await;
         store.close().await;
         done.map_err(E::into)

@@ -27,6 +27,8 @@ use thiserror::Error;
 pub const FILE: &str = "voice-campaigns.toml";
 const ENVIRONMENT_PREFIX: &str = "VC_";
 const DEFAULT: &str = "default";
+/// Why no trunk is used.
+pub const NO_COUNTRIES: &str = "`guard.allowed_countries` must say where a trunk may call, such as [\"US\", \"CA\"]; or set `default_country`";
 /// Stands for a secret.
 const MASKED: &str = "********";
 
@@ -298,6 +300,11 @@ impl Config {
     /// Reads the settings of this process.
     pub fn load(flags: Flags) -> Result<Config, ConfigError> {
         Loaded::new(Sources::of_this_process(Config::default(), flags)).map(|loaded| loaded.config)
+    }
+
+    /// Whether nothing is said about where one may call.
+    pub fn says_no_countries(&self) -> bool {
+        self.guard.allowed_countries.is_empty() && self.default_country.is_none()
     }
 
     /// The limits that no campaign may pass.
@@ -644,14 +651,8 @@ fn check_trunks(config: &Config, problems: &mut Vec<String>) {
             problems.push(format!("`trunks[{index}]` is wrong: another one is called `{}`", trunk.name));
         }
     }
-    if !config.trunks.is_empty()
-        && config.guard.allowed_countries.is_empty()
-        && config.default_country.is_none()
-    {
-        problems.push(
-            "`guard.allowed_countries` must say where a trunk may call, such as [\"US\", \"CA\"]; or set `default_country`"
-                .into(),
-        );
+    if !config.trunks.is_empty() && config.says_no_countries() {
+        problems.push(NO_COUNTRIES.into());
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 66] = [
+const ROUTES: [(&str, &str, bool); 74] = [
     ("GET", "/api/audit", true),
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
@@ -22,6 +22,14 @@ const ROUTES: [(&str, &str, bool); 66] = [
     ("POST", "/api/demo-campaign", true),
     ("GET", "/api/overview", false),
     ("GET", "/api/carrier", false),
+    ("GET", "/api/trunks", true),
+    ("POST", "/api/trunks", true),
+    ("POST", "/api/trunks/test", true),
+    ("GET", "/api/trunks/1", true),
+    ("PUT", "/api/trunks/1", true),
+    ("PATCH", "/api/trunks/1", true),
+    ("DELETE", "/api/trunks/1", true),
+    ("POST", "/api/trunks/1/test", true),
     ("GET", "/api/voices", false),
     ("POST", "/api/voice-preview", true),
     ("GET", "/api/settings", true),
@@ -157,7 +165,7 @@ fn flaws(server: &TestServer, route: (&str, &str, bool), bodies: &mut Vec<String
     for token in [WRITER, ADMIN] {
         let status = request().token(token).send().status;
         let is_too_little = token == WRITER
-            && (["/api/people", "/api/tokens", "/api/settings", "/api/audit"]
+            && (["/api/people", "/api/tokens", "/api/settings", "/api/audit", "/api/trunks"]
                 .iter()
                 .any(|start| path.starts_with(start))
                 || (method, path) == ("POST", "/api/webhooks"));

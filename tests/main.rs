@@ -50,5 +50,6 @@ mod soak;
 mod static_files;
 mod support;
 mod tidy;
+mod trunks;
 mod webhooks;
 mod webhooks_wire;

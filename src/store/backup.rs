@@ -262,7 +262,8 @@ fn prove(path: &Path, name: &Path) -> Result<(i64, Vec<String>), BackupError> {
 
 /// The names of the keys that secrets are sealed under, each once.
 fn sealed_under(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let sql = "SELECT substr(secret, 7) FROM endpoints WHERE deleted_at IS NULL";
+    let sql = "SELECT substr(secret, 7) FROM endpoints WHERE deleted_at IS NULL
+               UNION ALL SELECT password FROM trunks WHERE password IS NOT NULL";
     let mut statement = connection.prepare(sql)?;
     let sealed = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     let mut names: Vec<String> =

@@ -45,6 +45,7 @@ mod source;
 mod suppression;
 mod table;
 mod tokens;
+mod trunks;
 mod tx;
 mod vitals;
 mod writer;
@@ -90,7 +91,7 @@ use seal::Vault;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use suppression::SuppressionKey;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, watch};
 use vitals::Vitals;
 use writer::{Signals, Told, Writer, WriterThread};
 
@@ -179,8 +180,17 @@ impl Store {
 
     /// Opens the data folder beside a server that may be running.
     pub fn open_beside(folder: &Path, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
+        Store::open_beside_with(folder, clock, None)
+    }
+
+    /// The same with the key of the secrets in it, where that is not in the folder.
+    pub fn open_beside_with(
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+        key: Option<&Key>,
+    ) -> Result<Store, OpenError> {
         file::make_folder(folder)?;
-        Store::open_file(folder, clock, None, Opener::Command, None)
+        Store::open_file(folder, clock, None, Opener::Command, key)
     }
 
     fn open_file(
@@ -300,6 +310,11 @@ impl Store {
     /// Held by the dialer from before a claim until the carrier was asked.
     pub async fn dialing(&self) -> OwnedRwLockReadGuard<()> {
         self.0.dial_gate.clone().read_owned().await
+    }
+
+    /// As long as the answer lives no dial is on its way to a carrier.
+    pub async fn hold_dials(&self) -> RwLockWriteGuard<'_, ()> {
+        self.0.dial_gate.write().await
     }
 
     /// Reads from one consistent snapshot.

@@ -17,8 +17,8 @@ use super::error::ApiError;
 use super::query::Query;
 use super::{
     analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
-    imports, lead_actions, leads, overview, people, preview, server_settings, session, stats, tokens, voices,
-    webhooks,
+    imports, lead_actions, leads, overview, people, preview, server_settings, session, stats, tokens, trunks,
+    voices, webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -107,9 +107,10 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
         ("Events", "What changes, told while it changes.", vec![super::events::Reference::openapi()]),
         (
             "Server",
-            "Who places the calls and who speaks on them, the settings in force, and this document.",
+            "Who places the calls, over which trunks, and who speaks on them, the settings in force, and this document.",
             vec![
                 carrier::Reference::openapi(),
+                trunks::Reference::openapi(),
                 voices::Reference::openapi(),
                 server_settings::Reference::openapi(),
                 Reference::openapi(),
