@@ -324,7 +324,7 @@ CREATE TABLE endpoints (
   url             TEXT NOT NULL,
   events          TEXT NOT NULL,
   description     TEXT,
-  secret          TEXT NOT NULL CHECK (secret LIKE 'whsec_%'),
+  secret          TEXT NOT NULL CHECK (secret LIKE 'whsec_%'),           -- sealed, as all secrets are, under a key outside this file
   previous_secret TEXT,                                              -- signs as well until previous_until
   previous_until  INTEGER,
   disabled_reason TEXT CHECK (disabled_reason IN ('operator', 'gone', 'failing')),  -- NULL: enabled
@@ -425,3 +425,13 @@ CREATE INDEX other_calls_by_lead ON other_calls (lead_id, id) WHERE lead_id IS N
 CREATE INDEX other_calls_by_number ON other_calls (phone) WHERE phone IS NOT NULL;
 CREATE INDEX other_calls_alive ON other_calls (id) WHERE state <> 'ended';
 CREATE UNIQUE INDEX other_calls_one_test ON other_calls (campaign_id) WHERE kind = 'test' AND state <> 'ended';
+
+-- The ways to carriers that were added while the server ran; those of its settings are not here.
+CREATE TABLE trunks (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  position   INTEGER NOT NULL,
+  settings   TEXT NOT NULL,
+  password   TEXT,                                                   -- sealed
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;

@@ -13,6 +13,8 @@ use crate::domain::guard;
 use crate::domain::imports::{Format, OnDuplicate};
 use crate::domain::phone::Country;
 use crate::domain::schedule::format_instant;
+use crate::domain::trunk::Password;
+use crate::line;
 use crate::log;
 use crate::server::{self, Server, StartError};
 use crate::store::backup::{self, Backup, BackupError, Restored};
@@ -303,22 +305,29 @@ fn back_up(flags: Flags, file: PathBuf) -> Result<ExitCode> {
     must_exist(&config)?;
     let Backup { bytes, sha256, .. } = backup::make(&config.data, &file)?;
     say(&format!("{} has {bytes} bytes; SHA-256 {sha256}", file.display()));
-    let note = "suppression.key is not in it: keep a copy of that file too, in another place";
+    let note =
+        "suppression.key and secret.key are not in it: keep copies of these files too, in another place";
     let _ = writeln!(io::stderr(), "{note}");
     Ok(ExitCode::SUCCESS)
 }
 
 fn verify(file: &Path) -> Result<ExitCode> {
-    let Backup { bytes, sha256, schema_version } = backup::verify(file)?;
+    let Backup { bytes, sha256, schema_version, sealed_under } = backup::verify(file)?;
     say(&format!(
         "{} is sound: {bytes} bytes, schema version {schema_version}, SHA-256 {sha256}",
         file.display()
     ));
+    for key in sealed_under {
+        say(&format!(
+            "secrets in it are sealed under the key {key}, which is not in it: `secret_key`, or secret.key of its folder"
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
     let config = Config::load(flags)?;
+    let key = config.secret_key().map_err(|problem| anyhow!(problem))?;
     let Restored { backup, replaced, lacks_key } = backup::restore(file, &config.data, System::new().now())?;
     say(&format!(
         "{} is the database of {} now; {} bytes",
@@ -333,6 +342,13 @@ fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
         "dialing is stopped: whoever was called, said no, or lost a token since that backup was made is as before it; \
          look, then run `voice-campaigns dialing start`",
     );
+    let present = store::key_id(&config.data, key.as_ref())?;
+    for missing in backup.sealed_under.iter().filter(|key| Some(*key) != present.as_ref()) {
+        say(&format!(
+            "secrets in it were sealed under the key {missing}, which is not here: put secret.key of that time into the \
+             folder, or set `secret_key`, else give webhooks new secrets and trunks their passwords"
+        ));
+    }
     if lacks_key {
         say(
             "suppression.key is missing: people were erased, and without the key that belongs to this backup the server \
@@ -490,11 +506,27 @@ fn check_carrier(flags: Flags) -> Result<ExitCode> {
     let config = Config::load(flags)?;
     log::start(&config.log.filter);
     let mut out = io::stdout().lock();
-    if config.trunks.is_empty() {
+    let mut trunks = config.trunks.clone();
+    let mut locked = Vec::new();
+    if store::data_file(&config.data).exists() {
+        let stored = with_store(&config, async |store| store.read(|snapshot| snapshot.trunks()).await)?;
+        for trunk in stored {
+            let name = trunk.settings.name.clone();
+            match line::sip_trunk(&trunk.settings, &trunk.password) {
+                Ok(_) if trunk.password == Password::Locked => {
+                    locked.push((format!("trunk {name}"), Err(line::LOCKED.to_owned())));
+                }
+                Ok(trunk) => trunks.push(trunk),
+                Err(invalid) => locked.push((format!("trunk {name}"), Err(invalid.to_string()))),
+            }
+        }
+    }
+    if trunks.is_empty() && locked.is_empty() {
         writeln!(out, "no trunk is configured: the simulator carries all calls")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let found = runtime()?.block_on(server::check_carrier(&config, Arc::new(System::new())));
+    let mut found = runtime()?.block_on(server::check_carrier(&config, &trunks, Arc::new(System::new())));
+    found.extend(locked);
     for (what, state) in &found {
         match state {
             Ok(state) => writeln!(out, "ok      {what}: {state}")?,
@@ -721,8 +753,9 @@ fn with_store<T, E: Into<anyhow::Error>>(
 ) -> Result<T> {
     log::start(&config.log.filter);
     let clock: Arc<dyn Clock> = Arc::new(System::new());
+    let key = config.secret_key().map_err(|problem| anyhow!(problem))?;
     runtime()?.block_on(async {
-        let store = Store::open_beside(&config.data, clock)?;
+        let store = Store::open_beside_with(&config.data, clock, key.as_ref())?;
         let done = job(store.clone()).await;
         store.close().await;
         done.map_err(E::into)

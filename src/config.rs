@@ -12,6 +12,7 @@ use crate::domain::fields;
 use crate::domain::guard::{self, Countries};
 use crate::domain::money::Money;
 use crate::domain::phone::Country;
+use crate::domain::secret::{Key as SecretKey, Secret};
 use crate::speech;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
@@ -26,6 +27,8 @@ use thiserror::Error;
 pub const FILE: &str = "voice-campaigns.toml";
 const ENVIRONMENT_PREFIX: &str = "VC_";
 const DEFAULT: &str = "default";
+/// Why no trunk is used.
+pub const NO_COUNTRIES: &str = "`guard.allowed_countries` must say where a trunk may call, such as [\"US\", \"CA\"]; or set `default_country`";
 /// Stands for a secret.
 const MASKED: &str = "********";
 
@@ -46,6 +49,8 @@ pub struct Config {
     pub behind_proxy: bool,
     /// The server's own TLS.
     pub tls: Tls,
+    /// What secrets in the database are sealed under, where that is not kept in the data folder.
+    pub secret_key: Option<Secret>,
     /// How long live calls may go on after the signal to stop.
     pub shutdown_grace_seconds: u64,
     /// Folder to read the page from, for those who work on it.
@@ -189,6 +194,7 @@ impl Default for Config {
             hosts: Vec::new(),
             behind_proxy: false,
             tls: Tls { certificate: None, key: None },
+            secret_key: None,
             shutdown_grace_seconds: 30,
             static_dir: None,
             default_country: None,
@@ -296,6 +302,11 @@ impl Config {
         Loaded::new(Sources::of_this_process(Config::default(), flags)).map(|loaded| loaded.config)
     }
 
+    /// Whether nothing is said about where one may call.
+    pub fn says_no_countries(&self) -> bool {
+        self.guard.allowed_countries.is_empty() && self.default_country.is_none()
+    }
+
     /// The limits that no campaign may pass.
     pub fn guard(&self) -> Result<guard::Guard, String> {
         let Guard { calls_per_number_per_day, allowed_countries, spend_per_day } = &self.guard;
@@ -306,12 +317,38 @@ impl Config {
         })
     }
 
+    /// What secrets in the database are sealed under: the setting, else a credential of systemd, else none, which leaves it
+    /// to a file in the data folder.
+    pub fn secret_key(&self) -> Result<Option<SecretKey>, String> {
+        match &self.secret_key {
+            Some(text) => SecretKey::of_text(text.reveal())
+                .map(Some)
+                .ok_or_else(|| "`secret_key` must be 32 bytes in base64 or hex".to_owned()),
+            None => match std::env::var_os("CREDENTIALS_DIRECTORY") {
+                Some(folder) => credential(Path::new(&folder)),
+                None => Ok(None),
+            },
+        }
+    }
+
     /// Every setting that exists, in the order of the documentation.
     pub fn keys() -> Vec<Key> {
         let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
         let mut keys = Vec::new();
         collect_keys("", defaults, &mut keys);
         keys
+    }
+}
+
+/// The key among the credentials that systemd hands over.
+fn credential(folder: &Path) -> Result<Option<SecretKey>, String> {
+    let path = folder.join("voice-campaigns.key");
+    match std::fs::read(&path) {
+        Ok(bytes) => SecretKey::of_bytes(&bytes)
+            .map(Some)
+            .ok_or_else(|| format!("{} must be 32 bytes, or these in base64 or hex", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }
 
@@ -582,6 +619,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             config.address
         ));
     }
+    if let Err(problem) = config.secret_key() {
+        problems.push(problem);
+    }
     if let Err(problem) = config.guard() {
         problems.push(format!("`guard.allowed_countries` is wrong: {problem}"));
     }
@@ -611,14 +651,8 @@ fn check_trunks(config: &Config, problems: &mut Vec<String>) {
             problems.push(format!("`trunks[{index}]` is wrong: another one is called `{}`", trunk.name));
         }
     }
-    if !config.trunks.is_empty()
-        && config.guard.allowed_countries.is_empty()
-        && config.default_country.is_none()
-    {
-        problems.push(
-            "`guard.allowed_countries` must say where a trunk may call, such as [\"US\", \"CA\"]; or set `default_country`"
-                .into(),
-        );
+    if !config.trunks.is_empty() && config.says_no_countries() {
+        problems.push(NO_COUNTRIES.into());
     }
 }
 
@@ -841,6 +875,27 @@ mod tests {
         assert!(is_secret("sip.password") && is_secret("agent.api_key") && is_secret("webhook_secret"));
         let secret: Vec<String> =
             Config::keys().into_iter().map(|key| key.name).filter(|name| is_secret(name)).collect();
-        assert_eq!(secret, ["voice.api_key"]);
+        assert_eq!(secret, ["secret_key", "voice.api_key"]);
+    }
+
+    #[test]
+    fn the_key_of_secrets_is_the_setting_or_a_credential() {
+        let hex = "0f".repeat(32);
+        let loaded = load("", &[("VC_SECRET_KEY", &hex)], Flags::default()).unwrap();
+        assert_eq!(loaded.config.secret_key(), Ok(SecretKey::of_text(&hex)));
+        assert!(!format!("{loaded:?}").contains(&hex));
+        assert_eq!(in_force(&loaded, "secret_key").0, json!(MASKED));
+        assert_eq!(
+            problems("secret_key = \"short\"", &[]),
+            ["`secret_key` must be 32 bytes in base64 or hex"]
+        );
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(credential(folder.path()), Ok(None));
+        std::fs::write(folder.path().join("voice-campaigns.key"), format!("{hex}\n")).unwrap();
+        assert_eq!(credential(folder.path()), Ok(SecretKey::of_text(&hex)));
+        std::fs::write(folder.path().join("voice-campaigns.key"), "short").unwrap();
+        assert!(
+            credential(folder.path()).unwrap_err().ends_with("must be 32 bytes, or these in base64 or hex")
+        );
     }
 }

@@ -24,6 +24,7 @@
 //! | [`domain`] | rules: what a campaign, lead and call are, hours, scripts, retries, money, the gate, how a campaign stands | I/O, async, SQL, the clock |
 //! | [`store`] | the database: one writer with group commit, readers on snapshots, imports of files, invariants | HTTP, carriers |
 //! | [`carrier`] | the port to whoever places calls: the simulator, and SIP for real calls | campaigns, the database |
+//! | [`line`] | the telephone line at run time: which trunks there are, and who carries the next call | campaigns |
 //! | [`speech`] | the port to whoever turns text into sound, a service or a program | calls |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
 //! | [`webhooks`] | deliveries: sign, send, write down what came back | who makes events, HTTP's routes |
@@ -80,6 +81,7 @@ pub mod dialer;
 pub mod domain;
 pub mod housekeeping;
 pub mod http;
+pub mod line;
 pub mod listener;
 pub mod lives;
 mod log;

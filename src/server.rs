@@ -2,17 +2,17 @@
 //! housekeeping, and stops them in an order that loses nothing. Everything else is told what it works with.
 
 use crate::carrier::Carrier;
-use crate::carrier::simulator::Simulator;
-use crate::carrier::sip::{Health, Sip, TrunkSettings};
+use crate::carrier::sip::{Sip, TrunkSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config, Loaded, Tls};
 use crate::domain::voice::Voice;
 use crate::housekeeping::Retention;
+use crate::line::{self, Line, LineError};
 use crate::listener::{Limits, Listener, Peers, Times};
-use crate::lives::{self, Who};
+
 use crate::speech::{Kind, Speaker, SpeechError};
 use crate::store::pool::Db;
-use crate::store::{OpenError, SPEECH_FOLDER, Store, StoreError};
+use crate::store::{OpenError, SPEECH_FOLDER, Store};
 use crate::webhooks::{SystemLookup, WebClient};
 use crate::{dialer, housekeeping, http, media, speech, webhooks};
 use anyhow::Context;
@@ -58,6 +58,9 @@ pub fn ledger_file(folder: &Path) -> PathBuf {
     folder.join("simulator-ledger.jsonl")
 }
 
+/// Real calls at one time that there are file handles for, however many the trunks take at the start.
+const CALLS_USUAL: usize = 200;
+
 /// How long requests that are being answered may take after a stop.
 const HTTP_GRACE_SECONDS: u32 = 3;
 
@@ -70,7 +73,9 @@ impl Server {
             return Err(StartError::Refused(message));
         }
         let (folder, opening_clock) = (config.data.clone(), clock.clone());
-        let opened = tokio::task::spawn_blocking(move || Store::open(&folder, opening_clock)).await;
+        let key = config.secret_key().map_err(StartError::Refused)?;
+        let opening = move || Store::open_with(&folder, opening_clock, key.as_ref());
+        let opened = tokio::task::spawn_blocking(opening).await;
         let store = opened.context("opening the store")?.map_err(|error| match error {
             // The only one that passes by itself.
             OpenError::Busy(_) => StartError::Other(error.into()),
@@ -81,8 +86,21 @@ impl Server {
         let looked = store.write(|tx| tx.look_again_at_refused_numbers()).await;
         looked.context("cannot write to the database")?;
         let voice = speech::open(&config.voice, &speech_folder(&config.data), clock.clone());
-        let driver = Driver::start(config, &voice, clock.clone()).await?;
-        let carrier = driver.carrier();
+        let parts = line::Parts {
+            store: store.clone(),
+            clock: clock.clone(),
+            voice: voice.as_ref().map(|speaker| speaker.synthesizer.clone()).map_err(String::clone),
+            sip: config.sip.clone(),
+            fixed: config.trunks.clone(),
+            objection: config.says_no_countries().then(|| config::NO_COUNTRIES.to_owned()),
+            simulator: config.simulator.clone(),
+            ledger: ledger_file(&config.data),
+        };
+        let line = Line::open(parts).await.map_err(|error| match error {
+            LineError::Refused(problem) => StartError::Refused(problem),
+            LineError::Failed(problem) => StartError::Other(anyhow::anyhow!(problem)),
+        })?;
+        let carrier = line.carrier();
         let paused = dialer::pause_for_another_carrier(&store, carrier.name()).await;
         let paused = paused.context("cannot write to the database")?;
         if paused > 0 {
@@ -98,15 +116,7 @@ impl Server {
 
         // Before anybody is told that it listens, so that no signal finds it unprepared.
         let signals = Signals::listen().context("cannot listen for signals")?;
-        let listening = start_http(
-            loaded,
-            carrier.name(),
-            driver.trunks(config),
-            speaker(voice, config),
-            store.clone(),
-            clock,
-        )
-        .await;
+        let listening = start_http(loaded, line.clone(), speaker(voice, config), store.clone(), clock).await;
         let (http, http_shutdown, listener, address) = match listening {
             Ok(listening) => listening,
             Err(error) => {
@@ -135,7 +145,7 @@ impl Server {
                 // of them.
                 dialing_ended.send_replace(true);
             }),
-            tokio::spawn(driver.run(store.clone(), has_dialing_ended.clone())),
+            tokio::spawn(line.run(has_dialing_ended.clone())),
             tokio::spawn(webhooks::run(store.clone(), Arc::new(web), has_dialing_ended)),
             tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
             tokio::spawn(listener.run(stop.subscribe())),
@@ -180,93 +190,6 @@ impl Server {
     }
 }
 
-/// Whoever carries the calls.
-#[derive(Clone)]
-enum Driver {
-    Simulator(Simulator),
-    Sip(Sip),
-}
-
-impl Driver {
-    /// The trunks of the settings, or the simulator where there are none.
-    async fn start(
-        config: &Config,
-        voice: &Result<Speaker, String>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Driver, StartError> {
-        if config.trunks.is_empty() {
-            let ledger = ledger_file(&config.data);
-            let simulator = Simulator::new(config.simulator.clone(), clock, Some(&ledger))
-                .with_context(|| format!("cannot write {}", ledger.display()))?;
-            return Ok(Driver::Simulator(simulator));
-        }
-        let voice = voice.clone().map_err(StartError::Refused)?.synthesizer;
-        let sip = Sip::start(config.sip.clone(), &config.trunks, voice, clock).await;
-        Ok(Driver::Sip(sip.map_err(|problem| anyhow::anyhow!(problem))?))
-    }
-
-    fn carrier(&self) -> Arc<dyn Carrier> {
-        match self {
-            Driver::Simulator(simulator) => Arc::new(simulator.clone()),
-            Driver::Sip(sip) => Arc::new(sip.clone()),
-        }
-    }
-
-    /// How the trunks are, for whoever may only look.
-    fn trunks(&self, config: &Config) -> http::Trunks {
-        match self {
-            Driver::Simulator(_) => http::Trunks::default(),
-            Driver::Sip(sip) => {
-                let (sip, trunks) = (sip.clone(), config.trunks.clone());
-                http::Trunks(Arc::new(move || trunks.iter().zip(sip.health()).map(trunk).collect()))
-            }
-        }
-    }
-
-    async fn run(self, store: Store, shutdown: watch::Receiver<bool>) {
-        let who = Who {
-            name: "carrier",
-            worker: None,
-            message: "Whoever looks after the lines failed and was restarted",
-        };
-        lives::keep(&store, who, lives::stopped(&shutdown), || self.clone().live(shutdown.clone())).await;
-    }
-
-    async fn live(self, shutdown: watch::Receiver<bool>) -> Result<(), StoreError> {
-        match self {
-            Driver::Simulator(simulator) => simulator.run(shutdown).await,
-            Driver::Sip(sip) => sip.run(shutdown).await,
-        }
-        Ok(())
-    }
-}
-
-/// A trunk of the settings, without what proves who we are, and how it is.
-fn trunk((settings, health): (&TrunkSettings, Health)) -> http::Trunk {
-    let is_up = health.problem.is_none();
-    http::Trunk {
-        name: settings.name.clone(),
-        host: settings.host.clone(),
-        status: if is_up { "up" } else { "down" },
-        problem: health.problem,
-        channels: settings.channels,
-        channels_in_use: health.live,
-        calls_per_second: settings.calls_per_second,
-        registered: settings.register.then_some(is_up),
-    }
-}
-
-/// What the carrier takes when all of it is there: calls at a time, and dials per second.
-fn most(config: &Config) -> (usize, Option<f64>) {
-    match config.trunks.first() {
-        None => (config.simulator.channels, config.simulator.calls_per_second),
-        Some(preferred) => {
-            let channels = config.trunks.iter().map(|trunk| trunk.channels).sum();
-            (channels, Some(preferred.calls_per_second))
-        }
-    }
-}
-
 /// Who speaks, for whoever wants to listen without a phone.
 fn speaker(voice: Result<Speaker, String>, config: &Config) -> Result<http::Speaker, String> {
     let Speaker { kind, name, synthesizer } = voice?;
@@ -291,7 +214,11 @@ fn speech_folder(folder: &Path) -> PathBuf {
 
 /// Looks for every trunk and tries the voice, without placing a call and beside a server that may run: what was looked
 /// for, and what was found or is wrong.
-pub async fn check_carrier(config: &Config, clock: Arc<dyn Clock>) -> Vec<(String, Result<String, String>)> {
+pub async fn check_carrier(
+    config: &Config,
+    trunks: &[TrunkSettings],
+    clock: Arc<dyn Clock>,
+) -> Vec<(String, Result<String, String>)> {
     let began = clock.steady();
     let voice = match speech::open(&config.voice, &speech_folder(&config.data), clock.clone()) {
         Ok(speaker) => speaker.synthesizer,
@@ -307,7 +234,7 @@ pub async fn check_carrier(config: &Config, clock: Arc<dyn Clock>) -> Vec<(Strin
     let mut settings = config.sip.clone();
     // The server that may run has the port.
     settings.listen.set_port(0);
-    match Sip::start(settings, &config.trunks, voice, clock).await {
+    match Sip::start(settings, trunks, voice, clock).await {
         Ok(sip) => found.extend(sip.check().await.into_iter().map(|health| {
             let place = health.address.map(|address| format!("{address} answers")).unwrap_or_default();
             (format!("trunk {}", health.trunk), health.problem.map_or(Ok(place), Err))
@@ -344,17 +271,20 @@ type Http = (JoinHandle<Result<(), String>>, rocket::Shutdown, Listener, SocketA
 /// Starts HTTP and answers when it listens, or with one line about why it does not.
 async fn start_http(
     loaded: &Loaded,
-    driver: &'static str,
-    trunks: http::Trunks,
+    line: Arc<Line>,
     speaker: Result<http::Speaker, String>,
     store: Store,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Http> {
     let config = &loaded.config;
-    let (channels, calls_per_second) = most(config);
     let address = SocketAddr::new(config.address, config.port);
     let tls = tls(&config.tls)?;
-    make_room(&config.limits, if config.trunks.is_empty() { 0 } else { channels });
+    let carrier = http::Line::carrier(&*line);
+    // Trunks may come later.
+    make_room(
+        &config.limits,
+        if carrier.real_calls { carrier.channels.max(CALLS_USUAL) } else { CALLS_USUAL },
+    );
     let socket = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let address = socket.local_addr()?;
     let peers = Arc::new(Peers::default());
@@ -374,8 +304,7 @@ async fn start_http(
         default_country: config.default_country,
         allowed_networks: config.webhooks.allowed_networks.clone(),
         static_dir: config.static_dir.clone(),
-        carrier: http::Carrier { driver, real_calls: !config.trunks.is_empty(), channels, calls_per_second },
-        trunks,
+        line,
         speaker,
         in_force: loaded.shown().into_iter().map(setting).collect(),
         started_at: clock.now(),

@@ -5,8 +5,8 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::sync::Mutex;
 use voice_campaigns::domain::campaign::Request;
+use voice_campaigns::domain::endpoint::Endpoint;
 use voice_campaigns::domain::outcome::Outcome;
-use voice_campaigns::store::data_file;
 
 /// The customer's example of a new campaign.
 pub(crate) fn example() -> Value {
@@ -207,13 +207,16 @@ fn a_webhook_secret_is_shown_once_and_kept() {
     assert_eq!(kept_secrets(&server, 1)[0], kept[0]);
 }
 
-/// The secrets of a campaign's endpoints, which only the database has.
+/// The secrets of a campaign's endpoints, as they sign what is sent to them.
 fn kept_secrets(server: &TestServer, campaign_id: i64) -> Vec<String> {
-    let connection = rusqlite::Connection::open(data_file(server.folder.path())).unwrap();
-    let sql = "SELECT secret FROM endpoints WHERE campaign_id = ?1 AND deleted_at IS NULL ORDER BY id";
-    let mut statement = connection.prepare(sql).unwrap();
-    let rows = statement.query_map([campaign_id], |row| row.get(0)).unwrap();
-    rows.collect::<Result<_, _>>().unwrap()
+    server.write(move |tx| {
+        let campaign = tx.campaign(campaign_id)?.unwrap();
+        let secret = |endpoint: &Endpoint| {
+            tx.test_endpoint(endpoint, Some(&campaign))?;
+            Ok(tx.due_deliveries(endpoint.id, 1)?[0].secrets[0].clone())
+        };
+        tx.endpoints(Some(campaign_id))?.iter().map(secret).collect()
+    })
 }
 
 fn example_with_webhooks(webhooks: Value) -> Value {

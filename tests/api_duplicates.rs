@@ -1,7 +1,9 @@
 //! Campaigns that are made of others, or of fiction.
 
+use crate::support::line::StillLine;
 use crate::support::{Options, TestServer};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use voice_campaigns::domain::outcome::Outcome;
 
 fn phones(server: &TestServer, campaign: i64) -> Vec<String> {
@@ -109,7 +111,7 @@ fn a_demonstration_is_made_of_fictional_people_where_nobodys_phone_rings() {
     assert!(phones(&server, 1).iter().all(|phone| phone[5..].starts_with("55501")));
 
     let mut options = Options::default();
-    options.settings.carrier.real_calls = true;
+    options.settings.line = Arc::new(StillLine { real_calls: true, ..StillLine::default() });
     let server = TestServer::start_with(options);
     let refused = server.request("POST", "/api/demo-campaign").token("vc_writer").send().expect(409);
     assert_eq!(refused["code"], "real_calls");

@@ -22,6 +22,14 @@ const ROUTES: [(&str, &str, bool); 74] = [
     ("POST", "/api/demo-campaign", true),
     ("GET", "/api/overview", false),
     ("GET", "/api/carrier", false),
+    ("GET", "/api/trunks", true),
+    ("POST", "/api/trunks", true),
+    ("POST", "/api/trunks/test", true),
+    ("GET", "/api/trunks/1", true),
+    ("PUT", "/api/trunks/1", true),
+    ("PATCH", "/api/trunks/1", true),
+    ("DELETE", "/api/trunks/1", true),
+    ("POST", "/api/trunks/1/test", true),
     ("GET", "/api/voices", false),
     ("POST", "/api/voice-preview", true),
     ("GET", "/api/settings", true),
@@ -170,7 +178,7 @@ fn flaws(server: &TestServer, route: (&str, &str, bool), bodies: &mut Vec<String
     for token in [WRITER, ADMIN] {
         let status = request().token(token).send().status;
         let is_too_little = token == WRITER
-            && (["/api/people", "/api/tokens", "/api/settings", "/api/audit"]
+            && (["/api/people", "/api/tokens", "/api/settings", "/api/audit", "/api/trunks"]
                 .iter()
                 .any(|start| path.starts_with(start))
                 || (method, path) == ("POST", "/api/webhooks"));

@@ -1,12 +1,13 @@
 //! Everything at one look: how each campaign stands, the carrier, the settings.
 
+use crate::support::line::StillLine;
 use crate::support::{ADMIN, Options, TestServer};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use voice_campaigns::domain::outcome::Outcome;
-use voice_campaigns::http::{Setting, Trunk, Trunks};
+use voice_campaigns::http::{Setting, Trunk};
 
 /// The names of the campaigns that are shown, in their order.
 fn names(overview: &Value) -> Vec<&str> {
@@ -180,10 +181,11 @@ fn a_carrier_is_down_while_none_of_its_trunks_takes_calls() {
         registered,
     };
     let mut options = Options::default();
-    options.settings.trunks = Trunks(Arc::new(move || {
+    let trunks = Box::new(move || {
         let problem = (!IS_SECOND_UP.load(Ordering::SeqCst)).then_some("it has not answered yet");
         vec![trunk("town", Some("it does not answer"), Some(false)), trunk("spare", problem, None)]
-    }));
+    });
+    options.settings.line = Arc::new(StillLine { trunks, ..StillLine::default() });
     let server = TestServer::start_with(options);
     let carrier = || server.get("/api/carrier").send().expect(200);
     let down = carrier();

@@ -1,6 +1,7 @@
 //! Who speaks, and how a text sounds before anybody is called.
 
 use crate::api_campaigns::example;
+use crate::support::line::StillLine;
 use crate::support::program::Place;
 use crate::support::{Options, TestServer};
 use serde_json::{Value, json};
@@ -70,7 +71,7 @@ fn what_is_wrong_with_a_text_is_told_at_once_and_nothing_is_spoken() {
 fn a_campaign_for_real_calls_names_a_voice_that_there_is() {
     for real_calls in [true, false] {
         let mut options = Options::default();
-        options.settings.carrier.real_calls = real_calls;
+        options.settings.line = Arc::new(StillLine { real_calls, ..StillLine::default() });
         let say: http::Say = Arc::new(|_, voice| {
             let is_known = voice.id.as_deref() == Some("polly");
             Box::pin(async move { if is_known { Ok(Vec::new()) } else { Err("no such voice".into()) } })

@@ -124,3 +124,9 @@ fn below_a_path_of_a_proxy_the_page_works_as_it_does_at_the_root() {
 fn an_edit_of_the_page_is_seen_by_a_reload() {
     tell("edits.mjs", &[]);
 }
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn a_carrier_is_added_tried_out_and_removed_and_nobody_is_called() {
+    tell("trunks.mjs", &[("VC_DEFAULT_COUNTRY", "US"), ("VC_SIP_LISTEN", "127.0.0.1:0")]);
+}

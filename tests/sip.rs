@@ -669,3 +669,36 @@ async fn a_carrier_that_wants_us_to_register_is_there_once_it_agreed() {
     line.peer.fall_silent();
     assert_eq!(line.sip.check().await[0].problem.as_deref(), Some("it does not answer"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_trunks_take_the_next_call_while_one_that_is_alive_stays_on_its_own() {
+    let line = Line::to(|_| answers(vec![Step::Play(hum(500)), Step::Wait(60_000)])).await;
+    let other = Peer::start(line.clock.clone(), |_| vec![Step::Reply(486, "")]).await;
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(line.sip.clone().run(stopped));
+    let mut alive = line.dial(30);
+    assert_eq!([alive.next().await, alive.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    let trunk = |name: &str, peer: &Peer| {
+        let about = json!({"name": name, "host": peer.address, "channels": 1, "calls_per_second": 100});
+        serde_json::from_value(about).unwrap()
+    };
+    // With one channel the same carrier is full with the call that is alive, whatever it is called now.
+    line.sip.change(&[trunk("renamed", &line.peer)]).await.unwrap();
+    assert_eq!(line.sip.health()[0].live, 1);
+    line.sip.change(&[trunk("other", &other)]).await.unwrap();
+    let is_up = async {
+        while line.sip.health()[0].problem.is_some() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), is_up).await.unwrap();
+    assert_eq!(line.sip.capacity().channels, 2, "the one that is alive, and the free one");
+    assert_eq!(line.dial(30).end().await.0, Cause::Busy);
+    alive.leg.command(LegCommand::HangUp);
+    assert_eq!(alive.end().await.0, Cause::LocalHangup);
+    line.peer.received("BYE").await;
+    while line.sip.capacity().channels > 1 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(other.messages().iter().all(|message| message.method() != "BYE"));
+}

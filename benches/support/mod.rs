@@ -1,6 +1,8 @@
 //! What the benches share: the line that is printed, medians, what the system says about a process, and a shelf for
 //! what takes long to make.
 
+#[path = "../../tests/support/line.rs"]
+pub(crate) mod line;
 pub(crate) mod load;
 pub(crate) mod role;
 

@@ -1,5 +1,6 @@
 //! This binary in another role, as a process of its own: its memory and its processor time are then nobody else's.
 
+use super::line;
 use rocket::fairing::AdHoc;
 use rocket::{Build, Rocket};
 use std::io::{BufRead, BufReader, Read};
@@ -106,13 +107,7 @@ fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> 
         spool_dir: folder.into(),
         default_country: None,
         allowed_networks: Vec::new(),
-        carrier: http::Carrier {
-            driver: "simulator",
-            real_calls: false,
-            channels: 1_000,
-            calls_per_second: None,
-        },
-        trunks: http::Trunks::default(),
+        line: Arc::new(line::StillLine::default()),
         speaker: Err("no voice".into()),
         in_force: Vec::new(),
         started_at: clock.now(),

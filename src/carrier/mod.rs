@@ -3,6 +3,9 @@
 
 pub mod simulator;
 pub mod sip;
+mod switch;
+
+pub use switch::Switch;
 
 use crate::domain::Instant;
 use crate::domain::call::{LegCommand, LegEvent};

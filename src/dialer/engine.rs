@@ -396,6 +396,9 @@ impl Dialer {
     /// the while, so that whoever forbids dialing can wait for dials on their way.
     async fn write_and_dial(&mut self, may_dial: bool) -> Result<usize, StoreError> {
         let started = self.clock.steady();
+        let store = self.store.clone();
+        // Before anything is asked of the carrier: another one may be put in its place as long as nobody holds this.
+        let gate = store.dialing().await;
         let capacity = self.carrier.capacity();
         self.spacing.change(capacity.calls_per_second);
         let free = capacity.channels.saturating_sub(self.live.len());
@@ -403,8 +406,6 @@ impl Dialer {
         let allowed = if may_dial && !is_paced { self.spacing.allowed(started, free) } else { 0 };
         let (facts, shares, carrier) = (self.facts.clone(), self.shares.clone(), self.carrier.name());
         let alive: Option<HashSet<i64>> = self.is_unsure.then(|| self.live.keys().copied().collect());
-        let store = self.store.clone();
-        let gate = store.dialing().await;
         self.is_unsure = true;
         let written = store.write_on_a_full_disk(move |tx| {
             write_facts(tx, &facts)?;

@@ -7,8 +7,6 @@ mod plan;
 pub use engine::{Dialer, Turn};
 
 use crate::carrier::Carrier;
-use crate::domain::campaign::Status;
-use crate::domain::event::Event;
 use crate::lives::{self, Who};
 use crate::store::{Store, StoreError, Worker};
 use chrono::TimeDelta;
@@ -35,15 +33,7 @@ pub async fn run(store: Store, carrier: Arc<dyn Carrier>, grace: TimeDelta, stop
 pub async fn pause_for_another_carrier(store: &Store, carrier: &'static str) -> Result<usize, StoreError> {
     let paused = store.write(move |tx| {
         let Some(last) = tx.last_carrier()?.filter(|last| last != carrier) else { return Ok(0) };
-        let campaigns = tx.active_campaigns()?;
-        for campaign in &campaigns {
-            let message = format!("The last calls were carried by {last}; from now on it is {carrier}");
-            let action = "Look at the campaign and its leads, then set it to active again";
-            let key = tx.now.timestamp_millis().to_string();
-            tx.emit_once(campaign.id, &Event::error(campaign, "carrier_changed", &message, action, &key))?;
-            tx.change_status_because(campaign, Status::Paused, "carrier_changed")?;
-        }
-        Ok(campaigns.len())
+        tx.pause_for_another_carrier(&last, carrier)
     });
     paused.await
 }

@@ -34,6 +34,8 @@ pub struct Endpoint {
     pub created_at: Instant,
     /// When it was last edited.
     pub updated_at: Instant,
+    /// Its secret was sealed under a key that is not here, so nothing can be signed for it.
+    pub is_locked: bool,
 }
 
 /// What a client may set.
@@ -86,6 +88,10 @@ impl Endpoint {
     pub fn notice(&self) -> Option<&'static str> {
         match (self.disabled_reason, self.failing_since) {
             (Some(reason), _) => Some(notice_of(reason)),
+            (None, _) if self.is_locked => Some(
+                "Its secret was sealed under a key that this server does not have, so what it is to be told waits. Start \
+                 the server with that key, or give the endpoint a new secret",
+            ),
             (None, Some(_)) => Some(
                 "The last tries failed; after five days without a success the endpoint is disabled. Look at its \
                  deliveries",

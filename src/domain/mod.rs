@@ -40,6 +40,7 @@ pub mod script_preview;
 pub mod secret;
 pub mod spreadsheet;
 pub mod standing;
+pub mod trunk;
 pub mod voice;
 pub mod zones;
 

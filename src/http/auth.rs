@@ -254,7 +254,7 @@ pub(super) fn scope_for(request: &Request<'_>) -> Scope {
     match request.method() {
         _ if matches!(
             request.uri().path().segments().get(1),
-            Some("audit" | "people" | "settings" | "tokens")
+            Some("audit" | "people" | "settings" | "tokens" | "trunks")
         ) =>
         {
             Scope::Admin

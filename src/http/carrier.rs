@@ -9,8 +9,6 @@ use crate::domain::outcome::Outcome;
 use crate::store::pool::Db;
 use rocket::{Route, State, get, routes};
 use serde::Serialize;
-use std::fmt;
-use std::sync::Arc;
 use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
@@ -22,38 +20,6 @@ pub(super) fn routes() -> Vec<Route> {
 #[derive(OpenApi)]
 #[openapi(paths(show))]
 pub(super) struct Reference;
-
-/// Whoever places the calls, as the composition root built it.
-#[derive(Clone, Copy, Debug)]
-pub struct Carrier {
-    /// The word stored with every call.
-    pub driver: &'static str,
-    /// Whether anybody's phone rings.
-    pub real_calls: bool,
-    /// Calls alive at one time.
-    pub channels: usize,
-    /// Dials per second; none for no limit.
-    pub calls_per_second: Option<f64>,
-}
-
-/// How the trunks are at this moment, in the order in which they are asked.
-pub type TrunksNow = Arc<dyn Fn() -> Vec<Trunk> + Send + Sync>;
-
-/// The ways to the carriers; a driver that needs none has none.
-#[derive(Clone)]
-pub struct Trunks(pub TrunksNow);
-
-impl Default for Trunks {
-    fn default() -> Trunks {
-        Trunks(Arc::new(Vec::new))
-    }
-}
-
-impl fmt::Debug for Trunks {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Trunks").field(&self.0()).finish()
-    }
-}
 
 /// A way to a carrier, as it is at this moment.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -96,8 +62,8 @@ async fn show(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let carrier = settings.carrier;
-    let trunks = (settings.trunks.0)();
+    let carrier = settings.line.carrier();
+    let trunks = settings.line.trunks();
     let is_down = !trunks.is_empty() && trunks.iter().all(|trunk| trunk.problem.is_some());
     db.read(move |snapshot| {
         let ends = snapshot.last_ends(LOOKED_AT)?;

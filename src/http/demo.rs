@@ -51,7 +51,7 @@ async fn create(
         return Err(invalid.into());
     }
     let once = repeatable.once_without_body(caller.0, data).await?;
-    if settings.carrier.real_calls {
+    if settings.line.carrier().real_calls {
         let message = "This server places real calls; a demonstration is for one with the simulator".into();
         return Err(ApiError::Conflict { code: "real_calls", message });
     }

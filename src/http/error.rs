@@ -47,6 +47,8 @@ pub(super) enum ApiError {
     NoSuchDelivery,
     /// No token of this id is in force.
     NoSuchToken,
+    /// No trunk of this id is in the database.
+    NoSuchTrunk,
     /// No such path.
     NoSuchRoute,
     /// The path exists, but not for this method.
@@ -140,6 +142,7 @@ impl ApiError {
             | ApiError::NoSuchWebhook
             | ApiError::NoSuchDelivery
             | ApiError::NoSuchToken
+            | ApiError::NoSuchTrunk
             | ApiError::NoSuchRoute => Status::NotFound,
             ApiError::MethodNotAllowed { .. } => Status::MethodNotAllowed,
             ApiError::Misdirected(_) => Status::MisdirectedRequest,
@@ -171,6 +174,7 @@ impl ApiError {
             | ApiError::NoSuchWebhook
             | ApiError::NoSuchDelivery
             | ApiError::NoSuchToken
+            | ApiError::NoSuchTrunk
             | ApiError::NoSuchRoute => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
             ApiError::Misdirected(_) => "misdirected",
@@ -217,6 +221,7 @@ impl ApiError {
             ApiError::NoSuchWebhook => "Webhook not found".into(),
             ApiError::NoSuchDelivery => "Webhook delivery not found".into(),
             ApiError::NoSuchToken => "Token not found".into(),
+            ApiError::NoSuchTrunk => "Trunk not found".into(),
             ApiError::NoSuchRoute => "Not found".into(),
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
@@ -225,6 +230,7 @@ impl ApiError {
                 let thing = match request.uri().path().segments().nth(1) {
                     Some("leads") => "lead",
                     Some("webhooks") => "webhook",
+                    Some("trunks") => "trunk",
                     _ => "campaign",
                 };
                 format!("The {thing} has changed since; fetch it again and repeat the change")
@@ -300,6 +306,8 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "session"] => "session",
         ["api", "tokens"] if verb == "fetch" => "tokens",
         ["api", "tokens", ..] => "token",
+        ["api", "trunks"] if verb == "fetch" => "trunks",
+        ["api", "trunks", ..] => "trunk",
         _ => "page",
     };
     format!("{verb} {noun}")

@@ -25,6 +25,7 @@ mod idempotency;
 mod imports;
 mod lead_actions;
 mod leads;
+mod line;
 mod metrics;
 mod openapi;
 mod other_calls;
@@ -39,10 +40,14 @@ mod session;
 mod sheet;
 mod stats;
 mod tokens;
+mod trunks;
 mod voices;
 mod webhooks;
 
-pub use carrier::{Carrier, Trunk, Trunks, TrunksNow};
+pub use carrier::Trunk;
+pub use line::{Carrier, FixedTrunk, Line, Step};
+/// For whoever implements [`Line`].
+pub use rocket::async_trait;
 pub use server_settings::Setting;
 pub use voices::{Say, Saying, Speaker};
 
@@ -82,10 +87,8 @@ pub struct Settings {
     pub allowed_networks: Vec<Network>,
     /// Folder to read the page from, instead of what is part of the program.
     pub static_dir: Option<PathBuf>,
-    /// Who places the calls.
-    pub carrier: Carrier,
-    /// The ways to the carriers.
-    pub trunks: Trunks,
+    /// Who places the calls, and the ways to the carriers.
+    pub line: Arc<dyn Line>,
     /// Who speaks on the calls, or a sentence about why nobody can.
     pub speaker: Result<Speaker, String>,
     /// Every setting of the server, to be shown.
@@ -108,6 +111,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(imports::Importing::new())
         .manage(ready::Probe::new())
         .manage(voices::Previews::new())
+        .manage(trunks::Trials::new())
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
@@ -131,6 +135,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())
         .mount("/api", carrier::routes())
+        .mount("/api", trunks::routes())
         .mount("/api", voices::routes())
         .mount("/api", server_settings::routes())
         .mount("/api", do_not_call::routes())

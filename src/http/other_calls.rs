@@ -102,7 +102,7 @@ async fn ask_for_trial(
     if let Some(hold) = db.read(|snapshot| Ok::<_, ApiError>(snapshot.clock_hold())).await? {
         return Err(refused(hold.reason, hold.reason.sentence().into()));
     }
-    let (id, by, carrier) = (id.to_owned(), caller.0.name.clone(), settings.carrier.driver);
+    let (id, by, carrier) = (id.to_owned(), caller.0.name.clone(), settings.line.carrier().driver);
     db.write(move |tx| {
         once.run(tx, |tx| {
             let campaign = campaigns::existing(tx, &id)?;

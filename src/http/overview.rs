@@ -57,7 +57,7 @@ async fn show(
     let limit = query::page_size(&mut query).unwrap_or(PAGE_SIZE);
     let after = query.take("cursor", read_cursor);
     query.finish()?;
-    let carrier = settings.carrier;
+    let carrier = settings.line.carrier();
     db.read_long(move |snapshot| {
         let all = snapshot.campaigns(&CampaignFilter::default())?;
         let looks = all.iter().map(|campaign| Look::at(snapshot, campaign));

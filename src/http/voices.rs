@@ -72,7 +72,7 @@ const TRIAL: &str = "Hello.";
 /// Whether there is the voice that a campaign names. With real calls that is found out before anybody is called.
 pub(super) async fn try_voice(settings: &Settings, campaign: &campaign::Settings) -> Result<(), ApiError> {
     let (Ok(speaker), Some(id)) = (&settings.speaker, &campaign.ai_voice_id) else { return Ok(()) };
-    if !settings.carrier.real_calls {
+    if !settings.line.carrier().real_calls {
         return Ok(());
     }
     let (language, gender) = (campaign.ai_voice_language.clone(), campaign.ai_voice_gender);

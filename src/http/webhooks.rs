@@ -417,7 +417,7 @@ async fn test_campaign(
             }
             let sent: Vec<i64> = endpoints
                 .iter()
-                .filter(|endpoint| endpoint.is_enabled())
+                .filter(|endpoint| endpoint.is_enabled() && !endpoint.is_locked)
                 .map(|endpoint| send_test(tx, endpoint))
                 .collect::<Result<_, _>>()?;
             tests(&sent)
@@ -435,9 +435,9 @@ fn send_test(tx: &Tx, endpoint: &Endpoint) -> Result<i64, ApiError> {
     Ok(tx.test_endpoint(endpoint, campaign.as_ref())?)
 }
 
-/// Nothing is sent to an endpoint that is disabled.
+/// Nothing is sent to an endpoint that is disabled, or whose secret nobody can open.
 pub(super) fn enabled(endpoint: &Endpoint) -> Result<(), ApiError> {
-    match endpoint.notice().filter(|_| !endpoint.is_enabled()) {
+    match endpoint.notice().filter(|_| !endpoint.is_enabled() || endpoint.is_locked) {
         Some(notice) => Err(ApiError::Conflict { code: "webhook_disabled", message: notice.into() }),
         None => Ok(()),
     }

@@ -6,7 +6,7 @@
 
 use super::file::{self, OpenError, VERSION};
 use super::guard::stop_until_somebody_looks;
-use super::{StoreError, check, data_file, suppression};
+use super::{StoreError, check, data_file, seal, suppression};
 use crate::domain::Instant;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -78,6 +78,8 @@ pub struct Backup {
     pub sha256: String,
     /// The version of its schema.
     pub schema_version: i64,
+    /// The names of the keys that secrets in it are sealed under.
+    pub sealed_under: Vec<String>,
 }
 
 /// What came of putting a copy back.
@@ -154,7 +156,7 @@ fn copy(source: &Connection, file: &Path) -> Result<Backup, BackupError> {
         return Err(failed_at(file)(cause));
     };
     source.execute("VACUUM INTO ?1", [target]).map_err(sql_failed_at(file))?;
-    let schema_version = prove(copy.path(), file)?;
+    let (schema_version, sealed_under) = prove(copy.path(), file)?;
     copy.as_file().sync_all().map_err(failed_at(file))?;
     let (bytes, sha256) =
         hash(copy.reopen().map_err(failed_at(file))?, io::sink()).map_err(failed_at(file))?;
@@ -166,7 +168,7 @@ fn copy(source: &Connection, file: &Path) -> Result<Backup, BackupError> {
     line.as_file().sync_all().map_err(failed_at(&manifest))?;
     keep(line, &manifest)?;
     sync(folder)?;
-    Ok(Backup { bytes, sha256, schema_version })
+    Ok(Backup { bytes, sha256, schema_version, sealed_under })
 }
 
 /// Gives a file its name, unless there is one of that name.
@@ -220,7 +222,8 @@ pub fn verify(file: &Path) -> Result<Backup, BackupError> {
     if sha256 != expected {
         return Err(BackupError::Damaged(file.to_owned()));
     }
-    Ok(Backup { bytes, sha256, schema_version: prove(file, file)? })
+    let (schema_version, sealed_under) = prove(file, file)?;
+    Ok(Backup { bytes, sha256, schema_version, sealed_under })
 }
 
 /// Opens a file that anybody may have made. Nothing in it is run: no trigger, no view, no function that its schema names.
@@ -238,8 +241,9 @@ fn open_stranger(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> 
     Ok(connection)
 }
 
-/// Looks at the contents of `path`, which is told of as `name`; the answer is the version of its schema.
-fn prove(path: &Path, name: &Path) -> Result<i64, BackupError> {
+/// Looks at the contents of `path`, which is told of as `name`; the answer is the version of its schema, and the keys that
+/// secrets in it are sealed under.
+fn prove(path: &Path, name: &Path) -> Result<(i64, Vec<String>), BackupError> {
     let version = version_of(path, name)?;
     let failed = sql_failed_at(name);
     let connection = open_stranger(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(&failed)?;
@@ -249,10 +253,24 @@ fn prove(path: &Path, name: &Path) -> Result<i64, BackupError> {
         false => has_tables_alone(&connection, name)?,
     }
     is_sound(&connection, name)?;
-    if version == VERSION {
-        adds_up(&connection, name)?;
+    if version != VERSION {
+        return Ok((version, Vec::new()));
     }
-    Ok(version)
+    adds_up(&connection, name)?;
+    Ok((version, sealed_under(&connection).map_err(&failed)?))
+}
+
+/// The names of the keys that secrets are sealed under, each once.
+fn sealed_under(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT substr(secret, 7) FROM endpoints WHERE deleted_at IS NULL
+               UNION ALL SELECT password FROM trunks WHERE password IS NOT NULL";
+    let mut statement = connection.prepare(sql)?;
+    let sealed = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let mut names: Vec<String> =
+        sealed.iter().filter_map(|text| seal::sealed_under(text).map(str::to_owned)).collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
 }
 
 fn version_of(path: &Path, name: &Path) -> Result<i64, BackupError> {
@@ -415,7 +433,7 @@ pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, Bac
         return Err(BackupError::Damaged(file.to_owned()));
     }
     // From here on our own copy is looked at, which nobody changes behind our back.
-    let schema_version = prove(incoming.path(), file)?;
+    let (schema_version, sealed_under) = prove(incoming.path(), file)?;
     let lacks_key = prepare(incoming.path(), file, now)? && !suppression::key_file(folder).exists();
     incoming.as_file().sync_all().map_err(failed_at(folder))?;
     let path = data_file(folder);
@@ -429,7 +447,8 @@ pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, Bac
             fs::rename(&ledger, replaced.join("simulator-ledger.jsonl")).map_err(failed_at(&ledger))?;
         }
     }
-    Ok(Restored { backup: Backup { bytes, sha256, schema_version }, replaced, lacks_key })
+    let backup = Backup { bytes, sha256, schema_version, sealed_under };
+    Ok(Restored { backup, replaced, lacks_key })
 }
 
 /// Makes a proven copy fit for service: lifted to this version, nobody signed in, dialing stopped. Whether it needs the

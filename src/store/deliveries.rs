@@ -1,6 +1,7 @@
 //! Deliveries: each event for each endpoint that wants it, written with the event, and every try of it.
 
 use super::changes::Change;
+use super::endpoints::unsealed;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
@@ -252,7 +253,8 @@ impl Snapshot<'_> {
         Ok(payload?)
     }
 
-    /// The endpoints that deliveries wait for. Takes one step in an index for each, however many wait.
+    /// The endpoints that deliveries wait for, without those whose secret nobody can open. Takes one step in an index for
+    /// each, however many wait.
     pub fn endpoints_waiting(&self) -> Result<Vec<Waiting>, StoreError> {
         let sql = "WITH RECURSIVE waiting (id) AS (
                      SELECT min(endpoint_id) FROM deliveries WHERE state = 'pending'
@@ -262,19 +264,23 @@ impl Snapshot<'_> {
                    SELECT e.id, (SELECT min(next_try_at) FROM deliveries WHERE state = 'pending' AND endpoint_id = e.id),
                           e.failing_since IS NOT NULL,
                           CASE WHEN e.deleted_at IS NOT NULL THEN 'canceled'
-                               WHEN e.disabled_reason IS NOT NULL THEN 'dead' END
+                               WHEN e.disabled_reason IS NOT NULL THEN 'dead' END,
+                          e.secret
                    FROM waiting w JOIN endpoints e ON e.id = w.id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| {
             let mut cells = Cells::of(row);
-            Ok(Waiting {
+            let waiting = Waiting {
                 endpoint_id: cells.get()?,
                 due_at: cells.instant()?,
                 is_failing: cells.get()?,
                 retired: cells.parse_optional(|word: String| Words::from_word(&word))?,
-            })
+            };
+            let secret: String = cells.get()?;
+            let is_locked = unsealed(&self.watch.vault, waiting.endpoint_id, &secret).is_none();
+            Ok((!is_locked || waiting.retired.is_some()).then_some(waiting))
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
     }
 
     /// What is due at an endpoint, the longest due first.
@@ -296,7 +302,10 @@ impl Snapshot<'_> {
             Ok(Outgoing {
                 delivery_id,
                 url,
-                secrets: std::iter::once(secret).chain(previous).collect(),
+                secrets: std::iter::once(secret)
+                    .chain(previous)
+                    .filter_map(|secret| unsealed(&self.watch.vault, endpoint_id, &secret))
+                    .collect(),
                 message_id,
                 body: c.text(|data| Some(body(&event, created_at, data)))?,
             })

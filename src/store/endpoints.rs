@@ -1,7 +1,8 @@
 //! Endpoints: who is told of events. What a client set for a campaign's is kept with the campaign as well, without the
-//! secrets, so that showing a campaign takes one look.
+//! secrets, so that showing a campaign takes one look. Secrets are sealed.
 
 use super::row::{Cells, json_text, ms};
+use super::seal::{self, Vault};
 use super::{Change, Snapshot, StoreError, Tx};
 use crate::domain::campaign::{EventType, Webhook};
 use crate::domain::delivery::{DeliveryState, DisabledReason};
@@ -15,14 +16,22 @@ macro_rules! columns {
     () => {
         "SELECT e.id, e.campaign_id, c.name, e.url, e.events, e.description, e.disabled_reason, e.failing_since,
                 e.last_success_at, CASE WHEN e.previous_until > ?2 THEN e.previous_until END, e.created_at,
-                e.updated_at FROM endpoints e LEFT JOIN campaigns c ON c.id = e.campaign_id
+                e.updated_at, e.secret FROM endpoints e LEFT JOIN campaigns c ON c.id = e.campaign_id
          WHERE e.deleted_at IS NULL AND c.deleted_at IS NULL AND "
     };
 }
 
-fn read(row: &Row) -> rusqlite::Result<Endpoint> {
-    let mut cells = Cells::of(row);
-    let c = &mut cells;
+fn read(vault: &Vault) -> impl Fn(&Row) -> rusqlite::Result<Endpoint> {
+    move |row| {
+        let mut cells = Cells::of(row);
+        let mut endpoint = read_known(&mut cells)?;
+        let secret: String = cells.get()?;
+        endpoint.is_locked = unsealed(vault, endpoint.id, &secret).is_none();
+        Ok(endpoint)
+    }
+}
+
+fn read_known(c: &mut Cells) -> rusqlite::Result<Endpoint> {
     Ok(Endpoint {
         id: c.get()?,
         campaign_id: c.get()?,
@@ -34,7 +43,27 @@ fn read(row: &Row) -> rusqlite::Result<Endpoint> {
         previous_secret_until: c.instant_optional()?,
         created_at: c.instant()?,
         updated_at: c.instant()?,
+        is_locked: false,
     })
+}
+
+/// What stands before what is sealed, as the column wants it.
+const KIND: &str = "whsec_";
+
+fn place(id: i64) -> String {
+    format!("endpoints/{id}")
+}
+
+fn sealed(vault: &Vault, id: i64, secret: &str) -> Result<String, StoreError> {
+    Ok(format!("{KIND}{}", vault.seal(&place(id), secret)?))
+}
+
+/// The secret of an endpoint; none where it was sealed under a key that is not here.
+pub(super) fn unsealed(vault: &Vault, id: i64, column: &str) -> Option<String> {
+    match column.strip_prefix(KIND).filter(|rest| seal::is_sealed(rest)) {
+        Some(sealed) => vault.unseal(&place(id), sealed),
+        None => Some(column.to_owned()),
+    }
 }
 
 /// What became of the events of the last seven days for one endpoint.
@@ -76,14 +105,14 @@ impl Snapshot<'_> {
     /// An endpoint of all campaigns, or of one that was not deleted.
     pub fn endpoint(&self, id: i64) -> Result<Option<Endpoint>, StoreError> {
         let mut statement = self.connection.prepare_cached(concat!(columns!(), "e.id = ?1"))?;
-        Ok(statement.query_row(params![id, ms(self.now)], read).optional()?)
+        Ok(statement.query_row(params![id, ms(self.now)], read(&self.watch.vault)).optional()?)
     }
 
     /// The endpoints of a campaign, or those of all campaigns, oldest first.
     pub fn endpoints(&self, campaign_id: Option<i64>) -> Result<Vec<Endpoint>, StoreError> {
         let sql = concat!(columns!(), "e.campaign_id IS ?1 ORDER BY e.id");
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map(params![campaign_id, ms(self.now)], read)?;
+        let rows = statement.query_map(params![campaign_id, ms(self.now)], read(&self.watch.vault))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -91,7 +120,7 @@ impl Snapshot<'_> {
     pub fn endpoints_of_all(&self) -> Result<Vec<Endpoint>, StoreError> {
         let sql = concat!(columns!(), "?1 IS NULL ORDER BY e.campaign_id, e.id");
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map(params![None::<i64>, ms(self.now)], read)?;
+        let rows = statement.query_map(params![None::<i64>, ms(self.now)], read(&self.watch.vault))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -134,8 +163,11 @@ impl Tx<'_> {
             "INSERT INTO endpoints (campaign_id, url, events, description, secret, created_at, updated_at)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
         let EndpointSettings { url, events, description } = settings;
-        self.execute(sql, params![campaign_id, url, json_text(events), description, secret, ms(self.now)])?;
-        Ok(self.connection.last_insert_rowid())
+        self.execute(sql, params![campaign_id, url, json_text(events), description, KIND, ms(self.now)])?;
+        let id = self.connection.last_insert_rowid();
+        let secret = sealed(&self.watch.vault, id, secret)?;
+        self.execute("UPDATE endpoints SET secret = ?2 WHERE id = ?1", params![id, secret])?;
+        Ok(id)
     }
 
     /// Changes an endpoint; one that is enabled again begins anew.
@@ -180,11 +212,43 @@ impl Tx<'_> {
     }
 
     fn put_secret(&self, id: i64, secret: &str) -> Result<(), StoreError> {
+        let vault = &self.watch.vault;
+        let sql = "SELECT secret FROM endpoints WHERE id = ?1";
+        let before: String = self.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0))?;
+        let opened = unsealed(vault, id, &before);
+        if opened.as_deref() == Some(secret) {
+            return Ok(());
+        }
+        // One that nobody can open signs nothing.
+        let (before, until) = opened.map(|_| (before, ms(self.now + PREVIOUS_SECRET_KEPT))).unzip();
         let sql =
-            "UPDATE endpoints SET previous_secret = secret, previous_until = ?3, secret = ?2, updated_at = ?4
-                   WHERE id = ?1 AND secret <> ?2";
-        self.execute(sql, params![id, secret, ms(self.now + PREVIOUS_SECRET_KEPT), ms(self.now)])?;
+            "UPDATE endpoints SET previous_secret = ?3, previous_until = ?4, secret = ?2, updated_at = ?5
+                   WHERE id = ?1";
+        self.execute(sql, params![id, sealed(vault, id, secret)?, before, until, ms(self.now)])?;
+        // What it is to be told may have waited for this.
+        self.wake_webhooks();
         Ok(())
+    }
+
+    /// Seals the secrets that an older version wrote down as they are; whether there were any.
+    pub(super) fn seal_plain_endpoints(&self) -> Result<bool, StoreError> {
+        let sql = "SELECT id, secret, previous_secret FROM endpoints
+                   WHERE secret NOT LIKE 'whsec_sealed:%'
+                      OR (previous_secret IS NOT NULL AND previous_secret NOT LIKE 'whsec_sealed:%')";
+        let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let rows: Vec<(i64, String, Option<String>)> =
+            self.connection.prepare(sql)?.query_map([], read)?.collect::<Result<_, _>>()?;
+        let vault = &self.watch.vault;
+        let seal = |id: i64, text: &String| match text.strip_prefix(KIND).is_some_and(seal::is_sealed) {
+            true => Ok(text.clone()),
+            false => sealed(vault, id, text),
+        };
+        for (id, secret, previous) in &rows {
+            let previous = previous.as_ref().map(|previous| seal(*id, previous)).transpose()?;
+            let sql = "UPDATE endpoints SET secret = ?2, previous_secret = ?3 WHERE id = ?1";
+            self.execute(sql, params![id, seal(*id, secret)?, previous])?;
+        }
+        Ok(!rows.is_empty())
     }
 
     /// Removes an endpoint; what it has not been told it will not be told.

@@ -128,9 +128,12 @@ impl Snapshot<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
+            let (token_id, key): (i64, String) = (row.get(0)?, row.get(1)?);
             let (body, location): (String, String) = (row.get(2)?, row.get(3)?);
-            if needle.is_in_json(&body) || needle.is_in(&location) {
-                mentions.replies.push((row.get(0)?, row.get(1)?));
+            // What nobody can open goes as well: it may have the number in it, and is of no use.
+            let body = self.opened_body(token_id, &key, body);
+            if body.is_none_or(|body| needle.is_in_json(&body)) || needle.is_in(&location) {
+                mentions.replies.push((token_id, key));
             }
         }
         Ok(mentions)

@@ -81,6 +81,9 @@ pub enum OpenError {
         "{0} is missing or is not the key that the numbers of erased people were hashed with, so they could be called again; restore it from a backup"
     )]
     SuppressionKey(PathBuf),
+    /// The file with the key of secrets holds something else.
+    #[error("{0} is not a key of 32 bytes; put the right file in its place, or set `secret_key`")]
+    SecretKey(PathBuf),
     /// The SQLite in this program is one with a known defect.
     #[error("SQLite {0} can corrupt a database; 3.51.3 or later is needed")]
     UnsafeSqlite(&'static str),
@@ -218,6 +221,12 @@ pub(super) fn in_transaction(
     job(&transaction)
         .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
     transaction.commit().map_err(failed)
+}
+
+/// Moves the write-ahead log into the file and empties it, as far as nobody is in the way.
+pub(super) fn empty_log(connection: &Connection, folder: &Path) -> Result<(), OpenError> {
+    let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    emptied.map_err(failure(folder))
 }
 
 /// Looks at the file without writing to it, and refuses what is not ours; the answer is its version.

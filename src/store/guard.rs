@@ -2,6 +2,7 @@
 //! somebody stopped everything.
 
 use super::row::ms;
+use super::seal::Vault;
 use super::suppression::SuppressionKey;
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
@@ -18,13 +19,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// What every transaction knows besides the data.
 pub(super) struct Watch {
     pub(super) key: SuppressionKey,
+    pub(super) vault: Vault,
     guard: RwLock<Arc<Guard>>,
 }
 
 impl Watch {
     /// With the limits that are in force when nobody says otherwise.
-    pub(super) fn new(key: SuppressionKey) -> Watch {
-        Watch { key, guard: RwLock::default() }
+    pub(super) fn new(key: SuppressionKey, vault: Vault) -> Watch {
+        Watch { key, vault, guard: RwLock::default() }
     }
 
     pub(super) fn guard(&self) -> Arc<Guard> {

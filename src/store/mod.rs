@@ -26,6 +26,7 @@ mod file;
 mod guard;
 pub mod import;
 mod imports;
+mod key_file;
 mod lead_batches;
 mod leads;
 mod memo;
@@ -38,12 +39,14 @@ mod replies;
 mod retention;
 mod row;
 mod sample;
+mod seal;
 mod sessions;
 mod sheet;
 mod source;
 mod suppression;
 mod table;
 mod tokens;
+mod trunks;
 mod tx;
 mod vitals;
 mod writer;
@@ -66,6 +69,7 @@ pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
 pub use other_calls::{NewTrial, OtherCallFilter};
 pub use pages::Pages;
 pub use replies::RememberedReply;
+pub use seal::key_id;
 pub use sessions::Session;
 pub use source::Payload;
 pub use tokens::{Scope, Token, TokenRow};
@@ -77,6 +81,7 @@ use crate::domain::Instant;
 use crate::domain::campaign::Campaign;
 use crate::domain::gate::Hold;
 use crate::domain::guard::Guard;
+use crate::domain::secret::Key;
 use ballast::Ballast;
 use changes::Changes;
 use file::Opener;
@@ -84,10 +89,11 @@ use guard::Watch;
 use memo::{Memo, Pulse};
 use readers::{Inline, Moment, Readers};
 use rusqlite::ErrorCode;
+use seal::Vault;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use suppression::SuppressionKey;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, watch};
 use vitals::Vitals;
 use writer::{Signals, Told, Writer, WriterThread};
 
@@ -163,16 +169,30 @@ impl Store {
     /// Opens the data folder for a server: makes it when it is missing, lifts an older file to this version,
     /// and keeps every other server out.
     pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
+        Store::open_with(folder, clock, None)
+    }
+
+    /// The same with the key of the secrets in it, where that is not in the folder.
+    pub fn open_with(folder: &Path, clock: Arc<dyn Clock>, key: Option<&Key>) -> Result<Store, OpenError> {
         file::make_folder(folder)?;
         let lock = file::lock(folder)?;
         file::remove_uploads(folder)?;
-        Store::open_file(folder, clock, Some(lock), Opener::Server)
+        Store::open_file(folder, clock, Some(lock), Opener::Server, key)
     }
 
     /// Opens the data folder beside a server that may be running.
     pub fn open_beside(folder: &Path, clock: Arc<dyn Clock>) -> Result<Store, OpenError> {
+        Store::open_beside_with(folder, clock, None)
+    }
+
+    /// The same with the key of the secrets in it, where that is not in the folder.
+    pub fn open_beside_with(
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+        key: Option<&Key>,
+    ) -> Result<Store, OpenError> {
         file::make_folder(folder)?;
-        Store::open_file(folder, clock, None, Opener::Command)
+        Store::open_file(folder, clock, None, Opener::Command, key)
     }
 
     fn open_file(
@@ -180,13 +200,22 @@ impl Store {
         clock: Arc<dyn Clock>,
         lock: Option<std::fs::File>,
         opener: Opener,
+        key: Option<&Key>,
     ) -> Result<Store, OpenError> {
         let writing = file::open(folder, clock.now(), opener)?;
-        let watch = Arc::new(Watch::new(SuppressionKey::open(folder, &writing)?));
+        let vault = Vault::open(folder, key)?;
+        let watch = Arc::new(Watch::new(SuppressionKey::open(folder, &writing)?, vault));
         if opener == Opener::Server {
+            let mut has_sealed = false;
             file::in_transaction(&writing, folder, |connection| {
-                import::fail_lost(&Tx::new(connection, clock.now(), watch.clone()), folder)
+                let tx = Tx::new(connection, clock.now(), watch.clone());
+                has_sealed = tx.seal_what_is_plain()?;
+                import::fail_lost(&tx, folder)
             })?;
+            if has_sealed {
+                // What pages held before is in the log.
+                file::empty_log(&writing, folder)?;
+            }
         }
         let pool = file::reader_pool(folder)?;
         let pulse = Pulse::of(&data_file(folder))
@@ -283,6 +312,11 @@ impl Store {
     /// Held by the dialer from before a claim until the carrier was asked.
     pub async fn dialing(&self) -> OwnedRwLockReadGuard<()> {
         self.0.dial_gate.clone().read_owned().await
+    }
+
+    /// As long as the answer lives no dial is on its way to a carrier.
+    pub async fn hold_dials(&self) -> RwLockWriteGuard<'_, ()> {
+        self.0.dial_gate.write().await
     }
 
     /// Reads from one consistent snapshot.

@@ -1,12 +1,21 @@
-//! Answers that are given again when a request with the same idempotency key comes again.
+//! Answers that are given again when a request with the same idempotency key comes again. One that shows a secret is
+//! kept sealed.
 
 use super::row::{Cells, ms};
+use super::seal;
 use super::{Snapshot, StoreError, Tx};
 use chrono::TimeDelta;
 use rusqlite::{OptionalExtension, params};
 
 /// How long an answer is remembered.
 const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
+
+/// What every secret in an answer begins with.
+const SECRET: &str = "whsec_";
+
+fn place(token_id: i64, key: &str) -> String {
+    format!("replies/{token_id}/{key}")
+}
 
 /// The first answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +45,32 @@ impl Snapshot<'_> {
             })
         };
         let since = ms(self.now - KEPT_FOR);
-        Ok(self.connection.prepare_cached(sql)?.query_row(params![token_id, key, since], read).optional()?)
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let reply = statement.query_row(params![token_id, key, since], read).optional()?;
+        reply.map(|reply| self.opened(token_id, key, reply)).transpose()
+    }
+
+    fn opened(
+        &self,
+        token_id: i64,
+        key: &str,
+        reply: RememberedReply,
+    ) -> Result<RememberedReply, StoreError> {
+        match self.opened_body(token_id, key, reply.body) {
+            Some(body) => Ok(RememberedReply { body, ..reply }),
+            None => Err(StoreError::Failed(
+                "the first answer to this request has a secret in it that was sealed under a key that is not here"
+                    .into(),
+            )),
+        }
+    }
+
+    /// The body of an answer as it was sent; none where it was sealed under a key that is not here.
+    pub(super) fn opened_body(&self, token_id: i64, key: &str, body: String) -> Option<String> {
+        match seal::is_sealed(&body) {
+            true => self.watch.vault.unseal(&place(token_id, key), &body),
+            false => Some(body),
+        }
     }
 }
 
@@ -52,8 +86,26 @@ impl Tx<'_> {
             "INSERT OR REPLACE INTO replies (token_id, key, request_hash, status, location, body, created_at)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let RememberedReply { request_hash, status, location, body } = reply;
+        let body = &match body.contains(SECRET) {
+            true => self.watch.vault.seal(&place(token_id, key), body)?,
+            false => body.clone(),
+        };
         self.execute(sql, params![token_id, key, request_hash, status, location, body, ms(self.now)])?;
         Ok(())
+    }
+
+    /// Seals the answers that an older version kept with a secret in them; whether there were any.
+    pub(super) fn seal_plain_replies(&self) -> Result<bool, StoreError> {
+        let sql = "SELECT token_id, key, body FROM replies WHERE instr(body, ?1) > 0";
+        let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let rows: Vec<(i64, String, String)> =
+            self.connection.prepare(sql)?.query_map([SECRET], read)?.collect::<Result<_, _>>()?;
+        for (token_id, key, body) in &rows {
+            let body = self.watch.vault.seal(&place(*token_id, key), body)?;
+            let sql = "UPDATE replies SET body = ?3 WHERE token_id = ?1 AND key = ?2";
+            self.execute(sql, params![token_id, key, body])?;
+        }
+        Ok(!rows.is_empty())
     }
 
     /// Forgets answers older than a day.

@@ -2,15 +2,14 @@
 //! whoever has the database alone cannot tell whose they were.
 
 use super::file::OpenError;
+use super::key_file;
 use crate::domain::phone::Phone;
 use hmac::{Hmac, KeyInit, Mac};
 use rusqlite::{Connection, OptionalExtension};
 use sha2::Sha256;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-const LENGTH: usize = 32;
 /// The fact that tells the right key from another one.
 const CHECK: &str = "suppression_key_check";
 
@@ -33,16 +32,14 @@ impl SuppressionKey {
         let is_needed = is_needed.map_err(&failed)?;
         let path = key_file(folder);
         if !is_needed && !path.exists() {
-            make(&path).map_err(unusable)?;
+            key_file::make(&path).map_err(unusable)?;
         }
         let refused = || OpenError::SuppressionKey(path.clone());
-        let key = match std::fs::read(&path) {
-            Ok(bytes) if bytes.len() == LENGTH => {
+        let key = match key_file::read(&path).map_err(unusable)? {
+            Some(bytes) if bytes.len() == key_file::LENGTH => {
                 SuppressionKey(Hmac::new_from_slice(&bytes).map_err(|_| refused())?)
             }
-            Ok(_) => return Err(refused()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(refused()),
-            Err(error) => return Err(unusable(error)),
+            Some(_) | None => return Err(refused()),
         };
         let check: String = key
             .hash(b"the key of a voice-campaigns data folder")
@@ -73,20 +70,6 @@ impl SuppressionKey {
         mac.update(message);
         mac.finalize().into_bytes().into()
     }
-}
-
-/// Writes a new key, whole or not at all, and for good; another process that does the same comes first or second.
-fn make(path: &Path) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    // For nobody but this user, as every temporary file.
-    let mut file = tempfile::Builder::new().prefix("suppression-").tempfile_in(folder)?;
-    file.write_all(&rand::random::<[u8; LENGTH]>())?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(error.error),
-        _ => {}
-    }
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -160,6 +160,12 @@ impl<'c> Tx<'c> {
         Ok(())
     }
 
+    /// Seals what an older version wrote down as it is; whether there was anything.
+    pub(super) fn seal_what_is_plain(&self) -> Result<bool, StoreError> {
+        let endpoints = self.seal_plain_endpoints()?;
+        Ok(self.seal_plain_replies()? || endpoints)
+    }
+
     /// A person says that the clock of this machine is right, whatever it showed before.
     pub fn trust_clock(&self) -> Result<(), StoreError> {
         let sql = "UPDATE facts SET value = ?1 WHERE name = 'last_seen_at'";

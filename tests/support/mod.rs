@@ -3,6 +3,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod evidence;
+pub(crate) mod line;
 pub(crate) mod peers;
 pub(crate) mod program;
 pub(crate) mod receiver;
@@ -65,13 +66,7 @@ impl Default for Options {
                 default_country: None,
                 allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
                 static_dir: None,
-                carrier: http::Carrier {
-                    driver: "simulator",
-                    real_calls: false,
-                    channels: 1_000,
-                    calls_per_second: None,
-                },
-                trunks: http::Trunks::default(),
+                line: Arc::new(line::StillLine::default()),
                 speaker: Err("no voice".into()),
                 in_force: Vec::new(),
                 started_at: START.parse().unwrap(),

@@ -1,7 +1,7 @@
 //! Real calls: SIP to the carriers, sound to and from the people.
 //!
-//! The first trunk of the settings that is there and has a free channel takes a call; the next ones stand by. What is
-//! to be said becomes sound while it rings. Without an answer from a trunk to OPTIONS, or to REGISTER where it wants
+//! The first trunk that is there and has a free channel takes a call; the next ones stand by. Other trunks can be put in
+//! their place while calls are alive, which stay on theirs. What is to be said becomes sound while it rings. Without an answer from a trunk to OPTIONS, or to REGISTER where it wants
 //! that, nothing is dialed over it.
 
 mod call;
@@ -9,10 +9,12 @@ mod outcome;
 mod settings;
 mod sound;
 mod stack;
+mod trial;
 mod trunk;
 mod words;
 
 pub use settings::{Ports, Settings, Transport, Trunk as TrunkSettings};
+pub use trial::{Step, Went, try_out};
 pub use trunk::Health;
 
 use super::{Capacity, Carrier, DialRequest, Leg, LegEvents};
@@ -25,10 +27,11 @@ use chrono::TimeDelta;
 use sound::Studio;
 use stack::Stack;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, JoinSet};
 use trunk::{Place, Trunk};
 
 /// How long a trunk has to answer when it is asked whether it is there.
@@ -49,8 +52,23 @@ struct Inner {
     stack: Stack,
     studio: Studio,
     ports: RtpPorts,
-    trunks: Vec<Arc<Trunk>>,
+    trunks: watch::Sender<Arc<[Arc<Trunk>]>>,
+    /// Trunks of before that still bear calls.
+    left: Mutex<Vec<Arc<Trunk>>>,
     runtime: Handle,
+}
+
+impl Inner {
+    fn trunks(&self) -> Arc<[Arc<Trunk>]> {
+        self.trunks.borrow().clone()
+    }
+
+    /// Calls alive on trunks of before.
+    fn left_live(&self) -> usize {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.retain(|trunk| trunk.live() > 0);
+        left.iter().map(|trunk| trunk.live()).sum()
+    }
 }
 
 impl Sip {
@@ -65,25 +83,71 @@ impl Sip {
         let studio = Studio::start(clock.clone()).map_err(|error| format!("no thread for sound: {error}"))?;
         let ports = RtpPorts::new(settings.rtp_ports);
         let trunks = trunks.iter().cloned().map(|trunk| Arc::new(Trunk::new(trunk))).collect();
-        let runtime = Handle::current();
-        Ok(Sip { inner: Arc::new(Inner { settings, clock, voice, stack, studio, ports, trunks, runtime }) })
+        let (trunks, left, runtime) = (watch::Sender::new(trunks), Mutex::default(), Handle::current());
+        Ok(Sip {
+            inner: Arc::new(Inner { settings, clock, voice, stack, studio, ports, trunks, left, runtime }),
+        })
+    }
+
+    /// Puts other trunks in the place of those there are. One with the same name, or at the same host for the same user,
+    /// is the same carrier's: calls that are alive on it count on. The error is a sentence.
+    pub async fn change(&self, settings: &[TrunkSettings]) -> Result<(), String> {
+        self.inner.stack.listen_for(settings).await?;
+        let mut before = self.inner.trunks().to_vec();
+        let mut take = |is_it: &dyn Fn(&TrunkSettings) -> bool| {
+            let at = before.iter().position(|trunk| is_it(&trunk.settings))?;
+            Some(before.remove(at))
+        };
+        let mut after: Vec<Option<Arc<Trunk>>> =
+            settings.iter().map(|wanted| take(&|there| there == wanted)).collect();
+        for (place, wanted) in after.iter_mut().zip(settings).filter(|(place, _)| place.is_none()) {
+            let is_there =
+                |there: &TrunkSettings| (&there.host, &there.username) == (&wanted.host, &wanted.username);
+            let same = take(&|there| there.name == wanted.name).or_else(|| take(&is_there));
+            *place = same.map(|trunk| Arc::new(trunk.changed(wanted.clone())));
+        }
+        let new = |(place, wanted): (Option<Arc<Trunk>>, &TrunkSettings)| {
+            place.unwrap_or_else(|| Arc::new(Trunk::new(wanted.clone())))
+        };
+        let after = after.into_iter().zip(settings).map(new).collect();
+        self.inner.left.lock().unwrap_or_else(PoisonError::into_inner).extend(before);
+        self.inner.trunks.send_replace(after);
+        Ok(())
     }
 
     /// Looks after the trunks until `shutdown` becomes true or nobody is left to say so, then falls silent.
     pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
-        let mut keeping = tokio::task::JoinSet::new();
-        for trunk in &self.inner.trunks {
-            keeping.spawn(keep(self.inner.clone(), trunk.clone()));
+        let mut trunks = self.inner.trunks.subscribe();
+        let mut keeping = JoinSet::new();
+        let mut kept: Vec<(Arc<Trunk>, AbortHandle)> = Vec::new();
+        loop {
+            let present = trunks.borrow_and_update().clone();
+            kept.retain(|(trunk, keeping)| {
+                let stays = present.iter().any(|present| Arc::ptr_eq(present, trunk));
+                if !stays {
+                    keeping.abort();
+                }
+                stays
+            });
+            for trunk in present.iter() {
+                if !kept.iter().any(|(kept, _)| Arc::ptr_eq(kept, trunk)) {
+                    let keeper = keeping.spawn(keep(self.inner.clone(), trunk.clone()));
+                    kept.push((trunk.clone(), keeper));
+                }
+            }
+            tokio::select! {
+                // Nobody left to say so is as good as saying so.
+                _ = shutdown.wait_for(|down| *down) => break,
+                changed = trunks.changed() => if changed.is_err() { break },
+            }
         }
-        // Nobody left to say so is as good as saying so.
-        let _ = shutdown.wait_for(|down| *down).await;
         keeping.shutdown().await;
         self.inner.stack.stop();
     }
 
     /// Looks for every trunk once, and says how it is. Places no call.
     pub async fn check(&self) -> Vec<Health> {
-        for trunk in &self.inner.trunks {
+        for trunk in self.inner.trunks().iter() {
             look(&self.inner, trunk).await;
         }
         self.health()
@@ -91,7 +155,7 @@ impl Sip {
 
     /// How the trunks are.
     pub fn health(&self) -> Vec<Health> {
-        self.inner.trunks.iter().map(|trunk| trunk.health()).collect()
+        self.inner.trunks().iter().map(|trunk| trunk.health()).collect()
     }
 }
 
@@ -101,8 +165,8 @@ impl Carrier for Sip {
     }
 
     fn capacity(&self) -> Capacity {
-        let trunks = &self.inner.trunks;
-        let live: usize = trunks.iter().map(|trunk| trunk.live()).sum();
+        let trunks = self.inner.trunks();
+        let live = trunks.iter().map(|trunk| trunk.live()).sum::<usize>() + self.inner.left_live();
         let next = trunks.iter().find(|trunk| trunk.free() > 0);
         let free: usize = trunks.iter().map(|trunk| trunk.free()).sum();
         Capacity {
@@ -115,7 +179,8 @@ impl Carrier for Sip {
     fn dial(&self, request: DialRequest, events: LegEvents) -> Leg {
         let now = self.inner.clock.steady();
         // The first that could take one decides; no other one is asked to make up for its pace.
-        let next = self.inner.trunks.iter().find(|trunk| trunk.free() > 0);
+        let trunks = self.inner.trunks();
+        let next = trunks.iter().find(|trunk| trunk.free() > 0);
         let Some(place) = next.and_then(|trunk| trunk.occupy(now)) else {
             let detail = Some("no trunk takes a call at the moment".to_owned());
             events.report(now, LegEvent::Ended(Cause::CarrierError, detail));
@@ -149,7 +214,7 @@ async fn keep(inner: Arc<Inner>, trunk: Arc<Trunk>) {
 /// Looks for a trunk; the answer is when to look again.
 async fn look(inner: &Inner, trunk: &Trunk) -> TimeDelta {
     let asked = async {
-        let address = find(trunk, inner.settings.listen.ip()).await?;
+        let address = find(&trunk.settings, inner.settings.listen.ip()).await?;
         let often = TimeDelta::seconds(trunk.settings.options_seconds.into());
         let again = match trunk.settings.register {
             true => {
@@ -180,8 +245,8 @@ async fn look(inner: &Inner, trunk: &Trunk) -> TimeDelta {
 }
 
 /// The address of a trunk, of the family that we listen on.
-async fn find(trunk: &Trunk, ours: IpAddr) -> Result<SocketAddr, String> {
-    let place = trunk.settings.destination();
+async fn find(trunk: &TrunkSettings, ours: IpAddr) -> Result<SocketAddr, String> {
+    let place = trunk.destination();
     let found = tokio::net::lookup_host(place).await.map_err(|error| format!("{}: {error}", place.0))?;
     let mut found = found.filter(|address| address.is_ipv4() == ours.is_ipv4());
     found.next().ok_or_else(|| format!("{} has no address of the family that sip.listen has", place.0))

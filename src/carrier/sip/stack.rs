@@ -64,6 +64,9 @@ pub(super) struct Stack {
     token: CancellationToken,
     listens: SocketAddr,
     public_ip: Option<IpAddr>,
+    /// Where it listens over TCP, if it does.
+    bound: SocketAddr,
+    has_tcp: AtomicBool,
     secured: Secured,
 }
 
@@ -137,8 +140,9 @@ impl Stack {
             .map_err(|error| format!("sip.listen: cannot listen on {}: {error}", settings.listen))?;
         let listens = udp.get_addr().get_socketaddr().map_err(|error| error.to_string())?;
         transports.add_transport(udp.into());
-        if trunks.iter().any(|trunk| trunk.transport == Transport::Tcp) {
-            let bound = SocketAddr::new(settings.listen.ip(), listens.port());
+        let bound = SocketAddr::new(settings.listen.ip(), listens.port());
+        let has_tcp = trunks.iter().any(|trunk| trunk.transport == Transport::Tcp);
+        if has_tcp {
             let tcp = TcpListenerConnection::new(bound, Some(public.unwrap_or(listens))).await;
             transports.add_transport(SipConnection::TcpListener(tcp.map_err(|error| error.to_string())?));
         }
@@ -155,8 +159,29 @@ impl Stack {
         let layer = Arc::new(DialogLayer::new(inner.clone()));
         tokio::spawn(async move { endpoint.serve().await });
         tokio::spawn(receive(layer.clone(), incoming));
-        let secured = Secured::default();
-        Ok(Stack { layer, endpoint: inner, token, listens, public_ip: settings.public_ip, secured })
+        let (has_tcp, secured) = (AtomicBool::new(has_tcp), Secured::default());
+        let public_ip = settings.public_ip;
+        Ok(Stack { layer, endpoint: inner, token, listens, public_ip, bound, has_tcp, secured })
+    }
+
+    /// Listens over TCP as well where one of these trunks speaks it and none did before.
+    pub(super) async fn listen_for(&self, trunks: &[Trunk]) -> Result<(), String> {
+        let wants_tcp = trunks.iter().any(|trunk| trunk.transport == Transport::Tcp);
+        if !wants_tcp || self.has_tcp.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let public = self.public_ip.map(|ip| SocketAddr::new(ip, self.listens.port()));
+        let transports = &self.endpoint.transport_layer;
+        let listening = async {
+            let tcp = TcpListenerConnection::new(self.bound, Some(public.unwrap_or(self.listens))).await?;
+            tcp.serve_listener(transports.inner.clone()).await?;
+            transports.add_transport(SipConnection::TcpListener(tcp));
+            Ok::<_, rsipstack::Error>(())
+        };
+        listening.await.map_err(|error| {
+            self.has_tcp.store(false, Ordering::Relaxed);
+            format!("sip.listen: cannot listen over TCP on {}: {error}", self.bound)
+        })
     }
 
     /// Falls silent.

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 pub(super) struct Trunk {
     pub(super) settings: settings::Trunk,
     state: Mutex<State>,
+    load: Arc<Mutex<Load>>,
     /// Somebody has reason to doubt that it is there.
     doubted: Notify,
 }
@@ -18,10 +19,14 @@ pub(super) struct Trunk {
 struct State {
     /// Where it was last found; none while it is not there.
     address: Option<SocketAddr>,
-    live: usize,
-    spacing: Spacing,
     /// Why it is not there.
     problem: Option<String>,
+}
+
+/// What the carrier bears for us. It goes on bearing it when the settings change.
+struct Load {
+    live: usize,
+    spacing: Spacing,
 }
 
 /// How a trunk is, for whoever asks.
@@ -41,13 +46,27 @@ impl Trunk {
     /// One that has not been looked for yet.
     pub(super) fn new(settings: settings::Trunk) -> Trunk {
         let spacing = Spacing::new(Some(settings.calls_per_second));
+        Trunk::bearing(settings, Arc::new(Mutex::new(Load { live: 0, spacing })))
+    }
+
+    fn bearing(settings: settings::Trunk, load: Arc<Mutex<Load>>) -> Trunk {
         let problem = Some("it has not answered yet".to_owned());
-        let state = Mutex::new(State { address: None, live: 0, spacing, problem });
-        Trunk { settings, state, doubted: Notify::new() }
+        let state = Mutex::new(State { address: None, problem });
+        Trunk { settings, state, load, doubted: Notify::new() }
+    }
+
+    /// The same way to the same carrier with other settings: calls that are alive count on, and so does the pace.
+    pub(super) fn changed(&self, settings: settings::Trunk) -> Trunk {
+        self.load().spacing.change(Some(settings.calls_per_second));
+        Trunk::bearing(settings, self.load.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load(&self) -> MutexGuard<'_, Load> {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It is there.
@@ -80,36 +99,39 @@ impl Trunk {
 
     /// Calls alive.
     pub(super) fn live(&self) -> usize {
-        self.state().live
+        self.load().live
     }
 
     /// Calls that it could still take; none while it is not there.
     pub(super) fn free(&self) -> usize {
-        let state = self.state();
-        state.address.map_or(0, |_| self.settings.channels.saturating_sub(state.live))
+        match self.state().address {
+            Some(_) => self.settings.channels.saturating_sub(self.live()),
+            None => 0,
+        }
     }
 
     /// When its pace allows the next call, if that is later than now.
     pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
-        self.state().spacing.next_at(now)
+        self.load().spacing.next_at(now)
     }
 
     /// Takes a place on it, if it takes a call at this moment.
     pub(super) fn occupy(self: &Arc<Self>, now: Instant) -> Option<Place> {
-        let mut state = self.state();
-        let address = state.address?;
-        if state.live >= self.settings.channels || state.spacing.allowed(now, 1) == 0 {
+        let address = self.state().address?;
+        let mut load = self.load();
+        if load.live >= self.settings.channels || load.spacing.allowed(now, 1) == 0 {
             return None;
         }
-        state.live += 1;
-        state.spacing.dialed(now);
+        load.live += 1;
+        load.spacing.dialed(now);
         Some(Place { trunk: self.clone(), address })
     }
 
     /// How it is.
     pub(super) fn health(&self) -> Health {
-        let State { address, live, problem, .. } = &*self.state();
-        Health { trunk: self.settings.name.clone(), address: *address, problem: problem.clone(), live: *live }
+        let live = self.live();
+        let State { address, problem } = &*self.state();
+        Health { trunk: self.settings.name.clone(), address: *address, problem: problem.clone(), live }
     }
 }
 
@@ -121,7 +143,7 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.trunk.state().live -= 1;
+        self.trunk.load().live -= 1;
     }
 }
 
@@ -154,5 +176,22 @@ mod tests {
         assert!(trunk.free() == 0 && trunk.occupy(last).is_none());
         drop(second);
         assert_eq!(trunk.health().live, 0);
+    }
+
+    #[test]
+    fn with_other_settings_it_still_bears_its_calls() {
+        let (before, now) = (trunk(), Instant::UNIX_EPOCH);
+        before.found("192.0.2.1:5060".parse().unwrap());
+        let alive = before.occupy(now).unwrap();
+        let mut settings = before.settings.clone();
+        settings.calls_per_second = 1.0;
+        settings.channels = 1;
+        let after = Arc::new(before.changed(settings));
+        assert!(after.occupy(now).is_none(), "it has not answered yet");
+        after.found("192.0.2.1:5060".parse().unwrap());
+        let later = now + TimeDelta::seconds(5);
+        assert!(after.occupy(later).is_none() && after.live() == 1, "too many");
+        drop(alive);
+        assert!(after.occupy(later).is_some());
     }
 }

@@ -166,6 +166,29 @@ pub(super) fn of(schema: &str) -> Option<Value> {
                 "registered": true,
             }],
         }),
+        "WholeTrunk" => trunk(),
+        "NewTrunk" => json!({
+            "name": "main",
+            "host": "sip.example.com",
+            "username": "alice",
+            "password": "…",
+            "register": true,
+            "caller_id": "+12025550101",
+            "confirm": true,
+        }),
+        "TrunkChange" => json!({"channels": 20, "position": 1}),
+        "TrunkTrial" => json!({"name": "main", "host": "sip.example.com", "transport": "tcp"}),
+        "TrunkTrialResult" => json!({
+            "ok": false,
+            "steps": [
+                {"name": "name", "status": "ok", "milliseconds": 12, "message": "it is 192.0.2.1:5060"},
+                {"name": "transport", "status": "ok", "milliseconds": 200,
+                    "message": "datagrams go out; whether they arrive shows in the next step"},
+                {"name": "options", "status": "ok", "milliseconds": 31, "message": "it answers (200)"},
+                {"name": "register", "status": "failed", "milliseconds": 64,
+                    "message": "trunk main: 403 Forbidden: check the user name and the password"},
+            ],
+        }),
         "Voices" => json!({
             "available": true,
             "kind": "program",
@@ -560,6 +583,31 @@ fn listed() -> Value {
         "call_id": null,
         "added_by": "Grace",
         "created_at": "2026-03-04T10:00:00Z",
+    })
+}
+
+fn trunk() -> Value {
+    json!({
+        "id": 1,
+        "source": "database",
+        "position": 1,
+        "name": "main",
+        "host": "sip.example.com",
+        "transport": "udp",
+        "proxy": null,
+        "username": "alice",
+        "register": true,
+        "caller_id": "+12025550101",
+        "number_prefix": "+",
+        "calls_per_second": 1,
+        "channels": 10,
+        "options_seconds": 30,
+        "has_password": true,
+        "status": "up",
+        "problem": null,
+        "channels_in_use": 1,
+        "created_at": "2026-03-04T10:00:00Z",
+        "updated_at": "2026-03-04T10:00:00Z",
     })
 }
 

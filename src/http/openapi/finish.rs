@@ -131,6 +131,7 @@ fn not_found(path: &str) -> (&'static str, &'static str) {
             ("The number is not on the list.", "This number is not on the do-not-call list")
         }
         ["tokens", ..] => ("No such token.", "Token not found"),
+        ["trunks", ..] => ("No such trunk.", "Trunk not found"),
         ["people", ..] => (
             "What stands in the path is no number.",
             "This is no phone number; give it with its country code, as +12025550101",

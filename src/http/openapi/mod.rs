@@ -18,7 +18,7 @@ use super::query::Query;
 use super::{
     analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
     imports, lead_actions, leads, other_calls, overview, people, preview, server_settings, session, stats,
-    tokens, voices, webhooks,
+    tokens, trunks, voices, webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -112,9 +112,10 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
         ("Events", "What changes, told while it changes.", vec![super::events::Reference::openapi()]),
         (
             "Server",
-            "Who places the calls and who speaks on them, the settings in force, and this document.",
+            "Who places the calls, over which trunks, and who speaks on them, the settings in force, and this document.",
             vec![
                 carrier::Reference::openapi(),
+                trunks::Reference::openapi(),
                 voices::Reference::openapi(),
                 server_settings::Reference::openapi(),
                 Reference::openapi(),

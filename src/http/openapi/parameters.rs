@@ -91,6 +91,23 @@ pub(in crate::http) struct TokenId {
     id: i64,
 }
 
+/// The trunk that a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct TrunkId {
+    /// Id of the trunk.
+    #[param(minimum = 1, example = 2)]
+    id: i64,
+}
+
+/// Whether what follows from a removal is wanted.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Confirm {
+    /// That no phone rings any more, and all active campaigns are paused, is wanted.
+    confirm: Option<bool>,
+}
+
 /// The delivery that a path names.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

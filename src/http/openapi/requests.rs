@@ -1,7 +1,7 @@
 //! What clients send of the large resources, made from what they get of them: so that the same is said of a field in both.
 
 use super::finish::is_nullable;
-use crate::domain::{campaign, endpoint, lead};
+use crate::domain::{campaign, endpoint, lead, trunk};
 use serde_json::{Map, Value, json};
 
 /// What clients send of a resource, made from what they get of it.
@@ -68,6 +68,32 @@ pub(super) fn add(schemas: &mut Map<String, Value>) {
     let mut change = request(&schemas["Webhook"], &endpoint::READ_ONLY, &["url"], &[]);
     change["description"] = "The fields to change.".into();
     schemas.insert("WebhookChange".into(), change);
+
+    let of_trunk = |required: &[&str], description: &str, schemas: &Map<String, Value>| {
+        let mut request = request(&schemas["WholeTrunk"], &trunk::READ_ONLY, &["name", "host"], required);
+        let properties = &mut request["properties"];
+        properties["password"] = json!({
+            "type": ["string", "null"],
+            "maxLength": 500,
+            "description": "What proves who we are; kept sealed and never shown.",
+            "writeOnly": true,
+        });
+        properties["confirm"] = json!({
+            "type": ["boolean", "null"],
+            "description": "That phones ring from now on, and all active campaigns are paused, is wanted.",
+            "writeOnly": true,
+        });
+        request["description"] = description.into();
+        request
+    };
+    let new = of_trunk(&["name", "host"], "What a new trunk is to be; null means the default.", schemas);
+    let change = of_trunk(&[], "The fields to change; null resets one to its default.", schemas);
+    let mut trial =
+        of_trunk(&[], "A trunk that is not saved, or, with `id`, a change to one that is.", schemas);
+    trial["properties"]["id"] = json!({"type": ["integer", "null"], "description": "Which one is changed."});
+    schemas.insert("NewTrunk".into(), new);
+    schemas.insert("TrunkChange".into(), change);
+    schemas.insert("TrunkTrial".into(), trial);
 }
 
 /// A body out of a view: fields of the server are ignored in it, null stands for the default except where there is none,

@@ -794,6 +794,18 @@ pub(in crate::http) struct LeadEdit {}
 #[derive(ToSchema)]
 pub(in crate::http) struct WebhookChange {}
 
+/// A trunk to add; see [`super::requests`].
+#[derive(ToSchema)]
+pub(in crate::http) struct NewTrunk {}
+
+/// A change to a trunk; likewise.
+#[derive(ToSchema)]
+pub(in crate::http) struct TrunkChange {}
+
+/// A trunk to try out; likewise.
+#[derive(ToSchema)]
+pub(in crate::http) struct TrunkTrial {}
+
 /// A lead with an answer of its own, or the report of an import.
 #[derive(ToSchema)]
 #[serde(untagged)]

@@ -59,3 +59,11 @@ CREATE INDEX other_calls_by_lead ON other_calls (lead_id, id) WHERE lead_id IS N
 CREATE INDEX other_calls_by_number ON other_calls (phone) WHERE phone IS NOT NULL;
 CREATE INDEX other_calls_alive ON other_calls (id) WHERE state <> 'ended';
 CREATE UNIQUE INDEX other_calls_one_test ON other_calls (campaign_id) WHERE kind = 'test' AND state <> 'ended';
+CREATE TABLE trunks (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  position   INTEGER NOT NULL,
+  settings   TEXT NOT NULL,
+  password   TEXT,                                                   -- sealed
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;

@@ -1,10 +1,12 @@
-// What this server is set to and where each value comes from. Settings are changed in its file or environment, never here.
+// What this server is set to and where each value comes from. Only the phone line is changed here; all else in its file or
+// environment.
 import { html, useEffect, useSignal } from '../lib/ui.js';
 import { canWrite, get, isAdmin, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { bytes, money, num, plural, stamp } from '../lib/format.js';
 import { overview } from '../lib/store.js';
 import { ActionButton, Card, Icon, Loading, Meter, Note, Problem, Search } from '../components/basic.js';
+import { PhoneLine } from '../components/phone-line.js';
 import { marked } from '../components/schema.js';
 import { useSoon } from '../components/pager.js';
 import { startDialing, stopDialing } from '../components/shell.js';
@@ -120,9 +122,10 @@ function Carrier() {
         html`<dt>Voice</dt>
           <dd class="wrap-any">${voiceWords(voices.value.data)}</dd>`
       }
-      ${data.trunks.map((trunk) => html`<${Trunk} key=${trunk.name} ...${trunk} />`)}
+      ${!isAdmin.value && data.trunks.map((trunk) => html`<${Trunk} key=${trunk.name} ...${trunk} />`)}
     </dl>
-  <//>`;
+  <//>
+    ${isAdmin.value && html`<${PhoneLine} onChange=${reload} />`}`;
 }
 
 const voiceWords = ({ name, kind, voice, problem }) =>
