@@ -259,38 +259,39 @@ async fn a_carrier_that_falls_silent_pauses_the_campaign_before_it_has_burnt_the
 }
 
 #[tokio::test]
-async fn a_carrier_that_takes_no_calls_from_us_is_asked_once_and_nobody_is_burnt_by_it() {
+async fn a_carrier_that_takes_three_calls_in_a_row_not_from_us_stops_the_campaign_and_nobody_is_called_again()
+{
     let (mut world, hand) = world_by_hand().await;
-    let campaign = world.campaign(json!({"max_attempts_per_lead": 1, "retry_delay_minutes": 10})).await;
+    let campaign = world.campaign(json!({"max_attempts_per_lead": 5, "retry_delay_minutes": 1})).await;
     world.edit(&campaign, json!({"max_concurrent_calls": 1})).await;
     world.leads(&campaign, numbers(5)).await;
-    world.turn().await.unwrap();
     let refused = "trunk main: 403 Forbidden".to_owned();
-    hand.leg(0).report(world.clock.steady(), LegEvent::Ended(Cause::CarrierRefused, Some(refused.clone())));
+    for nth in 0..3 {
+        world.turn().await.unwrap();
+        let ended = LegEvent::Ended(Cause::CarrierRefused, Some(refused.clone()));
+        hand.leg(nth).report(world.clock.steady(), ended);
+        world.turn().await.unwrap();
+    }
     world.run_for(TimeDelta::hours(1)).await;
-    assert_eq!(hand.dials(), 1, "the next one was dialed");
+    assert_eq!(hand.dials(), 3, "another one was dialed");
     let paused = world.now(&campaign).await;
     assert_eq!((paused.status, paused.status_reason.as_deref()), (Status::Paused, Some("carrier_refused")));
-    assert_eq!((paused.totals.attempts, paused.totals.error_calls), (1, 1));
-    let lead = &world.all_leads(&campaign).await[0];
-    assert_eq!((lead.status, lead.outcome), (LeadStatus::Scheduled, Some(Outcome::CarrierRefused)));
+    assert_eq!((paused.totals.attempts, paused.totals.error_calls), (3, 3));
     let sql = "SELECT data FROM events WHERE type = 'campaign.error'";
     let told: String = world.store.pool().get().unwrap().query_row(sql, [], |row| row.get(0)).unwrap();
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert!(told["code"] == "carrier_refused" && told["action"].is_string(), "{told}");
     assert!(told["message"].as_str().unwrap().contains(&refused), "{told}");
     world.set_status(&campaign, Status::Active).await;
-    world.turn().await.unwrap();
-    assert_eq!(hand.dials(), 2);
-    for nth in 1..6 {
-        hand.leg(nth).report(world.clock.steady(), LegEvent::Ended(Cause::NoAnswer, None));
+    for nth in 3..5 {
         world.turn().await.unwrap();
+        hand.leg(nth).report(world.clock.steady(), LegEvent::Ended(Cause::InvalidNumber, None));
         world.turn().await.unwrap();
     }
+    world.run_for(TimeDelta::hours(1)).await;
+    assert_eq!(hand.dials(), 5, "who was refused was called again");
     let leads = world.all_leads(&campaign).await;
-    let attempts: Vec<i64> = leads.iter().map(|lead| lead.attempts).collect();
-    assert_eq!(attempts, [2, 1, 1, 1, 1], "what was refused is no attempt of the one that is allowed");
-    assert!(leads.iter().all(|lead| lead.status == LeadStatus::Failed));
+    assert!(leads.iter().all(|lead| (lead.status, lead.attempts) == (LeadStatus::Failed, 1)), "{leads:?}");
     assert_eq!(world.now(&campaign).await.status, Status::Completed);
     world.check_but_ledger().await;
 }

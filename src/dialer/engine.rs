@@ -520,7 +520,7 @@ fn tripped(tx: &Tx, campaign_id: i64, trip: Trip, detail: Option<&str>) -> Resul
         ),
         Trip::Refused => (
             "carrier_refused",
-            "The carrier takes no calls from us, so the campaign was paused; its leads keep their place",
+            "The carrier did not take the last three calls from us, so the campaign was paused",
             "Put right what the carrier refuses (user name, password, caller id, countries), then set the campaign to active again",
         ),
     };

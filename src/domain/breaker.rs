@@ -14,6 +14,9 @@ const WINDOW: TimeDelta = TimeDelta::minutes(2);
 /// So many failures in a row are enough, however long they took: a silent carrier fails slowly. The same of refusals:
 /// no ten people in a row refuse a call, but a network that takes us for a nuisance does.
 const IN_A_ROW: usize = 10;
+/// So many calls in a row that the carrier did not take from us: one may be for a number that it does not connect, such
+/// as in a country that it was not told of.
+const REFUSED_IN_A_ROW: usize = 3;
 
 /// Why a campaign must not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +35,19 @@ pub struct Breaker {
     ended: VecDeque<(Instant, bool)>,
     failures_in_a_row: usize,
     rejected_in_a_row: usize,
+    refused_in_a_row: usize,
 }
 
 impl Breaker {
     /// Takes note of an ended call. Trips when at least half of the last 20 dials, all within two minutes, were
-    /// failures of the carrier, or the last ten all were, or all were refused; and at once when the carrier takes no
-    /// calls from us. Then it starts anew.
+    /// failures of the carrier, or the last ten all were, or all were refused; and when the carrier did not take the
+    /// last three from us. Then it starts anew.
     pub fn trips(&mut self, outcome: Outcome, at: Instant) -> Option<Trip> {
         let count = |count: usize, is_one_more: bool| if is_one_more { count + 1 } else { 0 };
         let failed = outcome == Outcome::CarrierError;
         self.failures_in_a_row = count(self.failures_in_a_row, failed);
         self.rejected_in_a_row = count(self.rejected_in_a_row, outcome == Outcome::Rejected);
+        self.refused_in_a_row = count(self.refused_in_a_row, outcome == Outcome::CarrierRefused);
         self.ended.push_back((at, failed));
         while self.ended.len() > DIALS || self.ended.front().is_some_and(|(first, _)| at - *first > WINDOW) {
             self.ended.pop_front();
@@ -51,7 +56,7 @@ impl Breaker {
         let is_failing =
             (self.ended.len() == DIALS && failures * 2 >= DIALS) || self.failures_in_a_row == IN_A_ROW;
         let trip = match () {
-            () if outcome == Outcome::CarrierRefused => Some(Trip::Refused),
+            () if self.refused_in_a_row == REFUSED_IN_A_ROW => Some(Trip::Refused),
             () if is_failing => Some(Trip::Failing),
             () if self.rejected_in_a_row == IN_A_ROW => Some(Trip::Rejected),
             () => None,
@@ -96,9 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn a_carrier_that_takes_no_calls_from_us_trips_it_at_once() {
-        let refused = [Outcome::Success, Outcome::Busy, Outcome::CarrierRefused].into_iter();
-        assert_eq!(tripped_after(refused, TimeDelta::seconds(1)), Some((3, Trip::Refused)));
+    fn a_carrier_that_takes_three_calls_in_a_row_not_from_us_trips_it() {
+        let refused = [Outcome::Success, Outcome::Busy].into_iter().chain([Outcome::CarrierRefused; 3]);
+        assert_eq!(tripped_after(refused, TimeDelta::seconds(1)), Some((5, Trip::Refused)));
+        let some =
+            [Outcome::CarrierRefused, Outcome::CarrierRefused, Outcome::Busy].into_iter().cycle().take(300);
+        assert_eq!(tripped_after(some, TimeDelta::seconds(1)), None);
     }
 
     #[test]

@@ -369,7 +369,7 @@ impl<'a> Gate<'a> {
             }
             LeadStatus::Pending | LeadStatus::Scheduled => {}
         }
-        if !lead.has_attempts_left(self.campaign.settings.max_attempts_per_lead) {
+        if lead.attempts >= self.campaign.settings.max_attempts_per_lead {
             return Err(Hold::standing(HoldReason::AttemptsUsedUp));
         }
         if number.is_suppressed {

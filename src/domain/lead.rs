@@ -8,7 +8,6 @@ use super::gate::HoldReason;
 use super::invalid::Invalid;
 use super::outcome::Outcome;
 use super::phone::{self, Country, Phone};
-use super::retry;
 use super::schedule::TimeOfDay;
 use super::script;
 use crate::words;
@@ -119,11 +118,6 @@ pub struct Lead {
 }
 
 impl Lead {
-    /// Whether there is another try for it, of so many.
-    pub fn has_attempts_left(&self, attempts_max: i64) -> bool {
-        retry::has_attempts_left(self.outcome, self.attempts, attempts_max)
-    }
-
     /// Whether a call-back may be arranged, in whatever way the lead has finished; else the reason why not.
     pub fn may_be_called_back(&self, attempts_max: i64, is_suppressed: bool) -> Result<(), HoldReason> {
         match self.status {
@@ -135,7 +129,7 @@ impl Lead {
             | LeadStatus::Failed
             | LeadStatus::Canceled => match () {
                 () if is_suppressed => Err(HoldReason::DoNotCall),
-                () if !self.has_attempts_left(attempts_max) => Err(HoldReason::AttemptsUsedUp),
+                () if self.attempts >= attempts_max => Err(HoldReason::AttemptsUsedUp),
                 () => Ok(()),
             },
         }

@@ -18,9 +18,7 @@ pub struct After {
 fn worth_another_try(outcome: Outcome, was_answered: bool) -> bool {
     match outcome {
         Outcome::Voicemail | Outcome::NoAnswer | Outcome::Busy => true,
-        Outcome::CarrierError | Outcome::CarrierRefused | Outcome::Interrupted | Outcome::Canceled => {
-            !was_answered
-        }
+        Outcome::CarrierError | Outcome::Interrupted | Outcome::Canceled => !was_answered,
         Outcome::Success
         | Outcome::Declined
         | Outcome::Callback
@@ -30,18 +28,13 @@ fn worth_another_try(outcome: Outcome, was_answered: bool) -> bool {
         | Outcome::NoInput
         | Outcome::Transferred
         | Outcome::Rejected
+        | Outcome::CarrierRefused
         | Outcome::InvalidNumber => false,
     }
 }
 
-/// Whether there is another try for a lead after so many, the last of which ended so: one that the carrier did not even
-/// begin uses up none.
-pub fn has_attempts_left(last: Option<Outcome>, attempts: i64, attempts_max: i64) -> bool {
-    attempts < attempts_max || last == Some(Outcome::CarrierRefused)
-}
-
-/// Decides the lead's future: a person who was reached is not called again, a number that does not exist or refuses us
-/// has failed, and one that nobody picked up is tried again at `again_at`, as long as there are attempts left.
+/// Decides the lead's future: a person who was reached is not called again, a number that does not exist, or that
+/// somebody refuses to be called at, has failed, and one that nobody picked up is tried again at `again_at`, as long as there are attempts left.
 pub fn after(
     outcome: Outcome,
     was_answered: bool,
@@ -53,11 +46,10 @@ pub fn after(
     if outcome == Outcome::OptedOut {
         return finished(LeadStatus::DoNotCall);
     }
-    if matches!(outcome, Outcome::InvalidNumber | Outcome::Rejected) {
+    if matches!(outcome, Outcome::InvalidNumber | Outcome::Rejected | Outcome::CarrierRefused) {
         return finished(LeadStatus::Failed);
     }
-    let is_left = has_attempts_left(Some(outcome), attempts, attempts_max);
-    match (worth_another_try(outcome, was_answered), is_left) {
+    match (worth_another_try(outcome, was_answered), attempts < attempts_max) {
         (false, _) => finished(LeadStatus::Completed),
         (true, true) => After { status: LeadStatus::Scheduled, next_call_at: Some(again_at) },
         (true, false) => finished(LeadStatus::Failed),
@@ -82,8 +74,7 @@ mod tests {
             .filter(|outcome| after_one_of(3, **outcome).next_call_at == Some(AGAIN_AT))
             .map(|outcome| outcome.word())
             .collect();
-        let expected =
-            ["voicemail", "no_answer", "busy", "carrier_error", "carrier_refused", "interrupted", "canceled"];
+        let expected = ["voicemail", "no_answer", "busy", "carrier_error", "interrupted", "canceled"];
         assert_eq!(again, expected);
     }
 
@@ -99,13 +90,13 @@ mod tests {
     #[test]
     fn the_last_attempt_ends_the_lead() {
         for outcome in Outcome::all() {
-            let is_over = *outcome != Outcome::CarrierRefused;
-            assert_eq!(after_one_of(1, *outcome).next_call_at.is_none(), is_over, "{outcome}");
+            assert_eq!(after_one_of(1, *outcome).next_call_at, None, "{outcome}");
         }
         assert_eq!(after_one_of(1, Outcome::Busy).status, LeadStatus::Failed);
         assert_eq!(after_one_of(1, Outcome::HungUp).status, LeadStatus::Completed);
         assert_eq!(after_one_of(3, Outcome::OptedOut).status, LeadStatus::DoNotCall);
         assert_eq!(after_one_of(3, Outcome::InvalidNumber).status, LeadStatus::Failed);
         assert_eq!(after_one_of(3, Outcome::Rejected).status, LeadStatus::Failed);
+        assert_eq!(after_one_of(3, Outcome::CarrierRefused).status, LeadStatus::Failed);
     }
 }

@@ -317,7 +317,7 @@ impl Tx<'_> {
                 carrier,
                 ms(self.now),
                 settings.cost_per_call.ten_thousandths(),
-                settings.max_attempts_per_lead.max(attempt),
+                settings.max_attempts_per_lead,
                 TimeDelta::minutes(settings.retry_delay_minutes).num_milliseconds(),
                 date,
                 settings.calls_per_day,

@@ -90,7 +90,7 @@ impl Tx<'_> {
         for lead in &rows {
             if self.is_suppressed(lead.about.phone)? {
                 part.do_not_call += 1;
-            } else if !lead.has_attempts_left(campaign.settings.max_attempts_per_lead) {
+            } else if lead.attempts >= campaign.settings.max_attempts_per_lead {
                 part.attempts_used_up += 1;
             } else {
                 self.queue_lead(lead, self.again_at(lead.id)?)?;

@@ -143,7 +143,13 @@ impl Writer {
 
     /// Queues a job nobody waits for; dropped when the queue is full.
     pub(super) fn post(&self, job: impl FnOnce(&Tx) -> Result<(), StoreError> + Send + 'static) {
-        let job: Job = Box::new(move |tx| (tx.and_then(job).is_ok(), Box::new(|_| ())));
+        let job: Job = Box::new(move |tx| {
+            let done = tx.and_then(|tx| {
+                catch_unwind(AssertUnwindSafe(|| job(tx)))
+                    .unwrap_or_else(|_| Err(StoreError::Failed("a transaction panicked".into())))
+            });
+            (done.is_ok(), Box::new(|_| ()))
+        });
         if let Ok(sender) = self.sender() {
             let _ = sender.try_send(Work::Transaction(job));
         }
@@ -261,4 +267,23 @@ fn refuse(job: Job, error: rusqlite::Error, answers: &mut Vec<Answer>) -> Result
 
 fn step(transaction: &Connection, sql: &str) -> rusqlite::Result<()> {
     transaction.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::System;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_job_that_panics_costs_nobody_the_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Arc::new(System::new())).unwrap();
+        store.0.writer.post(|_| panic!("nobody waits for this one"));
+        let panicked =
+            store.write(|_| -> Result<(), StoreError> { panic!("somebody waits for this one") }).await;
+        assert!(matches!(panicked, Err(StoreError::Failed(_))));
+        store.write(|tx| tx.trust_clock()).await.unwrap();
+        store.close().await;
+    }
 }

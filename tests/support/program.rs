@@ -36,6 +36,11 @@ impl Place {
         Place { folder: folder_in_memory() }
     }
 
+    /// A new one in this folder.
+    pub(crate) fn on(folder: &Path) -> Place {
+        Place { folder: tempfile::tempdir_in(folder).unwrap() }
+    }
+
     /// A file or folder in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -79,9 +84,19 @@ impl Running {
     /// Starts a server and waits until it listens.
     pub(crate) fn start(command: Command) -> Running {
         let mut running = Running::spawn(command);
-        let first = running.line();
-        running.url = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("`{first}`")).to_owned();
+        running.wait_until_it_listens();
         running
+    }
+
+    /// Waits until a server that was started listens.
+    pub(crate) fn wait_until_it_listens(&mut self) {
+        let first = self.line();
+        self.url = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("`{first}`")).to_owned();
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Starts a process.
@@ -98,6 +113,11 @@ impl Running {
             stderr.lines().map_while(Result::ok).for_each(|line| *heard.lock().unwrap() += &(line + "\n"));
         });
         Running { child, lines, complaints, url: String::new() }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next line of its standard output.
@@ -117,10 +137,15 @@ impl Running {
         self.complaints.lock().unwrap().clone()
     }
 
-    /// Sends a signal, waits for the end and answers with the exit code; none if the signal itself ended it.
-    pub(crate) fn end_by(&mut self, signal: &str) -> Option<i32> {
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.child.id())]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// Sends a signal, waits for the end and answers with the exit code; none if the signal itself ended it.
+    pub(crate) fn end_by(&mut self, signal: &str) -> Option<i32> {
+        self.signal(signal);
         self.end()
     }
 

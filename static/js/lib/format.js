@@ -61,6 +61,8 @@ export function ago(at, now = Date.now()) {
   if (size < 86400) return relative.format(Math.round(seconds / 3600), 'hour');
   return relative.format(Math.round(seconds / 86400), 'day');
 }
+/** When something is tried that may be due already: `in a moment`, `in 3 hr.` */
+export const ahead = (at, now = Date.now()) => (new Date(at).getTime() - now < 45_000 ? 'in a moment' : ago(at, now));
 const HOURS = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
 /** `14:05` */
 export const time = (at, timeZone) => formatted({ ...HOURS, timeZone }, at);
