@@ -89,10 +89,20 @@ CREATE TABLE campaigns (
   deleted_at               INTEGER,
   status_changed_at        INTEGER,                                                           -- NULL: nobody knows any more
   status_changed_by        TEXT,                                                              -- a token's name, or `server`
+  keys                     TEXT,                                                              -- JSON from key to action
+  opt_out_sentence         TEXT,                                                              -- '' for none, NULL for the usual one
+  machine_detection        INTEGER CHECK (machine_detection IN (0, 1)),                       -- NULL: as the settings say
+  transfer_number          TEXT,
+  record_calls             INTEGER NOT NULL DEFAULT 0 CHECK (record_calls IN (0, 1)),
+  recording_announcement   TEXT,
+  inbound_number           TEXT CHECK (inbound_number IS NULL OR campaign_type = 'inbound'),
+  script_prompt            INTEGER,                                                           -- of this campaign's prompts
+  fallback_prompt          INTEGER,
   CHECK (calling_hours_start <> calling_hours_end)
 ) STRICT;
 CREATE INDEX campaigns_newest ON campaigns (created_at DESC, id DESC) WHERE deleted_at IS NULL;
 CREATE INDEX campaigns_active ON campaigns (id) WHERE status = 'active' AND deleted_at IS NULL;
+CREATE UNIQUE INDEX campaigns_called ON campaigns (inbound_number) WHERE inbound_number IS NOT NULL AND deleted_at IS NULL;
 
 -- Sums that always equal a recount of leads, calls and events.
 CREATE TABLE campaign_totals (
@@ -373,6 +383,16 @@ CREATE TABLE audit (
   by         TEXT NOT NULL,                                          -- the token's name then
   action     TEXT NOT NULL,                                          -- method and route, or the command
   target     TEXT NOT NULL,                                          -- what it was about, by id; never a number
-  request_id TEXT UNIQUE                                             -- one row for a request, however many transactions
+  request_id TEXT                                                    -- what ties it to the log
 ) STRICT;
 CREATE INDEX audit_by_token ON audit (token_id, id);
+
+-- Sounds that were uploaded to be played on the calls of a campaign.
+CREATE TABLE prompts (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
+  name        TEXT NOT NULL,
+  sound       BLOB NOT NULL CHECK (length(sound) > 0),               -- G.711 mu-law, 8,000 samples a second
+  created_at  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX prompts_by_campaign ON prompts (campaign_id, id);

@@ -46,6 +46,8 @@ const SHOWN: &str = r#"{"id":1,"name":"Customer Survey Campaign",
 "max_concurrent_calls":5,"ring_timeout_seconds":30,"caller_id":null,"lead_time_zone_policy":"campaign",
 "start_date":null,"end_date":null,"recurrence_rule":null,"expected_completion_date":null,"owner_id":null,
 "team_members":[],"company_id":null,"tags":[],"notes":null,"webhooks":[],
+"keys":null,"opt_out_sentence":null,"machine_detection":null,"transfer_number":null,"record_calls":false,
+"recording_announcement":null,"inbound_number":null,"script_prompt":null,"fallback_prompt":null,
 "created_at":"2026-03-04T10:00:00Z","updated_at":"2026-03-04T10:00:00Z"}"#;
 
 /// The same with other values for some fields.
@@ -125,6 +127,9 @@ fn every_field_that_can_be_set_comes_back_as_it_was_set() {
         "recurrence_rule": "FREQ=WEEKLY;BYDAY=MO", "expected_completion_date": "2026-03-31", "owner_id": 7,
         "team_members": [1, 2], "company_id": 3, "tags": ["a", "b"], "notes": "n",
         "webhooks": [{"url": "https://example.com/hook", "events": ["call.completed"], "description": "mine"}],
+        "keys": {"1": "yes", "8": "opt_out", "0": "transfer"}, "opt_out_sentence": "", "machine_detection": true,
+        "transfer_number": "+12025550199", "record_calls": true, "recording_announcement": "We record this.",
+        "inbound_number": "+12025550177",
     });
     let mut body = example_with(set);
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -371,7 +376,7 @@ fn the_statistics_are_the_published_ones_and_then_our_own() {
 "leads":{"pending":0,"in_progress":0,"scheduled":0,"completed":0,"failed":0,"canceled":0,"do_not_call":0},
 "outcomes":{"success":0,"declined":0,"callback":0,"opted_out":0,"voicemail":0,"message_left":0,"hung_up":0,
 "no_input":0,"transferred":0,"no_answer":0,"busy":0,"rejected":0,"invalid_number":0,"carrier_error":0,
-"interrupted":0,"canceled":0},"dialing":{"state":"waiting","reason":"no_leads","until":null,"message":"There is nobody left to call; add leads"},
+"carrier_refused":0,"interrupted":0,"canceled":0},"dialing":{"state":"waiting","reason":"no_leads","until":null,"message":"There is nobody left to call; add leads"},
 "standing":{"state":"attention","code":"no_leads","message":"There is nobody to call yet. Add people.","until":null,"by":null,"since":null}}"#;
     assert_eq!(server.get("/api/voice-campaigns/1/stats").send().body, expected.replace('\n', ""));
 
@@ -613,6 +618,44 @@ fn an_amount_is_an_exact_number() {
     for amount in ["999999999.99990001", "0.10000000000000000555", "0.00001", "-0.0001", "\"0.5\""] {
         assert_eq!(put(amount).status, 400, "{amount}");
     }
+}
+
+#[test]
+fn keys_without_a_way_out_are_refused_and_null_brings_the_usual_ones_back() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({"keys": {"1": "yes", "9": "opt_out"}}));
+    let path = format!("/api/voice-campaigns/{id}");
+    for (keys, told) in [
+        (json!({"1": "yes"}), r#"keys: must have a key for `opt_out`, such as {"1": "yes", "9": "opt_out"}"#),
+        (json!({"0": "transfer", "9": "opt_out"}), "transfer_number: is required while key 0 is `transfer`"),
+    ] {
+        assert_eq!(server.put(&path, &json!({"keys": keys})).send().error(400), told);
+    }
+    let moved = json!({"keys": {"*": "opt_out", "9": "repeat"}});
+    assert_eq!(server.put(&path, &moved).send().expect(200)["keys"], json!({"9": "repeat", "*": "opt_out"}));
+    assert_eq!(server.put(&path, &json!({"keys": null})).send().expect(200)["keys"], json!(null));
+}
+
+#[test]
+fn a_number_leads_to_one_campaign_that_is_there() {
+    let server = TestServer::start();
+    let inbound = json!({"campaign_type": "inbound", "inbound_number": "+12025550177"});
+    let first = server.campaign(inbound.clone());
+    let refused = server.post("/api/voice-campaigns", &example_with(inbound.clone())).send();
+    assert_eq!(refused.error(400), "inbound_number: is the number of campaign 1 already; use another one");
+    let path = format!("/api/voice-campaigns/{first}");
+    server.put(&path, &json!({"name": "still its own"})).send().expect(200);
+    let copy = server.post(&format!("{path}/duplicate"), &json!({})).send().expect(201);
+    assert_eq!((&copy["campaign_type"], &copy["inbound_number"]), (&json!("inbound"), &json!(null)));
+    assert_eq!(server.delete(&path).send().status, 204);
+    server.campaign(inbound);
+}
+
+#[test]
+fn only_prompts_of_the_campaign_can_be_named() {
+    let server = TestServer::start();
+    let refused = server.post("/api/voice-campaigns", &example_with(json!({"script_prompt": 1}))).send();
+    assert_eq!(refused.error(400), "script_prompt: this campaign has no prompt 1; upload it first");
 }
 
 #[test]

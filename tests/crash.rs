@@ -556,7 +556,7 @@ fn after_a_kill_it_serves_again_within_a_second_however_many_calls_there_were() 
                SELECT 1, l.id, i / 1000 + 1, l.phone, 'simulator', 'ended', 'busy', 0, i, i, 0, 1000000, 0,
                  '1970-01-01', 1000000, '{}'
                FROM n JOIN leads l ON l.id = i % 1000 + 1";
-    sql(&place).execute(old, [calls]).unwrap();
+    sql(&place).execute(old, [i64::try_from(calls).unwrap()]).unwrap();
     let mut slowest = Duration::ZERO;
     for _ in 0..5 {
         let began = System::new();

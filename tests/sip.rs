@@ -255,7 +255,7 @@ async fn a_carrier_that_does_not_want_us_is_its_fault_and_not_the_numbers() {
     {
         let line = Line::to(move |_| vec![Step::Reply(code, "")]).await;
         let (cause, detail) = line.dial(30).end().await;
-        assert_eq!(cause, Cause::CarrierError);
+        assert_eq!(cause, Cause::CarrierRefused);
         assert!(detail.contains(hint), "{detail}");
     }
 }

@@ -5,10 +5,10 @@
 //! at most once per attempt.
 
 use super::plan::{self, Dial, Planned};
-use crate::carrier::{Carrier, DialRequest, Leg, LegEvents, Report};
+use crate::carrier::{Asking, Carrier, DialRequest, Leg, LegEvents, Report};
 use crate::clock::Clock;
 use crate::domain::Instant;
-use crate::domain::breaker::Breaker;
+use crate::domain::breaker::{Breaker, Trip};
 use crate::domain::call::{CallState, Effect, Ending, LegCommand, LegEvent, LiveCall};
 use crate::domain::campaign::Status;
 use crate::domain::clock_guard::{ClockGuard, Trust};
@@ -36,7 +36,7 @@ enum Fact {
     Progress { call_id: i64, state: CallState, at: Instant, timeline: Value },
     Ended { call_id: i64, ending: Ending, timeline: Value },
     OptedOut { call_id: i64 },
-    CarrierDown { campaign_id: i64 },
+    Tripped { campaign_id: i64, trip: Trip, detail: Option<String> },
 }
 
 /// What a turn did, and when the next one is due at the latest.
@@ -60,6 +60,8 @@ pub struct Dialer {
     /// Steady time.
     deadlines: BTreeSet<(Instant, i64)>,
     facts: Vec<Fact>,
+    /// Dials of this turn that are still on their way.
+    asking: Vec<Asking>,
     breakers: HashMap<i64, Breaker>,
     shares: Shares,
     spacing: Spacing,
@@ -119,6 +121,7 @@ impl Dialer {
             live: HashMap::new(),
             deadlines: BTreeSet::new(),
             facts: Vec::new(),
+            asking: Vec::new(),
             breakers: HashMap::new(),
             shares: Shares::default(),
             guard: ClockGuard::new(last_seen_at),
@@ -302,11 +305,12 @@ impl Dialer {
         {
             self.deadlines.remove(&(live.deadline, call_id));
             let breaker = self.breakers.entry(live.campaign_id).or_default();
-            let is_down = breaker.trips(ending.outcome, ending.ended_at);
+            let trip = breaker.trips(ending.outcome, ending.ended_at);
+            let tripped = trip.map(|trip| (trip, ending.detail.clone()));
             let (ending, timeline) = (ending.shifted(shift), live.call.timeline(shift));
             self.facts.push(Fact::Ended { call_id, ending, timeline });
-            if is_down {
-                self.facts.push(Fact::CarrierDown { campaign_id: live.campaign_id });
+            if let Some((trip, detail)) = tripped {
+                self.facts.push(Fact::Tripped { campaign_id: live.campaign_id, trip, detail });
             }
         }
     }
@@ -404,7 +408,16 @@ impl Dialer {
             let is_late = self.clock.steady() - started > COMMIT_MAX;
             dialed = self.carry_out(planned, is_late, free);
         }
-        drop(gate);
+        let asking = std::mem::take(&mut self.asking);
+        match asking.is_empty() {
+            true => drop(gate),
+            false => drop(tokio::spawn(async move {
+                for dial in asking {
+                    dial.is_over().await;
+                }
+                drop(gate);
+            })),
+        }
         for call_id in to_cancel {
             self.apply(call_id, |call, now| call.cancel(now));
         }
@@ -458,7 +471,8 @@ impl Dialer {
         };
         let call = LiveCall::new(plan, self.clock.steady());
         let deadline = call.deadline();
-        let leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
+        let mut leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
+        self.asking.extend(leg.take_asking());
         self.live.insert(claim.call_id, Live { campaign_id, call, leg, deadline });
         self.deadlines.insert((deadline, claim.call_id));
     }
@@ -490,25 +504,40 @@ fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
         Fact::Progress { call_id, state, at, timeline } => tx.progress(*call_id, *state, *at, timeline),
         Fact::Ended { call_id, ending, timeline } => tx.settle(*call_id, ending.clone(), Some(timeline)),
         Fact::OptedOut { call_id } => tx.opt_out_on_call(*call_id),
-        Fact::CarrierDown { campaign_id } => carrier_down(tx, *campaign_id),
+        Fact::Tripped { campaign_id, trip, detail } => tripped(tx, *campaign_id, *trip, detail.as_deref()),
     }
 }
 
-/// Pauses a campaign whose carrier fails, and says so.
-fn carrier_down(tx: &Tx, campaign_id: i64) -> Result<(), StoreError> {
+/// Pauses a campaign that its carrier does not carry, and says so.
+fn tripped(tx: &Tx, campaign_id: i64, trip: Trip, detail: Option<&str>) -> Result<(), StoreError> {
     let Some(campaign) = tx.campaign(campaign_id)?.filter(|campaign| campaign.status == Status::Active)
     else {
         return Ok(());
     };
-    let event = Event::error(
-        &campaign,
-        "carrier_down",
-        "The carrier failed at least half of the last 20 calls, so the campaign was paused",
-        "Check the carrier, then set the campaign to active again",
-        &tx.now.timestamp_millis().to_string(),
-    );
-    tx.emit_once(campaign_id, &event)?;
-    tx.change_status_because(&campaign, Status::Paused, "carrier_down")
+    let (code, message, action) = match trip {
+        Trip::Failing => (
+            "carrier_down",
+            "The carrier failed at least half of the last 20 calls, so the campaign was paused",
+            "Check the carrier, then set the campaign to active again",
+        ),
+        Trip::Rejected => (
+            "carrier_refused",
+            "The last ten calls were all refused, so the campaign was paused",
+            "Ask the carrier whether it or the networks block the number that is shown, then set the campaign to active again",
+        ),
+        Trip::Refused => (
+            "carrier_refused",
+            "The carrier did not take the last three calls from us, so the campaign was paused",
+            "Put right what the carrier refuses (user name, password, caller id, countries), then set the campaign to active again",
+        ),
+    };
+    let message = match detail {
+        Some(detail) => format!("{message} ({detail})"),
+        None => message.to_owned(),
+    };
+    let key = tx.now.timestamp_millis().to_string();
+    tx.emit_once(campaign_id, &Event::error(&campaign, code, &message, action, &key))?;
+    tx.change_status_because(&campaign, Status::Paused, code)
 }
 
 fn report_jump(tx: &Tx, until: Instant) -> Result<(), StoreError> {

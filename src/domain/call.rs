@@ -488,7 +488,7 @@ impl LiveCall {
         let outcome = match self.phase {
             Phase::Ending { outcome, .. } => outcome,
             _ if self.answered_at.is_some() => match cause {
-                Cause::CarrierError => Outcome::CarrierError,
+                Cause::CarrierError | Cause::CarrierRefused => Outcome::CarrierError,
                 _ if self.machine => Outcome::Voicemail,
                 _ if self.is_repeated => Outcome::NoInput,
                 _ if matches!(self.phase, Phase::Listening { .. } | Phase::LastWords) => Outcome::NoInput,
@@ -505,6 +505,7 @@ impl LiveCall {
                 Cause::Rejected => Outcome::Rejected,
                 Cause::InvalidNumber => Outcome::InvalidNumber,
                 Cause::CarrierError => Outcome::CarrierError,
+                Cause::CarrierRefused => Outcome::CarrierRefused,
                 Cause::RemoteHangup => {
                     // Only an answered call can be hung up; the report of the answer is late or lost.
                     self.answered_at = Some(at);

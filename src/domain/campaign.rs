@@ -4,7 +4,9 @@
 use super::Instant;
 use super::endpoint;
 use super::fields::{self, Fields, Parsed, Words};
+use super::guard::Guard;
 use super::invalid::{Invalid, Refused};
+use super::keys::{Action, KeyMap};
 use super::money::Money;
 use super::phone::Phone;
 use super::recurrence::Recurrence;
@@ -178,6 +180,26 @@ pub struct Settings {
     pub notes: Option<String>,
     /// Where events are sent.
     pub webhooks: Vec<Webhook>,
+    /// What pressing a key does; none for 9 as the wish not to be called again, and 1 and 2 as yes and no where the
+    /// success criteria ask for a verdict.
+    pub keys: Option<KeyMap>,
+    /// What is said about opting out after a script that does not tell it; none for the usual sentence in the language
+    /// of the voice, blank for nothing.
+    pub opt_out_sentence: Option<String>,
+    /// Whether answering machines are told from people; none leaves it to the server's settings.
+    pub machine_detection: Option<bool>,
+    /// Where calls are passed on to.
+    pub transfer_number: Option<Phone>,
+    /// Whether calls are recorded.
+    pub record_calls: bool,
+    /// What is said first on a call that is recorded; none for the usual sentence in the language of the voice.
+    pub recording_announcement: Option<String>,
+    /// The number on which an inbound campaign is called.
+    pub inbound_number: Option<Phone>,
+    /// The uploaded prompt that is played instead of speaking the script.
+    pub script_prompt: Option<i64>,
+    /// The uploaded prompt that is played instead of speaking the fallback.
+    pub fallback_prompt: Option<i64>,
 }
 
 /// One place that is told of events.
@@ -296,6 +318,8 @@ pub const READ_ONLY: [&str; 9] = [
 /// Webhooks of one campaign, and endpoints of all campaigns.
 pub const WEBHOOKS_MAX: usize = 20;
 const LONG_TEXT_MAX: usize = 20_000;
+/// Characters of a sentence that is said beside the script.
+const SENTENCE_MAX: usize = 500;
 const REFERENCE_MAX: i64 = 9_007_199_254_740_991; // what a JSON reader in a browser keeps exactly
 
 impl Request {
@@ -410,7 +434,7 @@ impl Request {
                 d.ring_timeout_seconds,
                 fields::integer(15, 120),
             ),
-            caller_id: f.optional("caller_id", b.caller_id, d.caller_id, some(caller_id)),
+            caller_id: f.optional("caller_id", b.caller_id, d.caller_id, some(number)),
             lead_time_zone_policy: f.optional(
                 "lead_time_zone_policy",
                 b.lead_time_zone_policy,
@@ -437,7 +461,49 @@ impl Request {
             tags: f.optional("tags", b.tags, d.tags, fields::array(100, fields::text(100))),
             notes: f.optional("notes", b.notes, d.notes, fields::optional_text(LONG_TEXT_MAX)),
             webhooks: f.optional("webhooks", b.webhooks, d.webhooks, fields::array(WEBHOOKS_MAX, webhook)),
+            keys: f.optional("keys", b.keys, d.keys, some(KeyMap::read)),
+            opt_out_sentence: f.optional(
+                "opt_out_sentence",
+                b.opt_out_sentence,
+                d.opt_out_sentence,
+                some(sentence),
+            ),
+            machine_detection: f.optional(
+                "machine_detection",
+                b.machine_detection,
+                d.machine_detection,
+                some(fields::flag),
+            ),
+            transfer_number: f.optional(
+                "transfer_number",
+                b.transfer_number,
+                d.transfer_number,
+                some(transfer_number),
+            ),
+            record_calls: f.optional("record_calls", b.record_calls, d.record_calls, fields::flag),
+            recording_announcement: f.optional(
+                "recording_announcement",
+                b.recording_announcement,
+                d.recording_announcement,
+                fields::optional_text(SENTENCE_MAX),
+            ),
+            inbound_number: f.optional("inbound_number", b.inbound_number, d.inbound_number, some(number)),
+            script_prompt: f.optional("script_prompt", b.script_prompt, d.script_prompt, some(prompt)),
+            fallback_prompt: f.optional(
+                "fallback_prompt",
+                b.fallback_prompt,
+                d.fallback_prompt,
+                some(prompt),
+            ),
         };
+        let transfers = settings.keys.as_ref().and_then(|keys| keys.key_for(Action::Transfer));
+        if let (Some(key), None) = (transfers, settings.transfer_number) {
+            f.problem::<()>("transfer_number", format!("is required while key {key} is `transfer`"));
+        }
+        if settings.inbound_number.is_some() && settings.campaign_type == CampaignType::Outbound {
+            let message = "is only for a campaign whose campaign_type is `inbound`; leave it null";
+            f.problem::<()>("inbound_number", message);
+        }
         f.finish(status.map(|status| Request { settings, status }))
     }
 }
@@ -484,6 +550,15 @@ impl Settings {
             tags: Vec::new(),
             notes: None,
             webhooks: Vec::new(),
+            keys: None,
+            opt_out_sentence: None,
+            machine_detection: None,
+            transfer_number: None,
+            record_calls: false,
+            recording_announcement: None,
+            inbound_number: None,
+            script_prompt: None,
+            fallback_prompt: None,
         }
     }
 }
@@ -549,11 +624,32 @@ pub fn language(value: &Value) -> Parsed<String> {
     }
 }
 
-fn caller_id(value: &Value) -> Parsed<Phone> {
+fn number(value: &Value) -> Parsed<Phone> {
     let text = fields::string(value)?.trim();
     Phone::from_e164(text).ok_or_else(|| {
         format!("must be an E.164 number such as `+12025550123`; it is `{}`", fields::excerpt(text))
     })
+}
+
+/// A number that calls may be passed on to. Whether its country is allowed is asked when it is called.
+fn transfer_number(value: &Value) -> Parsed<Phone> {
+    let phone = number(value)?;
+    match Guard::default().refusal(phone) {
+        None => Ok(phone),
+        Some(_) => {
+            Err("must be an ordinary number; premium, service and unknown ones are never called".to_owned())
+        }
+    }
+}
+
+/// A sentence, or a blank for none.
+fn sentence(value: &Value) -> Parsed<String> {
+    fields::optional_text(SENTENCE_MAX)(value).map(|text| text.unwrap_or_default().trim().to_owned())
+}
+
+/// The id of an uploaded prompt; whether the campaign has it, the store knows.
+fn prompt(value: &Value) -> Parsed<i64> {
+    fields::integer(1, REFERENCE_MAX)(value)
 }
 
 fn recurrence(value: &Value) -> Parsed<Option<Recurrence>> {
@@ -715,6 +811,19 @@ mod tests {
             ("webhooks", json!([{"url": "https://example.com", "events": []}])),
             ("webhooks", json!([{"url": "https://example.com", "secret": "short"}])),
             ("webhooks", json!([{"url": "https://me:pw@example.com"}])),
+            ("keys", json!({"1": "yes"})),
+            ("keys", json!({"A": "opt_out"})),
+            ("opt_out_sentence", json!("x".repeat(501))),
+            ("machine_detection", json!("yes")),
+            ("transfer_number", json!("5550123")),
+            ("transfer_number", json!("+19005550199")),
+            ("transfer_number", json!("+112")),
+            ("record_calls", json!(1)),
+            ("recording_announcement", json!("x".repeat(501))),
+            ("inbound_number", json!("5550123")),
+            ("inbound_number", json!("+12025550123")),
+            ("script_prompt", json!(0)),
+            ("fallback_prompt", json!("hello.wav")),
         ] {
             let mut body = example();
             body[field] = value.clone();
@@ -740,6 +849,41 @@ mod tests {
         body["start_date"] = json!("2026-03-02");
         body["end_date"] = json!("2026-03-01");
         assert_eq!(problems(body)[0].0, "end_date");
+    }
+
+    #[test]
+    fn a_key_for_transfers_needs_a_number_to_transfer_to() {
+        let mut body = example();
+        body["keys"] = json!({"0": "transfer", "9": "opt_out"});
+        let missing = ("transfer_number".to_owned(), "is required while key 0 is `transfer`".to_owned());
+        assert_eq!(problems(body.clone()), [missing.clone()]);
+        body["transfer_number"] = json!("+12025550123");
+        let settings = Request::read(body, None).unwrap().settings;
+        let refused = Request::read(json!({"transfer_number": null}), Some(&settings)).unwrap_err();
+        assert_eq!((refused.0[0].field.clone(), refused.0[0].message.clone()), missing);
+    }
+
+    #[test]
+    fn only_an_inbound_campaign_has_a_number_of_its_own() {
+        let mut body = example();
+        body["campaign_type"] = json!("inbound");
+        body["inbound_number"] = json!("+12025550123");
+        let settings = Request::read(body, None).unwrap().settings;
+        let refused = Request::read(json!({"campaign_type": "outbound"}), Some(&settings)).unwrap_err();
+        assert_eq!(refused.0[0].field, "inbound_number");
+        let both = json!({"campaign_type": "outbound", "inbound_number": null});
+        assert!(Request::read(both, Some(&settings)).is_ok());
+    }
+
+    #[test]
+    fn a_blank_opt_out_sentence_is_the_wish_for_none() {
+        let said = |sentence: Value| {
+            let mut body = example();
+            body["opt_out_sentence"] = sentence;
+            Request::read(body, None).unwrap().settings.opt_out_sentence
+        };
+        assert_eq!((said(json!(null)), said(json!(" "))), (None, Some(String::new())));
+        assert_eq!(said(json!(" Press 9 to stop. ")), Some("Press 9 to stop.".to_owned()));
     }
 
     #[test]

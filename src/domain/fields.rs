@@ -211,6 +211,11 @@ pub fn integer(min: i64, max: i64) -> impl Fn(&Value) -> Parsed<i64> {
     }
 }
 
+/// True or false.
+pub fn flag(value: &Value) -> Parsed<bool> {
+    value.as_bool().ok_or_else(|| format!("must be true or false, not {}", shown(value)))
+}
+
 /// One word out of a closed list, as [`Words`] spells it.
 pub fn word<T: Words>(value: &Value) -> Parsed<T> {
     let text = string(value)?;

@@ -23,6 +23,7 @@ mod headings;
 pub mod holds;
 pub mod imports;
 pub mod invalid;
+pub mod keys;
 pub mod lead;
 pub mod money;
 pub mod outcome;

@@ -14,10 +14,10 @@ pub struct After {
 }
 
 /// Whether a call that ended so reached nobody, so that another try makes sense. Where an answered call broke
-/// off it is not known who was reached; when in doubt, nobody is called again.
+/// off it is not known who was reached; when in doubt, nobody is called again. Who refuses a call has been reached.
 fn worth_another_try(outcome: Outcome, was_answered: bool) -> bool {
     match outcome {
-        Outcome::Voicemail | Outcome::NoAnswer | Outcome::Busy | Outcome::Rejected => true,
+        Outcome::Voicemail | Outcome::NoAnswer | Outcome::Busy => true,
         Outcome::CarrierError | Outcome::Interrupted | Outcome::Canceled => !was_answered,
         Outcome::Success
         | Outcome::Declined
@@ -27,12 +27,14 @@ fn worth_another_try(outcome: Outcome, was_answered: bool) -> bool {
         | Outcome::HungUp
         | Outcome::NoInput
         | Outcome::Transferred
+        | Outcome::Rejected
+        | Outcome::CarrierRefused
         | Outcome::InvalidNumber => false,
     }
 }
 
-/// Decides the lead's future: a person who was reached is not called again, a number that does not exist has
-/// failed, and one that nobody picked up is tried again at `again_at`, until `attempts` reaches `attempts_max`.
+/// Decides the lead's future: a person who was reached is not called again, a number that does not exist, or that
+/// somebody refuses to be called at, has failed, and one that nobody picked up is tried again at `again_at`, as long as there are attempts left.
 pub fn after(
     outcome: Outcome,
     was_answered: bool,
@@ -44,7 +46,7 @@ pub fn after(
     if outcome == Outcome::OptedOut {
         return finished(LeadStatus::DoNotCall);
     }
-    if outcome == Outcome::InvalidNumber {
+    if matches!(outcome, Outcome::InvalidNumber | Outcome::Rejected | Outcome::CarrierRefused) {
         return finished(LeadStatus::Failed);
     }
     match (worth_another_try(outcome, was_answered), attempts < attempts_max) {
@@ -72,8 +74,7 @@ mod tests {
             .filter(|outcome| after_one_of(3, **outcome).next_call_at == Some(AGAIN_AT))
             .map(|outcome| outcome.word())
             .collect();
-        let expected =
-            ["voicemail", "no_answer", "busy", "rejected", "carrier_error", "interrupted", "canceled"];
+        let expected = ["voicemail", "no_answer", "busy", "carrier_error", "interrupted", "canceled"];
         assert_eq!(again, expected);
     }
 
@@ -95,5 +96,7 @@ mod tests {
         assert_eq!(after_one_of(1, Outcome::HungUp).status, LeadStatus::Completed);
         assert_eq!(after_one_of(3, Outcome::OptedOut).status, LeadStatus::DoNotCall);
         assert_eq!(after_one_of(3, Outcome::InvalidNumber).status, LeadStatus::Failed);
+        assert_eq!(after_one_of(3, Outcome::Rejected).status, LeadStatus::Failed);
+        assert_eq!(after_one_of(3, Outcome::CarrierRefused).status, LeadStatus::Failed);
     }
 }

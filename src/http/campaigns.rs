@@ -14,6 +14,7 @@ use crate::domain::campaign::{
 };
 use crate::domain::fields::{self, Fields, Parsed};
 use crate::domain::invalid::Invalid;
+use crate::domain::keys::KeyMap;
 use crate::domain::money::Money;
 use crate::domain::schedule::format_instant;
 use crate::domain::script_lint::{self, Occasion, Sample, Warning};
@@ -229,6 +230,7 @@ async fn create(
     let by = caller.0.name.clone();
     db.write(move |tx| {
         once.run(tx, |tx| {
+            tx.fits(&request.settings, None)??;
             let campaign = tx.insert_campaign(&request, &by)?;
             created_with(&campaign, &warnings)
         })
@@ -296,6 +298,7 @@ async fn update(
             true => request,
             false => read(body, &before.settings)?,
         };
+        tx.fits(&request.settings, Some(before.id))??;
         let campaign = tx.update_campaign(&before, &request, &by)??;
         tx.note(&deed)?;
         Ok::<_, ApiError>((before.status, campaign))
@@ -534,6 +537,33 @@ pub(super) struct View<'a> {
     /// Where its events are sent.
     #[schema(max_items = 20)]
     webhooks: Vec<WebhookView<'a>>,
+    /// What pressing a key does, such as `{"1": "yes", "9": "opt_out"}`; one of them is `opt_out`. Null stands for 9 as
+    /// `opt_out`, and 1 and 2 as `yes` and `no` where the success criteria ask for a verdict.
+    #[schema(value_type = Option<schemas::Keys>)]
+    keys: Option<&'a KeyMap>,
+    /// What is said about opting out after a script that does not tell it; null for the usual sentence in the language
+    /// of the voice, blank for nothing.
+    #[schema(max_length = 500)]
+    opt_out_sentence: Option<&'a str>,
+    /// Whether answering machines are told from people; null leaves it to the server's settings.
+    machine_detection: Option<bool>,
+    /// Number that calls are passed on to, as +12025550123.
+    #[schema(pattern = "^\\+[1-9][0-9]{1,14}$")]
+    transfer_number: Option<String>,
+    /// Whether calls are recorded.
+    record_calls: bool,
+    /// What is said first on a call that is recorded; null for the usual sentence in the language of the voice.
+    #[schema(max_length = 500)]
+    recording_announcement: Option<&'a str>,
+    /// Number on which an inbound campaign is called, as +12025550123; no other campaign has it.
+    #[schema(pattern = "^\\+[1-9][0-9]{1,14}$")]
+    inbound_number: Option<String>,
+    /// Uploaded prompt that is played instead of speaking the script.
+    #[schema(minimum = 1, maximum = 9007199254740991_i64)]
+    script_prompt: Option<i64>,
+    /// Uploaded prompt that is played instead of speaking the fallback.
+    #[schema(minimum = 1, maximum = 9007199254740991_i64)]
+    fallback_prompt: Option<i64>,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -618,6 +648,15 @@ impl<'a> View<'a> {
             tags: &settings.tags,
             notes: settings.notes.as_deref(),
             webhooks: settings.webhooks.iter().map(webhook).collect(),
+            keys: settings.keys.as_ref(),
+            opt_out_sentence: settings.opt_out_sentence.as_deref(),
+            machine_detection: settings.machine_detection,
+            transfer_number: settings.transfer_number.map(|phone| phone.to_string()),
+            record_calls: settings.record_calls,
+            recording_announcement: settings.recording_announcement.as_deref(),
+            inbound_number: settings.inbound_number.map(|phone| phone.to_string()),
+            script_prompt: settings.script_prompt,
+            fallback_prompt: settings.fallback_prompt,
             created_at: format_instant(campaign.created_at),
             updated_at: format_instant(campaign.updated_at),
             warnings: None,

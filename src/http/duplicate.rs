@@ -70,6 +70,9 @@ async fn duplicate(
         let original = campaigns::existing(tx, &id)?;
         let mut settings = original.settings;
         settings.name = wish.name.unwrap_or_else(|| copy_name(&settings.name));
+        // One number leads to one campaign.
+        settings.inbound_number = None;
+        (settings.script_prompt, settings.fallback_prompt) = (None, None);
         let copy = tx.insert_campaign(&Request { settings, status: Some(Status::Draft) }, &by)?;
         Ok::<_, ApiError>((original.id, copy))
     });

@@ -11,7 +11,8 @@ use crate::domain::campaign::{
 use crate::domain::event::Event;
 use crate::domain::fields::Words;
 use crate::domain::gate::{HoldReason, Queue};
-use crate::domain::invalid::Refused;
+use crate::domain::invalid::{Invalid, Problem, Refused};
+use crate::domain::keys::KeyMap;
 use crate::domain::lead::LeadStatus;
 use crate::domain::money::Money;
 use crate::domain::outcome::Outcome;
@@ -100,6 +101,8 @@ macro_rules! columns {
          c.cost_per_call, c.budget, c.budget_alert_threshold, c.max_concurrent_calls, c.ring_timeout_seconds,
          c.caller_id, c.lead_time_zone_policy, c.start_date, c.end_date, c.recurrence_rule,
          c.expected_completion_date, c.owner_id, c.team_members, c.company_id, c.tags, c.notes, c.webhooks,
+         c.keys, c.opt_out_sentence, c.machine_detection, c.transfer_number, c.record_calls, c.recording_announcement,
+         c.inbound_number, c.script_prompt, c.fallback_prompt,
          t.total_leads, t.completed_calls, t.successful_calls, t.failed_calls, t.attempts, t.unanswered_calls,
          t.error_calls, t.in_progress_calls, t.talk_ms, t.spent, t.reserved, t.alerted_percent, t.sequence,
          t.revision, c.version, c.holds_stale, c.created_at, c.updated_at, c.deleted_at
@@ -247,6 +250,15 @@ fn read_settings(c: &mut Cells) -> rusqlite::Result<Settings> {
         tags: c.json()?,
         notes: c.get()?,
         webhooks: c.text(read_webhooks)?,
+        keys: c.parse_optional(|text: String| KeyMap::read(&serde_json::from_str(&text).ok()?).ok())?,
+        opt_out_sentence: c.get()?,
+        machine_detection: c.get()?,
+        transfer_number: c.parse_optional(|text: String| Phone::from_e164(&text))?,
+        record_calls: c.get()?,
+        recording_announcement: c.get()?,
+        inbound_number: c.parse_optional(|text: String| Phone::from_e164(&text))?,
+        script_prompt: c.get()?,
+        fallback_prompt: c.get()?,
     })
 }
 
@@ -306,6 +318,15 @@ fn with_settings<T>(settings: &Settings, run: impl FnOnce(&[(&str, &dyn ToSql)])
         (":tags", &json_text(&s.tags)),
         (":notes", &s.notes),
         (":webhooks", &json_text(&s.webhooks)),
+        (":keys", &s.keys.as_ref().map(json_text)),
+        (":opt_out_sentence", &s.opt_out_sentence),
+        (":machine_detection", &s.machine_detection),
+        (":transfer_number", &s.transfer_number.map(|phone| phone.to_string())),
+        (":record_calls", &s.record_calls),
+        (":recording_announcement", &s.recording_announcement),
+        (":inbound_number", &s.inbound_number.map(|phone| phone.to_string())),
+        (":script_prompt", &s.script_prompt),
+        (":fallback_prompt", &s.fallback_prompt),
     ])
 }
 
@@ -364,6 +385,37 @@ impl Snapshot<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The campaign that is called on this number, active or not.
+    pub fn campaign_called_on(&self, number: Phone) -> Result<Option<Campaign>, StoreError> {
+        let sql = concat!("SELECT ", columns!(), " WHERE c.inbound_number = ?1 AND c.deleted_at IS NULL");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([number.to_string()], read).optional()?)
+    }
+
+    /// Whether settings fit to what else there is: to the numbers of other campaigns, and to the prompts of the one
+    /// with this `id`; a new one has none.
+    pub fn fits(&self, settings: &Settings, id: Option<i64>) -> Result<Result<(), Invalid>, StoreError> {
+        let mut problems = Vec::new();
+        let called = settings.inbound_number.map(|number| self.campaign_called_on(number)).transpose()?;
+        if let Some(other) = called.flatten().filter(|other| Some(other.id) != id) {
+            let message = format!("is the number of campaign {} already; use another one", other.id);
+            problems.push(Problem { field: "inbound_number".into(), message });
+        }
+        let prompts =
+            [("script_prompt", settings.script_prompt), ("fallback_prompt", settings.fallback_prompt)];
+        for (field, prompt) in prompts {
+            let sql = "SELECT 1 FROM prompts WHERE id = ?1 AND campaign_id = ?2";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            if let Some(prompt) = prompt
+                && !statement.exists(params![prompt, id])?
+            {
+                let message = format!("this campaign has no prompt {prompt}; upload it first");
+                problems.push(Problem { field: field.into(), message });
+            }
+        }
+        Ok(if problems.is_empty() { Ok(()) } else { Err(Invalid(problems)) })
     }
 
     /// Dials on the campaign's present local date.
@@ -429,14 +481,17 @@ impl Tx<'_> {
              retry_delay_minutes, call_duration_limit, success_criteria, cost_per_call, budget,
              budget_alert_threshold, max_concurrent_calls, ring_timeout_seconds, caller_id, lead_time_zone_policy,
              start_date, end_date, recurrence_rule, expected_completion_date, owner_id, team_members, company_id,
-             tags, notes, webhooks, created_at, updated_at, status_changed_at, status_changed_by)
+             tags, notes, webhooks, keys, opt_out_sentence, machine_detection, transfer_number, record_calls,
+             recording_announcement, inbound_number, script_prompt, fallback_prompt, created_at, updated_at, status_changed_at, status_changed_by)
              VALUES (:name, :description, :status, :priority, :campaign_type, :calls_per_day,
              :calling_hours_start, :calling_hours_end, :time_zone, :working_days, :ai_voice_id, :ai_voice_language,
              :ai_voice_gender, :system_prompt, :script_template, :fallback_script, :max_attempts_per_lead,
              :retry_delay_minutes, :call_duration_limit, :success_criteria, :cost_per_call, :budget,
              :budget_alert_threshold, :max_concurrent_calls, :ring_timeout_seconds, :caller_id,
              :lead_time_zone_policy, :start_date, :end_date, :recurrence_rule, :expected_completion_date, :owner_id,
-             :team_members, :company_id, :tags, :notes, :webhooks, :now, :now, :now, :by)";
+             :team_members, :company_id, :tags, :notes, :webhooks, :keys, :opt_out_sentence, :machine_detection,
+             :transfer_number, :record_calls, :recording_announcement, :inbound_number, :script_prompt,
+             :fallback_prompt, :now, :now, :now, :by)";
         let status = request.status.unwrap_or(Status::Draft);
         let now = ms(self.now);
         with_settings(&request.settings, |settings| {
@@ -501,7 +556,11 @@ impl Tx<'_> {
              lead_time_zone_policy = :lead_time_zone_policy, start_date = :start_date, end_date = :end_date,
              recurrence_rule = :recurrence_rule, expected_completion_date = :expected_completion_date,
              owner_id = :owner_id, team_members = :team_members, company_id = :company_id, tags = :tags,
-             notes = :notes, webhooks = :webhooks, version = version + 1, holds_stale = 1,
+             notes = :notes, webhooks = :webhooks, keys = :keys, opt_out_sentence = :opt_out_sentence,
+             machine_detection = :machine_detection, transfer_number = :transfer_number,
+             record_calls = :record_calls, recording_announcement = :recording_announcement,
+             inbound_number = :inbound_number, script_prompt = :script_prompt,
+             fallback_prompt = :fallback_prompt, version = version + 1, holds_stale = 1,
              updated_at = :now WHERE id = :id";
         let now = ms(self.now);
         let id = before.id;

@@ -85,7 +85,7 @@ use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use suppression::SuppressionKey;
-use tokio::sync::{RwLock, RwLockReadGuard, watch};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
 use vitals::Vitals;
 use writer::{Signals, Told, Writer, WriterThread};
 
@@ -151,7 +151,7 @@ struct Inner {
     changes: Arc<Changes>,
     vitals: Arc<Vitals>,
     ballast: Arc<Ballast>,
-    dial_gate: RwLock<()>,
+    dial_gate: Arc<RwLock<()>>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
     _lock: Option<std::fs::File>,
@@ -215,7 +215,7 @@ impl Store {
             changes,
             vitals,
             ballast,
-            dial_gate: RwLock::new(()),
+            dial_gate: Arc::default(),
             clock_hold: Mutex::new(None),
             _lock: lock,
         })))
@@ -279,8 +279,8 @@ impl Store {
     }
 
     /// Held by the dialer from before a claim until the carrier was asked.
-    pub async fn dialing(&self) -> RwLockReadGuard<'_, ()> {
-        self.0.dial_gate.read().await
+    pub async fn dialing(&self) -> OwnedRwLockReadGuard<()> {
+        self.0.dial_gate.clone().read_owned().await
     }
 
     /// Reads from one consistent snapshot.

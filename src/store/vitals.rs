@@ -46,7 +46,7 @@ pub(super) struct Vitals {
 
 /// Stands for a worker that has failed since.
 const FALLEN: u64 = u64::MAX;
-const OUTCOMES: usize = 16;
+const OUTCOMES: usize = 17;
 
 /// What a transaction did that is counted once it is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -130,7 +130,7 @@ impl Running {
         Running { child, lines, complaints, url: String::new() }
     }
 
-    /// Its number.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -7,12 +7,14 @@ use crate::media::dtmf;
 use rsipstack::EndpointBuilder;
 use rsipstack::dialog::DialogId;
 use rsipstack::dialog::authenticate::Credential;
-use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
+use rsipstack::dialog::dialog::{
+    Dialog, DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle,
+};
 use rsipstack::dialog::dialog_layer::DialogLayer;
-use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
+use rsipstack::dialog::invitation::InviteOption;
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::dialog::registration::Registration;
-use rsipstack::platform::{CancellationToken, JoinHandle};
+use rsipstack::platform::CancellationToken;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{self, Header, Method, Response, SipMessage, StatusCode, StatusCodeKind, Uri};
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption, MessageInspector};
@@ -23,8 +25,12 @@ use rsipstack::transport::tcp_listener::TcpListenerConnection;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, SipConnection, TransportLayer};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// What we understand.
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO";
@@ -35,6 +41,14 @@ const BYE_PAUSE: Duration = Duration::from_millis(100);
 /// How often a refresh is tried again that crossed one of the other side.
 const GLARE_TRIES: usize = 3;
 const REGISTERED_SECONDS: u32 = 300;
+
+/// What became of an INVITE.
+type Asked = rsipstack::Result<(InviteDialog, Option<Response>)>;
+
+tokio::task_local! {
+    /// Set when the message that this task sends leaves.
+    static ASKING: Arc<AtomicBool>;
+}
 
 /// The stack, listening.
 pub(super) struct Stack {
@@ -98,7 +112,7 @@ pub(super) struct Outgoing {
     dialog: InviteDialog,
     states: DialogStateReceiver,
     /// Until the final answer.
-    answer: Option<JoinHandle<InviteAsyncResult>>,
+    answer: Option<JoinHandle<Asked>>,
     id: Option<DialogId>,
 }
 
@@ -160,8 +174,8 @@ impl Stack {
         uri(&format!("sip:{user}@{address}{transport}"))
     }
 
-    /// Asks for a call.
-    pub(super) fn invite(&self, invite: Invite) -> Result<Outgoing, String> {
+    /// Asks for a call; ends when the INVITE has left. Given up before, it never leaves.
+    pub(super) async fn invite(&self, invite: Invite<'_>) -> Result<Outgoing, String> {
         let Invite { trunk, address, callee, caller, offer } = invite;
         let option = InviteOption {
             callee: uri(&format!("sip:{callee}@{}", trunk.host))?,
@@ -174,10 +188,40 @@ impl Stack {
             headers: Some(vec![Header::Supported("timer".into()), Header::Allow(ALLOW.into())]),
             ..InviteOption::default()
         };
-        let (to_states, states) = self.layer.new_dialog_state_channel();
-        let asked = self.layer.do_invite_async(option, to_states);
-        let (dialog, answer) = asked.map_err(|error| error.to_string())?;
+        let (to_states, mut states) = self.layer.new_dialog_state_channel();
+        let has_left = Arc::new(AtomicBool::new(false));
+        let layer = self.layer.clone();
+        let asking = async move { layer.do_invite(option, to_states).await };
+        let mut asking: Pin<Box<dyn Future<Output = Asked> + Send>> =
+            Box::pin(ASKING.scope(has_left.clone(), asking));
+        let early = std::future::poll_fn(|context| match asking.as_mut().poll(context) {
+            Poll::Ready(asked) => Poll::Ready(Some(asked)),
+            // The poll in which the message was made ready has handed it over.
+            Poll::Pending if has_left.load(Ordering::Relaxed) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        let (dialog, answer) = match early.await {
+            Some(asked) => {
+                let (dialog, response) = asked.map_err(|error| error.to_string())?;
+                (dialog.clone(), tokio::spawn(async move { Ok((dialog, response)) }))
+            }
+            None => match self.dialog_of(states.try_recv().ok()) {
+                Some(dialog) => (dialog, tokio::spawn(asking)),
+                None => return Err("the library lost a call".into()),
+            },
+        };
         Ok(Outgoing { layer: self.layer.clone(), dialog, states, answer: Some(answer), id: None })
+    }
+
+    /// The dialog that has just begun.
+    fn dialog_of(&self, begun: Option<DialogState>) -> Option<InviteDialog> {
+        match begun {
+            Some(DialogState::Calling(id)) => match self.layer.get_dialog(&id) {
+                Some(Dialog::Invite(dialog)) => Some(dialog),
+                Some(_) | None => None,
+            },
+            Some(_) | None => None,
+        }
     }
 
     /// Asks whether the carrier is there; whatever it answers says yes.
@@ -245,10 +289,10 @@ impl Outgoing {
         }
     }
 
-    fn answered(&mut self, result: InviteAsyncResult) -> Signal {
-        match result {
-            Ok((id, Some(response))) => {
-                self.id = Some(id);
+    fn answered(&mut self, asked: Asked) -> Signal {
+        match asked {
+            Ok((dialog, Some(response))) => {
+                self.id = Some(dialog.id());
                 match response.status_code {
                     StatusCode::OK => Signal::Answered(Answer {
                         session_expires: session_expires(response.session_expires_header()),
@@ -415,6 +459,8 @@ struct Dialect;
 
 impl MessageInspector for Dialect {
     fn before_send(&self, mut message: SipMessage, _: Option<&SipAddr>) -> SipMessage {
+        // What is sent outside of such a task is no INVITE.
+        let _ = ASKING.try_with(|has_left| has_left.store(true, Ordering::Relaxed));
         let headers = match &mut message {
             SipMessage::Request(request) => &mut request.headers,
             SipMessage::Response(response) => &mut response.headers,

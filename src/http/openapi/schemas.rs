@@ -11,6 +11,7 @@ use crate::domain::duplicate::Along;
 use crate::domain::fields::Words;
 use crate::domain::gate::{DialingState, HoldReason};
 use crate::domain::imports::{self, How, ImportState, OnDuplicate, Reason, WarningKind};
+use crate::domain::keys::{Action, KEYS};
 use crate::domain::lead::LeadStatus;
 use crate::domain::money::Money;
 use crate::domain::outcome::Outcome;
@@ -89,6 +90,28 @@ impl PartialSchema for Money {
         let amount = amount
             .description(Some("An amount in the campaign's currency unit, exact, with up to 4 decimals."));
         Schema::Object(amount.build()).into()
+    }
+}
+
+/// What pressing a key does.
+pub(in crate::http) struct Keys;
+
+impl PartialSchema for Keys {
+    fn schema() -> RefOr<Schema> {
+        let action = word_schema::<Action>("What pressing this key does.");
+        let keys = KEYS.iter().fold(ObjectBuilder::new().schema_type(Type::Object), |object, key| {
+            object.property(*key, action.clone())
+        });
+        Schema::Object(
+            keys.description(Some("What pressing a key does; keys that are not there do nothing.")).build(),
+        )
+        .into()
+    }
+}
+
+impl ToSchema for Keys {
+    fn name() -> Cow<'static, str> {
+        "Keys".into()
     }
 }
 

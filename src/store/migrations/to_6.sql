@@ -1,1 +1,34 @@
--- Lifts a file from version 5 to 6: what real calls need.
+-- Lifts a file from version 5 to 6: what real calls need; and changes are written down without an index over ids
+-- that come in no order, which cost a page of the file for each.
+ALTER TABLE audit RENAME TO audit_before;
+DROP INDEX audit_by_token;
+CREATE TABLE audit (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  at         INTEGER NOT NULL,
+  token_id   INTEGER REFERENCES tokens (id),                         -- NULL: the command line
+  by         TEXT NOT NULL,                                          -- the token's name then
+  action     TEXT NOT NULL,                                          -- method and route, or the command
+  target     TEXT NOT NULL,                                          -- what it was about, by id; never a number
+  request_id TEXT                                                    -- what ties it to the log
+) STRICT;
+INSERT INTO audit SELECT * FROM audit_before;
+DROP TABLE audit_before;
+CREATE INDEX audit_by_token ON audit (token_id, id);
+ALTER TABLE campaigns ADD COLUMN keys TEXT;
+ALTER TABLE campaigns ADD COLUMN opt_out_sentence TEXT;
+ALTER TABLE campaigns ADD COLUMN machine_detection INTEGER CHECK (machine_detection IN (0, 1));
+ALTER TABLE campaigns ADD COLUMN transfer_number TEXT;
+ALTER TABLE campaigns ADD COLUMN record_calls INTEGER NOT NULL DEFAULT 0 CHECK (record_calls IN (0, 1));
+ALTER TABLE campaigns ADD COLUMN recording_announcement TEXT;
+ALTER TABLE campaigns ADD COLUMN inbound_number TEXT CHECK (inbound_number IS NULL OR campaign_type = 'inbound');
+ALTER TABLE campaigns ADD COLUMN script_prompt INTEGER;
+ALTER TABLE campaigns ADD COLUMN fallback_prompt INTEGER;
+CREATE UNIQUE INDEX campaigns_called ON campaigns (inbound_number) WHERE inbound_number IS NOT NULL AND deleted_at IS NULL;
+CREATE TABLE prompts (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
+  name        TEXT NOT NULL,
+  sound       BLOB NOT NULL CHECK (length(sound) > 0),               -- G.711 mu-law, 8,000 samples a second
+  created_at  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX prompts_by_campaign ON prompts (campaign_id, id);

@@ -5,7 +5,7 @@ import { create, del, downloadUrl, get, post, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { bytes, capital, num, plural } from '../lib/format.js';
-import { ActionButton, Field, Icon, Note } from './basic.js';
+import { ActionButton, Field, Icon, input, Note } from './basic.js';
 import { BUILT_IN, normalName, variables } from './script.js';
 
 /** What a column can become beside a script variable, and its words. */
@@ -327,13 +327,6 @@ function Refused({ problem, fields, isFirst, set }) {
     event.preventDefault();
     if (title.value.trim()) set({ mapping: { [title.value.trim()]: 'phone' } });
   };
-  const control = (attributes) =>
-    html`<input
-      class="input"
-      value=${title.value}
-      onInput=${(event) => (title.value = event.currentTarget.value)}
-      ...${attributes}
-    />`;
   // What comes after that says how to ask the API.
   const words = fields.header ? `${fields.header.split('. Name one')[0]}.` : problem;
   return html`<${Note} kind="danger" icon="triangle-alert">
@@ -342,7 +335,7 @@ function Refused({ problem, fields, isFirst, set }) {
       isFirst &&
       fields.header &&
       html`<form class="row wrap" onSubmit=${say}>
-        <${Field} label="Heading of the column with the phone numbers">${control}<//>
+        <${Field} label="Heading of the column with the phone numbers">${input(title)}<//>
         <button class="btn">Check again</button>
       </form>`
     }
