@@ -62,9 +62,7 @@ fn shown_with(changes: Value) -> Value {
 
 /// What a look at the example's scripts finds, as the answer to a change ends with it.
 const WARNINGS: &str = r#","warnings":[{"code":"no_identification","field":"script_template",
-"message":"does not seem to say at its start who is calling; begin with something like `this is Ada from Northwind`, which many countries require"},
-{"code":"no_opt_out","field":"script_template",
-"message":"does not seem to say how to be called no more; add something like `to be taken off our list, press 9`: key 9 does that on every call"}]}"#;
+"message":"does not seem to say at its start who is calling; begin with something like `this is Ada from Northwind`, which many countries require"}]}"#;
 
 /// A campaign as it is shown, as the answer to a change shows it.
 fn warned(shown: &str) -> String {

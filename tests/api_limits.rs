@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 66] = [
+const ROUTES: [(&str, &str, bool); 74] = [
     ("GET", "/api/audit", true),
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
@@ -42,6 +42,14 @@ const ROUTES: [(&str, &str, bool); 66] = [
     ("GET", "/api/calls", false),
     ("GET", "/api/calls/1", false),
     ("POST", "/api/calls/1/hangup", true),
+    ("POST", "/api/voice-campaigns/1/test-calls", true),
+    ("GET", "/api/voice-campaigns/1/test-calls", false),
+    ("GET", "/api/voice-campaigns/1/test-calls/1", false),
+    ("POST", "/api/voice-campaigns/1/test-calls/1/hangup", true),
+    ("GET", "/api/voice-campaigns/1/inbound-calls", false),
+    ("GET", "/api/inbound-calls", false),
+    ("GET", "/api/inbound-calls/1", false),
+    ("POST", "/api/inbound-calls/1/hangup", true),
     ("POST", "/api/voice-campaigns/1/preview", false),
     ("GET", "/api/voice-campaigns/1/leads/export", false),
     ("GET", "/api/voice-campaigns/1/calls/export", false),
@@ -100,7 +108,12 @@ fn every_route_is_in_the_table_below() {
                 .routes()
                 .filter(|route| route.rank < 1000 && route.uri.path().starts_with("/api"))
                 .map(|route| {
-                    let path = route.uri.path().replace("<id>", "1").replace("<import_id>", "1");
+                    let path = route
+                        .uri
+                        .path()
+                        .replace("<id>", "1")
+                        .replace("<import_id>", "1")
+                        .replace("<call_id>", "1");
                     format!("{} {}", route.method, path.replace("<number>", "+12025550101"))
                 })
                 .collect();

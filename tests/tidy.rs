@@ -59,7 +59,7 @@ const ONLY_IN: [(&str, &[&str]); 10] = [
     ("r2d2_sqlite", &["store/"]),
     ("rocket", &["http/", "server.rs", "store/pool.rs"]),
     ("reqwest", &["webhooks/client.rs", "speech/http.rs"]),
-    ("rustls", &["webhooks/client.rs", "speech/http.rs", "server.rs", "listener/"]),
+    ("rustls", &["webhooks/client.rs", "speech/http.rs", "server.rs", "listener/", "carrier/sip/stack.rs"]),
     ("tokio_rustls", &["listener/"]),
     ("anyhow", &["cli.rs", "demo.rs", "server.rs"]),
     ("clap", &["cli.rs"]),

@@ -32,6 +32,8 @@ pub struct DialRequest {
     pub words: Vec<String>,
     /// Who says it.
     pub voice: Voice,
+    /// Whether it is to be found out who picked up, a person or a machine; none leaves it to the carrier's settings.
+    pub machine_detection: Option<bool>,
 }
 
 /// How much a carrier takes.

@@ -14,6 +14,7 @@ use crate::domain::campaign::Status;
 use crate::domain::clock_guard::{ClockGuard, Trust};
 use crate::domain::event::Event;
 use crate::domain::gate::{Hold, HoldReason};
+use crate::domain::other_call;
 use crate::domain::pacing::{Shares, Spacing};
 use crate::store::{Store, StoreError, Tx, Worker};
 use chrono::TimeDelta;
@@ -24,7 +25,8 @@ use tokio::sync::{mpsc, watch};
 
 /// A call while it is alive, with the leg it runs on.
 struct Live {
-    campaign_id: i64,
+    /// Whose carrier its end tells of; none for a call that is no attempt.
+    campaign_id: Option<i64>,
     call: LiveCall,
     leg: Leg,
     deadline: Instant,
@@ -36,6 +38,7 @@ enum Fact {
     Progress { call_id: i64, state: CallState, at: Instant, timeline: Value },
     Ended { call_id: i64, ending: Ending, timeline: Value },
     OptedOut { call_id: i64 },
+    PressedLate { call_id: i64, key: char },
     Tripped { campaign_id: i64, trip: Trip, detail: Option<String> },
 }
 
@@ -100,7 +103,12 @@ impl Dialer {
         let changes = store.changes();
         let (last_seen_at, confirmations) =
             store.read(|s| Ok::<_, StoreError>((s.last_seen_at()?, s.clock_confirmations()?))).await?;
-        let interrupted = store.write(|tx| tx.settle_interrupted(|_| true)).await?;
+        let interrupted = store
+            .write(|tx| {
+                let others = tx.settle_interrupted_others(|_| true, true)?;
+                Ok::<_, StoreError>(tx.settle_interrupted(|_| true)? + others)
+            })
+            .await?;
         if interrupted > 0 {
             tracing::warn!(
                 calls = interrupted,
@@ -251,10 +259,25 @@ impl Dialer {
 
     fn take_in(&mut self, report: Report) {
         let Report { call_id, at, event } = report;
-        if matches!(event, LegEvent::OptOutAsked | LegEvent::Digit('9')) {
-            // A wish not to be called again counts from the moment it is heard, however long the call still
-            // takes to end, and also when it comes after the end.
-            self.facts.push(Fact::OptedOut { call_id });
+        // A wish not to be called again counts from the moment it is heard, however long the call still takes to end,
+        // and also when it comes after the end.
+        match (&event, self.live.get(&call_id)) {
+            (LegEvent::OptOutAsked, _) => self.facts.push(Fact::OptedOut { call_id }),
+            (LegEvent::Digit(key), Some(live)) if live.call.opts_out(*key) => {
+                self.facts.push(Fact::OptedOut { call_id });
+            }
+            (LegEvent::Digit(key), None) => self.facts.push(Fact::PressedLate { call_id, key: *key }),
+            (
+                LegEvent::Ringing
+                | LegEvent::Answered
+                | LegEvent::MachineDetected
+                | LegEvent::SpeechEnded
+                | LegEvent::Digit(_)
+                | LegEvent::Transferred
+                | LegEvent::TransferRefused(_)
+                | LegEvent::Ended(..),
+                _,
+            ) => {}
         }
         self.apply(call_id, |call, _| call.on(event, at));
     }
@@ -304,14 +327,14 @@ impl Dialer {
             && let Some(live) = self.live.remove(&call_id)
         {
             self.deadlines.remove(&(live.deadline, call_id));
-            let breaker = self.breakers.entry(live.campaign_id).or_default();
-            let trip = breaker.trips(ending.outcome, ending.ended_at);
-            let tripped = trip.map(|trip| (trip, ending.detail.clone()));
+            let tripped = live.campaign_id.and_then(|campaign_id| {
+                let breaker = self.breakers.entry(campaign_id).or_default();
+                let trip = breaker.trips(ending.outcome, ending.ended_at)?;
+                Some(Fact::Tripped { campaign_id, trip, detail: ending.detail.clone() })
+            });
             let (ending, timeline) = (ending.shifted(shift), live.call.timeline(shift));
             self.facts.push(Fact::Ended { call_id, ending, timeline });
-            if let Some((trip, detail)) = tripped {
-                self.facts.push(Fact::Tripped { campaign_id: live.campaign_id, trip, detail });
-            }
+            self.facts.extend(tripped);
         }
     }
 
@@ -388,8 +411,10 @@ impl Dialer {
             if let Some(alive) = alive {
                 // Only after the facts: what they end has ended so, and not unseen.
                 tx.settle_interrupted(|call_id| !alive.contains(&call_id))?;
+                tx.settle_interrupted_others(|id| !alive.contains(&other_call::key(id)), false)?;
             }
-            let to_cancel = tx.calls_to_cancel()?;
+            let mut to_cancel = tx.calls_to_cancel()?;
+            to_cancel.extend(tx.other_calls_to_cancel()?.into_iter().map(other_call::key));
             let planned = match may_dial {
                 true => Some(plan::plan(tx, shares, allowed, carrier)?),
                 false => None,
@@ -466,8 +491,9 @@ impl Dialer {
             phone,
             caller_id,
             ring_timeout: plan.ring_timeout,
-            words: [Some(&plan.script), plan.fallback.as_ref()].into_iter().flatten().cloned().collect(),
+            words: plan.words(),
             voice: plan.voice.clone(),
+            machine_detection: plan.machine_detection,
         };
         let call = LiveCall::new(plan, self.clock.steady());
         let deadline = call.deadline();
@@ -501,9 +527,22 @@ fn write_facts(tx: &Tx, facts: &[Fact]) -> Result<(), StoreError> {
 
 fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
     match fact {
-        Fact::Progress { call_id, state, at, timeline } => tx.progress(*call_id, *state, *at, timeline),
-        Fact::Ended { call_id, ending, timeline } => tx.settle(*call_id, ending.clone(), Some(timeline)),
-        Fact::OptedOut { call_id } => tx.opt_out_on_call(*call_id),
+        Fact::Progress { call_id, state, at, timeline } => match other_call::id_of(*call_id) {
+            Some(id) => tx.other_progress(id, *state, *at, timeline),
+            None => tx.progress(*call_id, *state, *at, timeline),
+        },
+        Fact::Ended { call_id, ending, timeline } => match other_call::id_of(*call_id) {
+            Some(id) => tx.settle_other(id, ending.clone(), Some(timeline)),
+            None => tx.settle(*call_id, ending.clone(), Some(timeline)),
+        },
+        Fact::OptedOut { call_id } => match other_call::id_of(*call_id) {
+            Some(id) => tx.opt_out_on_other_call(id),
+            None => tx.opt_out_on_call(*call_id),
+        },
+        Fact::PressedLate { call_id, key } => match other_call::id_of(*call_id) {
+            Some(id) => tx.pressed_after_other_call(id, *key),
+            None => tx.pressed_after_call(*call_id, *key),
+        },
         Fact::Tripped { campaign_id, trip, detail } => tripped(tx, *campaign_id, *trip, detail.as_deref()),
     }
 }

@@ -7,24 +7,31 @@
 //!   answered  │            ended / ring timeout
 //!             ▼                     │
 //!         Speaking ─machine─► LeavingMessage
-//!   heard out │    │ 9 or "never again"      │
-//!             ▼    ▼                         ▼
-//!        Listening ──key────────────►  Ending(outcome) ──ended / nothing more──► Ended
-//!             │ silence: once more from Speaking; then
+//!   heard out │ │ key, or "never again"      │
+//!             │ ├────────► Parting(outcome) ─┤
+//!             │ │             ▲ refused      │
+//!             │ └─► Connecting ─► Transferring ─accepted─┐
+//!             ▼                              ▼           ▼
+//!        Listening ──silence────────►  Ending(outcome) ──ended / nothing more──► Ended
+//!             │ where a verdict is asked: once more from Speaking; then
 //!             └────────► LastWords ──────────┘
 //! ```
-//! Every state takes `ended`; after `Ended` everything is ignored, so a call has exactly one ending.
+//! Keys do in Listening and LastWords what they do in Speaking. Every state takes `ended`; after `Ended` everything is
+//! ignored, so a call has exactly one ending.
 
 use super::Instant;
 use super::campaign::{Campaign, Totals};
+use super::keys::{Action, KeyMap};
 use super::money::Money;
 use super::outcome::{Category, Cause, Criteria, Outcome};
 use super::phone::Phone;
-use super::retry::{self, After};
+use super::phrases::Phrases;
+use super::retry::{self, After, Again};
 use super::voice::Voice;
 use super::{budget, lead::LeadStatus};
 use crate::words;
 use chrono::TimeDelta;
+use std::collections::HashSet;
 
 /// What a carrier reports about a leg. May come late, twice or out of order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +48,10 @@ pub enum LegEvent {
     Digit(char),
     /// The person said that they do not want to be called again.
     OptOutAsked,
+    /// The carrier has put the person through as it was told; the leg may be hung up.
+    Transferred,
+    /// The carrier cannot put the person through; they are still on the line. Why, in a sentence.
+    TransferRefused(String),
     /// The leg is over. The last event of a leg, however badly it behaves.
     Ended(Cause, Option<String>),
 }
@@ -54,6 +65,11 @@ pub enum LegCommand {
         text: String,
         /// Estimated length in milliseconds.
         speech_ms: u64,
+    },
+    /// Put the person through to another number. Until the carrier has reported how that went, nothing is said.
+    Transfer {
+        /// The number.
+        to: Phone,
     },
     /// End the call.
     HangUp,
@@ -137,7 +153,7 @@ pub struct Call {
 /// What a call needs to know to run by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The script, rendered.
+    /// The script, rendered, with what is said of opting out.
     pub script: String,
     /// What to say when the main path cannot go on, rendered.
     pub fallback: Option<String>,
@@ -145,10 +161,59 @@ pub struct Plan {
     pub voice: Voice,
     /// What counts as a success.
     pub criteria: Criteria,
+    /// What the keys do.
+    pub keys: KeyMap,
+    /// How long a key is waited for when the script was heard out.
+    pub key_wait: TimeDelta,
+    /// What is said beside the script.
+    pub phrases: &'static Phrases,
+    /// Whether another call may follow, for whoever wants to be called at another time.
+    pub may_call_back: bool,
+    /// Where the person may be put through to.
+    pub transfer_to: Option<Phone>,
+    /// Whether machines are told from people; none leaves it to the carrier.
+    pub machine_detection: Option<bool>,
     /// How long the phone may ring.
     pub ring_timeout: TimeDelta,
     /// How long an answered call may last.
     pub duration_max: TimeDelta,
+}
+
+impl Plan {
+    /// How long a key is waited for after this script, which is said to its end: not at all where no key was told of.
+    pub fn key_wait(keys: &KeyMap, is_told_opt_out: bool) -> TimeDelta {
+        let asks = |action| match action {
+            Action::Yes | Action::No | Action::CallBack | Action::Transfer => true,
+            Action::OptOut | Action::Repeat => false,
+        };
+        match (keys.actions().any(asks), is_told_opt_out) {
+            (true, _) => KEY_WAIT,
+            (false, true) => OPT_OUT_WAIT,
+            (false, false) => TimeDelta::zero(),
+        }
+    }
+
+    /// All that may be said, each once, what is said first before the rest.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec![self.script.clone()];
+        words.extend(self.fallback.clone());
+        for action in self.keys.actions() {
+            words.extend(self.said_after(action).map(str::to_owned));
+            words.extend((action == Action::Transfer).then(|| self.phrases.nobody.to_owned()));
+        }
+        let mut seen = HashSet::new();
+        words.retain(|text| seen.insert(text.clone()));
+        words
+    }
+
+    fn said_after(&self, action: Action) -> Option<&'static str> {
+        match action {
+            // Nobody is promised a call that will not come.
+            Action::CallBack if !self.may_call_back => Some(self.phrases.thanks),
+            Action::Transfer if self.transfer_to.is_none() => None,
+            action => self.phrases.after(action),
+        }
+    }
 }
 
 /// Where a call is; see the drawing above.
@@ -160,6 +225,9 @@ enum Phase {
     Listening { until: Instant },
     LastWords,
     LeavingMessage,
+    Connecting { to: Phone },
+    Transferring { until: Instant },
+    Parting { outcome: Outcome, until: Instant },
     Ending { outcome: Outcome, until: Instant },
     Ended,
 }
@@ -211,14 +279,24 @@ pub struct LiveCall {
     placed_at: Instant,
     answered_at: Option<Instant>,
     machine: bool,
-    /// The script is being said for the second time, or was.
+    /// The script is being said for the second time without having been asked for, or was.
     is_repeated: bool,
+    /// The script was heard to its end.
+    is_heard_out: bool,
+    /// What there is to say about the end, should it have no words of its own.
+    detail: Option<String>,
     /// What was seen, for the timeline.
     timeline: Vec<(Instant, String)>,
 }
 
 /// How long a person may think before pressing a key.
 const KEY_WAIT: TimeDelta = TimeDelta::seconds(8);
+/// How long where the only choice is to opt out.
+const OPT_OUT_WAIT: TimeDelta = TimeDelta::seconds(3);
+/// How long a carrier has to put somebody through.
+const TRANSFER_WAIT: TimeDelta = TimeDelta::seconds(45);
+/// How much longer than thought the last words may take.
+const PARTING_GRACE: TimeDelta = TimeDelta::seconds(5);
 /// How much later than the ring timeout we give up ourselves; the carrier normally does it before.
 const RING_GRACE: TimeDelta = TimeDelta::seconds(5);
 /// How long a carrier has to confirm a hang-up.
@@ -236,6 +314,8 @@ impl LiveCall {
             answered_at: None,
             machine: false,
             is_repeated: false,
+            is_heard_out: false,
+            detail: None,
             timeline: vec![(placed_at, "placed".into())],
         }
     }
@@ -245,7 +325,10 @@ impl LiveCall {
         match self.phase {
             Phase::Dialing | Phase::Ringing => self.placed_at + self.plan.ring_timeout + RING_GRACE,
             Phase::Listening { until } => until.min(self.duration_end()),
-            Phase::Speaking | Phase::LastWords | Phase::LeavingMessage => self.duration_end(),
+            Phase::Speaking | Phase::LastWords | Phase::LeavingMessage | Phase::Connecting { .. } => {
+                self.duration_end()
+            }
+            Phase::Transferring { until } | Phase::Parting { until, .. } => until.min(self.duration_end()),
             Phase::Ending { until, .. } => until,
             Phase::Ended => Instant::MAX_UTC,
         }
@@ -263,7 +346,9 @@ impl LiveCall {
             LegEvent::MachineDetected => self.machine_detected(at),
             LegEvent::SpeechEnded => self.heard(at, |call| call.speech_ended(at)),
             LegEvent::Digit(digit) => self.heard(at, |call| call.digit(digit, at)),
-            LegEvent::OptOutAsked => self.heard(at, |call| call.end(Outcome::OptedOut, at)),
+            LegEvent::OptOutAsked => self.heard(at, |call| call.part(Action::OptOut, at)),
+            LegEvent::Transferred => self.transferred(at),
+            LegEvent::TransferRefused(why) => self.transfer_refused(why, at),
             LegEvent::Ended(cause, detail) => self.ended(cause, detail, at),
         }
     }
@@ -276,24 +361,41 @@ impl LiveCall {
         match self.phase.clone() {
             Phase::Dialing | Phase::Ringing => self.end(Outcome::NoAnswer, now),
             Phase::Listening { .. } if now < self.duration_end() => self.nothing_pressed(now),
-            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords => self.end(Outcome::NoInput, now),
+            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords | Phase::Connecting { .. } => {
+                self.end(self.without_a_key(), now)
+            }
             Phase::LeavingMessage => self.end(Outcome::Voicemail, now),
+            Phase::Transferring { .. } => {
+                self.transfer_refused("The carrier never reported how the transfer went".to_owned(), now)
+            }
+            Phase::Parting { outcome, .. } => self.end(outcome, now),
             Phase::Ending { outcome, .. } => self.give_up(outcome, now),
             Phase::Ended => Vec::new(),
         }
     }
 
-    /// Takes the call back: hangs up, whatever it is doing.
+    /// Takes the call back: hangs up, whatever it is doing. Whoever has just said that they want no calls is told that
+    /// they will get none; that this was written down is what takes their call back.
     pub fn cancel(&mut self, now: Instant) -> Vec<Effect> {
         match self.phase {
-            Phase::Ending { .. } | Phase::Ended => Vec::new(),
+            Phase::Parting { outcome: Outcome::OptedOut, .. } | Phase::Ending { .. } | Phase::Ended => {
+                Vec::new()
+            }
+            Phase::Parting { outcome, .. } => self.end(outcome, now),
             Phase::Dialing
             | Phase::Ringing
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
-            | Phase::LeavingMessage => self.end(Outcome::Canceled, now),
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Transferring { .. } => self.end(Outcome::Canceled, now),
         }
+    }
+
+    /// Whether this key is the wish not to be called again.
+    pub fn opts_out(&self, key: char) -> bool {
+        self.plan.keys.action(key) == Some(Action::OptOut)
     }
 
     /// When it was picked up.
@@ -305,7 +407,7 @@ impl LiveCall {
     pub fn interrupted(&self, now: Instant) -> Ending {
         let ending = Ending::interrupted(self.answered_at, now);
         match self.phase {
-            Phase::Ending { outcome, .. }
+            Phase::Ending { outcome, .. } | Phase::Parting { outcome, .. }
                 if outcome.category(self.answered_at.is_some()) == Category::Completed =>
             {
                 Ending { outcome, answered_at: self.answered_at.or(Some(now)), ..ending }
@@ -316,6 +418,9 @@ impl LiveCall {
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Transferring { .. }
+            | Phase::Parting { .. }
             | Phase::Ending { .. }
             | Phase::Ended => ending,
         }
@@ -339,6 +444,8 @@ impl LiveCall {
             LegEvent::SpeechEnded => "heard to the end".to_owned(),
             LegEvent::Digit(digit) => format!("pressed {digit}"),
             LegEvent::OptOutAsked => "asked not to be called again".to_owned(),
+            LegEvent::Transferred => "transferred".to_owned(),
+            LegEvent::TransferRefused(_) => "transfer refused".to_owned(),
             LegEvent::Ended(cause, _) => format!("ended: {cause}"),
         };
         if self.timeline.len() < TIMELINE_MAX || matches!(event, LegEvent::Ended(..)) {
@@ -398,6 +505,9 @@ impl LiveCall {
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Transferring { .. }
+            | Phase::Parting { .. }
             | Phase::Ending { .. }
             | Phase::Ended => Vec::new(),
         }
@@ -416,35 +526,142 @@ impl LiveCall {
 
     fn speech_ended(&mut self, at: Instant) -> Vec<Effect> {
         match self.phase {
-            Phase::Speaking if self.plan.criteria == Criteria::Verdict => {
-                self.phase = Phase::Listening { until: at + KEY_WAIT };
+            Phase::Speaking => {
+                self.is_heard_out = true;
+                let wait = self.plan.key_wait;
+                if wait.is_zero() {
+                    return self.end(self.without_a_key(), at);
+                }
+                self.phase = Phase::Listening { until: at + wait };
                 Vec::new()
             }
-            Phase::Speaking => self.end(Outcome::Success, at),
             Phase::LastWords => self.end(Outcome::NoInput, at),
             Phase::LeavingMessage => self.end(Outcome::MessageLeft, at),
+            Phase::Connecting { to } => {
+                self.phase = Phase::Transferring { until: at + TRANSFER_WAIT };
+                vec![Effect::Command(LegCommand::Transfer { to })]
+            }
+            Phase::Parting { outcome, .. } => self.end(outcome, at),
             Phase::Dialing
             | Phase::Ringing
             | Phase::Listening { .. }
+            | Phase::Transferring { .. }
             | Phase::Ending { .. }
             | Phase::Ended => Vec::new(),
         }
     }
 
-    /// `9` asks not to be called again, whatever the campaign; `1` is yes and `2` is no where a verdict is asked.
-    fn digit(&mut self, digit: char, at: Instant) -> Vec<Effect> {
-        let asks = self.plan.criteria == Criteria::Verdict;
-        let talking = matches!(self.phase, Phase::Speaking | Phase::Listening { .. } | Phase::LastWords);
-        match digit {
-            '9' => self.end(Outcome::OptedOut, at),
-            '1' if asks && talking => self.end(Outcome::Success, at),
-            '2' if asks && talking => self.end(Outcome::Declined, at),
-            _ => Vec::new(),
+    /// What a call concludes on which no key was pressed: where no verdict is asked, whether the script was heard.
+    fn without_a_key(&self) -> Outcome {
+        match self.plan.criteria {
+            Criteria::CallCompleted | Criteria::MessageLeft if self.is_heard_out => Outcome::Success,
+            Criteria::CallCompleted | Criteria::MessageLeft | Criteria::Verdict => Outcome::NoInput,
         }
     }
 
-    /// Somebody who did not answer may not have understood: the script is said once more, if there is time for it.
+    /// A key to opt out counts whatever is going on, any other one while a person is talked to.
+    fn digit(&mut self, digit: char, at: Instant) -> Vec<Effect> {
+        let talking = matches!(self.phase, Phase::Speaking | Phase::Listening { .. } | Phase::LastWords);
+        match self.plan.keys.action(digit) {
+            Some(Action::OptOut) => self.part(Action::OptOut, at),
+            Some(Action::Repeat) if talking => {
+                self.phase = Phase::Speaking;
+                vec![speak(&self.plan.script)]
+            }
+            Some(Action::Transfer) if talking => match self.plan.transfer_to {
+                Some(to) => {
+                    self.phase = Phase::Connecting { to };
+                    vec![speak(self.plan.phrases.connecting)]
+                }
+                None => self.nobody("The number to transfer to may not be called".to_owned(), at),
+            },
+            Some(action @ (Action::Yes | Action::No | Action::CallBack)) if talking => self.part(action, at),
+            Some(Action::Yes | Action::No | Action::CallBack | Action::Transfer | Action::Repeat) | None => {
+                Vec::new()
+            }
+        }
+    }
+
+    fn transferred(&mut self, at: Instant) -> Vec<Effect> {
+        match self.phase {
+            Phase::Transferring { .. } => self.end(Outcome::Transferred, at),
+            Phase::Dialing
+            | Phase::Ringing
+            | Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Parting { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended => Vec::new(),
+        }
+    }
+
+    fn transfer_refused(&mut self, why: String, at: Instant) -> Vec<Effect> {
+        match self.phase {
+            Phase::Transferring { .. } => self.nobody(why, at),
+            Phase::Dialing
+            | Phase::Ringing
+            | Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Parting { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended => Vec::new(),
+        }
+    }
+
+    /// Tells somebody that there is nobody to put them through to.
+    fn nobody(&mut self, why: String, at: Instant) -> Vec<Effect> {
+        self.detail = Some(why);
+        self.say_goodbye(self.plan.phrases.nobody, self.without_a_key(), at)
+    }
+
+    /// Takes leave of a person who has made up their mind.
+    fn part(&mut self, action: Action, at: Instant) -> Vec<Effect> {
+        let outcome = match action {
+            Action::Yes => Outcome::Success,
+            Action::No => Outcome::Declined,
+            Action::CallBack => Outcome::Callback,
+            Action::OptOut => Outcome::OptedOut,
+            Action::Transfer | Action::Repeat => return Vec::new(),
+        };
+        match self.phase {
+            Phase::Parting { outcome: Outcome::OptedOut, .. } => Vec::new(),
+            // The line hears nothing yet, or nothing any more.
+            Phase::Dialing | Phase::Ringing | Phase::Ending { .. } | Phase::Ended => self.end(outcome, at),
+            Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Transferring { .. }
+            | Phase::Parting { .. } => match self.plan.said_after(action) {
+                Some(words) => self.say_goodbye(words, outcome, at),
+                None => self.end(outcome, at),
+            },
+        }
+    }
+
+    /// Says the last words, if there is time for them, and then hangs up with this outcome.
+    fn say_goodbye(&mut self, words: &str, outcome: Outcome, at: Instant) -> Vec<Effect> {
+        let length = TimeDelta::milliseconds(super::script::speech_ms(words).cast_signed());
+        if at + length > self.duration_end() {
+            return self.end(outcome, at);
+        }
+        self.phase = Phase::Parting { outcome, until: at + length + PARTING_GRACE };
+        vec![speak(words)]
+    }
+
+    /// Somebody who did not answer what was asked may not have understood: the script is said once more, if there is
+    /// time for it.
     fn nothing_pressed(&mut self, at: Instant) -> Vec<Effect> {
+        if self.plan.criteria != Criteria::Verdict {
+            return self.end(self.without_a_key(), at);
+        }
         let speech = TimeDelta::milliseconds(super::script::speech_ms(&self.plan.script).cast_signed());
         if !self.is_repeated && at + speech + KEY_WAIT <= self.duration_end() {
             self.is_repeated = true;
@@ -476,7 +693,10 @@ impl LiveCall {
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
-            | Phase::LeavingMessage => {
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Transferring { .. }
+            | Phase::Parting { .. } => {
                 self.phase = Phase::Ending { outcome, until };
                 vec![Effect::Command(LegCommand::HangUp)]
             }
@@ -486,8 +706,9 @@ impl LiveCall {
 
     fn ended(&mut self, cause: Cause, detail: Option<String>, at: Instant) -> Vec<Effect> {
         let outcome = match self.phase {
-            Phase::Ending { outcome, .. } => outcome,
+            Phase::Ending { outcome, .. } | Phase::Parting { outcome, .. } => outcome,
             _ if self.answered_at.is_some() => match cause {
+                _ if !self.machine && self.without_a_key() == Outcome::Success => Outcome::Success,
                 Cause::CarrierError | Cause::CarrierRefused => Outcome::CarrierError,
                 _ if self.machine => Outcome::Voicemail,
                 _ if self.is_repeated => Outcome::NoInput,
@@ -532,6 +753,7 @@ impl LiveCall {
             Category::Unanswered => None,
             Category::Error => self.answered_at,
         };
+        let detail = detail.or(self.detail.take());
         vec![Effect::Ended(Ending { outcome, answered_at, ended_at, detail })]
     }
 }
@@ -580,10 +802,10 @@ pub fn settle(campaign: &Campaign, call: &Call, tried: Tried, mut ending: Ending
     let max_attempts = settings.max_attempts_per_lead;
     let delay = TimeDelta::minutes(settings.retry_delay_minutes).max(call.retry_delay);
     let was_answered = ending.answered_at.is_some();
-    let again_at = ending.ended_at + delay;
-    let lead = match retry::after(ending.outcome, was_answered, tried.attempts, max_attempts, again_at) {
+    let again = Again { attempts_max: max_attempts, ended_at: ending.ended_at, delay };
+    let lead = match retry::after(ending.outcome, was_answered, tried.attempts, again) {
         After { status: LeadStatus::Scheduled, .. } if tried.is_suppressed => {
-            After { status: LeadStatus::DoNotCall, next_call_at: None }
+            After::finished(LeadStatus::DoNotCall)
         }
         after => after,
     };

@@ -27,6 +27,7 @@ mod lead_actions;
 mod leads;
 mod metrics;
 mod openapi;
+mod other_calls;
 mod overview;
 mod people;
 mod preview;
@@ -125,6 +126,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
+        .mount("/api", other_calls::routes())
         .mount("/api", preview::routes())
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())

@@ -150,8 +150,12 @@ export async function accessibilityProblems(page) {
   return answer.result.value ?? [`axe failed: ${JSON.stringify(answer).slice(0, 300)}`];
 }
 
-/** By how many pixels the page can be scrolled sideways. */
-export const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+/** By how many pixels the page, or what is open above it, can be scrolled sideways. */
+export const overflow = (page) =>
+  page.evaluate(() => {
+    const above = [...document.querySelectorAll('dialog[open], dialog[open] > *')];
+    return Math.max(document.documentElement.scrollWidth - innerWidth, ...above.map((one) => one.scrollWidth - one.clientWidth));
+  });
 
 /** Looks again until something is so. */
 export async function until(what, isSo, patience = 20_000) {

@@ -32,6 +32,8 @@ const ASK_WAIT: TimeDelta = TimeDelta::seconds(2);
 const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 /// How long somebody who picked up hears nothing, at most.
 const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
+/// How long a carrier that has agreed to put somebody through may take to tell anything of it, as RFC 3515 has it.
+const PROGRESS_WAIT: TimeDelta = TimeDelta::seconds(5);
 /// Nobody renews a session more often.
 const SESSION_MIN: i64 = 60;
 
@@ -187,13 +189,13 @@ impl Call {
                         giving_up = end;
                         None
                     }
-                    (Signal::Change(_) | Signal::Key(_), end) => {
+                    (Signal::Change(_) | Signal::Key(_) | Signal::Transfer(_), end) => {
                         giving_up = end;
                         None
                     }
                 },
                 command = self.commands.recv(), if giving_up.is_none() => match command {
-                    Some(LegCommand::Speak { .. }) => None,
+                    Some(LegCommand::Speak { .. } | LegCommand::Transfer { .. }) => None,
                     Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
                 },
                 Err(problem) = self.words.next(), if giving_up.is_none() => Some(End::failed(problem)),
@@ -234,17 +236,25 @@ impl Call {
         session.agree(remote);
         let clock = self.carrier.clock.clone();
         let mut talk = Talk::new(answer.session_expires, self.now());
-        if self.carrier.settings.detect_machines {
+        if self.request.machine_detection.unwrap_or(self.carrier.settings.detect_machines) {
             // What we say would come back as an echo and be taken for a long greeting.
             talk.waits = true;
             session.line.detect();
         }
-        let mut refreshing = JoinSet::new();
+        let (mut refreshing, mut referring) = (JoinSet::new(), JoinSet::new());
         loop {
-            let until = [talk.silent_until, talk.refresh_at, talk.expires_at].into_iter().flatten().min();
+            let until = [talk.silent_until, talk.refresh_at, talk.expires_at, talk.transfer.quiet_until()];
+            let until = until.into_iter().flatten().min();
             let end = tokio::select! {
                 signal = session.outgoing.next() => match signal {
-                    Signal::HungUp => return End::of(Cause::RemoteHangup),
+                    Signal::HungUp => {
+                        self.transferred_if(talk.transfer.is_accepted());
+                        return End::of(Cause::RemoteHangup);
+                    }
+                    Signal::Transfer(code) => {
+                        self.transfer_goes_on(&mut talk, code);
+                        None
+                    }
                     Signal::Failed(problem) => Some(End::failed(problem)),
                     Signal::Key(key) => {
                         self.report(LegEvent::Digit(key));
@@ -263,7 +273,15 @@ impl Call {
                 }
                 command = self.commands.recv() => match command {
                     Some(LegCommand::Speak { text, .. }) => {
+                        talk.transfer = Transfer::None;
                         self.speak(session, &mut talk, text);
+                        None
+                    }
+                    Some(LegCommand::Transfer { to }) => {
+                        session.line.hush();
+                        talk.transfer = Transfer::Asked;
+                        let trunk = &self.place.trunk.settings;
+                        referring.spawn(session.outgoing.refer(trunk, &dialed(to, &trunk.number_prefix)));
                         None
                     }
                     Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
@@ -279,6 +297,10 @@ impl Call {
                         is_missed.then(|| End::failed(problem))
                     }
                 },
+                Some(asked) = referring.join_next() => {
+                    self.transfer_answered(&mut talk, asked.unwrap_or_else(|panic| Err(panic.to_string())));
+                    None
+                }
                 Some(agreed) = refreshing.join_next() => match agreed {
                     Ok(true) => None,
                     Ok(false) | Err(_) => Some(End::failed("the carrier does not renew the session")),
@@ -291,6 +313,10 @@ impl Call {
                     } else if is_due(talk.expires_at) {
                         Some(End::failed("the carrier did not renew the session in time"))
                     } else {
+                        if is_due(talk.transfer.quiet_until()) {
+                            talk.transfer = Transfer::None;
+                            self.transferred_if(true);
+                        }
                         if is_due(talk.refresh_at) {
                             talk.was_refreshed(now);
                             session.local.version += 1;
@@ -325,6 +351,48 @@ impl Call {
                 talk.waits = false;
                 self.say_wanted(session, talk);
             }
+        }
+    }
+
+    /// What the carrier answers when it is asked to put somebody through.
+    fn transfer_answered(&mut self, talk: &mut Talk, asked: Result<(), String>) {
+        match (&talk.transfer, asked) {
+            (Transfer::Asked, Ok(())) => {
+                talk.transfer = Transfer::Accepted { quiet_until: Some(self.now() + PROGRESS_WAIT) };
+            }
+            (Transfer::Asked | Transfer::Accepted { .. }, Err(why)) => {
+                talk.transfer = Transfer::None;
+                self.report(LegEvent::TransferRefused(why));
+            }
+            // It was told already how it goes, or nobody wants it any more.
+            (Transfer::Accepted { .. }, Ok(())) | (Transfer::None, _) => {}
+        }
+    }
+
+    /// What the carrier tells of the call that it makes for a transfer.
+    fn transfer_goes_on(&mut self, talk: &mut Talk, code: u16) {
+        match (&talk.transfer, code) {
+            (Transfer::None, _) => {}
+            (Transfer::Asked | Transfer::Accepted { .. }, ..200) => {
+                talk.transfer = Transfer::Accepted { quiet_until: None };
+            }
+            (Transfer::Asked | Transfer::Accepted { .. }, 200..300) => {
+                talk.transfer = Transfer::None;
+                self.transferred_if(true);
+            }
+            (Transfer::Asked | Transfer::Accepted { .. }, 300..) => {
+                talk.transfer = Transfer::None;
+                let name = &self.place.trunk.settings.name;
+                self.report(LegEvent::TransferRefused(format!(
+                    "trunk {name}: nobody took the call ({code})"
+                )));
+            }
+        }
+    }
+
+    fn transferred_if(&self, is_accepted: bool) {
+        if is_accepted {
+            self.report(LegEvent::Transferred);
         }
     }
 
@@ -418,6 +486,31 @@ struct Talk {
     session_expires: Option<String>,
     refresh_at: Option<Instant>,
     expires_at: Option<Instant>,
+    transfer: Transfer,
+}
+
+/// How far it is with putting somebody through.
+enum Transfer {
+    None,
+    /// The carrier was asked.
+    Asked,
+    /// The carrier tries. One that tells nothing more until then has taken over.
+    Accepted {
+        quiet_until: Option<Instant>,
+    },
+}
+
+impl Transfer {
+    fn is_accepted(&self) -> bool {
+        matches!(self, Transfer::Accepted { .. })
+    }
+
+    fn quiet_until(&self) -> Option<Instant> {
+        match self {
+            Transfer::Accepted { quiet_until } => *quiet_until,
+            Transfer::None | Transfer::Asked => None,
+        }
+    }
 }
 
 impl Talk {
@@ -430,6 +523,7 @@ impl Talk {
             session_expires,
             refresh_at: None,
             expires_at: None,
+            transfer: Transfer::None,
         };
         talk.was_refreshed(now);
         talk

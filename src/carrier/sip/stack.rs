@@ -22,18 +22,25 @@ use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transaction::{CallIdFormat, TransactionReceiver, make_tag};
 use rsipstack::transport::tcp_listener::TcpListenerConnection;
+use rsipstack::transport::tls::{TlsConfig, TlsConnection};
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, SipConnection, TransportLayer};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls_platform_verifier::Verifier;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// What we understand.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY";
 const SDP: &str = "application/sdp";
 /// How often a hang-up is tried while the library is busy with a change of the session.
 const BYE_TRIES: usize = 20;
@@ -57,6 +64,7 @@ pub(super) struct Stack {
     token: CancellationToken,
     listens: SocketAddr,
     public_ip: Option<IpAddr>,
+    secured: Secured,
 }
 
 /// A call that is to be made.
@@ -86,6 +94,8 @@ pub(super) enum Signal {
     Change(Change),
     /// A key, told in a message.
     Key(char),
+    /// How far a transfer has come, as the status of the call that the carrier makes for it.
+    Transfer(u16),
     /// The other side hung up.
     HungUp,
 }
@@ -145,7 +155,8 @@ impl Stack {
         let layer = Arc::new(DialogLayer::new(inner.clone()));
         tokio::spawn(async move { endpoint.serve().await });
         tokio::spawn(receive(layer.clone(), incoming));
-        Ok(Stack { layer, endpoint: inner, token, listens, public_ip: settings.public_ip })
+        let secured = Secured::default();
+        Ok(Stack { layer, endpoint: inner, token, listens, public_ip: settings.public_ip, secured })
     }
 
     /// Falls silent.
@@ -170,8 +181,22 @@ impl Stack {
         let transport = match trunk.transport {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
         };
         uri(&format!("sip:{user}@{address}{transport}"))
+    }
+
+    /// Makes sure that there is a way to a carrier that nobody else reads, where it is to be so. What comes from the
+    /// carrier comes over the same way.
+    async fn secure(&self, trunk: &Trunk, address: SocketAddr) -> Result<(), String> {
+        if trunk.transport != Transport::Tls || self.secured.is_to(trunk, address)? {
+            return Ok(());
+        }
+        let token = self.token.child_token();
+        let connection = self.secured.connect(trunk, destination(trunk, address), token.clone()).await?;
+        self.endpoint.transport_layer.add_connection(connection);
+        self.secured.keep(trunk, address, token);
+        Ok(())
     }
 
     /// Asks for a call; ends when the INVITE has left. Given up before, it never leaves.
@@ -188,6 +213,7 @@ impl Stack {
             headers: Some(vec![Header::Supported("timer".into()), Header::Allow(ALLOW.into())]),
             ..InviteOption::default()
         };
+        self.secure(trunk, address).await?;
         let (to_states, mut states) = self.layer.new_dialog_state_channel();
         let has_left = Arc::new(AtomicBool::new(false));
         let layer = self.layer.clone();
@@ -226,6 +252,7 @@ impl Stack {
 
     /// Asks whether the carrier is there; whatever it answers says yes.
     pub(super) async fn probe(&self, trunk: &Trunk, address: SocketAddr) -> Result<u16, String> {
+        self.secure(trunk, address).await?;
         let to = uri(&format!("sip:{}", trunk.host))?;
         let from =
             sip::typed::From { display_name: None, uri: self.contact(trunk, address)?, params: vec![] };
@@ -249,17 +276,103 @@ impl Stack {
 
     /// Registers; the answer is for how many seconds.
     pub(super) async fn register(&self, trunk: &Trunk, address: SocketAddr) -> Result<u32, String> {
+        self.secure(trunk, address).await?;
         let mut registration = Registration::new(self.endpoint.clone(), credential(trunk));
         registration.outbound_proxy = Some(address);
         let contact = self.contact(trunk, address)?;
         registration.contact = Some(sip::typed::Contact { display_name: None, uri: contact, params: vec![] });
-        let server = uri(&format!("sip:{}", trunk.host))?;
+        let transport = match trunk.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
+        };
+        let server = uri(&format!("sip:{}{transport}", trunk.host))?;
         let asked = registration.register(server, Some(REGISTERED_SECONDS)).await;
         let response = asked.map_err(|error| error.to_string())?;
         match response.status_code.kind() {
             StatusCodeKind::Successful => Ok(registration.granted_expires.unwrap_or(REGISTERED_SECONDS)),
             _ => Err(refusal(&response).detail(&trunk.name)),
         }
+    }
+}
+
+/// The connections that nobody else reads, by the address of the carrier.
+#[derive(Default)]
+struct Secured {
+    /// With whom they were made, and whether they live.
+    known: Mutex<HashMap<SocketAddr, (Identity, CancellationToken)>>,
+    /// Reads what this machine trusts once, when it is first wanted.
+    verifier: OnceLock<Result<Arc<dyn ServerCertVerifier>, String>>,
+}
+
+/// Whose certificate was looked at, and who had to have signed it.
+type Identity = (String, Option<PathBuf>);
+
+fn identity(trunk: &Trunk) -> Identity {
+    (trunk.destination().0.to_owned(), trunk.ca_file.clone())
+}
+
+impl Secured {
+    fn known(&self) -> MutexGuard<'_, HashMap<SocketAddr, (Identity, CancellationToken)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is one for this trunk. The library finds connections by their address alone, so no other carrier
+    /// may be at it.
+    fn is_to(&self, trunk: &Trunk, address: SocketAddr) -> Result<bool, String> {
+        match self.known().get(&address).filter(|(_, token)| !token.is_cancelled()) {
+            Some((with, _)) if *with == identity(trunk) => Ok(true),
+            Some(((name, _), _)) => Err(format!(
+                "{address} is {name} as well for another trunk: give both the same name and the same ca_file"
+            )),
+            None => Ok(false),
+        }
+    }
+
+    fn keep(&self, trunk: &Trunk, address: SocketAddr, token: CancellationToken) {
+        self.known().insert(address, (identity(trunk), token));
+    }
+
+    /// Connects, and looks at the certificate.
+    async fn connect(
+        &self,
+        trunk: &Trunk,
+        to: SipAddr,
+        token: CancellationToken,
+    ) -> Result<SipConnection, String> {
+        // The one choice for the process; another that was made before is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (authorities, verifier) = match &trunk.ca_file {
+            Some(file) => {
+                let read = tokio::fs::read(file).await;
+                let pem = read.map_err(|error| format!("ca_file {}: {error}", file.display()))?;
+                if CertificateDer::pem_slice_iter(&pem).next().is_none_or(|found| found.is_err()) {
+                    return Err(format!("ca_file {} holds no certificate in PEM", file.display()));
+                }
+                (pem, None)
+            }
+            None => (Vec::new(), Some(self.verifier()?)),
+        };
+        let name = trunk.destination().0.to_owned();
+        let ca_certs = Some(authorities);
+        let config = TlsConfig { ca_certs, sni_hostname: Some(name.clone()), ..TlsConfig::default() };
+        let connected = TlsConnection::connect(&to, Some(&config), verifier, Some(token)).await;
+        connected.map(SipConnection::Tls).map_err(|error| {
+            let error = error.to_string();
+            match error.contains("certificate") {
+                true => format!("the certificate of {name} is not accepted ({error}): is the host right, and who signed it in ca_file?"),
+                false => format!("no secured connection to {name}: {error}"),
+            }
+        })
+    }
+
+    fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, String> {
+        let read = || -> Result<Arc<dyn ServerCertVerifier>, String> {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let verifier = Verifier::new(provider);
+            Ok(Arc::new(verifier.map_err(|error| format!("this machine trusts no certificates: {error}"))?))
+        };
+        self.verifier.get_or_init(read).clone()
     }
 }
 
@@ -338,6 +451,25 @@ impl Outgoing {
         }
     }
 
+    /// Asks the carrier to put the other side through to somebody, RFC 3515; whether it will try. How that goes is told by
+    /// [`Signal::Transfer`], which may overtake this answer.
+    pub(super) fn refer(
+        &self,
+        trunk: &Trunk,
+        to: &str,
+    ) -> impl Future<Output = Result<(), String>> + Send + 'static {
+        let dialog = self.dialog.clone();
+        let (name, place) = (trunk.name.clone(), uri(&format!("sip:{to}@{}", trunk.host)));
+        async move {
+            let asked = dialog.refer(place?, None, None).await;
+            match asked.map_err(|error| error.to_string())? {
+                Some(response) if response.status_code.kind() == StatusCodeKind::Successful => Ok(()),
+                Some(response) => Err(refusal(&response).detail(&name)),
+                None => Err(format!("trunk {name}: the call cannot be passed on at the moment")),
+            }
+        }
+    }
+
     /// Renews the session with our description; whether the other side agrees.
     pub(super) fn refresh(
         &self,
@@ -373,7 +505,11 @@ impl Outgoing {
                         break;
                     }
                     Signal::Refused(_) | Signal::Failed(_) | Signal::HungUp => break,
-                    Signal::Trying | Signal::Ringing(_) | Signal::Change(_) | Signal::Key(_) => {}
+                    Signal::Trying
+                    | Signal::Ringing(_)
+                    | Signal::Change(_)
+                    | Signal::Key(_)
+                    | Signal::Transfer(_) => {}
                 }
             }
             self.id.iter().for_each(|id| self.layer.remove_dialog(id));
@@ -428,9 +564,11 @@ fn told(state: DialogState) -> Option<Signal> {
             answer(reply, StatusCode::OK);
             key_of(&String::from_utf8_lossy(&request.body)).map(Signal::Key)
         }
-        DialogState::Options(_, _, reply)
-        | DialogState::Notify(_, _, reply)
-        | DialogState::Message(_, _, reply) => {
+        DialogState::Notify(_, request, reply) => {
+            answer(reply, StatusCode::OK);
+            status_of(&String::from_utf8_lossy(&request.body)).map(Signal::Transfer)
+        }
+        DialogState::Options(_, _, reply) | DialogState::Message(_, _, reply) => {
             answer(reply, StatusCode::OK);
             None
         }
@@ -528,6 +666,7 @@ fn destination(trunk: &Trunk, address: SocketAddr) -> SipAddr {
     let transport = match trunk.transport {
         Transport::Udp => sip::Transport::Udp,
         Transport::Tcp => sip::Transport::Tcp,
+        Transport::Tls => sip::Transport::Tls,
     };
     SipAddr { r#type: Some(transport), addr: address.into() }
 }
@@ -549,6 +688,14 @@ fn refusal(response: &Response) -> Refusal {
     });
     let status = &response.status_code;
     Refusal { code: status.code(), words: status.text().to_owned(), q850: reasons.into_iter().next() }
+}
+
+/// The status in the body of a NOTIFY, RFC 3420: `SIP/2.0 200 OK`.
+fn status_of(body: &str) -> Option<u16> {
+    let mut words = body.lines().next()?.split_whitespace();
+    let protocol = words.next()?;
+    let code = words.next()?.parse().ok()?;
+    (protocol.eq_ignore_ascii_case("SIP/2.0") && (100..700).contains(&code)).then_some(code)
 }
 
 /// The key in the body of an INFO: `Signal=5` or a bare `5`.

@@ -273,9 +273,7 @@ function MappingRow({ column, target, asked, choose }) {
 function Choices({ report, options, fields, set }) {
   const why = report.reasons.map((reason) => reason.why ?? {});
   const homeless = why.reduce((sum, counts) => sum + (counts.needs_country || 0), 0);
-  const hint = homeless
-    ? `Without it ${plural(homeless, 'number')} of the file cannot be called.`
-    : 'For numbers written without +.';
+  const missing = homeless > 0 && `Without it ${plural(homeless, 'number')} of the file cannot be called.`;
   const country = (attributes) =>
     html`<select
       class="input"
@@ -298,7 +296,12 @@ function Choices({ report, options, fields, set }) {
       )}
     </select>`;
   return html`<div class="cols two">
-    <${Field} label="Country of the numbers" hint=${hint} error=${fields.default_country}>${country}<//>
+    <${Field}
+      label="Country of the numbers"
+      hint="For numbers written without +."
+      error=${fields.default_country || missing}
+      >${country}<//
+    >
     <${Field} label="People who are in the campaign already">${duplicates}<//>
   </div>`;
 }

@@ -150,10 +150,8 @@ function Stale({ draft, reload }) {
   const overwrite = () => draft.overwrite().catch(fail);
   const ref = useRef(null);
   useEffect(() => ref.current.scrollIntoView({ block: 'nearest' }), []);
-  const actions = html`<div class="row wrap">
-    <${ActionButton} class="btn small" run=${overwrite}>Save mine over it<//>
-    <button class="btn small" onClick=${reload}>Reload</button>
-  </div>`;
+  const actions = html`<${ActionButton} class="btn small" run=${overwrite}>Save mine over it<//>
+    <button class="btn small" onClick=${reload}>Reload</button>`;
   return html`<div ref=${ref} role="alert">
     <${Note} kind="warn" icon="triangle-alert" action=${actions}>
       <strong>Someone changed this campaign in the meantime.</strong> Save what you changed here over it, or reload to
