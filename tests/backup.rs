@@ -1,5 +1,6 @@
 //! Copies of the database: made under load, proven, refused when they are not ours, and put back at any moment whole.
 
+use crate::crash::open_alone;
 use crate::support::evidence;
 use crate::support::program::{Place, mode};
 use crate::support::world::folder_in_memory;
@@ -12,7 +13,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use voice_campaigns::clock::{Clock, Manual};
+use voice_campaigns::clock::Manual;
 use voice_campaigns::store::backup::{self, BackupError, Restored};
 use voice_campaigns::store::{OpenError, Scope, Store, StoreError, data_file};
 
@@ -21,7 +22,7 @@ fn now() -> DateTime<Utc> {
 }
 
 fn store(folder: &Path) -> Store {
-    Store::open(folder, Arc::new(Manual::new(now())) as Arc<dyn Clock>).unwrap()
+    open_alone(folder, Arc::new(Manual::new(now()))).unwrap()
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -122,7 +123,7 @@ fn a_backup_goes_into_a_folder_that_has_nothing_and_says_when_the_key_is_missing
     let elsewhere = tempfile::tempdir().unwrap();
     let Restored { replaced, lacks_key, .. } = backup::restore(&copy, elsewhere.path(), now()).unwrap();
     assert_eq!((replaced, lacks_key), (None, true));
-    let refused = Store::open(elsewhere.path(), Arc::new(Manual::new(now())));
+    let refused = open_alone(elsewhere.path(), Arc::new(Manual::new(now())));
     assert!(matches!(refused.err(), Some(OpenError::SuppressionKey(_))));
     fs::copy(folder.path().join("suppression.key"), elsewhere.path().join("suppression.key")).unwrap();
     let Restored { replaced, lacks_key, .. } = backup::restore(&copy, elsewhere.path(), now()).unwrap();

@@ -31,7 +31,11 @@ fn live_and_die(disk: &mut Disk, place: &Place, cuts: u64, chance: &mut SmallRng
         if cut % 100 == 0 {
             stock(place, 2_000);
         }
-        let victim = Running::spawn(server(place));
+        // Some are hit while they start, some while they work, however slow the machine is.
+        let mut victim = Running::spawn(server(place));
+        if chance.random() {
+            victim.listens_or_ends();
+        }
         let latest = if cut % 4 == 0 { 500 } else { 200 };
         std::thread::sleep(up_to(chance, latest));
         drop(victim);
@@ -71,9 +75,12 @@ fn if_commits_did_not_wait_for_the_disk_the_same_comparison_would_tell() {
     let place = disk.place();
     make_campaigns(&place);
     disk.say("deaf");
-    live_and_die(&mut disk, &place, 12, &mut chance);
-    let told = differences(&place).unwrap_err();
-    assert!(told.contains("dialed twice, or lost"), "{told}");
+    // As often as it takes; on a busy machine some lives are too short to dial anybody.
+    let told = (0..10).find_map(|_| {
+        live_and_die(&mut disk, &place, 6, &mut chance);
+        differences(&place).err()
+    });
+    assert!(told.as_ref().is_some_and(|told| told.contains("dialed twice, or lost")), "{told:?}");
 }
 
 /// What goes wrong.

@@ -169,7 +169,7 @@ fn under_load_for_long_it_holds_no_more_than_in_the_beginning() {
         most(threads, late),
     );
     check(&place);
-    assert!(dials as u64 > minutes * 60 * CALLS_PER_SECOND / 2, "too little happened");
+    assert!(dials as u64 > minutes * 60 * CALLS_PER_SECOND / 10, "too little happened");
     // Below an hour, what a single sample is off would count as a slope.
     assert!(slope(&samples) * hours < hours.max(1.0), "the memory grows");
     assert!(most(files, late) <= most(files, early) + 8, "files stay open");
