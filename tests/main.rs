@@ -36,6 +36,7 @@ mod e2e_cli;
 mod e2e_log;
 mod erasure;
 mod guard;
+mod inbound;
 mod listener;
 mod other_calls;
 mod races;

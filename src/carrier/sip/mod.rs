@@ -10,12 +10,13 @@ mod settings;
 mod sound;
 mod stack;
 mod trunk;
+mod visitors;
 mod words;
 
 pub use settings::{Ports, Settings, Transport, Trunk as TrunkSettings};
 pub use trunk::Health;
 
-use super::{Capacity, Carrier, DialRequest, Leg, LegEvents};
+use super::{Capacity, Carrier, DialRequest, Incoming, Leg, LegEvents};
 use crate::clock::Clock;
 use crate::domain::call::LegEvent;
 use crate::domain::outcome::Cause;
@@ -25,8 +26,8 @@ use chrono::TimeDelta;
 use sound::Studio;
 use stack::Stack;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use trunk::{Place, Trunk};
@@ -51,6 +52,14 @@ struct Inner {
     ports: RtpPorts,
     trunks: Vec<Arc<Trunk>>,
     runtime: Handle,
+    receiver: Mutex<Option<mpsc::Sender<Incoming>>>,
+}
+
+impl Inner {
+    /// Who is told of callers.
+    fn receiver(&self) -> Option<mpsc::Sender<Incoming>> {
+        self.receiver.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Sip {
@@ -61,12 +70,15 @@ impl Sip {
         voice: Arc<dyn Synthesizer>,
         clock: Arc<dyn Clock>,
     ) -> Result<Sip, String> {
-        let stack = Stack::start(&settings, trunks).await?;
+        let (stack, visitors) = Stack::start(&settings, trunks).await?;
         let studio = Studio::start(clock.clone()).map_err(|error| format!("no thread for sound: {error}"))?;
         let ports = RtpPorts::new(settings.rtp_ports);
         let trunks = trunks.iter().cloned().map(|trunk| Arc::new(Trunk::new(trunk))).collect();
-        let runtime = Handle::current();
-        Ok(Sip { inner: Arc::new(Inner { settings, clock, voice, stack, studio, ports, trunks, runtime }) })
+        let (runtime, receiver) = (Handle::current(), Mutex::default());
+        let inner = Inner { settings, clock, voice, stack, studio, ports, trunks, runtime, receiver };
+        let inner = Arc::new(inner);
+        tokio::spawn(visitors::watch(inner.clone(), visitors));
+        Ok(Sip { inner })
     }
 
     /// Looks after the trunks until `shutdown` becomes true or nobody is left to say so, then falls silent.
@@ -130,6 +142,10 @@ impl Carrier for Sip {
             // After the end nobody takes commands any more.
             let _ = to_commands.send(command);
         })
+    }
+
+    fn receive(&self, to: mpsc::Sender<Incoming>) {
+        *self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
     }
 }
 
