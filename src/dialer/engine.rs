@@ -5,10 +5,10 @@
 //! at most once per attempt.
 
 use super::plan::{self, Dial, Guest, Planned};
-use crate::carrier::{Carrier, DialRequest, Incoming, Leg, LegEvents, Report};
+use crate::carrier::{Asking, Carrier, DialRequest, Incoming, Leg, LegEvents, Report};
 use crate::clock::Clock;
 use crate::domain::Instant;
-use crate::domain::breaker::Breaker;
+use crate::domain::breaker::{Breaker, Trip};
 use crate::domain::call::{CallState, Effect, Ending, LegCommand, LegEvent, LiveCall};
 use crate::domain::campaign::Status;
 use crate::domain::clock_guard::{ClockGuard, Trust};
@@ -40,7 +40,7 @@ enum Fact {
     Ended { call_id: i64, ending: Ending, timeline: Value },
     OptedOut { call_id: i64 },
     PressedLate { call_id: i64, key: char },
-    CarrierDown { campaign_id: i64 },
+    Tripped { campaign_id: i64, trip: Trip, detail: Option<String> },
 }
 
 /// What a turn did, and when the next one is due at the latest.
@@ -67,11 +67,15 @@ pub struct Dialer {
     /// Steady time.
     deadlines: BTreeSet<(Instant, i64)>,
     facts: Vec<Fact>,
+    /// Dials of this turn that are still on their way.
+    asking: Vec<Asking>,
     breakers: HashMap<i64, Breaker>,
     shares: Shares,
     spacing: Spacing,
     /// The carrier took calls when it was last looked at.
     is_open: bool,
+    /// The disk was full when it was last looked at.
+    is_short_of_room: bool,
     guard: ClockGuard,
     /// The wall time at which the campaigns must be looked at again; none when nothing is due by time alone.
     plan_at: Option<Instant>,
@@ -124,6 +128,7 @@ impl Dialer {
         Ok(Dialer {
             spacing: Spacing::new(carrier.capacity().calls_per_second),
             is_open: false,
+            is_short_of_room: false,
             store,
             carrier,
             reports,
@@ -134,6 +139,7 @@ impl Dialer {
             live: HashMap::new(),
             deadlines: BTreeSet::new(),
             facts: Vec::new(),
+            asking: Vec::new(),
             breakers: HashMap::new(),
             shares: Shares::default(),
             guard: ClockGuard::new(last_seen_at),
@@ -246,12 +252,16 @@ impl Dialer {
         }
         self.look_beside(now)?;
         self.look_at_carrier(now);
+        let is_short = self.store.is_short_of_room();
+        if std::mem::replace(&mut self.is_short_of_room, is_short) && !is_short {
+            self.plan_at = Some(now);
+        }
         let distrust = self.look_at_clocks().await?;
         if !self.facts.is_empty() {
             self.plan_at = Some(now);
         }
         if self.plan_at.is_some_and(|at| at <= now) {
-            let may_dial = distrust.is_none() && !self.is_stopping;
+            let may_dial = distrust.is_none() && !self.is_stopping && !is_short;
             did += self.write_and_dial(may_dial).await?;
         }
         let deadline = self.deadlines.first().map(|(at, _)| *at);
@@ -338,13 +348,14 @@ impl Dialer {
             && let Some(live) = self.live.remove(&call_id)
         {
             self.deadlines.remove(&(live.deadline, call_id));
-            let down = live.campaign_id.filter(|campaign_id| {
-                let breaker = self.breakers.entry(*campaign_id).or_default();
-                breaker.trips(ending.outcome, ending.ended_at)
+            let tripped = live.campaign_id.and_then(|campaign_id| {
+                let breaker = self.breakers.entry(campaign_id).or_default();
+                let trip = breaker.trips(ending.outcome, ending.ended_at)?;
+                Some(Fact::Tripped { campaign_id, trip, detail: ending.detail.clone() })
             });
             let (ending, timeline) = (ending.shifted(shift), live.call.timeline(shift));
             self.facts.push(Fact::Ended { call_id, ending, timeline });
-            self.facts.extend(down.map(|campaign_id| Fact::CarrierDown { campaign_id }));
+            self.facts.extend(tripped);
         }
     }
 
@@ -421,7 +432,7 @@ impl Dialer {
         let store = self.store.clone();
         let gate = store.dialing().await;
         self.is_unsure = true;
-        let written = store.write(move |tx| {
+        let written = store.write_on_a_full_disk(move |tx| {
             write_facts(tx, &facts)?;
             if let Some(alive) = alive {
                 // Only after the facts: what they end has ended so, and not unseen.
@@ -452,7 +463,16 @@ impl Dialer {
             let is_late = self.clock.steady() - started > COMMIT_MAX;
             dialed = self.carry_out(planned, is_late, free);
         }
-        drop(gate);
+        let asking = std::mem::take(&mut self.asking);
+        match asking.is_empty() {
+            true => drop(gate),
+            false => drop(tokio::spawn(async move {
+                for dial in asking {
+                    dial.is_over().await;
+                }
+                drop(gate);
+            })),
+        }
         for (arrival, guest) in arrivals.into_iter().zip(guests) {
             match guest {
                 Ok(guest) => self.welcome(arrival, guest),
@@ -545,7 +565,8 @@ impl Dialer {
         };
         let call = LiveCall::new(plan, self.clock.steady());
         let deadline = call.deadline();
-        let leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
+        let mut leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
+        self.asking.extend(leg.take_asking());
         self.live.insert(claim.call_id, Live { campaign_id, call, leg, deadline });
         self.deadlines.insert((deadline, claim.call_id));
     }
@@ -590,25 +611,40 @@ fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
             Some(id) => tx.pressed_after_other_call(id, *key),
             None => tx.pressed_after_call(*call_id, *key),
         },
-        Fact::CarrierDown { campaign_id } => carrier_down(tx, *campaign_id),
+        Fact::Tripped { campaign_id, trip, detail } => tripped(tx, *campaign_id, *trip, detail.as_deref()),
     }
 }
 
-/// Pauses a campaign whose carrier fails, and says so.
-fn carrier_down(tx: &Tx, campaign_id: i64) -> Result<(), StoreError> {
+/// Pauses a campaign that its carrier does not carry, and says so.
+fn tripped(tx: &Tx, campaign_id: i64, trip: Trip, detail: Option<&str>) -> Result<(), StoreError> {
     let Some(campaign) = tx.campaign(campaign_id)?.filter(|campaign| campaign.status == Status::Active)
     else {
         return Ok(());
     };
-    let event = Event::error(
-        &campaign,
-        "carrier_down",
-        "The carrier failed at least half of the last 20 calls, so the campaign was paused",
-        "Check the carrier, then set the campaign to active again",
-        &tx.now.timestamp_millis().to_string(),
-    );
-    tx.emit_once(campaign_id, &event)?;
-    tx.change_status_because(&campaign, Status::Paused, "carrier_down")
+    let (code, message, action) = match trip {
+        Trip::Failing => (
+            "carrier_down",
+            "The carrier failed at least half of the last 20 calls, so the campaign was paused",
+            "Check the carrier, then set the campaign to active again",
+        ),
+        Trip::Rejected => (
+            "carrier_refused",
+            "The last ten calls were all refused, so the campaign was paused",
+            "Ask the carrier whether it or the networks block the number that is shown, then set the campaign to active again",
+        ),
+        Trip::Refused => (
+            "carrier_refused",
+            "The carrier did not take the last three calls from us, so the campaign was paused",
+            "Put right what the carrier refuses (user name, password, caller id, countries), then set the campaign to active again",
+        ),
+    };
+    let message = match detail {
+        Some(detail) => format!("{message} ({detail})"),
+        None => message.to_owned(),
+    };
+    let key = tx.now.timestamp_millis().to_string();
+    tx.emit_once(campaign_id, &Event::error(&campaign, code, &message, action, &key))?;
+    tx.change_status_because(&campaign, Status::Paused, code)
 }
 
 fn report_jump(tx: &Tx, until: Instant) -> Result<(), StoreError> {

@@ -342,6 +342,7 @@ impl Planner<'_, '_> {
             HoldReason::Draft
             | HoldReason::Paused
             | HoldReason::CarrierDown
+            | HoldReason::CarrierRefused
             | HoldReason::Completed
             | HoldReason::Inbound
             | HoldReason::ClockJumped

@@ -714,7 +714,7 @@ impl LiveCall {
             Phase::Ending { outcome, .. } | Phase::Parting { outcome, .. } => outcome,
             _ if self.answered_at.is_some() => match cause {
                 _ if !self.machine && self.without_a_key() == Outcome::Success => Outcome::Success,
-                Cause::CarrierError => Outcome::CarrierError,
+                Cause::CarrierError | Cause::CarrierRefused => Outcome::CarrierError,
                 _ if self.machine => Outcome::Voicemail,
                 _ if self.is_repeated => Outcome::NoInput,
                 _ if matches!(self.phase, Phase::Listening { .. } | Phase::LastWords) => Outcome::NoInput,
@@ -731,6 +731,7 @@ impl LiveCall {
                 Cause::Rejected => Outcome::Rejected,
                 Cause::InvalidNumber => Outcome::InvalidNumber,
                 Cause::CarrierError => Outcome::CarrierError,
+                Cause::CarrierRefused => Outcome::CarrierRefused,
                 Cause::RemoteHangup => {
                     // Only an answered call can be hung up; the report of the answer is late or lost.
                     self.answered_at = Some(at);

@@ -37,6 +37,8 @@ words! {
         Paused = "paused",
         /// The carrier failed too often and the campaign was paused.
         CarrierDown = "carrier_down",
+        /// The carrier refuses our calls and the campaign was paused.
+        CarrierRefused = "carrier_refused",
         /// The campaign is completed.
         Completed = "completed",
         /// An inbound campaign never dials.
@@ -96,6 +98,9 @@ impl HoldReason {
             HoldReason::Paused => "The campaign is paused; set its status to active to go on",
             HoldReason::CarrierDown => {
                 "The carrier failed too often, so the campaign was paused; check the carrier, then set it to active"
+            }
+            HoldReason::CarrierRefused => {
+                "The carrier refuses our calls, so the campaign was paused; put right what it refuses, then set it to active"
             }
             HoldReason::Completed => "The campaign is completed; set its status to active to call again",
             HoldReason::Inbound => {
@@ -257,10 +262,11 @@ impl<'a> Gate<'a> {
         let standing = |reason| Err(Hold::standing(reason));
         match self.campaign.status {
             Status::Draft => standing(HoldReason::Draft),
-            Status::Paused if self.campaign.status_reason.as_deref() == Some("carrier_down") => {
-                standing(HoldReason::CarrierDown)
-            }
-            Status::Paused => standing(HoldReason::Paused),
+            Status::Paused => standing(match self.campaign.status_reason.as_deref() {
+                Some("carrier_down") => HoldReason::CarrierDown,
+                Some("carrier_refused") => HoldReason::CarrierRefused,
+                Some(_) | None => HoldReason::Paused,
+            }),
             Status::Completed => standing(HoldReason::Completed),
             Status::Active if self.campaign.settings.campaign_type == CampaignType::Inbound => {
                 standing(HoldReason::Inbound)

@@ -38,10 +38,10 @@ pub struct Again {
 const CALL_BACK_WAIT: TimeDelta = TimeDelta::hours(2);
 
 /// Whether a call that ended so reached nobody, so that another try makes sense. Where an answered call broke
-/// off it is not known who was reached; when in doubt, nobody is called again.
+/// off it is not known who was reached; when in doubt, nobody is called again. Who refuses a call has been reached.
 fn worth_another_try(outcome: Outcome, was_answered: bool) -> bool {
     match outcome {
-        Outcome::Voicemail | Outcome::NoAnswer | Outcome::Busy | Outcome::Rejected => true,
+        Outcome::Voicemail | Outcome::NoAnswer | Outcome::Busy => true,
         Outcome::CarrierError | Outcome::Interrupted | Outcome::Canceled => !was_answered,
         Outcome::Success
         | Outcome::Declined
@@ -51,17 +51,20 @@ fn worth_another_try(outcome: Outcome, was_answered: bool) -> bool {
         | Outcome::HungUp
         | Outcome::NoInput
         | Outcome::Transferred
+        | Outcome::Rejected
+        | Outcome::CarrierRefused
         | Outcome::InvalidNumber => false,
     }
 }
 
 /// Decides the lead's future: a person who was reached is not called again unless they ask for it, a number that does
-/// not exist has failed, and one that nobody picked up is tried again after the delay, as long as attempts are left.
+/// not exist, or that somebody refuses to be called at, has failed, and one that nobody picked up is tried again after
+/// the delay, as long as attempts are left.
 pub fn after(outcome: Outcome, was_answered: bool, attempts: i64, again: Again) -> After {
     if outcome == Outcome::OptedOut {
         return After::finished(LeadStatus::DoNotCall);
     }
-    if outcome == Outcome::InvalidNumber {
+    if matches!(outcome, Outcome::InvalidNumber | Outcome::Rejected | Outcome::CarrierRefused) {
         return After::finished(LeadStatus::Failed);
     }
     let at = |delay: TimeDelta| Some(again.ended_at + delay);
@@ -99,8 +102,7 @@ mod tests {
             .filter(|outcome| after_one_of(3, **outcome).next_call_at == Some(ENDED_AT + DELAY))
             .map(|outcome| outcome.word())
             .collect();
-        let expected =
-            ["voicemail", "no_answer", "busy", "rejected", "carrier_error", "interrupted", "canceled"];
+        let expected = ["voicemail", "no_answer", "busy", "carrier_error", "interrupted", "canceled"];
         assert_eq!(again, expected);
     }
 
@@ -133,5 +135,7 @@ mod tests {
         assert_eq!(after_one_of(1, Outcome::HungUp).status, LeadStatus::Completed);
         assert_eq!(after_one_of(3, Outcome::OptedOut).status, LeadStatus::DoNotCall);
         assert_eq!(after_one_of(3, Outcome::InvalidNumber).status, LeadStatus::Failed);
+        assert_eq!(after_one_of(3, Outcome::Rejected).status, LeadStatus::Failed);
+        assert_eq!(after_one_of(3, Outcome::CarrierRefused).status, LeadStatus::Failed);
     }
 }

@@ -9,9 +9,11 @@ use super::lead::NewLead;
 use super::phrases::{self, OptOut, Phrases};
 use super::script::{self, Template, Variable};
 use crate::words;
+use aho_corasick::AhoCorasick;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 words! {
     /// What may be wrong with a script.
@@ -333,18 +335,21 @@ const CALLERS: [&str; 9] =
 
 /// Whether the start of a script says who is calling.
 fn names_caller(text: &str) -> bool {
+    static ALL: LazyLock<AhoCorasick> =
+        LazyLock::new(|| one_look(INTRODUCTIONS.iter().chain(&MORE_INTRODUCTIONS), " "));
     let start = normal(&beginning(text));
-    let phrases = INTRODUCTIONS.iter().chain(&MORE_INTRODUCTIONS);
-    let is_introduced = phrases.into_iter().any(|phrase| {
-        start.match_indices(phrase).any(|(at, _)| {
-            let is_word = start[..at].ends_with(' ') && start[at + phrase.len()..].starts_with(' ');
-            let next = start[at + phrase.len()..].split_whitespace().next();
-            is_word && next.is_some_and(|next| !NO_NAMES.contains(&next))
-        })
+    let is_introduced = ALL.find_overlapping_iter(&start).any(|found| {
+        let next = start[found.end()..].split_whitespace().next();
+        next.is_some_and(|next| !NO_NAMES.contains(&next))
     });
     is_introduced
         || variables_of(&beginning(text))
             .any(|name| name != "company_name" && CALLERS.iter().any(|caller| name.starts_with(caller)))
+}
+
+/// Finds all phrases in one pass: scripts are looked over whenever a campaign is saved.
+fn one_look<'p>(phrases: impl Iterator<Item = &'p &'p str>, after: &str) -> AhoCorasick {
+    AhoCorasick::new(phrases.map(|phrase| format!(" {phrase}{after}"))).expect("they are few")
 }
 
 /// The names in braces.
@@ -415,8 +420,8 @@ const OPT_OUTS: [&str; 42] = [
 ];
 /// Whether a script says how to be called no more.
 fn offers_opt_out(text: &str) -> bool {
-    let text = normal(text);
-    OPT_OUTS.iter().any(|phrase| text.contains(&format!(" {phrase}")))
+    static ALL: LazyLock<AhoCorasick> = LazyLock::new(|| one_look(OPT_OUTS.iter(), ""));
+    ALL.is_match(&normal(text))
 }
 
 /// In lower case, without punctuation, with one blank around every word.

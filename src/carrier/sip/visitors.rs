@@ -99,7 +99,9 @@ fn admit(carrier: &Arc<Inner>, place: Place, visitor: Visitor, called: Vec<Phone
         };
         match said {
             Some((Reception::Taken(request, events), commands)) => {
-                let call = Call::new(carrier, place, *request, events, commands);
+                // Nobody waits to hear that the carrier was asked: it is the carrier that asks.
+                let (asked, _) = oneshot::channel();
+                let call = Call::new(carrier, place, *request, events, commands, asked);
                 call.take(visitor).await;
             }
             Some((Reception::Refused(why), _)) => visitor.refuse(match why {
