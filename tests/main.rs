@@ -37,6 +37,7 @@ mod e2e_cli;
 mod e2e_log;
 mod erasure;
 mod guard;
+mod inbound;
 mod listener;
 mod lives;
 mod other_calls;

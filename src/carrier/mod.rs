@@ -9,6 +9,7 @@ pub use switch::Switch;
 
 use crate::domain::Instant;
 use crate::domain::call::{LegCommand, LegEvent};
+use crate::domain::other_call::Turned;
 use crate::domain::phone::Phone;
 use crate::domain::voice::Voice;
 use chrono::TimeDelta;
@@ -59,6 +60,46 @@ pub trait Carrier: Send + Sync + 'static {
     /// Asks for one call. Never fails: a refusal arrives as `Ended` like every other end. Must not block: a leg whose
     /// carrier is not asked yet says so, [`Leg::asking`].
     fn dial(&self, request: DialRequest, events: LegEvents) -> Leg;
+    /// From now on hands over whoever calls us; before, and by a carrier that takes no calls, everybody is refused.
+    fn receive(&self, _to: mpsc::Sender<Incoming>) {}
+}
+
+/// Somebody who calls us and waits to be taken. Dropping it refuses them.
+pub struct Incoming {
+    /// The numbers they may have called, the likeliest first: networks say it in several places.
+    pub called: Vec<Phone>,
+    /// Their own number; none where it is withheld.
+    pub caller: Option<Phone>,
+    reply: Box<dyn FnOnce(Reception) -> Option<Leg> + Send>,
+}
+
+/// What becomes of somebody who calls us.
+pub enum Reception {
+    /// They are taken: what may be said to them, and where their leg reports to.
+    Taken(Box<DialRequest>, LegEvents),
+    /// They are not.
+    Refused(Turned),
+}
+
+impl Incoming {
+    /// Somebody who is answered in this way. The function must not block.
+    pub fn new(
+        called: Vec<Phone>,
+        caller: Option<Phone>,
+        reply: impl FnOnce(Reception) -> Option<Leg> + Send + 'static,
+    ) -> Incoming {
+        Incoming { called, caller, reply: Box::new(reply) }
+    }
+
+    /// Takes them; none when they have gone away.
+    pub fn take(self, request: DialRequest, events: LegEvents) -> Option<Leg> {
+        (self.reply)(Reception::Taken(Box::new(request), events))
+    }
+
+    /// Sends them away.
+    pub fn refuse(self, why: Turned) {
+        (self.reply)(Reception::Refused(why));
+    }
 }
 
 /// The live thing that a carrier gives us. Dropping it hangs up.

@@ -1,23 +1,32 @@
 //! A carrier in whose place another one can be put while calls are alive. Each call stays where it was dialed.
 
-use super::{Capacity, Carrier, DialRequest, Leg, LegEvents};
-use std::sync::{Arc, PoisonError, RwLock};
+use super::{Capacity, Carrier, DialRequest, Incoming, Leg, LegEvents};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::mpsc;
 
 /// Whoever carries the next call.
 pub struct Switch {
     present: RwLock<Arc<dyn Carrier>>,
+    receiver: Mutex<Option<mpsc::Sender<Incoming>>>,
 }
 
 impl Switch {
     /// With this one first.
     pub fn to(carrier: Arc<dyn Carrier>) -> Switch {
-        Switch { present: RwLock::new(carrier) }
+        Switch { present: RwLock::new(carrier), receiver: Mutex::default() }
     }
 
     /// Has another one carry the next calls. Whoever does this keeps every dial from being on its way, so that what is
     /// written down about a call is true of it.
     pub fn turn(&self, carrier: Arc<dyn Carrier>) {
+        if let Some(receiver) = &*self.receiver() {
+            carrier.receive(receiver.clone());
+        }
         *self.present.write().unwrap_or_else(PoisonError::into_inner) = carrier;
+    }
+
+    fn receiver(&self) -> std::sync::MutexGuard<'_, Option<mpsc::Sender<Incoming>>> {
+        self.receiver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn present(&self) -> Arc<dyn Carrier> {
@@ -36,5 +45,10 @@ impl Carrier for Switch {
 
     fn dial(&self, request: DialRequest, events: LegEvents) -> Leg {
         self.present().dial(request, events)
+    }
+
+    fn receive(&self, to: mpsc::Sender<Incoming>) {
+        self.present().receive(to.clone());
+        *self.receiver() = Some(to);
     }
 }

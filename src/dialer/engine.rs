@@ -4,8 +4,8 @@
 //! is due. A call row is committed before its dial and a dial is never repeated, so a crash at any point dials
 //! at most once per attempt.
 
-use super::plan::{self, Dial, Planned};
-use crate::carrier::{Asking, Carrier, DialRequest, Leg, LegEvents, Report};
+use super::plan::{self, Dial, Guest, Planned};
+use crate::carrier::{Asking, Carrier, DialRequest, Incoming, Leg, LegEvents, Report};
 use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::breaker::{Breaker, Trip};
@@ -14,7 +14,8 @@ use crate::domain::campaign::Status;
 use crate::domain::clock_guard::{ClockGuard, Trust};
 use crate::domain::event::Event;
 use crate::domain::gate::{Hold, HoldReason};
-use crate::domain::other_call;
+use crate::domain::other_call::{self, Turned};
+use crate::domain::outcome::Outcome;
 use crate::domain::pacing::{Shares, Spacing};
 use crate::store::{Store, StoreError, Tx, Worker};
 use chrono::TimeDelta;
@@ -58,6 +59,9 @@ pub struct Dialer {
     carrier: Arc<dyn Carrier>,
     reports: mpsc::UnboundedReceiver<Report>,
     report_to: mpsc::UnboundedSender<Report>,
+    incoming: mpsc::Receiver<Incoming>,
+    /// Who calls us and was not looked at yet.
+    arrivals: Vec<Incoming>,
     changes: watch::Receiver<u64>,
     live: HashMap<i64, Live>,
     /// Steady time.
@@ -87,6 +91,8 @@ pub struct Dialer {
     is_unsure: bool,
 }
 
+/// How many callers may wait to be looked at; more are refused by the carrier.
+const ARRIVALS_MAX: usize = 64;
 /// How long to wait after the database refused.
 const RETRY_AFTER: TimeDelta = TimeDelta::seconds(1);
 /// How often the clocks are compared, however little there is to do.
@@ -116,6 +122,8 @@ impl Dialer {
             );
         }
         let (report_to, reports) = mpsc::unbounded_channel();
+        let (to_us, incoming) = mpsc::channel(ARRIVALS_MAX);
+        carrier.receive(to_us);
         let now = clock.now();
         Ok(Dialer {
             spacing: Spacing::new(carrier.capacity().calls_per_second),
@@ -125,6 +133,8 @@ impl Dialer {
             carrier,
             reports,
             report_to,
+            incoming,
+            arrivals: Vec::new(),
             changes,
             live: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -175,7 +185,14 @@ impl Dialer {
             // The sender lives as long as our own store.
             Ok(()) = self.changes.changed() => self.plan_at = Some(self.clock.now()),
             Some(report) = self.reports.recv() => self.take_in(report),
+            Some(arrival) = self.incoming.recv() => self.arrived(arrival),
         }
+    }
+
+    /// Somebody calls us.
+    fn arrived(&mut self, arrival: Incoming) {
+        self.arrivals.push(arrival);
+        self.plan_at = Some(self.clock.now());
     }
 
     /// No new dials; live calls get `grace` to end, then are hung up.
@@ -221,6 +238,10 @@ impl Dialer {
         let mut did = 0;
         while let Ok(report) = self.reports.try_recv() {
             self.take_in(report);
+            did += 1;
+        }
+        while let Ok(arrival) = self.incoming.try_recv() {
+            self.arrived(arrival);
             did += 1;
         }
         did += self.let_time_pass();
@@ -406,6 +427,11 @@ impl Dialer {
         let allowed = if may_dial && !is_paced { self.spacing.allowed(started, free) } else { 0 };
         let (facts, shares, carrier) = (self.facts.clone(), self.shares.clone(), self.carrier.name());
         let alive: Option<HashSet<i64>> = self.is_unsure.then(|| self.live.keys().copied().collect());
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        if self.is_stopping {
+            arrivals.drain(..).for_each(|arrival| arrival.refuse(Turned::NotNow));
+        }
+        let callers: Vec<_> = arrivals.iter().map(|one| (one.called.clone(), one.caller)).collect();
         self.is_unsure = true;
         let written = store.write_on_a_full_disk(move |tx| {
             write_facts(tx, &facts)?;
@@ -416,6 +442,10 @@ impl Dialer {
             }
             let mut to_cancel = tx.calls_to_cancel()?;
             to_cancel.extend(tx.other_calls_to_cancel()?.into_iter().map(other_call::key));
+            let mut guests = Vec::new();
+            for (called, caller) in callers {
+                guests.push(plan::receive(tx, &called, caller, carrier)?);
+            }
             let planned = match may_dial {
                 true => Some(plan::plan(tx, shares, allowed, carrier)?),
                 false => None,
@@ -423,9 +453,9 @@ impl Dialer {
             if may_dial {
                 tx.saw_time()?;
             }
-            Ok::<_, StoreError>((planned, to_cancel))
+            Ok::<_, StoreError>((planned, to_cancel, guests))
         });
-        let (planned, to_cancel) = written.await?;
+        let (planned, to_cancel, guests) = written.await?;
         self.is_unsure = false;
         self.facts.clear();
         let mut dialed = 0;
@@ -443,6 +473,12 @@ impl Dialer {
                 }
                 drop(gate);
             })),
+        }
+        for (arrival, guest) in arrivals.into_iter().zip(guests) {
+            match guest {
+                Ok(guest) => self.welcome(arrival, guest),
+                Err(why) => arrival.refuse(why),
+            }
         }
         for call_id in to_cancel {
             self.apply(call_id, |call, now| call.cancel(now));
@@ -481,6 +517,38 @@ impl Dialer {
         let timeline = Value::Array(Vec::new());
         self.facts.push(Fact::Ended { call_id: dial.claim.call_id, ending, timeline });
         self.plan_at = Some(self.clock.now());
+    }
+
+    /// Takes somebody who calls us and is written down. They may have given up meanwhile.
+    fn welcome(&mut self, arrival: Incoming, guest: Guest) {
+        let Guest { call_id, lead_id, called, plan } = guest;
+        let request = DialRequest {
+            call_id,
+            lead_id: lead_id.unwrap_or_default(),
+            attempt: 1,
+            phone: called,
+            caller_id: None,
+            ring_timeout: plan.ring_timeout,
+            words: plan.words(),
+            voice: plan.voice.clone(),
+            machine_detection: plan.machine_detection,
+        };
+        let call = LiveCall::incoming(plan, self.clock.steady());
+        let deadline = call.deadline();
+        match arrival.take(request, LegEvents::new(call_id, self.report_to.clone())) {
+            Some(leg) => {
+                self.live.insert(call_id, Live { campaign_id: None, call, leg, deadline });
+                self.deadlines.insert((deadline, call_id));
+            }
+            None => {
+                let detail = Some("They gave up before they were answered".to_owned());
+                let ended_at = self.clock.now();
+                let ending = Ending { outcome: Outcome::NoAnswer, answered_at: None, ended_at, detail };
+                let timeline = call.timeline(self.shift());
+                self.facts.push(Fact::Ended { call_id, ending, timeline });
+                self.plan_at = Some(self.clock.now());
+            }
+        }
     }
 
     fn place(&mut self, dial: Dial) {

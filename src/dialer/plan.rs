@@ -8,12 +8,12 @@ use crate::domain::event::Event;
 use crate::domain::gate::{Gate, Hold, HoldReason, Rules};
 use crate::domain::guard::Overall;
 use crate::domain::lead::{Lead, LeadStatus};
-use crate::domain::other_call::{self, Filling, OtherCall};
+use crate::domain::other_call::{self, Absent, Filling, OtherCall, Turned};
 use crate::domain::pacing::Shares;
 use crate::domain::phone::Phone;
 use crate::domain::schedule::{self, TimeOfDay};
 use crate::domain::script_preview::Values;
-use crate::store::{Claim, StoreError, Tx};
+use crate::store::{Claim, NewIncoming, StoreError, Tx};
 use chrono::TimeDelta;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -365,4 +365,45 @@ impl Planner<'_, '_> {
             }
         }
     }
+}
+
+/// Somebody who calls us and is written down.
+pub(super) struct Guest {
+    pub(super) call_id: i64,
+    pub(super) lead_id: Option<i64>,
+    pub(super) called: Phone,
+    pub(super) plan: Plan,
+}
+
+/// Takes somebody who calls one of these numbers, or says why not.
+pub(super) fn receive(
+    tx: &Tx,
+    called: &[Phone],
+    caller: Option<Phone>,
+    carrier: &'static str,
+) -> Result<Result<Guest, Turned>, StoreError> {
+    let mut found = None;
+    for number in called {
+        if let Some(campaign) = tx.campaign_called(*number)?.map(|id| tx.campaign(id)).transpose()?.flatten()
+        {
+            found = Some((*number, campaign));
+            break;
+        }
+    }
+    let Some((called, campaign)) = found else { return Ok(Err(Turned::NoSuchNumber)) };
+    if campaign.status != Status::Active {
+        return Ok(Err(Turned::NotNow));
+    }
+    if tx.incoming_alive(campaign.id)? >= campaign.settings.max_concurrent_calls {
+        return Ok(Err(Turned::Busy));
+    }
+    let lead_id = caller.map(|caller| tx.lead_who_calls(campaign.id, caller)).transpose()?.flatten();
+    let lead = lead_id.map(|id| tx.lead(id)).transpose()?.flatten();
+    let (values, gate) = (Values::default(), Gate::new(&campaign, 0, Overall::default(), tx.now));
+    let about = lead.as_ref().map(|lead| &lead.about);
+    let filling = Filling { values: &values, lead: about, absent: Absent::LeftOut };
+    let Ok(plan) = gate.reception(filling) else { return Ok(Err(Turned::NotNow)) };
+    let call = NewIncoming { campaign_id: campaign.id, lead_id, caller, carrier };
+    let call_id = other_call::key(tx.insert_incoming(&call)?);
+    Ok(Ok(Guest { call_id, lead_id, called, plan }))
 }

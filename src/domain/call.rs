@@ -320,6 +320,11 @@ impl LiveCall {
         }
     }
 
+    /// A call that somebody makes to us, and that is about to be answered.
+    pub fn incoming(plan: Plan, came_at: Instant) -> LiveCall {
+        LiveCall { timeline: vec![(came_at, "came in".into())], ..LiveCall::new(plan, came_at) }
+    }
+
     /// When it must be looked at again even if the carrier says nothing.
     pub fn deadline(&self) -> Instant {
         match self.phase {

@@ -63,6 +63,17 @@ pub struct OtherCall {
     pub hung_up_by: Option<String>,
 }
 
+/// Why somebody who calls us is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turned {
+    /// No campaign has the number that they called.
+    NoSuchNumber,
+    /// Its campaign takes no calls at the moment.
+    NotNow,
+    /// As many calls are alive as there may be.
+    Busy,
+}
+
 /// How long one that was asked for waits for a line.
 pub const LINE_WAIT: TimeDelta = TimeDelta::seconds(30);
 

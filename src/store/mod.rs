@@ -66,7 +66,7 @@ pub use guard::Stop;
 pub use imports::{Import, NewImport, Undo};
 pub use lead_batches::{BatchChanged, Retried};
 pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
-pub use other_calls::{NewTrial, OtherCallFilter};
+pub use other_calls::{NewIncoming, NewTrial, OtherCallFilter};
 pub use pages::Pages;
 pub use replies::RememberedReply;
 pub use seal::key_id;

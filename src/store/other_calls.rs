@@ -46,6 +46,19 @@ pub struct NewTrial {
     pub by: String,
 }
 
+/// Somebody who calls us and is taken.
+#[derive(Clone, Debug)]
+pub struct NewIncoming {
+    /// The campaign that they called.
+    pub campaign_id: i64,
+    /// Who they are, if their number is known.
+    pub lead_id: Option<i64>,
+    /// Their number; none where it is withheld.
+    pub caller: Option<Phone>,
+    /// Who carries it.
+    pub carrier: &'static str,
+}
+
 macro_rules! columns {
     () => {
         "o.id, o.kind, o.campaign_id, o.lead_id, o.phone, o.carrier, o.state, o.outcome, o.detail, o.asked_at,
@@ -171,6 +184,35 @@ impl Snapshot<'_> {
         Ok(is_forbidden || call.hung_up_by.is_some() || self.campaign(call.campaign_id)?.is_none())
     }
 
+    /// The campaign that has this number, whatever its status.
+    pub fn campaign_called(&self, number: Phone) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT id FROM campaigns WHERE inbound_number = ?1 AND deleted_at IS NULL";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([number.to_string()], |row| row.get(0)).optional()?)
+    }
+
+    /// Calls to a campaign that are alive.
+    pub fn incoming_alive(&self, campaign_id: i64) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM other_calls INDEXED BY other_calls_alive
+                   WHERE campaign_id = ?1 AND kind = 'inbound' AND state <> 'ended'";
+        Ok(self.connection.prepare_cached(sql)?.query_row([campaign_id], |row| row.get(0))?)
+    }
+
+    /// Who calls from this number: the lead of the campaign that has it, else the one who was called last under it.
+    pub fn lead_who_calls(&self, campaign_id: i64, caller: Phone) -> Result<Option<i64>, StoreError> {
+        let number = caller.to_string();
+        let own = "SELECT id FROM leads WHERE phone = ?1 AND campaign_id = ?2 AND deleted_at IS NULL";
+        let mut statement = self.connection.prepare_cached(own)?;
+        if let Some(id) = statement.query_row(params![number, campaign_id], |row| row.get(0)).optional()? {
+            return Ok(Some(id));
+        }
+        let sql = "SELECT k.lead_id FROM calls k JOIN leads l ON l.id = k.lead_id JOIN campaigns c ON c.id = k.campaign_id
+                   WHERE k.phone = ?1 AND l.deleted_at IS NULL AND c.deleted_at IS NULL
+                   ORDER BY k.placed_at DESC LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([number], |row| row.get(0)).optional()?)
+    }
+
     fn other_call_even_deleted(&self, id: i64) -> Result<OtherCall, StoreError> {
         let sql = concat!("SELECT ", columns!(), " WHERE o.id = ?1");
         Ok(self.connection.prepare_cached(sql)?.query_row([id], read)?)
@@ -203,6 +245,17 @@ impl Tx<'_> {
         let sql = "UPDATE other_calls SET placed_at = ?2, carrier = ?3 WHERE id = ?1 AND placed_at IS NULL";
         self.execute(sql, params![id, ms(self.now), carrier])?;
         Ok(())
+    }
+
+    /// Writes down a call that somebody makes to us, before it is answered.
+    pub fn insert_incoming(&self, incoming: &NewIncoming) -> Result<i64, StoreError> {
+        let sql =
+            "INSERT INTO other_calls (kind, campaign_id, lead_id, phone, carrier, state, asked_at, placed_at)
+                   VALUES ('inbound', ?1, ?2, ?3, ?4, 'placed', ?5, ?5)";
+        let caller = incoming.caller.map(|phone| phone.to_string());
+        let params = params![incoming.campaign_id, incoming.lead_id, caller, incoming.carrier, ms(self.now)];
+        self.execute(sql, params)?;
+        Ok(self.connection.last_insert_rowid())
     }
 
     /// Writes down how far such a call has come; never goes back.

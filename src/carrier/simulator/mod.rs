@@ -31,18 +31,19 @@ mod stories;
 
 pub use settings::{Outcomes, Persons, Seconds, Settings};
 
-use super::{Capacity, Carrier, DialRequest, Leg, LegEvents};
+use super::{Capacity, Carrier, DialRequest, Incoming, Leg, LegEvents, Reception};
 use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::call::{LegCommand, LegEvent};
 use crate::domain::outcome::Cause;
+use crate::domain::phone::Phone;
 use exchange::Exchange;
 use ledger::Ledger;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use stories::Story;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// The simulated carrier. Clones are the same carrier.
 ///
@@ -58,6 +59,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     ledger: Option<Ledger>,
     exchange: Mutex<Exchange>,
+    receiver: Mutex<Option<mpsc::Sender<Incoming>>>,
     /// Something is due sooner than was thought.
     sooner: Notify,
 }
@@ -69,7 +71,8 @@ impl Simulator {
         settings.check().map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
         let exchange = Mutex::new(Exchange::new(settings.speed, settings.channels));
         let ledger = ledger.map(Ledger::open).transpose()?;
-        Ok(Simulator { inner: Arc::new(Inner { settings, clock, ledger, exchange, sooner: Notify::new() }) })
+        let (receiver, sooner) = (Mutex::default(), Notify::new());
+        Ok(Simulator { inner: Arc::new(Inner { settings, clock, ledger, exchange, receiver, sooner }) })
     }
 
     /// Reports everything that is due by now, each as having happened when it was due; returns when the next
@@ -77,6 +80,17 @@ impl Simulator {
     pub fn turn(&self) -> Option<Instant> {
         let now = self.inner.clock.steady();
         self.inner.exchange.lock().unwrap_or_else(PoisonError::into_inner).turn(now)
+    }
+
+    /// Somebody of the town calls us, and listens as long as their story says. False if nobody takes calls.
+    pub fn call_us(&self, called: Phone, caller: Option<Phone>) -> bool {
+        let inner = self.inner.clone();
+        let incoming = Incoming::new(vec![called], caller, move |reception| match reception {
+            Reception::Taken(request, events) => inner.hear(&request, events, caller),
+            Reception::Refused(_) => None,
+        });
+        let receiver = self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner);
+        receiver.as_ref().is_some_and(|receiver| receiver.try_send(incoming).is_ok())
     }
 
     /// Takes turns as time passes, until `shutdown` becomes true or nobody is left to say so.
@@ -121,9 +135,27 @@ impl Carrier for Simulator {
             }
         }
     }
+
+    fn receive(&self, to: mpsc::Sender<Incoming>) {
+        *self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
+    }
 }
 
 impl Inner {
+    /// A person who has called us hears what is said. They are there at once, whatever their story says of picking up.
+    fn hear(
+        self: &Arc<Self>,
+        request: &DialRequest,
+        events: LegEvents,
+        caller: Option<Phone>,
+    ) -> Option<Leg> {
+        let story = Story::of_caller(&self.settings, caller.unwrap_or(request.phone));
+        let now = self.clock.steady();
+        let id = self.change(|exchange| exchange.connect(story, request.ring_timeout, events, now))?;
+        let line = Line { inner: self.clone(), id };
+        Some(Leg::new(move |command| line.command(&command)))
+    }
+
     /// Writes the dial down, then starts the call; the error is a sentence.
     fn place(&self, request: &DialRequest, events: &LegEvents, now: Instant) -> Result<u64, String> {
         if let Some(ledger) = &self.ledger {

@@ -57,6 +57,19 @@ impl Story {
     }
 }
 
+impl Story {
+    /// What somebody does who calls us: they are there already, and do what they would do if they had picked up.
+    pub(super) fn of_caller(settings: &Settings, phone: Phone) -> Story {
+        let there = |person| Story::Person(Person { ring_ms: 0, ..person });
+        match Story::of(settings, phone, 1) {
+            Story::Person(person) | Story::Muddle(person) => there(person),
+            Story::Fails { .. } | Story::RingsOut | Story::Machine { .. } | Story::Silence => {
+                there(Person { ring_ms: 0, patience_ms: 12_000, manner: Manner::HearsOut })
+            }
+        }
+    }
+}
+
 /// The stories of the numbers that are kept for fiction, whatever the settings.
 fn reserved(number: u16, attempt: i64) -> Option<Story> {
     const HEARS_OUT: Person = Person { ring_ms: 3_000, patience_ms: 12_000, manner: Manner::HearsOut };

@@ -8,7 +8,7 @@
 //! ```
 
 use super::sound::{Heard, Line};
-use super::stack::{Answer, Change, Invite, Outgoing, Signal};
+use super::stack::{Answer, Change, Invite, Outgoing, Signal, Status, Visitor};
 use super::words::Words;
 use super::{Inner, Place};
 use crate::carrier::{DialRequest, LegEvents};
@@ -34,6 +34,8 @@ const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
 /// How long a carrier that has agreed to put somebody through may take to tell anything of it, as RFC 3515 has it.
 const PROGRESS_WAIT: TimeDelta = TimeDelta::seconds(5);
+/// How long somebody who calls hears it ring, at most, until there is something to say.
+const WORDS_WAIT: TimeDelta = TimeDelta::seconds(10);
 /// Nobody renews a session more often.
 const SESSION_MIN: i64 = 60;
 
@@ -129,6 +131,95 @@ impl Call {
         };
         session.outgoing.release();
         Ok(end)
+    }
+
+    /// Takes somebody who calls us and reports what happens, to its end.
+    pub(super) async fn take(mut self, visitor: Visitor) {
+        let end = self.answer(visitor).await.unwrap_or_else(End::failed);
+        self.report(LegEvent::Ended(end.cause, end.detail));
+    }
+
+    /// Rings until there is something to say, picks up, and talks.
+    async fn answer(&mut self, visitor: Visitor) -> Result<End, String> {
+        let name = self.place.trunk.settings.name.clone();
+        let (offer, expires) = (visitor.offer.clone(), visitor.session_expires.clone());
+        let remote = match sdp::read(&offer) {
+            Ok(remote) => remote,
+            Err(problem) => {
+                visitor.refuse(Status::NotAcceptable);
+                return Err(format!("trunk {name}: {problem}"));
+            }
+        };
+        let (socket, port) = match self.carrier.ports.bind(self.carrier.settings.listen.ip()) {
+            Ok(socket) => {
+                let port = socket.local_addr().map_err(|error| error.to_string())?.port();
+                (socket, port)
+            }
+            Err(problem) => {
+                visitor.refuse(Status::Unavailable);
+                return Err(problem);
+            }
+        };
+        let ours = SocketAddr::new(self.carrier.stack.address_towards(self.place.address), port);
+        let (to_heard, heard) = unbounded_channel();
+        let line = self.carrier.studio.open(socket, to_heard).map_err(|error| error.to_string())?;
+        let outgoing = self.carrier.stack.take(&self.place.trunk.settings, visitor)?;
+        let local = Local { address: ours, session: u64::from(rand::random::<u32>()), version: 1 };
+        let answer = local.answer(&remote);
+        let mut session = Session { line, heard, local, agreed: None, outgoing };
+        session.outgoing.ring()?;
+        let end = match self.prepare(&mut session).await {
+            Ok(()) => {
+                let timer = expires.as_deref().map(Timer::of);
+                session.outgoing.pick_up(answer, timer.as_ref().map(|timer| timer.said.as_str()))?;
+                let session_expires = timer.map(|timer| timer.meant);
+                self.talk(&mut session, Answer { sdp: offer, session_expires }).await
+            }
+            Err((end, status)) => {
+                if let Some(status) = status {
+                    session.outgoing.decline(status);
+                }
+                end
+            }
+        };
+        session.outgoing.release();
+        Ok(end)
+    }
+
+    /// Lets it ring until the first words are ready; or why nobody is to be answered, and with what.
+    async fn prepare(&mut self, session: &mut Session) -> Result<(), (End, Option<Status>)> {
+        let clock = self.carrier.clock.clone();
+        let until = self.now() + WORDS_WAIT;
+        let first = self.request.words.first().cloned().unwrap_or_default();
+        while !first.trim().is_empty() && self.words.want(&first).is_none() {
+            tokio::select! {
+                signal = session.outgoing.next() => match signal {
+                    Signal::HungUp => return Err((End::of(Cause::NoAnswer), None)),
+                    Signal::Failed(problem) => return Err((End::failed(problem), None)),
+                    Signal::Trying
+                    | Signal::Ringing(_)
+                    | Signal::Answered(_)
+                    | Signal::Refused(_)
+                    | Signal::Change(_)
+                    | Signal::Key(_)
+                    | Signal::Transfer(_) => {}
+                },
+                command = self.commands.recv() => match command {
+                    Some(LegCommand::Speak { .. } | LegCommand::Transfer { .. }) => {}
+                    Some(LegCommand::HangUp) | None => {
+                        return Err((End::of(Cause::LocalHangup), Some(Status::Unavailable)));
+                    }
+                },
+                made = self.words.next() => if let Err(problem) = made {
+                    return Err((End::failed(problem), Some(Status::Unavailable)));
+                },
+                () = clock.sleep_until(until) => {
+                    let problem = "no voice was ready for somebody who called";
+                    return Err((End::failed(problem), Some(Status::Unavailable)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Hangs up, and waits for the other side to take note of it, but not for long.
@@ -431,6 +522,29 @@ impl Call {
 /// A number as this carrier wants it dialed.
 fn dialed(number: Phone, prefix: &str) -> String {
     format!("{prefix}{}", number.digits())
+}
+
+/// The time of a session that a caller proposes, RFC 4028: as it is said back, and as it would have been said to us had
+/// we made the call.
+struct Timer {
+    said: String,
+    meant: String,
+}
+
+impl Timer {
+    fn of(proposed: &str) -> Timer {
+        let lower = proposed.to_ascii_lowercase();
+        let seconds = lower.split(';').next().unwrap_or_default().trim().to_owned();
+        // Who calls renews it, unless they ask us to.
+        match lower.contains("refresher=uas") {
+            true => {
+                Timer { said: format!("{seconds};refresher=uas"), meant: format!("{seconds};refresher=uac") }
+            }
+            false => {
+                Timer { said: format!("{seconds};refresher=uac"), meant: format!("{seconds};refresher=uas") }
+            }
+        }
+    }
 }
 
 /// What two sides of a call share.

@@ -11,13 +11,14 @@ mod sound;
 mod stack;
 mod trial;
 mod trunk;
+mod visitors;
 mod words;
 
 pub use settings::{Ports, Settings, Transport, Trunk as TrunkSettings};
 pub use trial::{Step, Went, try_out};
 pub use trunk::Health;
 
-use super::{Capacity, Carrier, DialRequest, Leg, LegEvents};
+use super::{Capacity, Carrier, DialRequest, Incoming, Leg, LegEvents};
 use crate::clock::Clock;
 use crate::domain::call::LegEvent;
 use crate::domain::outcome::Cause;
@@ -56,9 +57,15 @@ struct Inner {
     /// Trunks of before that still bear calls.
     left: Mutex<Vec<Arc<Trunk>>>,
     runtime: Handle,
+    receiver: Mutex<Option<mpsc::Sender<Incoming>>>,
 }
 
 impl Inner {
+    /// Who is told of callers.
+    fn receiver(&self) -> Option<mpsc::Sender<Incoming>> {
+        self.receiver.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn trunks(&self) -> Arc<[Arc<Trunk>]> {
         self.trunks.borrow().clone()
     }
@@ -79,14 +86,16 @@ impl Sip {
         voice: Arc<dyn Synthesizer>,
         clock: Arc<dyn Clock>,
     ) -> Result<Sip, String> {
-        let stack = Stack::start(&settings, trunks).await?;
+        let (stack, visitors) = Stack::start(&settings, trunks).await?;
         let studio = Studio::start(clock.clone()).map_err(|error| format!("no thread for sound: {error}"))?;
         let ports = RtpPorts::new(settings.rtp_ports);
         let trunks = trunks.iter().cloned().map(|trunk| Arc::new(Trunk::new(trunk))).collect();
-        let (trunks, left, runtime) = (watch::Sender::new(trunks), Mutex::default(), Handle::current());
-        Ok(Sip {
-            inner: Arc::new(Inner { settings, clock, voice, stack, studio, ports, trunks, left, runtime }),
-        })
+        let (trunks, left) = (watch::Sender::new(trunks), Mutex::default());
+        let (runtime, receiver) = (Handle::current(), Mutex::default());
+        let inner = Inner { settings, clock, voice, stack, studio, ports, trunks, left, runtime, receiver };
+        let inner = Arc::new(inner);
+        tokio::spawn(visitors::watch(inner.clone(), visitors));
+        Ok(Sip { inner })
     }
 
     /// Puts other trunks in the place of those there are. One with the same name, or at the same host for the same user,
@@ -197,6 +206,10 @@ impl Carrier for Sip {
             let _ = to_commands.send(command);
         });
         leg.asking(asking)
+    }
+
+    fn receive(&self, to: mpsc::Sender<Incoming>) {
+        *self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
     }
 }
 

@@ -37,6 +37,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// What we understand.
@@ -48,6 +49,12 @@ const BYE_PAUSE: Duration = Duration::from_millis(100);
 /// How often a refresh is tried again that crossed one of the other side.
 const GLARE_TRIES: usize = 3;
 const REGISTERED_SECONDS: u32 = 300;
+/// Callers that may wait to be looked at.
+const VISITORS_MAX: usize = 64;
+/// Nobody's name is longer.
+const USER_MAX: usize = 100;
+/// Where a request came from, written by us alone: what a sender says about itself proves nothing.
+const SOURCE: &str = "X-Received-From";
 
 /// What became of an INVITE.
 type Asked = rsipstack::Result<(InviteDialog, Option<Response>)>;
@@ -119,7 +126,48 @@ pub(super) struct Change {
     reply: TransactionHandle,
 }
 
-/// A call that was asked for.
+/// Somebody who calls us and waits for an answer. Dropping it leaves them without one.
+pub(super) struct Visitor {
+    layer: Arc<DialogLayer>,
+    transaction: Transaction,
+    /// Where it came from, as the network says.
+    pub(super) source: SocketAddr,
+    /// The user parts of who may have been called, the likeliest first.
+    pub(super) called: Vec<String>,
+    /// The user part of who calls; none where they withhold it.
+    pub(super) caller: Option<String>,
+    pub(super) offer: Vec<u8>,
+    pub(super) session_expires: Option<String>,
+}
+
+/// What somebody who calls is told instead of being taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    /// 403: nobody we know.
+    Forbidden,
+    /// 404: nobody has this number.
+    NotFound,
+    /// 480: not at the moment.
+    Unavailable,
+    /// 486: no channel is free.
+    Busy,
+    /// 488: no sound in common.
+    NotAcceptable,
+}
+
+impl Status {
+    fn code(self) -> StatusCode {
+        match self {
+            Status::Forbidden => StatusCode::Forbidden,
+            Status::NotFound => StatusCode::NotFound,
+            Status::Unavailable => StatusCode::TemporarilyUnavailable,
+            Status::Busy => StatusCode::BusyHere,
+            Status::NotAcceptable => StatusCode::NotAcceptableHere,
+        }
+    }
+}
+
+/// A call that was asked for, or that was taken.
 pub(super) struct Outgoing {
     layer: Arc<DialogLayer>,
     dialog: InviteDialog,
@@ -131,7 +179,10 @@ pub(super) struct Outgoing {
 
 impl Stack {
     /// Listens; over TCP as well where a trunk speaks it.
-    pub(super) async fn start(settings: &Settings, trunks: &[Trunk]) -> Result<Stack, String> {
+    pub(super) async fn start(
+        settings: &Settings,
+        trunks: &[Trunk],
+    ) -> Result<(Stack, mpsc::Receiver<Visitor>), String> {
         let token = CancellationToken::new();
         let transports = TransportLayer::new(token.clone());
         let public = settings.public_ip.map(|ip| SocketAddr::new(ip, settings.listen.port()));
@@ -158,10 +209,11 @@ impl Stack {
         let inner = endpoint.inner.clone();
         let layer = Arc::new(DialogLayer::new(inner.clone()));
         tokio::spawn(async move { endpoint.serve().await });
-        tokio::spawn(receive(layer.clone(), incoming));
+        let (to_visitors, visitors) = mpsc::channel(VISITORS_MAX);
+        tokio::spawn(receive(layer.clone(), incoming, to_visitors));
         let (has_tcp, secured) = (AtomicBool::new(has_tcp), Secured::default());
         let public_ip = settings.public_ip;
-        Ok(Stack { layer, endpoint: inner, token, listens, public_ip, bound, has_tcp, secured })
+        Ok((Stack { layer, endpoint: inner, token, listens, public_ip, bound, has_tcp, secured }, visitors))
     }
 
     /// Listens over TCP as well where one of these trunks speaks it and none did before.
@@ -264,6 +316,23 @@ impl Stack {
         Ok(Outgoing { layer: self.layer.clone(), dialog, states, answer: Some(answer), id: None })
     }
 
+    /// Takes somebody who calls, so that their call can be answered.
+    pub(super) fn take(&self, trunk: &Trunk, visitor: Visitor) -> Result<Outgoing, String> {
+        let Visitor { layer, mut transaction, source, .. } = visitor;
+        let (to_states, states) = layer.new_dialog_state_channel();
+        let contact = self.contact(trunk, source)?;
+        let dialog = layer.get_or_create_server_invite(&transaction, to_states, None, Some(contact));
+        let dialog = dialog.map_err(|error| error.to_string())?;
+        let mut handled = dialog.clone();
+        tokio::spawn(async move {
+            if let Err(error) = handled.handle(&mut transaction).await {
+                tracing::debug!(%error, "a call that came in failed");
+            }
+        });
+        let id = Some(dialog.id());
+        Ok(Outgoing { layer, dialog, states, answer: None, id })
+    }
+
     /// The dialog that has just begun.
     fn dialog_of(&self, begun: Option<DialogState>) -> Option<InviteDialog> {
         match begun {
@@ -318,6 +387,20 @@ impl Stack {
             StatusCodeKind::Successful => Ok(registration.granted_expires.unwrap_or(REGISTERED_SECONDS)),
             _ => Err(refusal(&response).detail(&trunk.name)),
         }
+    }
+}
+
+impl Visitor {
+    /// Sends them away.
+    pub(super) fn refuse(self, status: Status) {
+        let mut transaction = self.transaction;
+        tokio::spawn(async move {
+            if let Err(error) = transaction.reply(status.code()).await {
+                tracing::debug!(%error, "a call could not be refused");
+            }
+            // Until they have taken note of it, it is said again.
+            while transaction.receive().await.is_some() {}
+        });
     }
 }
 
@@ -402,10 +485,36 @@ impl Secured {
 }
 
 impl Outgoing {
+    /// Tells them that it rings.
+    pub(super) fn ring(&self) -> Result<(), String> {
+        self.dialog.ringing(None, None).map_err(|error| error.to_string())
+    }
+
+    /// Picks up.
+    pub(super) fn pick_up(&self, sdp: String, session_expires: Option<&str>) -> Result<(), String> {
+        let mut headers = vec![
+            Header::ContentType(SDP.into()),
+            Header::Supported("timer".into()),
+            Header::Allow(ALLOW.into()),
+        ];
+        if let Some(value) = session_expires {
+            headers.push(Header::SessionExpires(value.into()));
+            headers.push(Header::Require("timer".into()));
+        }
+        self.dialog.accept(Some(headers), Some(sdp.into_bytes())).map_err(|error| error.to_string())
+    }
+
+    /// Sends them away whose call was taken.
+    pub(super) fn decline(&self, status: Status) {
+        if let Err(error) = self.dialog.reject(Some(status.code()), None) {
+            tracing::debug!(%error, "a call could not be refused");
+        }
+    }
+
     /// What happens next. May be given up and asked again.
     pub(super) async fn next(&mut self) -> Signal {
         loop {
-            let Outgoing { answer, states, .. } = self;
+            let Outgoing { answer, states, dialog, .. } = self;
             let answered = async {
                 match answer {
                     Some(answer) => answer.await,
@@ -415,7 +524,7 @@ impl Outgoing {
             tokio::select! {
                 // What led to the answer is told before it.
                 biased;
-                Some(state) = states.recv() => if let Some(signal) = told(state) { return signal },
+                Some(state) = states.recv() => if let Some(signal) = told(state, dialog.role()) { return signal },
                 result = answered => {
                     self.answer = None;
                     return match result {
@@ -570,8 +679,14 @@ impl Change {
 }
 
 /// What a state of the library means to us; what it means nothing is answered here.
-fn told(state: DialogState) -> Option<Signal> {
+fn told(state: DialogState, role: TransactionRole) -> Option<Signal> {
     match state {
+        // What the caller says ends a call that was taken; of one that we made it is our own word.
+        DialogState::Terminated(_, TerminatedReason::UacBye | TerminatedReason::UacCancel)
+            if role == TransactionRole::Server =>
+        {
+            Some(Signal::HungUp)
+        }
         DialogState::Trying(_) => Some(Signal::Trying),
         DialogState::Early(_, response) => {
             Some(Signal::Ringing(Some(response.body).filter(|body| !body.is_empty())))
@@ -640,7 +755,13 @@ impl MessageInspector for Dialect {
         message
     }
 
-    fn after_received(&self, mut message: SipMessage, _: Option<&SipAddr>) -> SipMessage {
+    fn after_received(&self, mut message: SipMessage, from: Option<&SipAddr>) -> SipMessage {
+        if let SipMessage::Request(request) = &mut message {
+            request.headers.retain(|header| !header.name().eq_ignore_ascii_case(SOURCE));
+            if let Some(from) = from.and_then(|from| from.get_socketaddr().ok()) {
+                request.headers.push(Header::Other(SOURCE.into(), from.to_string()));
+            }
+        }
         let headers = match &mut message {
             SipMessage::Request(request) => &mut request.headers,
             SipMessage::Response(response) => &mut response.headers,
@@ -657,7 +778,11 @@ impl MessageInspector for Dialect {
 }
 
 /// Takes in what comes without being asked for: requests of calls alive, and all others, which are declined.
-async fn receive(layer: Arc<DialogLayer>, mut incoming: TransactionReceiver) {
+async fn receive(
+    layer: Arc<DialogLayer>,
+    mut incoming: TransactionReceiver,
+    to_visitors: mpsc::Sender<Visitor>,
+) {
     while let Some(mut transaction) = incoming.recv().await {
         if let Some(mut dialog) = layer.match_dialog(&transaction) {
             tokio::spawn(async move {
@@ -668,11 +793,16 @@ async fn receive(layer: Arc<DialogLayer>, mut incoming: TransactionReceiver) {
             continue;
         }
         let to = transaction.original.to_header().ok().and_then(|to| to.tag().ok().flatten());
+        if transaction.original.method == Method::Invite && to.is_none() {
+            let Some(visitor) = visitor(layer.clone(), transaction) else { continue };
+            // More than anybody can look at get no answer, and ask again.
+            let _ = to_visitors.try_send(visitor);
+            continue;
+        }
         let status = match transaction.original.method {
             Method::Ack => continue,
             Method::Options => StatusCode::OK,
             _ if to.is_some() => StatusCode::CallTransactionDoesNotExist,
-            Method::Invite => StatusCode::TemporarilyUnavailable,
             _ => StatusCode::MethodNotAllowed,
         };
         tokio::spawn(async move {
@@ -681,6 +811,51 @@ async fn receive(layer: Arc<DialogLayer>, mut incoming: TransactionReceiver) {
             }
         });
     }
+}
+
+/// Who calls, and whom; none of a call that comes from nowhere.
+fn visitor(layer: Arc<DialogLayer>, transaction: Transaction) -> Option<Visitor> {
+    let request = &transaction.original;
+    let values = |wanted: &str| {
+        let wanted = wanted.to_owned();
+        let found = request.headers.iter().filter(move |header| header.name().eq_ignore_ascii_case(&wanted));
+        found.map(|header| header.value().to_owned()).collect::<Vec<_>>()
+    };
+    let source = values(SOURCE).first()?.parse().ok()?;
+    let uri = request.uri.to_string();
+    let places = [values("P-Called-Party-ID"), vec![uri], values("To")].concat();
+    let is_withheld = values("Privacy").iter().any(|value| value.split(';').any(|word| word.trim() == "id"));
+    let callers = [values("P-Asserted-Identity"), values("From")].concat();
+    let caller = callers.iter().find_map(|place| user_of(place)).filter(|_| !is_withheld);
+    Some(Visitor {
+        source,
+        called: places.iter().filter_map(|place| user_of(place)).collect(),
+        caller,
+        offer: request.body.clone(),
+        session_expires: session_expires(request.session_expires_header()),
+        layer,
+        transaction,
+    })
+}
+
+/// The user part of an address, as `"Ada" <sip:+12025550101@example.com;user=phone>` or `tel:+12025550101`.
+fn user_of(place: &str) -> Option<String> {
+    let lower = place.to_ascii_lowercase();
+    let (start, ends) = match (lower.find("sip:"), lower.find("sips:"), lower.find("tel:")) {
+        (Some(at), _, _) => (at + 4, "@"),
+        (None, Some(at), _) => (at + 5, "@"),
+        (None, None, Some(at)) => (at + 4, ";>, "),
+        (None, None, None) => return None,
+    };
+    let rest = place.get(start..)?;
+    let end = rest.find(|char| ends.contains(char));
+    // An address without a user names nobody.
+    let user = match (end, ends) {
+        (Some(end), _) => &rest[..end],
+        (None, "@") => return None,
+        (None, _) => rest,
+    };
+    Some(user.to_owned()).filter(|user| !user.is_empty() && user.len() <= USER_MAX)
 }
 
 fn uri(text: &str) -> Result<Uri, String> {

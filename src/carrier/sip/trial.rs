@@ -126,11 +126,12 @@ pub async fn try_out(settings: &Settings, live: Option<&Sip>, trunk: &Trunk, clo
 async fn start(settings: &Settings, trunk: &Trunk) -> Result<Stack, String> {
     let trunks = std::slice::from_ref(trunk);
     match Stack::start(settings, trunks).await {
-        Ok(stack) => Ok(stack),
+        // Nobody takes the calls that come in here, so they are refused.
+        Ok((stack, _)) => Ok(stack),
         Err(_) => {
             let mut settings = settings.clone();
             settings.listen.set_port(0);
-            Stack::start(&settings, trunks).await
+            Stack::start(&settings, trunks).await.map(|(stack, _)| stack)
         }
     }
 }

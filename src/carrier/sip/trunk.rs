@@ -3,7 +3,7 @@
 use super::settings;
 use crate::domain::Instant;
 use crate::domain::pacing::Spacing;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -125,6 +125,21 @@ impl Trunk {
         load.live += 1;
         load.spacing.dialed(now);
         Some(Place { trunk: self.clone(), address })
+    }
+
+    /// Whether it was last found at this address.
+    pub(super) fn is_at(&self, ip: IpAddr) -> bool {
+        self.state().address.is_some_and(|address| address.ip() == ip)
+    }
+
+    /// Takes a place on it for a call that comes from it, if a channel is free. Its pace is the carrier's own business.
+    pub(super) fn admit(self: &Arc<Self>, from: SocketAddr) -> Option<Place> {
+        let mut load = self.load();
+        if load.live >= self.settings.channels {
+            return None;
+        }
+        load.live += 1;
+        Some(Place { trunk: self.clone(), address: from })
     }
 
     /// How it is.

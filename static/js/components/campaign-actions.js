@@ -6,6 +6,7 @@ import { go } from '../lib/router.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { dayRange, hourMinute, money, openLeads, plural, zoneName } from '../lib/format.js';
 import { ActionButton, CopyButton, Field, FormDialog, Icon, input, Menu, Picks, Sheet } from './basic.js';
+import { TestCallSheet } from './test-call.js';
 
 const people = (count) => plural(count, 'person', 'people');
 
@@ -122,6 +123,7 @@ export function MoreActions({ campaign, onChange, onDeleted = onChange, small })
     canWrite.value &&
       status === 'completed' && { label: 'Start again…', icon: 'play', onClick: () => start(campaign, onChange) },
     canWrite.value && { label: 'Change budget…', icon: 'wallet', onClick: () => askForBudget(campaign, onChange) },
+    canWrite.value && { label: 'Make a test call…', icon: 'phone', onClick: () => askForTestCall(campaign) },
     canWrite.value && { label: 'Duplicate…', icon: 'copy', onClick: () => askForCopy(campaign) },
     { label: 'Export calls (CSV)', icon: 'download', ...exported('calls') },
     { label: 'Export leads (CSV)', icon: 'download', ...exported('leads') },
@@ -155,12 +157,20 @@ const askForCopy = (campaign) => {
   dialog.value = { kind: 'copy', campaign };
 };
 
+const askForTestCall = (campaign) => {
+  dialog.value = { kind: 'test', campaign };
+};
+
 /** Where the dialogs of the actions appear; pages with actions show it once. */
 export function ActionDialogs() {
   if (!dialog.value) return null;
   const { kind, ...props } = dialog.value;
-  return html`<${{ budget: BudgetDialog, copy: CopyDialog, secrets: SecretsSheet }[kind]} ...${props} />`;
+  return html`<${DIALOGS[kind]} ...${props} />`;
 }
+
+const TestCall = ({ campaign }) => html`<${TestCallSheet} campaign=${campaign} onClose=${closeDialog} />`;
+
+const DIALOGS = { budget: BudgetDialog, copy: CopyDialog, secrets: SecretsSheet, test: TestCall };
 
 function BudgetDialog({ campaign, onChange }) {
   const { id, name, stats } = campaign;

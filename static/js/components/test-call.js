@@ -1,0 +1,96 @@
+// One call by hand, to hear what a lead would hear: whom to call, how it goes, and what came of it.
+import { html, useEffect, useSignal } from '../lib/ui.js';
+import { create, get } from '../lib/api.js';
+import { dur } from '../lib/format.js';
+import { fail } from '../lib/notify.js';
+import { ActionButton, Field, Note, Outcome, Sheet } from './basic.js';
+
+/** How often a call that is alive is looked at. */
+const LOOK_MS = 1000;
+
+const STATES = { placed: 'Dialing', ringing: 'Ringing', answered: 'Talking', ended: 'Ended' };
+
+/** @param {{campaign: object, onClose: () => void}} props */
+export function TestCallSheet({ campaign, onClose }) {
+  const path = `/voice-campaigns/${campaign.id}/test-calls`;
+  const call = useSignal(null);
+  const phone = useSignal('');
+  const problem = useSignal('');
+  const { id, state } = call.value ?? {};
+  useEffect(() => {
+    if (!id || state === 'ended') return undefined;
+    const asked = new AbortController();
+    const timer = setInterval(async () => {
+      try {
+        call.value = await get(`${path}/${id}`, { signal: asked.signal });
+      } catch (error) {
+        if (error.name !== 'AbortError') fail(error);
+      }
+    }, LOOK_MS);
+    return () => {
+      clearInterval(timer);
+      asked.abort();
+    };
+  }, [id, state]);
+  const place = async () => {
+    problem.value = '';
+    try {
+      call.value = await create(path, { phone: phone.value.trim() });
+    } catch (error) {
+      problem.value = error.fields?.phone || error.message;
+    }
+  };
+  const hangUp = async () => {
+    try {
+      await create(`${path}/${id}/hangup`, null);
+    } catch (error) {
+      fail(error);
+    }
+  };
+  const control = (attributes) =>
+    html`<input
+      class="input num"
+      type="tel"
+      autocomplete="tel"
+      placeholder="+1 202 555 0101"
+      value=${phone.value}
+      onInput=${(event) => (phone.value = event.currentTarget.value)}
+      ...${attributes}
+    />`;
+  const isAlive = id && state !== 'ended';
+  return html`<${Sheet} title="Make a test call" sub=${campaign.name} onClose=${onClose}>
+    <div class="stack">
+      <p class="muted">
+        Calls one number, once, whatever the status and the hours of the campaign. It is in none of the results. Where the
+        script has a value of a lead, its name is said.
+      </p>
+      <form
+        class="stack"
+        novalidate
+        onSubmit=${(event) => {
+          event.preventDefault();
+          if (!isAlive) place();
+        }}
+      >
+        <${Field} label="Number to call" hint="With its country code." error=${problem.value}>${control}<//>
+        <div class="row">
+          <${ActionButton} class="btn primary" icon="phone" run=${place} disabled=${isAlive || !phone.value.trim()}>
+            ${id ? 'Call again' : 'Call'}
+          <//>
+          ${isAlive && html`<${ActionButton} class="btn danger" icon="phone-off" run=${hangUp}>Hang up<//>`}
+        </div>
+      </form>
+      <div role="status">${id && html`<${Result} call=${call.value} />`}</div>
+    </div>
+  <//>`;
+}
+
+const Result = ({ call }) =>
+  html`<div class="stack-s">
+    <div class="row wrap">
+      <b class="strong">${call.state === 'ended' ? html`<${Outcome} o=${call.outcome} exact />` : STATES[call.state]}</b>
+      ${call.seconds > 0 && html`<span class="muted num">${dur(call.seconds)}</span>`}
+    </div>
+    ${call.detail && html`<p class="muted">${call.detail}</p>`}
+    ${call.is_simulated && html`<${Note}>Nobody’s phone rings: the simulator carries this call.<//>`}
+  </div>`;

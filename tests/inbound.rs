@@ -1,0 +1,353 @@
+//! Calls that somebody makes to us: taken for the campaign whose number they called, told its script, in none of its sums.
+
+use crate::support::uas::{Fast, Hum, Message, Peer};
+use crate::support::world::{MONDAY_NOON, World, story};
+use chrono::TimeDelta;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use voice_campaigns::carrier::sip::{Ports, Settings, Sip};
+use voice_campaigns::carrier::{Carrier, DialRequest, Incoming, LegEvents, Report};
+use voice_campaigns::clock::Clock;
+use voice_campaigns::domain::call::{CallState, LegCommand, LegEvent};
+use voice_campaigns::domain::campaign::{Campaign, Status};
+use voice_campaigns::domain::other_call::{Kind, OtherCall, Turned};
+use voice_campaigns::domain::outcome::{Cause, Outcome};
+use voice_campaigns::domain::phone::Phone;
+use voice_campaigns::domain::voice::Voice;
+use voice_campaigns::speech::{Saying, Synthesizer};
+use voice_campaigns::store::OtherCallFilter;
+
+const OURS: &str = "+12025550199";
+
+fn phone(text: &str) -> Phone {
+    Phone::from_e164(text).unwrap()
+}
+
+async fn inbound(world: &World) -> Campaign {
+    world.campaign(json!({"campaign_type": "inbound", "inbound_number": OURS, "script_template": "Hello {first_name}"})).await
+}
+
+async fn all(world: &World) -> Vec<OtherCall> {
+    let filter = OtherCallFilter { limit: 100, ..OtherCallFilter::default() };
+    world.store.read(move |s| s.other_calls(&filter)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_caller_hears_the_script_is_known_by_their_number_and_is_in_no_sum() {
+    let mut world = World::new(MONDAY_NOON).await;
+    let campaign = inbound(&world).await;
+    let outbound = world.campaign(json!({})).await;
+    world.leads(&outbound, [story(101, 0)]).await;
+    world.run_for(TimeDelta::minutes(2)).await;
+    let lead = world.all_leads(&outbound).await[0].clone();
+
+    let before = world.now(&campaign).await.totals;
+    assert!(world.simulator.call_us(phone(OURS), Some(phone(&story(101, 0)))));
+    world.run_for(TimeDelta::minutes(2)).await;
+    let calls = all(&world).await;
+    assert_eq!(calls.len(), 1);
+    let call = &calls[0];
+    assert_eq!((call.kind, call.campaign_id, call.lead_id), (Kind::Inbound, campaign.id, Some(lead.id)));
+    assert_eq!((call.state, call.outcome), (CallState::Ended, Some(Outcome::Success)), "{call:?}");
+    assert_eq!((call.phone, &call.placed_by), (Some(phone(&story(101, 0))), &None));
+    assert_eq!(call.timeline[0]["event"], "came in");
+    assert!(world.calls(&campaign).await.is_empty());
+    assert_eq!(world.now(&campaign).await.totals, before);
+    assert_eq!(world.all_leads(&outbound).await[0].attempts, 1);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_opts_out_is_called_by_nobody() {
+    let mut world = World::new(MONDAY_NOON).await;
+    inbound(&world).await;
+    let outbound = world.campaign(json!({"status": "paused"})).await;
+    world.leads(&outbound, [story(109, 0)]).await;
+    world.simulator.call_us(phone(OURS), Some(phone(&story(109, 0))));
+    world.run_for(TimeDelta::minutes(2)).await;
+    assert_eq!(all(&world).await[0].outcome, Some(Outcome::OptedOut));
+    let listed = world.store.read(|s| s.listed(phone(&story(109, 0)))).await.unwrap().unwrap();
+    assert_eq!(listed.suppression.reason, "asked when they called us");
+    assert_eq!(world.all_leads(&outbound).await[0].status.to_string(), "do_not_call");
+    // Whoever is on the list may still call us.
+    world.simulator.call_us(phone(OURS), Some(phone(&story(109, 0))));
+    world.run_for(TimeDelta::minutes(2)).await;
+    assert_eq!(all(&world).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_caller_without_a_number_is_taken_and_belongs_to_nobody() {
+    let mut world = World::new(MONDAY_NOON).await;
+    inbound(&world).await;
+    world.simulator.call_us(phone(OURS), None);
+    world.run_for(TimeDelta::minutes(2)).await;
+    let call = all(&world).await.remove(0);
+    assert_eq!((call.phone, call.lead_id), (None, None));
+    assert!(call.answered_at.is_some());
+}
+
+#[tokio::test]
+async fn nobody_is_taken_for_a_number_of_no_campaign_or_of_one_that_is_not_active() {
+    let mut world = World::new(MONDAY_NOON).await;
+    let campaign = inbound(&world).await;
+    world.simulator.call_us(phone("+12025550188"), None);
+    world.run_for(TimeDelta::minutes(1)).await;
+    world.set_status(&campaign, Status::Paused).await;
+    world.simulator.call_us(phone(OURS), None);
+    world.run_for(TimeDelta::minutes(1)).await;
+    assert!(all(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_number_that_is_calling_us_is_not_dialed_meanwhile_and_a_crash_ends_the_call() {
+    let mut world = World::new(MONDAY_NOON).await;
+    inbound(&world).await;
+    let caller = story(101, 0);
+    world.simulator.call_us(phone(OURS), Some(phone(&caller)));
+    world.settle_down().await;
+    let outbound = world.campaign(json!({})).await;
+    world.leads(&outbound, [caller]).await;
+    world.settle_down().await;
+    assert!(world.calls(&outbound).await.is_empty());
+    world.restart().await;
+    assert_eq!(all(&world).await[0].outcome, Some(Outcome::Interrupted));
+    world.run_for(TimeDelta::minutes(5)).await;
+    assert_eq!(world.calls(&outbound).await.len(), 1);
+    world.check().await;
+}
+
+/// The driver with a trunk to a peer, and somebody who calls from there.
+struct Line {
+    sip: Sip,
+    _peer: Peer,
+    server: SocketAddr,
+    incoming: mpsc::Receiver<Incoming>,
+}
+
+impl Line {
+    async fn new(channels: usize, voice: Arc<dyn Synthesizer>) -> Line {
+        let clock: Arc<dyn Clock> = Arc::new(Fast::new(6));
+        let peer = Peer::start(clock.clone(), |_| Vec::new()).await;
+        let settings = Settings {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            rtp_ports: Ports { first: 30_000, last: 39_999 },
+            ..Settings::default()
+        };
+        let trunk =
+            json!({"name": "main", "host": peer.address, "channels": channels, "calls_per_second": 100});
+        let trunks = [serde_json::from_value(trunk).unwrap()];
+        let sip = Sip::start(settings, &trunks, voice, clock).await.unwrap();
+        assert_eq!(sip.check().await[0].problem, None);
+        let options = peer.received("OPTIONS").await;
+        let via = options.header("Via").unwrap().split_whitespace().nth(1).unwrap();
+        let server = via.split(';').next().unwrap().parse().unwrap();
+        let (to_us, incoming) = mpsc::channel(8);
+        sip.receive(to_us);
+        Line { sip, _peer: peer, server, incoming }
+    }
+
+    async fn arrival(&mut self) -> Incoming {
+        tokio::time::timeout(Duration::from_secs(10), self.incoming.recv()).await.unwrap().unwrap()
+    }
+}
+
+/// Somebody who calls, without the library that the driver uses.
+struct Guest {
+    socket: UdpSocket,
+    sound: UdpSocket,
+    server: SocketAddr,
+    tag: String,
+}
+
+impl Guest {
+    async fn from(ip: &str, line: &Line) -> Guest {
+        let socket = UdpSocket::bind((ip, 0)).await.unwrap();
+        let sound = UdpSocket::bind((ip, 0)).await.unwrap();
+        Guest { socket, sound, server: line.server, tag: String::new() }
+    }
+
+    async fn send(&self, method: &str, branch: &str, sequence: u32, headers: &str, body: &str) {
+        let (us, server, tag) = (self.socket.local_addr().unwrap(), self.server, &self.tag);
+        let text = format!(
+            "{method} sip:12025550199@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bK{branch};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:anonymous@example.com>;tag=them\r\nTo: <sip:+12025550199@example.com>{tag}\r\n\
+             Call-ID: call-{}\r\nCSeq: {sequence} {}\r\nContact: <sip:them@{us}>\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            us.port(),
+            method,
+            body.len()
+        );
+        self.socket.send_to(text.as_bytes(), server).await.unwrap();
+    }
+
+    async fn invite(&self, headers: &str) {
+        let sound = self.sound.local_addr().unwrap();
+        let body = format!(
+            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 9 8 0 101\r\n\
+             a=rtpmap:101 telephone-event/8000\r\n",
+            ip = sound.ip(),
+            port = sound.port()
+        );
+        let headers = format!("{headers}Content-Type: application/sdp\r\n");
+        self.send("INVITE", "invite", 1, &headers, &body).await;
+    }
+
+    async fn next(&self) -> Message {
+        let mut bytes = vec![0; 4_000];
+        let (length, _) = tokio::time::timeout(Duration::from_secs(10), self.socket.recv_from(&mut bytes))
+            .await
+            .unwrap()
+            .unwrap();
+        Message { text: String::from_utf8(bytes[..length].to_vec()).unwrap() }
+    }
+
+    /// The next message that begins so; what comes before is passed over.
+    async fn until(&self, start: &str) -> Message {
+        loop {
+            let message = self.next().await;
+            if message.text.starts_with(start) {
+                return message;
+            }
+        }
+    }
+
+    /// Takes note of the answer.
+    async fn acknowledge(&mut self, answer: &Message) {
+        let to = answer.header("To").unwrap();
+        self.tag = format!(";tag={}", to.split("tag=").nth(1).unwrap());
+        self.send("ACK", "ack", 1, "", "").await;
+    }
+}
+
+fn request() -> DialRequest {
+    DialRequest {
+        call_id: -1,
+        lead_id: 0,
+        attempt: 1,
+        phone: phone(OURS),
+        caller_id: None,
+        ring_timeout: TimeDelta::seconds(30),
+        words: vec!["Hello.".into()],
+        voice: Voice::default(),
+        machine_detection: Some(false),
+    }
+}
+
+async fn next(reports: &mut mpsc::UnboundedReceiver<Report>) -> LegEvent {
+    tokio::time::timeout(Duration::from_secs(20), reports.recv()).await.unwrap().unwrap().event
+}
+
+#[tokio::test]
+async fn a_call_over_sip_is_answered_once_spoken_to_and_hung_up() {
+    let mut line = Line::new(2, Arc::new(Hum)).await;
+    let mut guest = Guest::from("127.0.0.1", &line).await;
+    let headers = "P-Asserted-Identity: \"Ada\" <sip:+12025550101@example.com>\r\nSession-Expires: 90\r\nSupported: timer\r\n";
+    guest.invite(headers).await;
+    guest.invite(headers).await;
+    let arrival = line.arrival().await;
+    assert_eq!((arrival.called[0], arrival.caller), (phone(OURS), Some(phone("+12025550101"))));
+    let (inbox, mut reports) = mpsc::unbounded_channel();
+    let mut leg = arrival.take(request(), LegEvents::new(-1, inbox)).unwrap();
+    guest.until("SIP/2.0 180").await;
+    let answer = guest.until("SIP/2.0 200").await;
+    assert_eq!(answer.header("Session-Expires"), Some("90;refresher=uac"));
+    assert!(answer.body().contains(" RTP/AVP 8 101\r\n"), "{}", answer.body());
+    guest.invite(headers).await;
+    assert_eq!(
+        guest.until("SIP/2.0 200").await.header("To"),
+        answer.header("To"),
+        "a repeated INVITE is one call"
+    );
+    guest.acknowledge(&answer).await;
+    assert_eq!(next(&mut reports).await, LegEvent::Answered);
+    assert!(line.incoming.try_recv().is_err());
+
+    leg.command(LegCommand::Speak { text: "Hello.".into(), speech_ms: 1_000 });
+    let mut packet = [0; 400];
+    let heard = tokio::time::timeout(Duration::from_secs(10), guest.sound.recv_from(&mut packet));
+    assert_eq!(heard.await.unwrap().unwrap().0, 172);
+    assert_eq!(packet[1] & 0x7f, 8);
+
+    guest.send("INFO", "info", 2, "Content-Type: application/dtmf-relay\r\n", "Signal=9\r\n").await;
+    guest.until("SIP/2.0 200").await;
+    assert_eq!(next(&mut reports).await, LegEvent::Digit('9'));
+
+    leg.command(LegCommand::HangUp);
+    let bye = guest.until("BYE").await;
+    let reply = ["Via", "From", "To", "Call-ID", "CSeq"]
+        .map(|name| format!("{name}: {}\r\n", bye.header(name).unwrap()));
+    let reply = format!("SIP/2.0 200 OK\r\n{}Content-Length: 0\r\n\r\n", reply.concat());
+    guest.socket.send_to(reply.as_bytes(), line.server).await.unwrap();
+    assert!(matches!(next(&mut reports).await, LegEvent::Ended(Cause::LocalHangup, _)));
+    drop(leg);
+    while line.sip.health()[0].live > 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_ends_the_call() {
+    let mut line = Line::new(2, Arc::new(Hum)).await;
+    let mut guest = Guest::from("127.0.0.1", &line).await;
+    guest.invite("").await;
+    let arrival = line.arrival().await;
+    assert_eq!(arrival.caller, None, "anonymous");
+    let (inbox, mut reports) = mpsc::unbounded_channel();
+    let _leg = arrival.take(request(), LegEvents::new(-1, inbox)).unwrap();
+    let answer = guest.until("SIP/2.0 200").await;
+    guest.acknowledge(&answer).await;
+    assert_eq!(next(&mut reports).await, LegEvent::Answered);
+    guest.send("BYE", "bye", 2, "", "").await;
+    guest.until("SIP/2.0 200").await;
+    assert!(matches!(next(&mut reports).await, LegEvent::Ended(Cause::RemoteHangup, _)));
+}
+
+/// Never has anything to say.
+struct Mute;
+
+impl Synthesizer for Mute {
+    fn say(&self, _: &str, _: &Voice) -> Saying {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_gives_up_while_it_rings_is_not_answered() {
+    let mut line = Line::new(2, Arc::new(Mute)).await;
+    let guest = Guest::from("127.0.0.1", &line).await;
+    guest.invite("").await;
+    let (inbox, mut reports) = mpsc::unbounded_channel();
+    let _leg = line.arrival().await.take(request(), LegEvents::new(-1, inbox)).unwrap();
+    guest.until("SIP/2.0 180").await;
+    guest.send("CANCEL", "invite", 1, "", "").await;
+    guest.until("SIP/2.0 487").await;
+    assert!(matches!(next(&mut reports).await, LegEvent::Ended(Cause::NoAnswer, _)));
+}
+
+#[tokio::test]
+async fn strangers_wrong_numbers_and_too_many_callers_are_sent_away() {
+    let mut line = Line::new(1, Arc::new(Hum)).await;
+    let stranger = Guest::from("127.0.0.2", &line).await;
+    stranger.invite("X-Received-From: 127.0.0.1:5060\r\n").await;
+    stranger.until("SIP/2.0 403").await;
+    for (why, status) in [(Turned::NoSuchNumber, "404"), (Turned::NotNow, "480"), (Turned::Busy, "486")] {
+        let guest = Guest::from("127.0.0.1", &line).await;
+        guest.invite("").await;
+        line.arrival().await.refuse(why);
+        guest.until(&format!("SIP/2.0 {status}")).await;
+        while line.sip.health()[0].live > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+    let first = Guest::from("127.0.0.1", &line).await;
+    first.invite("").await;
+    let waiting = line.arrival().await;
+    let second = Guest::from("127.0.0.1", &line).await;
+    second.invite("").await;
+    second.until("SIP/2.0 486").await;
+    drop(waiting);
+    first.until("SIP/2.0 480").await;
+}
