@@ -383,7 +383,7 @@ CREATE TABLE audit (
   by         TEXT NOT NULL,                                          -- the token's name then
   action     TEXT NOT NULL,                                          -- method and route, or the command
   target     TEXT NOT NULL,                                          -- what it was about, by id; never a number
-  request_id TEXT UNIQUE                                             -- one row for a request, however many transactions
+  request_id TEXT                                                    -- what ties it to the log
 ) STRICT;
 CREATE INDEX audit_by_token ON audit (token_id, id);
 

@@ -8,9 +8,11 @@ use super::fields;
 use super::lead::NewLead;
 use super::script::{self, Template, Variable};
 use crate::words;
+use aho_corasick::AhoCorasick;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 words! {
     /// What may be wrong with a script.
@@ -319,18 +321,21 @@ const CALLERS: [&str; 9] =
 
 /// Whether the start of a script says who is calling.
 fn names_caller(text: &str) -> bool {
+    static ALL: LazyLock<AhoCorasick> =
+        LazyLock::new(|| one_look(INTRODUCTIONS.iter().chain(&MORE_INTRODUCTIONS), " "));
     let start = normal(&beginning(text));
-    let phrases = INTRODUCTIONS.iter().chain(&MORE_INTRODUCTIONS);
-    let is_introduced = phrases.into_iter().any(|phrase| {
-        start.match_indices(phrase).any(|(at, _)| {
-            let is_word = start[..at].ends_with(' ') && start[at + phrase.len()..].starts_with(' ');
-            let next = start[at + phrase.len()..].split_whitespace().next();
-            is_word && next.is_some_and(|next| !NO_NAMES.contains(&next))
-        })
+    let is_introduced = ALL.find_overlapping_iter(&start).any(|found| {
+        let next = start[found.end()..].split_whitespace().next();
+        next.is_some_and(|next| !NO_NAMES.contains(&next))
     });
     is_introduced
         || variables_of(&beginning(text))
             .any(|name| name != "company_name" && CALLERS.iter().any(|caller| name.starts_with(caller)))
+}
+
+/// Finds all phrases in one pass: scripts are looked over whenever a campaign is saved.
+fn one_look<'p>(phrases: impl Iterator<Item = &'p &'p str>, after: &str) -> AhoCorasick {
+    AhoCorasick::new(phrases.map(|phrase| format!(" {phrase}{after}"))).expect("they are few")
 }
 
 /// The names in braces.
@@ -438,8 +443,9 @@ const NINES: [&str; 8] = ["9", "nine", "neun", "neuf", "nueve", "nove", "negen",
 /// Whether a script says how to be called no more.
 fn offers_opt_out(text: &str) -> bool {
     const WORDS_BETWEEN: usize = 4;
+    static ALL: LazyLock<AhoCorasick> = LazyLock::new(|| one_look(OPT_OUTS.iter(), ""));
     let text = normal(text);
-    if OPT_OUTS.iter().any(|phrase| text.contains(&format!(" {phrase}"))) {
+    if ALL.is_match(&text) {
         return true;
     }
     let words: Vec<&str> = text.split_whitespace().collect();

@@ -130,7 +130,7 @@ impl Once {
         Ok(answer)
     }
 
-    /// Gives an answer to what changed nothing, unless one was given before.
+    /// Gives an answer to what changed nothing, or was noted when it began, unless one was given before.
     pub(super) fn tell(self, tx: &Tx, answer: Answer) -> Result<Answer, ApiError> {
         if let Some(answer) = self.remembered(tx)? {
             return Ok(answer);

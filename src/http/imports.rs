@@ -365,7 +365,7 @@ async fn take_in(
         let done =
             import::run(&store, campaign_id, id, payload, options, move |tx, import| match is_answered {
                 true => Ok(None),
-                false => once.run(tx, |_| made(&import)).map(Some),
+                false => once.tell(tx, made(&import)?).map(Some),
             });
         let done = done.await;
         if let (true, Err(ApiError::Internal { cause } | ApiError::Unavailable { cause })) =

@@ -248,7 +248,9 @@ async fn change_many(
         let (change, deed) = (change.clone(), caller.1.clone());
         let part = db.write_and_wait_for_dials(move |tx| {
             tx.campaign(campaign_id)?.ok_or(ApiError::NoSuchCampaign)?;
-            tx.note(&deed)?;
+            if filter.after == Some(0) {
+                tx.note(&deed)?;
+            }
             Ok::<_, ApiError>(tx.change_leads(&filter, &change)?)
         });
         let (part, last) = part.await?;

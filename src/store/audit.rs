@@ -95,10 +95,8 @@ impl Tx<'_> {
     /// Writes down who does this. Of the transactions of one request the first does.
     pub fn note(&self, deed: &Deed) -> Result<(), StoreError> {
         let Deed { token_id, by, action, target, request_id } = deed;
-        // Not by ON CONFLICT, which would leave a gap in the ids, as if something had been taken out.
         let sql =
-            "INSERT INTO audit (at, token_id, by, action, target, request_id) SELECT ?1, ?2, ?3, ?4, ?5, ?6
-                   WHERE NOT EXISTS (SELECT 1 FROM audit WHERE request_id = ?6)";
+            "INSERT INTO audit (at, token_id, by, action, target, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         self.execute(sql, params![ms(self.now), token_id, by, action, target, request_id])?;
         Ok(())
     }
