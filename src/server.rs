@@ -11,7 +11,7 @@ use crate::housekeeping::Retention;
 use crate::listener::{Limits, Listener, Peers, Times};
 use crate::speech::{Kind, Speaker, SpeechError};
 use crate::store::pool::Db;
-use crate::store::{OpenError, SPEECH_FOLDER, Store};
+use crate::store::{OpenError, PutRight, RECORDINGS_FOLDER, SPEECH_FOLDER, Store};
 use crate::webhooks::{SystemLookup, WebClient};
 use crate::{dialer, housekeeping, http, media, speech, webhooks};
 use anyhow::Context;
@@ -78,6 +78,10 @@ impl Server {
         store.set_guard(config.guard().map_err(StartError::Refused)?);
         let looked = store.write(|tx| tx.look_again_at_refused_numbers()).await;
         looked.context("cannot write to the database")?;
+        let put_right = store.put_recordings_right().await.context("cannot look after the recordings")?;
+        if put_right != PutRight::default() {
+            tracing::warn!(?put_right, "recordings and the database did not fit each other");
+        }
         let voice = speech::open(&config.voice, &speech_folder(&config.data), clock.clone());
         let driver = Driver::start(config, &voice, clock.clone()).await?;
         let carrier = driver.carrier();
@@ -124,6 +128,7 @@ impl Server {
             import_files: days(config.retention.import_files_days),
             audit: days(config.retention.audit_days),
             call_details: config.retention.call_details_days.map(days),
+            recordings: days(config.retention.recordings_days),
         };
         let dialing = dialer::run(store.clone(), carrier, grace, stop.subscribe());
         let workers = vec![
@@ -199,7 +204,11 @@ impl Driver {
         }
         let voice = voice.clone().map_err(StartError::Refused)?.synthesizer;
         let sip = Sip::start(config.sip.clone(), &config.trunks, voice, clock).await;
-        Ok(Driver::Sip(sip.map_err(|problem| anyhow::anyhow!(problem))?))
+        let sip = sip.map_err(|problem| anyhow::anyhow!(problem))?;
+        if let Err(error) = sip.record_into(&config.data.join(RECORDINGS_FOLDER)) {
+            tracing::error!(%error, "no call can be recorded");
+        }
+        Ok(Driver::Sip(sip))
     }
 
     fn carrier(&self) -> Arc<dyn Carrier> {

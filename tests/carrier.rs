@@ -77,7 +77,13 @@ fn talks(_: u32, event: &LegEvent) -> Option<LegCommand> {
             Some(LegCommand::Speak { text: "Hello.".into(), speech_ms: SPEECH_MS })
         }
         LegEvent::Digit(_) | LegEvent::OptOutAsked => Some(LegCommand::HangUp),
-        LegEvent::Ringing | LegEvent::SpeechEnded | LegEvent::Ended(..) => None,
+        LegEvent::Ringing
+        | LegEvent::SpeechBegan
+        | LegEvent::SpeechEnded
+        | LegEvent::RecordingBegan
+        | LegEvent::Recorded(_)
+        | LegEvent::NotRecorded(_)
+        | LegEvent::Ended(..) => None,
     }
 }
 
@@ -116,14 +122,14 @@ fn request(tested: &dyn CarrierUnderTest, story: Story) -> DialRequest {
     }
 }
 
-/// The events without what drivers may differ in: not every carrier tells that it rings, and each has its own
+/// The events without what drivers may differ in: not every carrier tells that it rings or begins to speak, and each has its own
 /// words for a failure.
 fn normalised(heard: &[(Instant, LegEvent)]) -> Vec<LegEvent> {
     let events = heard.iter().map(|(_, event)| match event {
         LegEvent::Ended(cause, _) => LegEvent::Ended(*cause, None),
         other => other.clone(),
     });
-    events.filter(|event| *event != LegEvent::Ringing).collect()
+    events.filter(|event| !matches!(event, LegEvent::Ringing | LegEvent::SpeechBegan)).collect()
 }
 
 /// Runs the whole suite; `fresh` makes a driver on which nothing was dialed yet.

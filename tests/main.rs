@@ -38,6 +38,7 @@ mod guard;
 mod listener;
 mod races;
 mod random_walks;
+mod recordings;
 mod retention;
 mod simulator;
 mod sip;

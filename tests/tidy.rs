@@ -16,7 +16,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("token", &[]),
     ("log", &["domain"]),
     ("meter", &[]),
-    ("store", &["domain", "clock", "meter"]),
+    ("store", &["domain", "clock", "meter", "media"]),
     ("carrier", &["domain", "clock", "media", "speech"]),
     // The settings of drivers are part of the settings.
     ("config", &["domain", "carrier", "speech"]),

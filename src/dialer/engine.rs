@@ -15,6 +15,7 @@ use crate::domain::clock_guard::{ClockGuard, Trust};
 use crate::domain::event::Event;
 use crate::domain::gate::{Hold, HoldReason};
 use crate::domain::pacing::{Shares, Spacing};
+use crate::domain::recording::Recording;
 use crate::store::{Store, StoreError, Tx, Worker};
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -34,7 +35,8 @@ struct Live {
 #[derive(Clone, Debug)]
 enum Fact {
     Progress { call_id: i64, state: CallState, at: Instant, timeline: Value },
-    Ended { call_id: i64, ending: Ending, timeline: Value },
+    Ended { call_id: i64, ending: Ending, timeline: Value, transcript: Value },
+    Recorded { call_id: i64, recording: Recording },
     OptedOut { call_id: i64 },
     CarrierDown { campaign_id: i64 },
 }
@@ -176,7 +178,8 @@ impl Dialer {
         let (steady, shift) = (self.clock.steady(), self.shift());
         for (call_id, live) in std::mem::take(&mut self.live) {
             let ending = live.call.interrupted(steady).shifted(shift);
-            self.facts.push(Fact::Ended { call_id, ending, timeline: live.call.timeline(shift) });
+            let (timeline, transcript) = (live.call.timeline(shift), live.call.transcript());
+            self.facts.push(Fact::Ended { call_id, ending, timeline, transcript });
         }
         self.deadlines.clear();
         let end = self.clock.steady() + LAST_WAIT;
@@ -246,6 +249,9 @@ impl Dialer {
             // takes to end, and also when it comes after the end.
             self.facts.push(Fact::OptedOut { call_id });
         }
+        if let LegEvent::Recorded(recording) = &event {
+            self.facts.push(Fact::Recorded { call_id, recording: recording.clone() });
+        }
         self.apply(call_id, |call, _| call.on(event, at));
     }
 
@@ -297,7 +303,7 @@ impl Dialer {
             let breaker = self.breakers.entry(live.campaign_id).or_default();
             let is_down = breaker.trips(ending.outcome, ending.ended_at);
             let (ending, timeline) = (ending.shifted(shift), live.call.timeline(shift));
-            self.facts.push(Fact::Ended { call_id, ending, timeline });
+            self.facts.push(Fact::Ended { call_id, ending, timeline, transcript: live.call.transcript() });
             if is_down {
                 self.facts.push(Fact::CarrierDown { campaign_id: live.campaign_id });
             }
@@ -432,8 +438,8 @@ impl Dialer {
     fn give_up(&mut self, dial: &Dial) {
         let detail = Some("Writing the call down took too long, so it was not placed".to_owned());
         let ending = Ending { detail, ..Ending::interrupted(None, self.clock.now()) };
-        let timeline = Value::Array(Vec::new());
-        self.facts.push(Fact::Ended { call_id: dial.claim.call_id, ending, timeline });
+        let (timeline, transcript) = (Value::Array(Vec::new()), Value::Array(Vec::new()));
+        self.facts.push(Fact::Ended { call_id: dial.claim.call_id, ending, timeline, transcript });
         self.plan_at = Some(self.clock.now());
     }
 
@@ -446,7 +452,11 @@ impl Dialer {
             phone,
             caller_id,
             ring_timeout: plan.ring_timeout,
-            words: [Some(&plan.script), plan.fallback.as_ref()].into_iter().flatten().cloned().collect(),
+            words: [plan.announcement.as_ref(), Some(&plan.script), plan.fallback.as_ref()]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
             voice: plan.voice.clone(),
         };
         let call = LiveCall::new(plan, self.clock.steady());
@@ -481,7 +491,11 @@ fn write_facts(tx: &Tx, facts: &[Fact]) -> Result<(), StoreError> {
 fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
     match fact {
         Fact::Progress { call_id, state, at, timeline } => tx.progress(*call_id, *state, *at, timeline),
-        Fact::Ended { call_id, ending, timeline } => tx.settle(*call_id, ending.clone(), Some(timeline)),
+        Fact::Ended { call_id, ending, timeline, transcript } => {
+            tx.settle(*call_id, ending.clone(), Some(timeline))?;
+            tx.keep_transcript(*call_id, transcript)
+        }
+        Fact::Recorded { call_id, recording } => tx.keep_recording(*call_id, recording),
         Fact::OptedOut { call_id } => tx.opt_out_on_call(*call_id),
         Fact::CarrierDown { campaign_id } => carrier_down(tx, *campaign_id),
     }

@@ -6,6 +6,8 @@
 //!      └──────┬───────────┘
 //!   answered  │            ended / ring timeout
 //!             ▼                     │
+//!   (Announcing, on a call that is recorded)
+//!             ▼
 //!         Speaking ─machine─► LeavingMessage
 //!   heard out │    │ 9 or "never again"      │
 //!             ▼    ▼                         ▼
@@ -20,7 +22,9 @@ use super::campaign::{Campaign, Totals};
 use super::money::Money;
 use super::outcome::{Category, Cause, Criteria, Outcome};
 use super::phone::Phone;
+use super::recording::Recording;
 use super::retry::{self, After};
+use super::transcript::Transcript;
 use super::voice::Voice;
 use super::{budget, lead::LeadStatus};
 use crate::words;
@@ -35,12 +39,20 @@ pub enum LegEvent {
     Answered,
     /// A machine picked up, not a person.
     MachineDetected,
+    /// The last [`LegCommand::Speak`] is being heard from now on; not told where that is at once.
+    SpeechBegan,
     /// The last [`LegCommand::Speak`] was heard to its end.
     SpeechEnded,
     /// A key was pressed: `0`–`9`, `*` or `#`.
     Digit(char),
     /// The person said that they do not want to be called again.
     OptOutAsked,
+    /// The call is being recorded from now on.
+    RecordingBegan,
+    /// The call was recorded. Comes before the end, unless the disk is slow.
+    Recorded(Recording),
+    /// The call is not recorded although it should be, or no longer; why.
+    NotRecorded(String),
     /// The leg is over. The last event of a leg, however badly it behaves.
     Ended(Cause, Option<String>),
 }
@@ -55,6 +67,8 @@ pub enum LegCommand {
         /// Estimated length in milliseconds.
         speech_ms: u64,
     },
+    /// Record the call, from the beginning of what is said next. Nobody may be recorded who has not been told.
+    Record,
     /// End the call.
     HangUp,
 }
@@ -141,6 +155,8 @@ pub struct Plan {
     pub script: String,
     /// What to say when the main path cannot go on, rendered.
     pub fallback: Option<String>,
+    /// What is said first because the call is recorded; none when it is not.
+    pub announcement: Option<String>,
     /// Who says it.
     pub voice: Voice,
     /// What counts as a success.
@@ -156,6 +172,7 @@ pub struct Plan {
 enum Phase {
     Dialing,
     Ringing,
+    Announcing,
     Speaking,
     Listening { until: Instant },
     LastWords,
@@ -213,8 +230,11 @@ pub struct LiveCall {
     machine: bool,
     /// The script is being said for the second time, or was.
     is_repeated: bool,
+    /// When the announcement was heard out; a carrier that repeats itself tells of no other end.
+    announced_at: Option<Instant>,
     /// What was seen, for the timeline.
     timeline: Vec<(Instant, String)>,
+    transcript: Transcript,
 }
 
 /// How long a person may think before pressing a key.
@@ -236,7 +256,9 @@ impl LiveCall {
             answered_at: None,
             machine: false,
             is_repeated: false,
+            announced_at: None,
             timeline: vec![(placed_at, "placed".into())],
+            transcript: Transcript::default(),
         }
     }
 
@@ -245,7 +267,9 @@ impl LiveCall {
         match self.phase {
             Phase::Dialing | Phase::Ringing => self.placed_at + self.plan.ring_timeout + RING_GRACE,
             Phase::Listening { until } => until.min(self.duration_end()),
-            Phase::Speaking | Phase::LastWords | Phase::LeavingMessage => self.duration_end(),
+            Phase::Announcing | Phase::Speaking | Phase::LastWords | Phase::LeavingMessage => {
+                self.duration_end()
+            }
             Phase::Ending { until, .. } => until,
             Phase::Ended => Instant::MAX_UTC,
         }
@@ -257,15 +281,22 @@ impl LiveCall {
             return Vec::new();
         }
         self.note(&event, at);
-        match event {
+        self.transcript.hear(&event, at);
+        let effects = match event {
             LegEvent::Ringing => self.ringing(),
             LegEvent::Answered => self.answered(at),
             LegEvent::MachineDetected => self.machine_detected(at),
             LegEvent::SpeechEnded => self.heard(at, |call| call.speech_ended(at)),
+            LegEvent::SpeechBegan
+            | LegEvent::RecordingBegan
+            | LegEvent::Recorded(_)
+            | LegEvent::NotRecorded(_) => Vec::new(),
             LegEvent::Digit(digit) => self.heard(at, |call| call.digit(digit, at)),
             LegEvent::OptOutAsked => self.heard(at, |call| call.end(Outcome::OptedOut, at)),
             LegEvent::Ended(cause, detail) => self.ended(cause, detail, at),
-        }
+        };
+        self.transcript.follow(&effects, at);
+        effects
     }
 
     /// Takes in that time has passed; does nothing before [`Self::deadline`].
@@ -273,27 +304,34 @@ impl LiveCall {
         if now < self.deadline() {
             return Vec::new();
         }
-        match self.phase.clone() {
+        let effects = match self.phase.clone() {
             Phase::Dialing | Phase::Ringing => self.end(Outcome::NoAnswer, now),
             Phase::Listening { .. } if now < self.duration_end() => self.nothing_pressed(now),
-            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords => self.end(Outcome::NoInput, now),
+            Phase::Announcing | Phase::Speaking | Phase::Listening { .. } | Phase::LastWords => {
+                self.end(Outcome::NoInput, now)
+            }
             Phase::LeavingMessage => self.end(Outcome::Voicemail, now),
             Phase::Ending { outcome, .. } => self.give_up(outcome, now),
             Phase::Ended => Vec::new(),
-        }
+        };
+        self.transcript.follow(&effects, now);
+        effects
     }
 
     /// Takes the call back: hangs up, whatever it is doing.
     pub fn cancel(&mut self, now: Instant) -> Vec<Effect> {
-        match self.phase {
+        let effects = match self.phase {
             Phase::Ending { .. } | Phase::Ended => Vec::new(),
             Phase::Dialing
             | Phase::Ringing
+            | Phase::Announcing
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage => self.end(Outcome::Canceled, now),
-        }
+        };
+        self.transcript.follow(&effects, now);
+        effects
     }
 
     /// When it was picked up.
@@ -312,6 +350,7 @@ impl LiveCall {
             }
             Phase::Dialing
             | Phase::Ringing
+            | Phase::Announcing
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
@@ -327,6 +366,11 @@ impl LiveCall {
         self.timeline.iter().map(entry).collect()
     }
 
+    /// What was said and pressed so far, in seconds since the answer.
+    pub fn transcript(&self) -> serde_json::Value {
+        self.transcript.shown(self.answered_at)
+    }
+
     fn duration_end(&self) -> Instant {
         self.answered_at.unwrap_or(self.placed_at) + self.plan.duration_max
     }
@@ -339,6 +383,9 @@ impl LiveCall {
             LegEvent::SpeechEnded => "heard to the end".to_owned(),
             LegEvent::Digit(digit) => format!("pressed {digit}"),
             LegEvent::OptOutAsked => "asked not to be called again".to_owned(),
+            LegEvent::RecordingBegan => "recording".to_owned(),
+            LegEvent::NotRecorded(reason) => format!("not recorded: {reason}"),
+            LegEvent::SpeechBegan | LegEvent::Recorded(_) => return,
             LegEvent::Ended(cause, _) => format!("ended: {cause}"),
         };
         if self.timeline.len() < TIMELINE_MAX || matches!(event, LegEvent::Ended(..)) {
@@ -372,21 +419,30 @@ impl LiveCall {
         self.answered_at = Some(at);
         let mut effects = vec![Effect::Progress(CallState::Answered)];
         if matches!(self.phase, Phase::Dialing | Phase::Ringing) {
-            effects.extend(if self.machine {
-                self.talk_to_machine(at)
-            } else {
-                self.phase = Phase::Speaking;
-                vec![speak(&self.plan.script)]
-            });
+            effects.extend(if self.machine { self.talk_to_machine(at) } else { self.talk_to_person() });
         }
         effects
+    }
+
+    /// Whoever is recorded is told so before anything else.
+    fn talk_to_person(&mut self) -> Vec<Effect> {
+        match &self.plan.announcement {
+            Some(announcement) => {
+                self.phase = Phase::Announcing;
+                vec![Effect::Command(LegCommand::Record), speak(announcement)]
+            }
+            None => {
+                self.phase = Phase::Speaking;
+                vec![speak(&self.plan.script)]
+            }
+        }
     }
 
     fn machine_detected(&mut self, at: Instant) -> Vec<Effect> {
         let is_new = !std::mem::replace(&mut self.machine, true);
         match self.phase {
             Phase::Dialing | Phase::Ringing => self.answered(at),
-            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords if is_new => {
+            Phase::Announcing | Phase::Speaking | Phase::Listening { .. } | Phase::LastWords if is_new => {
                 self.talk_to_machine(at)
             }
             // The script was shorter than the detection: it was heard out, but by nobody.
@@ -394,7 +450,8 @@ impl LiveCall {
                 self.phase = Phase::Ending { outcome: Outcome::MessageLeft, until };
                 Vec::new()
             }
-            Phase::Speaking
+            Phase::Announcing
+            | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
@@ -415,7 +472,15 @@ impl LiveCall {
     }
 
     fn speech_ended(&mut self, at: Instant) -> Vec<Effect> {
+        if self.announced_at.is_some_and(|announced_at| at <= announced_at) {
+            return Vec::new();
+        }
         match self.phase {
+            Phase::Announcing => {
+                self.announced_at = Some(at);
+                self.phase = Phase::Speaking;
+                vec![speak(&self.plan.script)]
+            }
             Phase::Speaking if self.plan.criteria == Criteria::Verdict => {
                 self.phase = Phase::Listening { until: at + KEY_WAIT };
                 Vec::new()
@@ -434,7 +499,10 @@ impl LiveCall {
     /// `9` asks not to be called again, whatever the campaign; `1` is yes and `2` is no where a verdict is asked.
     fn digit(&mut self, digit: char, at: Instant) -> Vec<Effect> {
         let asks = self.plan.criteria == Criteria::Verdict;
-        let talking = matches!(self.phase, Phase::Speaking | Phase::Listening { .. } | Phase::LastWords);
+        let talking = matches!(
+            self.phase,
+            Phase::Announcing | Phase::Speaking | Phase::Listening { .. } | Phase::LastWords
+        );
         match digit {
             '9' => self.end(Outcome::OptedOut, at),
             '1' if asks && talking => self.end(Outcome::Success, at),
@@ -473,6 +541,7 @@ impl LiveCall {
             }
             Phase::Dialing
             | Phase::Ringing
+            | Phase::Announcing
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords

@@ -13,6 +13,7 @@ use super::guard::{self, Overall};
 use super::lead::{Lead, LeadStatus};
 use super::outcome::Criteria;
 use super::phone::Phone;
+use super::recording;
 use super::schedule::{self, ClosedReason, Opening, Schedule};
 use super::script::Template;
 use super::voice::Voice;
@@ -432,9 +433,12 @@ impl<'a> Gate<'a> {
         };
         let fallback =
             self.rules.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
+        let own = settings.recording_announcement.clone().filter(|words| !words.trim().is_empty());
+        let usual = || recording::announcement(&settings.ai_voice_language).to_owned();
         Ok(Plan {
             script,
             fallback,
+            announcement: settings.record_calls.then(|| own.unwrap_or_else(usual)),
             voice: Voice {
                 id: settings.ai_voice_id.clone(),
                 language: settings.ai_voice_language.clone(),

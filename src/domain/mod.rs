@@ -29,6 +29,7 @@ pub mod money;
 pub mod outcome;
 pub mod pacing;
 pub mod phone;
+pub mod recording;
 pub mod recurrence;
 pub mod retry;
 pub mod schedule;
@@ -38,6 +39,7 @@ pub mod script_preview;
 pub mod secret;
 pub mod spreadsheet;
 pub mod standing;
+pub mod transcript;
 pub mod voice;
 pub mod zones;
 

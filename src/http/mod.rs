@@ -33,6 +33,7 @@ mod preview;
 mod query;
 mod quota;
 mod ready;
+mod recordings;
 mod server_settings;
 mod session;
 mod sheet;
@@ -124,6 +125,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
+        .mount("/api", recordings::routes())
         .mount("/api", preview::routes())
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())

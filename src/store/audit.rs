@@ -95,8 +95,7 @@ impl Tx<'_> {
     /// Writes down who does this. Of the transactions of one request the first does.
     pub fn note(&self, deed: &Deed) -> Result<(), StoreError> {
         let Deed { token_id, by, action, target, request_id } = deed;
-        let sql =
-            "INSERT INTO audit (at, token_id, by, action, target, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let sql = "INSERT INTO audit (at, token_id, by, action, target, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         self.execute(sql, params![ms(self.now), token_id, by, action, target, request_id])?;
         Ok(())
     }

@@ -16,19 +16,23 @@ use crate::domain::Instant;
 use crate::domain::call::{LegCommand, LegEvent};
 use crate::domain::outcome::Cause;
 use crate::domain::phone::Phone;
+use crate::domain::recording::Recording;
+use crate::media::RATE;
 use crate::media::amd::Verdict;
 use crate::media::g711::Codec;
 use crate::media::sdp::{self, Local, Remote, SdpError};
 use chrono::TimeDelta;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 /// How long the carrier has to confirm that a call was taken back or hung up.
 const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 /// How long somebody who picked up hears nothing, at most.
 const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
+/// How long the end of a call waits for its recording to be complete.
+const RECORDING_WAIT: TimeDelta = TimeDelta::seconds(2);
 /// Nobody renews a session more often.
 const SESSION_MIN: i64 = 60;
 
@@ -84,7 +88,7 @@ impl Call {
         let address = self.place.address;
         let ours = SocketAddr::new(self.carrier.stack.address_towards(address), port);
         let (to_heard, heard) = unbounded_channel();
-        let line = self.carrier.studio.open(socket, to_heard).map_err(|error| error.to_string())?;
+        let line = self.carrier.studio.open(socket, to_heard.clone()).map_err(|error| error.to_string())?;
         let session = u64::from(rand::random::<u32>());
         let local = Local { address: ours, session, version: 1 };
         let trunk = &self.place.trunk.settings;
@@ -99,11 +103,13 @@ impl Call {
             caller,
             offer: local.offer(&[Codec::Pcmu, Codec::Pcma]),
         })?;
-        let mut session = Session { line, heard, local, agreed: None, outgoing };
+        let mut session =
+            Session { line, heard, to_heard, local, agreed: None, outgoing, is_recorded: false };
         let end = match self.ring(&mut session).await {
             Ok(answer) => self.talk(&mut session, answer).await,
             Err(end) => end,
         };
+        self.end_recording(&mut session).await;
         session.outgoing.release();
         Ok(end)
     }
@@ -172,7 +178,7 @@ impl Call {
                     }
                 },
                 command = self.commands.recv(), if giving_up.is_none() => match command {
-                    Some(LegCommand::Speak { .. }) => None,
+                    Some(LegCommand::Speak { .. } | LegCommand::Record) => None,
                     Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
                 },
                 Err(problem) = self.words.next(), if giving_up.is_none() => Some(End::failed(problem)),
@@ -245,6 +251,10 @@ impl Call {
                         self.speak(session, &mut talk, text);
                         None
                     }
+                    Some(LegCommand::Record) => {
+                        talk.records_next = true;
+                        None
+                    }
                     Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
                 },
                 made = self.words.next() => match made {
@@ -296,6 +306,8 @@ impl Call {
                 self.report(LegEvent::SpeechEnded);
             }
             Heard::Said(_) => {}
+            Heard::Unrecorded(reason) => self.report(LegEvent::NotRecorded(reason)),
+            Heard::Recorded(recording) => self.recorded(session, recording),
             Heard::Verdict(Verdict::Machine) => {
                 session.line.await_cue();
                 self.report(LegEvent::MachineDetected);
@@ -310,6 +322,7 @@ impl Call {
     fn speak(&mut self, session: &mut Session, talk: &mut Talk, text: String) {
         session.line.hush();
         talk.number += 1;
+        talk.records = std::mem::take(&mut talk.records_next);
         if text.trim().is_empty() {
             talk.wanted = None;
             talk.silent_until = None;
@@ -333,8 +346,63 @@ impl Call {
         if let Some(sound) = sound
             && !talk.waits
         {
+            if std::mem::take(&mut talk.records) {
+                self.record(session, talk);
+            }
             session.line.play(sound, talk.number);
             talk.wanted = None;
+            self.report(LegEvent::SpeechBegan);
+        }
+    }
+
+    /// Records the call from now on.
+    fn record(&self, session: &mut Session, talk: &Talk) {
+        let Some(recorder) = self.carrier.recorder.get() else {
+            self.report(LegEvent::NotRecorded("there is no folder for recordings".into()));
+            return;
+        };
+        let since = (self.now() - talk.answered_at).num_milliseconds().clamp(0, 3_600_000);
+        let lead = since as usize * RATE as usize / 1_000;
+        session.line.record(recorder.begin(self.request.call_id, lead, session.to_heard.clone()));
+        session.is_recorded = true;
+        self.report(LegEvent::RecordingBegan);
+    }
+
+    fn recorded(&self, session: &mut Session, recording: Option<Recording>) {
+        session.is_recorded = false;
+        if let Some(recording) = recording {
+            self.report(LegEvent::Recorded(recording));
+        }
+    }
+
+    /// Waits for the file to be complete, but not long for a slow disk: then it is told after the end.
+    async fn end_recording(&self, session: &mut Session) {
+        session.line.end_recording();
+        let clock = self.carrier.clock.clone();
+        let until = self.now() + RECORDING_WAIT;
+        while session.is_recorded {
+            tokio::select! {
+                Some(heard) = session.heard.recv() => match heard {
+                    Heard::Unrecorded(reason) => self.report(LegEvent::NotRecorded(reason)),
+                    Heard::Recorded(recording) => self.recorded(session, recording),
+                    Heard::Key(_) | Heard::Said(_) | Heard::Verdict(_) | Heard::Cue => {}
+                },
+                () = clock.sleep_until(until) => {
+                    let (_, nothing) = unbounded_channel();
+                    let mut heard = std::mem::replace(&mut session.heard, nothing);
+                    let (events, clock) = (self.events.clone(), self.carrier.clock.clone());
+                    self.carrier.runtime.spawn(async move {
+                        while let Some(heard) = heard.recv().await {
+                            if let Heard::Recorded(recording) = heard {
+                                let event = recording.map(LegEvent::Recorded);
+                                event.into_iter().for_each(|event| events.report(clock.steady(), event));
+                                return;
+                            }
+                        }
+                    });
+                    return;
+                }
+            }
         }
     }
 }
@@ -348,9 +416,12 @@ fn dialed(number: Phone, prefix: &str) -> String {
 struct Session {
     line: Line,
     heard: UnboundedReceiver<Heard>,
+    to_heard: UnboundedSender<Heard>,
     local: Local,
     agreed: Option<Remote>,
     outgoing: Outgoing,
+    /// A recording has begun and its end was not heard of.
+    is_recorded: bool,
 }
 
 impl Session {
@@ -388,8 +459,12 @@ impl Session {
 struct Talk {
     /// Counts what is to be said.
     number: u64,
+    answered_at: Instant,
     /// To be said, as soon as it can be.
     wanted: Option<String>,
+    /// The call is recorded from the beginning of what is wanted, or of what will be wanted next.
+    records: bool,
+    records_next: bool,
     /// It is not known yet who picked up, or a machine is still greeting.
     waits: bool,
     /// When somebody has heard nothing for too long.
@@ -403,7 +478,10 @@ impl Talk {
     fn new(session_expires: Option<String>, now: Instant) -> Talk {
         let mut talk = Talk {
             number: 0,
+            answered_at: now,
             wanted: None,
+            records: false,
+            records_next: false,
             waits: false,
             silent_until: None,
             session_expires,

@@ -6,6 +6,7 @@
 
 mod call;
 mod outcome;
+mod recorder;
 mod settings;
 mod sound;
 mod stack;
@@ -22,11 +23,13 @@ use crate::domain::outcome::Cause;
 use crate::speech::Synthesizer;
 use call::Call;
 use chrono::TimeDelta;
+use recorder::Recorder;
 use sound::Studio;
 use stack::Stack;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use trunk::{Place, Trunk};
@@ -48,6 +51,7 @@ struct Inner {
     voice: Arc<dyn Synthesizer>,
     stack: Stack,
     studio: Studio,
+    recorder: OnceLock<Recorder>,
     ports: RtpPorts,
     trunks: Vec<Arc<Trunk>>,
     runtime: Handle,
@@ -66,7 +70,28 @@ impl Sip {
         let ports = RtpPorts::new(settings.rtp_ports);
         let trunks = trunks.iter().cloned().map(|trunk| Arc::new(Trunk::new(trunk))).collect();
         let runtime = Handle::current();
-        Ok(Sip { inner: Arc::new(Inner { settings, clock, voice, stack, studio, ports, trunks, runtime }) })
+        let recorder = OnceLock::new();
+        Ok(Sip {
+            inner: Arc::new(Inner {
+                settings,
+                clock,
+                voice,
+                stack,
+                studio,
+                recorder,
+                ports,
+                trunks,
+                runtime,
+            }),
+        })
+    }
+
+    /// Recordings go to this folder, as files that are called by the ids of their calls. Without one nothing is
+    /// recorded.
+    pub fn record_into(&self, folder: &Path) -> std::io::Result<()> {
+        let recorder = Recorder::start(folder)?;
+        self.inner.recorder.get_or_init(|| recorder);
+        Ok(())
     }
 
     /// Looks after the trunks until `shutdown` becomes true or nobody is left to say so, then falls silent.
