@@ -62,9 +62,7 @@ fn shown_with(changes: Value) -> Value {
 
 /// What a look at the example's scripts finds, as the answer to a change ends with it.
 const WARNINGS: &str = r#","warnings":[{"code":"no_identification","field":"script_template",
-"message":"does not seem to say at its start who is calling; begin with something like `this is Ada from Northwind`, which many countries require"},
-{"code":"no_opt_out","field":"script_template",
-"message":"does not seem to say how to be called no more; add something like `to be taken off our list, press 9`: key 9 does that on every call"}]}"#;
+"message":"does not seem to say at its start who is calling; begin with something like `this is Ada from Northwind`, which many countries require"}]}"#;
 
 /// A campaign as it is shown, as the answer to a change shows it.
 fn warned(shown: &str) -> String {
@@ -376,7 +374,7 @@ fn the_statistics_are_the_published_ones_and_then_our_own() {
 "leads":{"pending":0,"in_progress":0,"scheduled":0,"completed":0,"failed":0,"canceled":0,"do_not_call":0},
 "outcomes":{"success":0,"declined":0,"callback":0,"opted_out":0,"voicemail":0,"message_left":0,"hung_up":0,
 "no_input":0,"transferred":0,"no_answer":0,"busy":0,"rejected":0,"invalid_number":0,"carrier_error":0,
-"interrupted":0,"canceled":0},"dialing":{"state":"waiting","reason":"no_leads","until":null,"message":"There is nobody left to call; add leads"},
+"carrier_refused":0,"interrupted":0,"canceled":0},"dialing":{"state":"waiting","reason":"no_leads","until":null,"message":"There is nobody left to call; add leads"},
 "standing":{"state":"attention","code":"no_leads","message":"There is nobody to call yet. Add people.","until":null,"by":null,"since":null}}"#;
     assert_eq!(server.get("/api/voice-campaigns/1/stats").send().body, expected.replace('\n', ""));
 

@@ -57,7 +57,8 @@ fn a_preview_with_values_takes_scripts_that_are_not_saved_yet() {
         "script_template": "Hi {name}, {plna|}{blank|nothing} {plan}", "fallback_script": "Bye {{}}"
     });
     let expected = json!([{
-        "case": "values", "script": "Hi Ada, nothing 7", "fallback": "Bye {}", "seconds": 2,
+        "case": "values", "script": "Hi Ada, nothing 7. If you do not want to be called again, press 9.",
+        "fallback": "Bye {}", "seconds": 8,
         "fallback_seconds": 1, "missing": [],
         "unknown": [{"name": "plna", "nearest": null}, {"name": "blank", "nearest": null}]
     }]);
@@ -176,7 +177,7 @@ fn scripts_are_looked_over_when_they_are_saved_and_when_calling_begins() {
 #[test]
 fn warnings_refuse_nothing_and_unbalanced_braces_still_do() {
     let server = TestServer::start();
-    let body = crate::api_campaigns::example_with(json!({"status": "active"}));
+    let body = crate::api_campaigns::example_with(json!({"status": "active", "opt_out_sentence": ""}));
     let made = server.post("/api/voice-campaigns", &body).header("Idempotency-Key", "k").send();
     assert_eq!(
         warnings(&made.expect(201)),

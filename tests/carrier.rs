@@ -33,9 +33,13 @@ pub(crate) enum Story {
     AsksNotToBeCalledAgain,
     /// Listens, then presses 1.
     PressesOne,
+    /// Listens, presses 0, and is put through to somebody.
+    IsPutThrough,
+    /// Listens, presses 0, and nobody is there to be put through to.
+    FindsNobody,
 }
 
-pub(crate) const STORIES: [Story; 10] = [
+pub(crate) const STORIES: [Story; 12] = [
     Story::HearsOut,
     Story::HangsUp,
     Story::Machine,
@@ -46,6 +50,8 @@ pub(crate) const STORIES: [Story; 10] = [
     Story::CarrierError,
     Story::AsksNotToBeCalledAgain,
     Story::PressesOne,
+    Story::IsPutThrough,
+    Story::FindsNobody,
 ];
 
 /// A driver with a peer that plays stories, on virtual time that runs at life's speed.
@@ -76,7 +82,10 @@ fn talks(_: u32, event: &LegEvent) -> Option<LegCommand> {
         LegEvent::Answered | LegEvent::MachineDetected => {
             Some(LegCommand::Speak { text: "Hello.".into(), speech_ms: SPEECH_MS })
         }
-        LegEvent::Digit(_) | LegEvent::OptOutAsked => Some(LegCommand::HangUp),
+        LegEvent::Digit('0') => Some(LegCommand::Transfer { to: Phone::from_e164("+12025550199")? }),
+        LegEvent::Digit(_) | LegEvent::OptOutAsked | LegEvent::Transferred | LegEvent::TransferRefused(_) => {
+            Some(LegCommand::HangUp)
+        }
         LegEvent::Ringing
         | LegEvent::SpeechBegan
         | LegEvent::SpeechEnded
@@ -119,6 +128,7 @@ fn request(tested: &dyn CarrierUnderTest, story: Story) -> DialRequest {
         ring_timeout: TimeDelta::seconds(30),
         words: vec!["Hello.".into()],
         voice: Voice::default(),
+        machine_detection: None,
     }
 }
 
@@ -127,6 +137,7 @@ fn request(tested: &dyn CarrierUnderTest, story: Story) -> DialRequest {
 fn normalised(heard: &[(Instant, LegEvent)]) -> Vec<LegEvent> {
     let events = heard.iter().map(|(_, event)| match event {
         LegEvent::Ended(cause, _) => LegEvent::Ended(*cause, None),
+        LegEvent::TransferRefused(_) => LegEvent::TransferRefused(String::new()),
         other => other.clone(),
     });
     events.filter(|event| !matches!(event, LegEvent::Ringing | LegEvent::SpeechBegan)).collect()
@@ -152,7 +163,7 @@ pub(crate) fn keeps_the_port<T: CarrierUnderTest>(fresh: impl Fn() -> T + Sync) 
 
 /// Each story has one sequence of events.
 pub(crate) fn a_story_is_told_with_its_events(tested: &dyn CarrierUnderTest, story: Story) {
-    use LegEvent::{Answered, Digit, Ended, MachineDetected, OptOutAsked, SpeechEnded};
+    use LegEvent::{Answered, Digit, Ended, MachineDetected, OptOutAsked, SpeechEnded, Transferred};
     let remote = Ended(Cause::RemoteHangup, None);
     let local = Ended(Cause::LocalHangup, None);
     let expected = match story {
@@ -166,6 +177,10 @@ pub(crate) fn a_story_is_told_with_its_events(tested: &dyn CarrierUnderTest, sto
         Story::CarrierError => vec![Ended(Cause::CarrierError, None)],
         Story::AsksNotToBeCalledAgain => vec![Answered, OptOutAsked, local],
         Story::PressesOne => vec![Answered, SpeechEnded, Digit('1'), local],
+        Story::IsPutThrough => vec![Answered, SpeechEnded, Digit('0'), Transferred, local],
+        Story::FindsNobody => {
+            vec![Answered, SpeechEnded, Digit('0'), LegEvent::TransferRefused(String::new()), local]
+        }
     };
     let heard = play(tested, request(tested, story), talks);
     assert_eq!(normalised(&heard), expected, "{story:?}: {heard:?}");

@@ -11,7 +11,7 @@ use voice_campaigns::clock::Clock;
 use voice_campaigns::domain::call::LegEvent;
 use voice_campaigns::domain::campaign::Status;
 use voice_campaigns::domain::lead::LeadStatus;
-use voice_campaigns::domain::outcome::Cause;
+use voice_campaigns::domain::outcome::{Cause, Outcome};
 use voice_campaigns::domain::phone::Phone;
 use voice_campaigns::store::StoreError;
 
@@ -255,6 +255,65 @@ async fn a_carrier_that_falls_silent_pauses_the_campaign_before_it_has_burnt_the
     let campaign = world.now(&campaign).await;
     assert_eq!(campaign.status_reason.as_deref(), Some("carrier_down"));
     assert!(campaign.totals.attempts <= 15, "{}", campaign.totals.attempts);
+    world.check_but_ledger().await;
+}
+
+#[tokio::test]
+async fn a_carrier_that_takes_three_calls_in_a_row_not_from_us_stops_the_campaign_and_nobody_is_called_again()
+{
+    let (mut world, hand) = world_by_hand().await;
+    let campaign = world.campaign(json!({"max_attempts_per_lead": 5, "retry_delay_minutes": 1})).await;
+    world.edit(&campaign, json!({"max_concurrent_calls": 1})).await;
+    world.leads(&campaign, numbers(5)).await;
+    let refused = "trunk main: 403 Forbidden".to_owned();
+    for nth in 0..3 {
+        world.turn().await.unwrap();
+        let ended = LegEvent::Ended(Cause::CarrierRefused, Some(refused.clone()));
+        hand.leg(nth).report(world.clock.steady(), ended);
+        world.turn().await.unwrap();
+    }
+    world.run_for(TimeDelta::hours(1)).await;
+    assert_eq!(hand.dials(), 3, "another one was dialed");
+    let paused = world.now(&campaign).await;
+    assert_eq!((paused.status, paused.status_reason.as_deref()), (Status::Paused, Some("carrier_refused")));
+    assert_eq!((paused.totals.attempts, paused.totals.error_calls), (3, 3));
+    let sql = "SELECT data FROM events WHERE type = 'campaign.error'";
+    let told: String = world.store.pool().get().unwrap().query_row(sql, [], |row| row.get(0)).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert!(told["code"] == "carrier_refused" && told["action"].is_string(), "{told}");
+    assert!(told["message"].as_str().unwrap().contains(&refused), "{told}");
+    world.set_status(&campaign, Status::Active).await;
+    for nth in 3..5 {
+        world.turn().await.unwrap();
+        hand.leg(nth).report(world.clock.steady(), LegEvent::Ended(Cause::InvalidNumber, None));
+        world.turn().await.unwrap();
+    }
+    world.run_for(TimeDelta::hours(1)).await;
+    assert_eq!(hand.dials(), 5, "who was refused was called again");
+    let leads = world.all_leads(&campaign).await;
+    assert!(leads.iter().all(|lead| (lead.status, lead.attempts) == (LeadStatus::Failed, 1)), "{leads:?}");
+    assert_eq!(world.now(&campaign).await.status, Status::Completed);
+    world.check_but_ledger().await;
+}
+
+#[tokio::test]
+async fn who_refuses_a_call_is_not_called_again_and_ten_in_a_row_stop_the_campaign() {
+    let (mut world, hand) = world_by_hand().await;
+    let campaign = world.campaign(json!({"max_attempts_per_lead": 5, "retry_delay_minutes": 1})).await;
+    world.edit(&campaign, json!({"max_concurrent_calls": 1})).await;
+    world.leads(&campaign, numbers(50)).await;
+    for nth in 0..10 {
+        world.turn().await.unwrap();
+        hand.leg(nth).report(world.clock.steady(), LegEvent::Ended(Cause::Rejected, None));
+        world.turn().await.unwrap();
+    }
+    world.run_for(TimeDelta::hours(1)).await;
+    assert_eq!(hand.dials(), 10);
+    let campaign = world.now(&campaign).await;
+    assert_eq!(campaign.status_reason.as_deref(), Some("carrier_refused"));
+    let refused = world.all_leads(&campaign).await;
+    let refused: Vec<_> = refused.iter().filter(|lead| lead.outcome == Some(Outcome::Rejected)).collect();
+    assert!(refused.len() == 10 && refused.iter().all(|lead| lead.status == LeadStatus::Failed));
     world.check_but_ledger().await;
 }
 

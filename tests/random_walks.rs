@@ -136,6 +136,14 @@ fn settings() -> impl Strategy<Value = Value> {
         one_of("lead_time_zone_policy", ["campaign", "lead"].map(|policy| json!(policy))),
         one_of("priority", ["low", "medium", "high"].map(|priority| json!(priority))),
         one_of("campaign_type", ["outbound", "outbound", "inbound"].map(|word| json!(word))),
+        one_of(
+            "keys",
+            [
+                json!(null),
+                json!({"1": "call_back", "2": "no", "9": "opt_out"}),
+                json!({"1": "yes", "2": "opt_out"}),
+            ]
+        ),
         one_of("fallback_script", [json!(null), json!("Please call us back about {plan}.")]),
         one_of(
             "recurrence_rule",

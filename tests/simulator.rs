@@ -5,6 +5,7 @@ use crate::carrier::{self, CarrierUnderTest, Story};
 use chrono::{DateTime, TimeDelta};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
+use serde_json::json;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::path::Path;
@@ -16,8 +17,10 @@ use voice_campaigns::clock::{Clock, Manual};
 use voice_campaigns::domain::Instant;
 use voice_campaigns::domain::call::{Effect, Ending, LegCommand, LegEvent, LiveCall, Plan};
 use voice_campaigns::domain::fields::Words;
+use voice_campaigns::domain::keys::KeyMap;
 use voice_campaigns::domain::outcome::{Category, Cause, Criteria, Outcome};
 use voice_campaigns::domain::phone::Phone;
+use voice_campaigns::domain::phrases::Phrases;
 use voice_campaigns::domain::voice::Voice;
 
 /// A town on a clock that stands still until somebody waits.
@@ -56,6 +59,7 @@ impl Town {
             ring_timeout,
             words: Vec::new(),
             voice: Voice::default(),
+            machine_detection: None,
         };
         let leg = self.simulator.dial(request, LegEvents::new(call_id, self.inbox.clone()));
         self.legs.insert(call_id, leg);
@@ -112,7 +116,13 @@ impl CarrierUnderTest for Town {
             Story::CarrierError => 108,
             Story::AsksNotToBeCalledAgain => 109,
             Story::PressesOne => 110,
+            Story::IsPutThrough => 114,
+            Story::FindsNobody => unreachable!("in this town somebody always takes over"),
         })
+    }
+
+    fn stories(&self) -> Vec<Story> {
+        carrier::STORIES.into_iter().filter(|story| *story != Story::FindsNobody).collect()
     }
 
     fn now(&self) -> Instant {
@@ -407,6 +417,7 @@ fn absurd_lengths_never_panic() {
                 ring_timeout: [TimeDelta::MIN, TimeDelta::MAX, TimeDelta::zero()][call_id % 3],
                 words: Vec::new(),
                 voice: Voice::default(),
+                machine_detection: None,
             };
             let mut leg = town.simulator.dial(request, LegEvents::new(call_id as i64, town.inbox.clone()));
             leg.command(LegCommand::Speak { text: String::new(), speech_ms: u64::MAX });
@@ -553,7 +564,20 @@ impl Tracked {
 
 fn plan(call_id: i64) -> Plan {
     let criteria = ["call_completed", "message_left", "a sale"][(call_id % 3) as usize];
+    let keys =
+        [json!({"1": "yes", "3": "call_back", "0": "transfer", "9": "opt_out"}), json!({"9": "opt_out"})];
+    let keys = match call_id % 4 {
+        0 => KeyMap::read(&keys[0]).unwrap(),
+        1 => KeyMap::read(&keys[1]).unwrap(),
+        _ => KeyMap::usual(Criteria::of(criteria)),
+    };
     Plan {
+        key_wait: Plan::key_wait(&keys, call_id % 8 > 3),
+        keys,
+        phrases: Phrases::of("en-US"),
+        may_call_back: call_id % 5 > 0,
+        transfer_to: (call_id % 16 > 0).then(|| fictional(199)),
+        machine_detection: None,
         script: "Hello, this is a call about your order. Press one for yes and two for no.".into(),
         fallback: (call_id % 2 == 0).then(|| "We will call again. Goodbye.".into()),
         announcement: (call_id % 5 == 0).then(|| "This call is being recorded.".into()),
@@ -579,7 +603,7 @@ fn a_hundred_thousand_muddled_calls_have_one_ending_each() {
         let mut tracked: HashMap<i64, Tracked> = HashMap::new();
         for call_id in calls {
             let phone = if call_id % 3 == 0 {
-                fictional(101 + call_id.cast_unsigned() / 3 % 13)
+                fictional(101 + call_id.cast_unsigned() / 3 % 15)
             } else {
                 ordinary(call_id)
             };
@@ -593,6 +617,7 @@ fn a_hundred_thousand_muddled_calls_have_one_ending_each() {
                 ring_timeout: plan.ring_timeout,
                 words: Vec::new(),
                 voice: Voice::default(),
+                machine_detection: None,
             };
             let placed_at = town.clock.now();
             let live = LiveCall::new(plan, placed_at);

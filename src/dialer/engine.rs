@@ -5,10 +5,10 @@
 //! at most once per attempt.
 
 use super::plan::{self, Dial, Planned};
-use crate::carrier::{Carrier, DialRequest, Leg, LegEvents, Report};
+use crate::carrier::{Asking, Carrier, DialRequest, Leg, LegEvents, Report};
 use crate::clock::Clock;
 use crate::domain::Instant;
-use crate::domain::breaker::Breaker;
+use crate::domain::breaker::{Breaker, Trip};
 use crate::domain::call::{CallState, Effect, Ending, LegCommand, LegEvent, LiveCall};
 use crate::domain::campaign::Status;
 use crate::domain::clock_guard::{ClockGuard, Trust};
@@ -38,7 +38,8 @@ enum Fact {
     Ended { call_id: i64, ending: Ending, timeline: Value, transcript: Value },
     Recorded { call_id: i64, recording: Recording },
     OptedOut { call_id: i64 },
-    CarrierDown { campaign_id: i64 },
+    PressedLate { call_id: i64, key: char },
+    Tripped { campaign_id: i64, trip: Trip, detail: Option<String> },
 }
 
 /// What a turn did, and when the next one is due at the latest.
@@ -62,11 +63,15 @@ pub struct Dialer {
     /// Steady time.
     deadlines: BTreeSet<(Instant, i64)>,
     facts: Vec<Fact>,
+    /// Dials of this turn that are still on their way.
+    asking: Vec<Asking>,
     breakers: HashMap<i64, Breaker>,
     shares: Shares,
     spacing: Spacing,
     /// The carrier took calls when it was last looked at.
     is_open: bool,
+    /// The disk was full when it was last looked at.
+    is_short_of_room: bool,
     guard: ClockGuard,
     /// The wall time at which the campaigns must be looked at again; none when nothing is due by time alone.
     plan_at: Option<Instant>,
@@ -110,6 +115,7 @@ impl Dialer {
         Ok(Dialer {
             spacing: Spacing::new(carrier.capacity().calls_per_second),
             is_open: false,
+            is_short_of_room: false,
             store,
             carrier,
             reports,
@@ -118,6 +124,7 @@ impl Dialer {
             live: HashMap::new(),
             deadlines: BTreeSet::new(),
             facts: Vec::new(),
+            asking: Vec::new(),
             breakers: HashMap::new(),
             shares: Shares::default(),
             guard: ClockGuard::new(last_seen_at),
@@ -220,12 +227,16 @@ impl Dialer {
         }
         self.look_beside(now)?;
         self.look_at_carrier(now);
+        let is_short = self.store.is_short_of_room();
+        if std::mem::replace(&mut self.is_short_of_room, is_short) && !is_short {
+            self.plan_at = Some(now);
+        }
         let distrust = self.look_at_clocks().await?;
         if !self.facts.is_empty() {
             self.plan_at = Some(now);
         }
         if self.plan_at.is_some_and(|at| at <= now) {
-            let may_dial = distrust.is_none() && !self.is_stopping;
+            let may_dial = distrust.is_none() && !self.is_stopping && !is_short;
             did += self.write_and_dial(may_dial).await?;
         }
         let deadline = self.deadlines.first().map(|(at, _)| *at);
@@ -244,13 +255,31 @@ impl Dialer {
 
     fn take_in(&mut self, report: Report) {
         let Report { call_id, at, event } = report;
-        if matches!(event, LegEvent::OptOutAsked | LegEvent::Digit('9')) {
-            // A wish not to be called again counts from the moment it is heard, however long the call still
-            // takes to end, and also when it comes after the end.
-            self.facts.push(Fact::OptedOut { call_id });
-        }
-        if let LegEvent::Recorded(recording) = &event {
-            self.facts.push(Fact::Recorded { call_id, recording: recording.clone() });
+        // A wish not to be called again counts from the moment it is heard, however long the call still takes to end,
+        // and also when it comes after the end.
+        match (&event, self.live.get(&call_id)) {
+            (LegEvent::Recorded(recording), _) => {
+                self.facts.push(Fact::Recorded { call_id, recording: recording.clone() });
+            }
+            (LegEvent::OptOutAsked, _) => self.facts.push(Fact::OptedOut { call_id }),
+            (LegEvent::Digit(key), Some(live)) if live.call.opts_out(*key) => {
+                self.facts.push(Fact::OptedOut { call_id });
+            }
+            (LegEvent::Digit(key), None) => self.facts.push(Fact::PressedLate { call_id, key: *key }),
+            (
+                LegEvent::Ringing
+                | LegEvent::Answered
+                | LegEvent::MachineDetected
+                | LegEvent::SpeechBegan
+                | LegEvent::SpeechEnded
+                | LegEvent::Digit(_)
+                | LegEvent::RecordingBegan
+                | LegEvent::NotRecorded(_)
+                | LegEvent::Transferred
+                | LegEvent::TransferRefused(_)
+                | LegEvent::Ended(..),
+                _,
+            ) => {}
         }
         self.apply(call_id, |call, _| call.on(event, at));
     }
@@ -301,11 +330,12 @@ impl Dialer {
         {
             self.deadlines.remove(&(live.deadline, call_id));
             let breaker = self.breakers.entry(live.campaign_id).or_default();
-            let is_down = breaker.trips(ending.outcome, ending.ended_at);
+            let trip = breaker.trips(ending.outcome, ending.ended_at);
+            let tripped = trip.map(|trip| (trip, ending.detail.clone()));
             let (ending, timeline) = (ending.shifted(shift), live.call.timeline(shift));
             self.facts.push(Fact::Ended { call_id, ending, timeline, transcript: live.call.transcript() });
-            if is_down {
-                self.facts.push(Fact::CarrierDown { campaign_id: live.campaign_id });
+            if let Some((trip, detail)) = tripped {
+                self.facts.push(Fact::Tripped { campaign_id: live.campaign_id, trip, detail });
             }
         }
     }
@@ -378,7 +408,7 @@ impl Dialer {
         let store = self.store.clone();
         let gate = store.dialing().await;
         self.is_unsure = true;
-        let written = store.write(move |tx| {
+        let written = store.write_on_a_full_disk(move |tx| {
             write_facts(tx, &facts)?;
             if let Some(alive) = alive {
                 // Only after the facts: what they end has ended so, and not unseen.
@@ -403,7 +433,16 @@ impl Dialer {
             let is_late = self.clock.steady() - started > COMMIT_MAX;
             dialed = self.carry_out(planned, is_late, free);
         }
-        drop(gate);
+        let asking = std::mem::take(&mut self.asking);
+        match asking.is_empty() {
+            true => drop(gate),
+            false => drop(tokio::spawn(async move {
+                for dial in asking {
+                    dial.is_over().await;
+                }
+                drop(gate);
+            })),
+        }
         for call_id in to_cancel {
             self.apply(call_id, |call, now| call.cancel(now));
         }
@@ -452,16 +491,14 @@ impl Dialer {
             phone,
             caller_id,
             ring_timeout: plan.ring_timeout,
-            words: [plan.announcement.as_ref(), Some(&plan.script), plan.fallback.as_ref()]
-                .into_iter()
-                .flatten()
-                .cloned()
-                .collect(),
+            words: plan.words(),
             voice: plan.voice.clone(),
+            machine_detection: plan.machine_detection,
         };
         let call = LiveCall::new(plan, self.clock.steady());
         let deadline = call.deadline();
-        let leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
+        let mut leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
+        self.asking.extend(leg.take_asking());
         self.live.insert(claim.call_id, Live { campaign_id, call, leg, deadline });
         self.deadlines.insert((deadline, claim.call_id));
     }
@@ -497,25 +534,41 @@ fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
         }
         Fact::Recorded { call_id, recording } => tx.keep_recording(*call_id, recording),
         Fact::OptedOut { call_id } => tx.opt_out_on_call(*call_id),
-        Fact::CarrierDown { campaign_id } => carrier_down(tx, *campaign_id),
+        Fact::PressedLate { call_id, key } => tx.pressed_after_call(*call_id, *key),
+        Fact::Tripped { campaign_id, trip, detail } => tripped(tx, *campaign_id, *trip, detail.as_deref()),
     }
 }
 
-/// Pauses a campaign whose carrier fails, and says so.
-fn carrier_down(tx: &Tx, campaign_id: i64) -> Result<(), StoreError> {
+/// Pauses a campaign that its carrier does not carry, and says so.
+fn tripped(tx: &Tx, campaign_id: i64, trip: Trip, detail: Option<&str>) -> Result<(), StoreError> {
     let Some(campaign) = tx.campaign(campaign_id)?.filter(|campaign| campaign.status == Status::Active)
     else {
         return Ok(());
     };
-    let event = Event::error(
-        &campaign,
-        "carrier_down",
-        "The carrier failed at least half of the last 20 calls, so the campaign was paused",
-        "Check the carrier, then set the campaign to active again",
-        &tx.now.timestamp_millis().to_string(),
-    );
-    tx.emit_once(campaign_id, &event)?;
-    tx.change_status_because(&campaign, Status::Paused, "carrier_down")
+    let (code, message, action) = match trip {
+        Trip::Failing => (
+            "carrier_down",
+            "The carrier failed at least half of the last 20 calls, so the campaign was paused",
+            "Check the carrier, then set the campaign to active again",
+        ),
+        Trip::Rejected => (
+            "carrier_refused",
+            "The last ten calls were all refused, so the campaign was paused",
+            "Ask the carrier whether it or the networks block the number that is shown, then set the campaign to active again",
+        ),
+        Trip::Refused => (
+            "carrier_refused",
+            "The carrier did not take the last three calls from us, so the campaign was paused",
+            "Put right what the carrier refuses (user name, password, caller id, countries), then set the campaign to active again",
+        ),
+    };
+    let message = match detail {
+        Some(detail) => format!("{message} ({detail})"),
+        None => message.to_owned(),
+    };
+    let key = tx.now.timestamp_millis().to_string();
+    tx.emit_once(campaign_id, &Event::error(&campaign, code, &message, action, &key))?;
+    tx.change_status_because(&campaign, Status::Paused, code)
 }
 
 fn report_jump(tx: &Tx, until: Instant) -> Result<(), StoreError> {

@@ -242,7 +242,9 @@ impl Planner<'_, '_> {
         Ok(None)
     }
 
-    fn claim(&mut self, candidate: &mut Candidate, lead: Lead, plan: Plan) -> Result<Dial, StoreError> {
+    fn claim(&mut self, candidate: &mut Candidate, lead: Lead, mut plan: Plan) -> Result<Dial, StoreError> {
+        // Where nobody may be called, nobody is put through to either.
+        plan.transfer_to = plan.transfer_to.filter(|to| self.tx.guard().refusal(*to).is_none());
         let Candidate { campaign, rules, dials_today, .. } = &*candidate;
         let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now);
         let zones = gate.zones_of(lead.about.time_zone, lead.about.phone);
@@ -285,6 +287,7 @@ impl Planner<'_, '_> {
             HoldReason::Draft
             | HoldReason::Paused
             | HoldReason::CarrierDown
+            | HoldReason::CarrierRefused
             | HoldReason::Completed
             | HoldReason::Inbound
             | HoldReason::ClockJumped

@@ -1,4 +1,5 @@
-//! The circuit breaker: a carrier that fails too often pauses the campaign, instead of burning its leads.
+//! The circuit breaker: a carrier that fails too often, or takes no calls from us, pauses the campaign, instead of
+//! burning its leads.
 
 use super::Instant;
 use super::outcome::Outcome;
@@ -10,33 +11,60 @@ const DIALS: usize = 20;
 /// How long a dial is looked at.
 const WINDOW: TimeDelta = TimeDelta::minutes(2);
 
-/// So many failures in a row are enough, however long they took: a silent carrier fails slowly.
+/// So many failures in a row are enough, however long they took: a silent carrier fails slowly. The same of refusals:
+/// no ten people in a row refuse a call, but a network that takes us for a nuisance does.
 const IN_A_ROW: usize = 10;
+/// So many calls in a row that the carrier did not take from us: one may be for a number that it does not connect, such
+/// as in a country that it was not told of.
+const REFUSED_IN_A_ROW: usize = 3;
+
+/// Why a campaign must not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trip {
+    /// The carrier fails too often.
+    Failing,
+    /// All calls are refused on behalf of those who are called.
+    Rejected,
+    /// The carrier takes no calls from us.
+    Refused,
+}
 
 /// The last dials of one campaign.
 #[derive(Clone, Debug, Default)]
 pub struct Breaker {
     ended: VecDeque<(Instant, bool)>,
     failures_in_a_row: usize,
+    rejected_in_a_row: usize,
+    refused_in_a_row: usize,
 }
 
 impl Breaker {
-    /// Takes note of an ended call; true when at least half of the last 20 dials, all within two minutes, were
-    /// failures of the carrier, or the last ten all were. Then it starts anew.
-    pub fn trips(&mut self, outcome: Outcome, at: Instant) -> bool {
+    /// Takes note of an ended call. Trips when at least half of the last 20 dials, all within two minutes, were
+    /// failures of the carrier, or the last ten all were, or all were refused; and when the carrier did not take the
+    /// last three from us. Then it starts anew.
+    pub fn trips(&mut self, outcome: Outcome, at: Instant) -> Option<Trip> {
+        let count = |count: usize, is_one_more: bool| if is_one_more { count + 1 } else { 0 };
         let failed = outcome == Outcome::CarrierError;
-        self.failures_in_a_row = if failed { self.failures_in_a_row + 1 } else { 0 };
+        self.failures_in_a_row = count(self.failures_in_a_row, failed);
+        self.rejected_in_a_row = count(self.rejected_in_a_row, outcome == Outcome::Rejected);
+        self.refused_in_a_row = count(self.refused_in_a_row, outcome == Outcome::CarrierRefused);
         self.ended.push_back((at, failed));
         while self.ended.len() > DIALS || self.ended.front().is_some_and(|(first, _)| at - *first > WINDOW) {
             self.ended.pop_front();
         }
         let failures = self.ended.iter().filter(|(_, failed)| *failed).count();
-        let trips =
+        let is_failing =
             (self.ended.len() == DIALS && failures * 2 >= DIALS) || self.failures_in_a_row == IN_A_ROW;
-        if trips {
+        let trip = match () {
+            () if self.refused_in_a_row == REFUSED_IN_A_ROW => Some(Trip::Refused),
+            () if is_failing => Some(Trip::Failing),
+            () if self.rejected_in_a_row == IN_A_ROW => Some(Trip::Rejected),
+            () => None,
+        };
+        if trip.is_some() {
             *self = Breaker::default();
         }
-        trips
+        trip
     }
 }
 
@@ -44,10 +72,11 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    fn tripped_after(outcomes: impl Iterator<Item = Outcome>, gap: TimeDelta) -> Option<usize> {
+    fn tripped_after(outcomes: impl Iterator<Item = Outcome>, gap: TimeDelta) -> Option<(usize, Trip)> {
         let mut breaker = Breaker::default();
         outcomes.enumerate().find_map(|(index, outcome)| {
-            breaker.trips(outcome, Instant::UNIX_EPOCH + gap * index as i32).then_some(index + 1)
+            let trip = breaker.trips(outcome, Instant::UNIX_EPOCH + gap * index as i32);
+            trip.map(|trip| (index + 1, trip))
         })
     }
 
@@ -57,7 +86,7 @@ mod tests {
 
     #[test]
     fn half_of_the_last_twenty_dials_failing_trips_it() {
-        assert_eq!(tripped_after(alternating(), TimeDelta::seconds(1)), Some(20));
+        assert_eq!(tripped_after(alternating(), TimeDelta::seconds(1)), Some((20, Trip::Failing)));
     }
 
     #[test]
@@ -68,7 +97,24 @@ mod tests {
     #[test]
     fn ten_failures_in_a_row_trip_it_however_slowly_they_come() {
         let silent = std::iter::repeat_n(Outcome::CarrierError, 30);
-        assert_eq!(tripped_after(silent, TimeDelta::minutes(5)), Some(10));
+        assert_eq!(tripped_after(silent, TimeDelta::minutes(5)), Some((10, Trip::Failing)));
+    }
+
+    #[test]
+    fn a_carrier_that_takes_three_calls_in_a_row_not_from_us_trips_it() {
+        let refused = [Outcome::Success, Outcome::Busy].into_iter().chain([Outcome::CarrierRefused; 3]);
+        assert_eq!(tripped_after(refused, TimeDelta::seconds(1)), Some((5, Trip::Refused)));
+        let some =
+            [Outcome::CarrierRefused, Outcome::CarrierRefused, Outcome::Busy].into_iter().cycle().take(300);
+        assert_eq!(tripped_after(some, TimeDelta::seconds(1)), None);
+    }
+
+    #[test]
+    fn only_when_all_are_refused_do_refusals_trip_it() {
+        let always = std::iter::repeat_n(Outcome::Rejected, 30);
+        assert_eq!(tripped_after(always, TimeDelta::seconds(1)), Some((10, Trip::Rejected)));
+        let nearly = [Outcome::Rejected; 9].into_iter().chain([Outcome::NoAnswer]).cycle().take(300);
+        assert_eq!(tripped_after(nearly, TimeDelta::seconds(1)), None);
     }
 
     #[test]

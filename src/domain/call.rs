@@ -9,26 +9,33 @@
 //!   (Announcing, on a call that is recorded)
 //!             ▼
 //!         Speaking ─machine─► LeavingMessage
-//!   heard out │    │ 9 or "never again"      │
-//!             ▼    ▼                         ▼
-//!        Listening ──key────────────►  Ending(outcome) ──ended / nothing more──► Ended
-//!             │ silence: once more from Speaking; then
+//!   heard out │ │ key, or "never again"      │
+//!             │ ├────────► Parting(outcome) ─┤
+//!             │ │             ▲ refused      │
+//!             │ └─► Connecting ─► Transferring ─accepted─┐
+//!             ▼                              ▼           ▼
+//!        Listening ──silence────────►  Ending(outcome) ──ended / nothing more──► Ended
+//!             │ where a verdict is asked: once more from Speaking; then
 //!             └────────► LastWords ──────────┘
 //! ```
-//! Every state takes `ended`; after `Ended` everything is ignored, so a call has exactly one ending.
+//! Keys do in Listening and LastWords what they do in Speaking. Every state takes `ended`; after `Ended` everything is
+//! ignored, so a call has exactly one ending.
 
 use super::Instant;
 use super::campaign::{Campaign, Totals};
+use super::keys::{Action, KeyMap};
 use super::money::Money;
 use super::outcome::{Category, Cause, Criteria, Outcome};
 use super::phone::Phone;
+use super::phrases::Phrases;
 use super::recording::Recording;
-use super::retry::{self, After};
+use super::retry::{self, After, Again};
 use super::transcript::Transcript;
 use super::voice::Voice;
 use super::{budget, lead::LeadStatus};
 use crate::words;
 use chrono::TimeDelta;
+use std::collections::HashSet;
 
 /// What a carrier reports about a leg. May come late, twice or out of order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +54,10 @@ pub enum LegEvent {
     Digit(char),
     /// The person said that they do not want to be called again.
     OptOutAsked,
+    /// The carrier has put the person through as it was told; the leg may be hung up.
+    Transferred,
+    /// The carrier cannot put the person through; they are still on the line. Why, in a sentence.
+    TransferRefused(String),
     /// The call is being recorded from now on.
     RecordingBegan,
     /// The call was recorded. Comes before the end, unless the disk is slow.
@@ -66,6 +77,11 @@ pub enum LegCommand {
         text: String,
         /// Estimated length in milliseconds.
         speech_ms: u64,
+    },
+    /// Put the person through to another number. Until the carrier has reported how that went, nothing is said.
+    Transfer {
+        /// The number.
+        to: Phone,
     },
     /// Record the call, from the beginning of what is said next. Nobody may be recorded who has not been told.
     Record,
@@ -151,7 +167,7 @@ pub struct Call {
 /// What a call needs to know to run by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The script, rendered.
+    /// The script, rendered, with what is said of opting out.
     pub script: String,
     /// What to say when the main path cannot go on, rendered.
     pub fallback: Option<String>,
@@ -161,10 +177,59 @@ pub struct Plan {
     pub voice: Voice,
     /// What counts as a success.
     pub criteria: Criteria,
+    /// What the keys do.
+    pub keys: KeyMap,
+    /// How long a key is waited for when the script was heard out.
+    pub key_wait: TimeDelta,
+    /// What is said beside the script.
+    pub phrases: &'static Phrases,
+    /// Whether another call may follow, for whoever wants to be called at another time.
+    pub may_call_back: bool,
+    /// Where the person may be put through to.
+    pub transfer_to: Option<Phone>,
+    /// Whether machines are told from people; none leaves it to the carrier.
+    pub machine_detection: Option<bool>,
     /// How long the phone may ring.
     pub ring_timeout: TimeDelta,
     /// How long an answered call may last.
     pub duration_max: TimeDelta,
+}
+
+impl Plan {
+    /// How long a key is waited for after this script, which is said to its end: not at all where no key was told of.
+    pub fn key_wait(keys: &KeyMap, is_told_opt_out: bool) -> TimeDelta {
+        let asks = |action| match action {
+            Action::Yes | Action::No | Action::CallBack | Action::Transfer => true,
+            Action::OptOut | Action::Repeat => false,
+        };
+        match (keys.actions().any(asks), is_told_opt_out) {
+            (true, _) => KEY_WAIT,
+            (false, true) => OPT_OUT_WAIT,
+            (false, false) => TimeDelta::zero(),
+        }
+    }
+
+    /// All that may be said, each once, what is said first before the rest.
+    pub fn words(&self) -> Vec<String> {
+        let mut words: Vec<String> = self.announcement.iter().chain([&self.script]).cloned().collect();
+        words.extend(self.fallback.clone());
+        for action in self.keys.actions() {
+            words.extend(self.said_after(action).map(str::to_owned));
+            words.extend((action == Action::Transfer).then(|| self.phrases.nobody.to_owned()));
+        }
+        let mut seen = HashSet::new();
+        words.retain(|text| seen.insert(text.clone()));
+        words
+    }
+
+    fn said_after(&self, action: Action) -> Option<&'static str> {
+        match action {
+            // Nobody is promised a call that will not come.
+            Action::CallBack if !self.may_call_back => Some(self.phrases.thanks),
+            Action::Transfer if self.transfer_to.is_none() => None,
+            action => self.phrases.after(action),
+        }
+    }
 }
 
 /// Where a call is; see the drawing above.
@@ -177,6 +242,9 @@ enum Phase {
     Listening { until: Instant },
     LastWords,
     LeavingMessage,
+    Connecting { to: Phone },
+    Transferring { until: Instant },
+    Parting { outcome: Outcome, until: Instant },
     Ending { outcome: Outcome, until: Instant },
     Ended,
 }
@@ -228,10 +296,14 @@ pub struct LiveCall {
     placed_at: Instant,
     answered_at: Option<Instant>,
     machine: bool,
-    /// The script is being said for the second time, or was.
+    /// The script is being said for the second time without having been asked for, or was.
     is_repeated: bool,
     /// When the announcement was heard out; a carrier that repeats itself tells of no other end.
     announced_at: Option<Instant>,
+    /// The script was heard to its end.
+    is_heard_out: bool,
+    /// What there is to say about the end, should it have no words of its own.
+    detail: Option<String>,
     /// What was seen, for the timeline.
     timeline: Vec<(Instant, String)>,
     transcript: Transcript,
@@ -239,6 +311,12 @@ pub struct LiveCall {
 
 /// How long a person may think before pressing a key.
 const KEY_WAIT: TimeDelta = TimeDelta::seconds(8);
+/// How long where the only choice is to opt out.
+const OPT_OUT_WAIT: TimeDelta = TimeDelta::seconds(3);
+/// How long a carrier has to put somebody through.
+const TRANSFER_WAIT: TimeDelta = TimeDelta::seconds(45);
+/// How much longer than thought the last words may take.
+const PARTING_GRACE: TimeDelta = TimeDelta::seconds(5);
 /// How much later than the ring timeout we give up ourselves; the carrier normally does it before.
 const RING_GRACE: TimeDelta = TimeDelta::seconds(5);
 /// How long a carrier has to confirm a hang-up.
@@ -257,6 +335,8 @@ impl LiveCall {
             machine: false,
             is_repeated: false,
             announced_at: None,
+            is_heard_out: false,
+            detail: None,
             timeline: vec![(placed_at, "placed".into())],
             transcript: Transcript::default(),
         }
@@ -267,9 +347,12 @@ impl LiveCall {
         match self.phase {
             Phase::Dialing | Phase::Ringing => self.placed_at + self.plan.ring_timeout + RING_GRACE,
             Phase::Listening { until } => until.min(self.duration_end()),
-            Phase::Announcing | Phase::Speaking | Phase::LastWords | Phase::LeavingMessage => {
-                self.duration_end()
-            }
+            Phase::Announcing
+            | Phase::Speaking
+            | Phase::LastWords
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. } => self.duration_end(),
+            Phase::Transferring { until } | Phase::Parting { until, .. } => until.min(self.duration_end()),
             Phase::Ending { until, .. } => until,
             Phase::Ended => Instant::MAX_UTC,
         }
@@ -292,7 +375,9 @@ impl LiveCall {
             | LegEvent::Recorded(_)
             | LegEvent::NotRecorded(_) => Vec::new(),
             LegEvent::Digit(digit) => self.heard(at, |call| call.digit(digit, at)),
-            LegEvent::OptOutAsked => self.heard(at, |call| call.end(Outcome::OptedOut, at)),
+            LegEvent::OptOutAsked => self.heard(at, |call| call.part(Action::OptOut, at)),
+            LegEvent::Transferred => self.transferred(at),
+            LegEvent::TransferRefused(why) => self.transfer_refused(why, at),
             LegEvent::Ended(cause, detail) => self.ended(cause, detail, at),
         };
         self.transcript.follow(&effects, at);
@@ -307,10 +392,16 @@ impl LiveCall {
         let effects = match self.phase.clone() {
             Phase::Dialing | Phase::Ringing => self.end(Outcome::NoAnswer, now),
             Phase::Listening { .. } if now < self.duration_end() => self.nothing_pressed(now),
-            Phase::Announcing | Phase::Speaking | Phase::Listening { .. } | Phase::LastWords => {
-                self.end(Outcome::NoInput, now)
-            }
+            Phase::Announcing
+            | Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::Connecting { .. } => self.end(self.without_a_key(), now),
             Phase::LeavingMessage => self.end(Outcome::Voicemail, now),
+            Phase::Transferring { .. } => {
+                self.transfer_refused("The carrier never reported how the transfer went".to_owned(), now)
+            }
+            Phase::Parting { outcome, .. } => self.end(outcome, now),
             Phase::Ending { outcome, .. } => self.give_up(outcome, now),
             Phase::Ended => Vec::new(),
         };
@@ -318,20 +409,31 @@ impl LiveCall {
         effects
     }
 
-    /// Takes the call back: hangs up, whatever it is doing.
+    /// Takes the call back: hangs up, whatever it is doing. Whoever has just said that they want no calls is told that
+    /// they will get none; that this was written down is what takes their call back.
     pub fn cancel(&mut self, now: Instant) -> Vec<Effect> {
         let effects = match self.phase {
-            Phase::Ending { .. } | Phase::Ended => Vec::new(),
+            Phase::Parting { outcome: Outcome::OptedOut, .. } | Phase::Ending { .. } | Phase::Ended => {
+                Vec::new()
+            }
+            Phase::Parting { outcome, .. } => self.end(outcome, now),
             Phase::Dialing
             | Phase::Ringing
             | Phase::Announcing
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
-            | Phase::LeavingMessage => self.end(Outcome::Canceled, now),
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Transferring { .. } => self.end(Outcome::Canceled, now),
         };
         self.transcript.follow(&effects, now);
         effects
+    }
+
+    /// Whether this key is the wish not to be called again.
+    pub fn opts_out(&self, key: char) -> bool {
+        self.plan.keys.action(key) == Some(Action::OptOut)
     }
 
     /// When it was picked up.
@@ -343,7 +445,7 @@ impl LiveCall {
     pub fn interrupted(&self, now: Instant) -> Ending {
         let ending = Ending::interrupted(self.answered_at, now);
         match self.phase {
-            Phase::Ending { outcome, .. }
+            Phase::Ending { outcome, .. } | Phase::Parting { outcome, .. }
                 if outcome.category(self.answered_at.is_some()) == Category::Completed =>
             {
                 Ending { outcome, answered_at: self.answered_at.or(Some(now)), ..ending }
@@ -355,6 +457,9 @@ impl LiveCall {
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Transferring { .. }
+            | Phase::Parting { .. }
             | Phase::Ending { .. }
             | Phase::Ended => ending,
         }
@@ -386,6 +491,8 @@ impl LiveCall {
             LegEvent::RecordingBegan => "recording".to_owned(),
             LegEvent::NotRecorded(reason) => format!("not recorded: {reason}"),
             LegEvent::SpeechBegan | LegEvent::Recorded(_) => return,
+            LegEvent::Transferred => "transferred".to_owned(),
+            LegEvent::TransferRefused(_) => "transfer refused".to_owned(),
             LegEvent::Ended(cause, _) => format!("ended: {cause}"),
         };
         if self.timeline.len() < TIMELINE_MAX || matches!(event, LegEvent::Ended(..)) {
@@ -455,6 +562,9 @@ impl LiveCall {
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Transferring { .. }
+            | Phase::Parting { .. }
             | Phase::Ending { .. }
             | Phase::Ended => Vec::new(),
         }
@@ -481,38 +591,148 @@ impl LiveCall {
                 self.phase = Phase::Speaking;
                 vec![speak(&self.plan.script)]
             }
-            Phase::Speaking if self.plan.criteria == Criteria::Verdict => {
-                self.phase = Phase::Listening { until: at + KEY_WAIT };
+            Phase::Speaking => {
+                self.is_heard_out = true;
+                let wait = self.plan.key_wait;
+                if wait.is_zero() {
+                    return self.end(self.without_a_key(), at);
+                }
+                self.phase = Phase::Listening { until: at + wait };
                 Vec::new()
             }
-            Phase::Speaking => self.end(Outcome::Success, at),
             Phase::LastWords => self.end(Outcome::NoInput, at),
             Phase::LeavingMessage => self.end(Outcome::MessageLeft, at),
+            Phase::Connecting { to } => {
+                self.phase = Phase::Transferring { until: at + TRANSFER_WAIT };
+                vec![Effect::Command(LegCommand::Transfer { to })]
+            }
+            Phase::Parting { outcome, .. } => self.end(outcome, at),
             Phase::Dialing
             | Phase::Ringing
             | Phase::Listening { .. }
+            | Phase::Transferring { .. }
             | Phase::Ending { .. }
             | Phase::Ended => Vec::new(),
         }
     }
 
-    /// `9` asks not to be called again, whatever the campaign; `1` is yes and `2` is no where a verdict is asked.
+    /// What a call concludes on which no key was pressed: where no verdict is asked, whether the script was heard.
+    fn without_a_key(&self) -> Outcome {
+        match self.plan.criteria {
+            Criteria::CallCompleted | Criteria::MessageLeft if self.is_heard_out => Outcome::Success,
+            Criteria::CallCompleted | Criteria::MessageLeft | Criteria::Verdict => Outcome::NoInput,
+        }
+    }
+
+    /// A key to opt out counts whatever is going on, any other one while a person is talked to.
     fn digit(&mut self, digit: char, at: Instant) -> Vec<Effect> {
-        let asks = self.plan.criteria == Criteria::Verdict;
         let talking = matches!(
             self.phase,
             Phase::Announcing | Phase::Speaking | Phase::Listening { .. } | Phase::LastWords
         );
-        match digit {
-            '9' => self.end(Outcome::OptedOut, at),
-            '1' if asks && talking => self.end(Outcome::Success, at),
-            '2' if asks && talking => self.end(Outcome::Declined, at),
-            _ => Vec::new(),
+        match self.plan.keys.action(digit) {
+            Some(Action::OptOut) => self.part(Action::OptOut, at),
+            Some(Action::Repeat) if talking => {
+                self.phase = Phase::Speaking;
+                vec![speak(&self.plan.script)]
+            }
+            Some(Action::Transfer) if talking => match self.plan.transfer_to {
+                Some(to) => {
+                    self.phase = Phase::Connecting { to };
+                    vec![speak(self.plan.phrases.connecting)]
+                }
+                None => self.nobody("The number to transfer to may not be called".to_owned(), at),
+            },
+            Some(action @ (Action::Yes | Action::No | Action::CallBack)) if talking => self.part(action, at),
+            Some(Action::Yes | Action::No | Action::CallBack | Action::Transfer | Action::Repeat) | None => {
+                Vec::new()
+            }
         }
     }
 
-    /// Somebody who did not answer may not have understood: the script is said once more, if there is time for it.
+    fn transferred(&mut self, at: Instant) -> Vec<Effect> {
+        match self.phase {
+            Phase::Transferring { .. } => self.end(Outcome::Transferred, at),
+            Phase::Dialing
+            | Phase::Ringing
+            | Phase::Announcing
+            | Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Parting { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended => Vec::new(),
+        }
+    }
+
+    fn transfer_refused(&mut self, why: String, at: Instant) -> Vec<Effect> {
+        match self.phase {
+            Phase::Transferring { .. } => self.nobody(why, at),
+            Phase::Dialing
+            | Phase::Ringing
+            | Phase::Announcing
+            | Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Parting { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended => Vec::new(),
+        }
+    }
+
+    /// Tells somebody that there is nobody to put them through to.
+    fn nobody(&mut self, why: String, at: Instant) -> Vec<Effect> {
+        self.detail = Some(why);
+        self.say_goodbye(self.plan.phrases.nobody, self.without_a_key(), at)
+    }
+
+    /// Takes leave of a person who has made up their mind.
+    fn part(&mut self, action: Action, at: Instant) -> Vec<Effect> {
+        let outcome = match action {
+            Action::Yes => Outcome::Success,
+            Action::No => Outcome::Declined,
+            Action::CallBack => Outcome::Callback,
+            Action::OptOut => Outcome::OptedOut,
+            Action::Transfer | Action::Repeat => return Vec::new(),
+        };
+        match self.phase {
+            Phase::Parting { outcome: Outcome::OptedOut, .. } => Vec::new(),
+            // The line hears nothing yet, or nothing any more.
+            Phase::Dialing | Phase::Ringing | Phase::Ending { .. } | Phase::Ended => self.end(outcome, at),
+            Phase::Announcing
+            | Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Transferring { .. }
+            | Phase::Parting { .. } => match self.plan.said_after(action) {
+                Some(words) => self.say_goodbye(words, outcome, at),
+                None => self.end(outcome, at),
+            },
+        }
+    }
+
+    /// Says the last words, if there is time for them, and then hangs up with this outcome.
+    fn say_goodbye(&mut self, words: &str, outcome: Outcome, at: Instant) -> Vec<Effect> {
+        let length = TimeDelta::milliseconds(super::script::speech_ms(words).cast_signed());
+        if at + length > self.duration_end() {
+            return self.end(outcome, at);
+        }
+        self.phase = Phase::Parting { outcome, until: at + length + PARTING_GRACE };
+        vec![speak(words)]
+    }
+
+    /// Somebody who did not answer what was asked may not have understood: the script is said once more, if there is
+    /// time for it.
     fn nothing_pressed(&mut self, at: Instant) -> Vec<Effect> {
+        if self.plan.criteria != Criteria::Verdict {
+            return self.end(self.without_a_key(), at);
+        }
         let speech = TimeDelta::milliseconds(super::script::speech_ms(&self.plan.script).cast_signed());
         if !self.is_repeated && at + speech + KEY_WAIT <= self.duration_end() {
             self.is_repeated = true;
@@ -545,7 +765,10 @@ impl LiveCall {
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
-            | Phase::LeavingMessage => {
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Transferring { .. }
+            | Phase::Parting { .. } => {
                 self.phase = Phase::Ending { outcome, until };
                 vec![Effect::Command(LegCommand::HangUp)]
             }
@@ -555,9 +778,10 @@ impl LiveCall {
 
     fn ended(&mut self, cause: Cause, detail: Option<String>, at: Instant) -> Vec<Effect> {
         let outcome = match self.phase {
-            Phase::Ending { outcome, .. } => outcome,
+            Phase::Ending { outcome, .. } | Phase::Parting { outcome, .. } => outcome,
             _ if self.answered_at.is_some() => match cause {
-                Cause::CarrierError => Outcome::CarrierError,
+                _ if !self.machine && self.without_a_key() == Outcome::Success => Outcome::Success,
+                Cause::CarrierError | Cause::CarrierRefused => Outcome::CarrierError,
                 _ if self.machine => Outcome::Voicemail,
                 _ if self.is_repeated => Outcome::NoInput,
                 _ if matches!(self.phase, Phase::Listening { .. } | Phase::LastWords) => Outcome::NoInput,
@@ -574,6 +798,7 @@ impl LiveCall {
                 Cause::Rejected => Outcome::Rejected,
                 Cause::InvalidNumber => Outcome::InvalidNumber,
                 Cause::CarrierError => Outcome::CarrierError,
+                Cause::CarrierRefused => Outcome::CarrierRefused,
                 Cause::RemoteHangup => {
                     // Only an answered call can be hung up; the report of the answer is late or lost.
                     self.answered_at = Some(at);
@@ -600,6 +825,7 @@ impl LiveCall {
             Category::Unanswered => None,
             Category::Error => self.answered_at,
         };
+        let detail = detail.or(self.detail.take());
         vec![Effect::Ended(Ending { outcome, answered_at, ended_at, detail })]
     }
 }
@@ -648,10 +874,10 @@ pub fn settle(campaign: &Campaign, call: &Call, tried: Tried, mut ending: Ending
     let max_attempts = settings.max_attempts_per_lead;
     let delay = TimeDelta::minutes(settings.retry_delay_minutes).max(call.retry_delay);
     let was_answered = ending.answered_at.is_some();
-    let again_at = ending.ended_at + delay;
-    let lead = match retry::after(ending.outcome, was_answered, tried.attempts, max_attempts, again_at) {
+    let again = Again { attempts_max: max_attempts, ended_at: ending.ended_at, delay };
+    let lead = match retry::after(ending.outcome, was_answered, tried.attempts, again) {
         After { status: LeadStatus::Scheduled, .. } if tried.is_suppressed => {
-            After { status: LeadStatus::DoNotCall, next_call_at: None }
+            After::finished(LeadStatus::DoNotCall)
         }
         after => after,
     };

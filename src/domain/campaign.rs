@@ -8,7 +8,9 @@ use super::guard::Guard;
 use super::invalid::{Invalid, Refused};
 use super::keys::{Action, KeyMap};
 use super::money::Money;
+use super::outcome::Criteria;
 use super::phone::Phone;
+use super::phrases::{OptOut, Phrases};
 use super::recurrence::Recurrence;
 use super::schedule::{self, CallingHours, DateOnly, Schedule, TimeOfDay, WorkingDays};
 use super::script::Template;
@@ -512,6 +514,23 @@ impl Request {
 pub const DEFAULT_CRITERIA: &str = "call_completed";
 
 impl Settings {
+    /// What the keys do, its own or the usual.
+    pub fn key_map(&self) -> KeyMap {
+        let usual = || KeyMap::usual(Criteria::of(&self.success_criteria));
+        self.keys.clone().unwrap_or_else(usual)
+    }
+
+    /// How a person is told to opt out. Who calls us is not.
+    pub fn opt_out(&self) -> OptOut {
+        let key = self.key_map().opt_out_key();
+        let sentence = match (self.campaign_type, &self.opt_out_sentence) {
+            (CampaignType::Inbound, _) => String::new(),
+            (CampaignType::Outbound, Some(own)) => own.clone(),
+            (CampaignType::Outbound, None) => Phrases::of(&self.ai_voice_language).opt_out(key),
+        };
+        OptOut { key, sentence, language: self.ai_voice_language.clone() }
+    }
+
     /// The documented defaults; the required fields are blank.
     fn defaults() -> Settings {
         Settings {

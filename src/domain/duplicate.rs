@@ -45,6 +45,7 @@ fn was_missed(outcome: Outcome) -> bool {
         | Outcome::Busy
         | Outcome::Rejected
         | Outcome::CarrierError
+        | Outcome::CarrierRefused
         | Outcome::Interrupted
         | Outcome::Canceled => true,
         Outcome::Success

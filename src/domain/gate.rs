@@ -10,9 +10,11 @@ use super::budget;
 use super::call::Plan;
 use super::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
 use super::guard::{self, Overall};
+use super::keys::KeyMap;
 use super::lead::{Lead, LeadStatus};
 use super::outcome::Criteria;
 use super::phone::Phone;
+use super::phrases::{OptOut, Phrases};
 use super::recording;
 use super::schedule::{self, ClosedReason, Opening, Schedule};
 use super::script::Template;
@@ -34,6 +36,8 @@ words! {
         Paused = "paused",
         /// The carrier failed too often and the campaign was paused.
         CarrierDown = "carrier_down",
+        /// The carrier refuses our calls and the campaign was paused.
+        CarrierRefused = "carrier_refused",
         /// The campaign is completed.
         Completed = "completed",
         /// An inbound campaign never dials.
@@ -93,6 +97,9 @@ impl HoldReason {
             HoldReason::Paused => "The campaign is paused; set its status to active to go on",
             HoldReason::CarrierDown => {
                 "The carrier failed too often, so the campaign was paused; check the carrier, then set it to active"
+            }
+            HoldReason::CarrierRefused => {
+                "The carrier refuses our calls, so the campaign was paused; put right what it refuses, then set it to active"
             }
             HoldReason::Completed => "The campaign is completed; set its status to active to call again",
             HoldReason::Inbound => {
@@ -194,6 +201,9 @@ pub struct Rules {
     schedule: Schedule,
     script: Option<Template>,
     fallback: Option<Template>,
+    keys: KeyMap,
+    opt_out: OptOut,
+    phrases: &'static Phrases,
 }
 
 impl Rules {
@@ -204,6 +214,9 @@ impl Rules {
             schedule: campaign.schedule(),
             script: Template::parse(&settings.script_template).ok(),
             fallback: settings.fallback_script.as_deref().and_then(|text| Template::parse(text).ok()),
+            keys: settings.key_map(),
+            opt_out: settings.opt_out(),
+            phrases: Phrases::of(&settings.ai_voice_language),
         })
     }
 }
@@ -248,10 +261,11 @@ impl<'a> Gate<'a> {
         let standing = |reason| Err(Hold::standing(reason));
         match self.campaign.status {
             Status::Draft => standing(HoldReason::Draft),
-            Status::Paused if self.campaign.status_reason.as_deref() == Some("carrier_down") => {
-                standing(HoldReason::CarrierDown)
-            }
-            Status::Paused => standing(HoldReason::Paused),
+            Status::Paused => standing(match self.campaign.status_reason.as_deref() {
+                Some("carrier_down") => HoldReason::CarrierDown,
+                Some("carrier_refused") => HoldReason::CarrierRefused,
+                Some(_) | None => HoldReason::Paused,
+            }),
             Status::Completed => standing(HoldReason::Completed),
             Status::Active if self.campaign.settings.campaign_type == CampaignType::Inbound => {
                 standing(HoldReason::Inbound)
@@ -433,9 +447,17 @@ impl<'a> Gate<'a> {
         };
         let fallback =
             self.rules.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
+        let Rules { keys, opt_out, phrases, .. } = &*self.rules;
+        let script = opt_out.after(script);
         let own = settings.recording_announcement.clone().filter(|words| !words.trim().is_empty());
         let usual = || recording::announcement(&settings.ai_voice_language).to_owned();
         Ok(Plan {
+            key_wait: Plan::key_wait(keys, opt_out.is_told_in(&script)),
+            keys: keys.clone(),
+            phrases,
+            may_call_back: lead.attempts + 1 < settings.max_attempts_per_lead,
+            transfer_to: settings.transfer_number,
+            machine_detection: settings.machine_detection,
             script,
             fallback,
             announcement: settings.record_calls.then(|| own.unwrap_or_else(usual)),

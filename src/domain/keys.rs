@@ -1,6 +1,7 @@
 //! The keys of a telephone, and what pressing one means on the calls of a campaign.
 
 use super::fields::{self, Parsed, Words};
+use super::outcome::Criteria;
 use crate::words;
 use serde::Serialize;
 use serde_json::Value;
@@ -25,6 +26,9 @@ words! {
 
 /// The keys there are, in the order of a telephone.
 pub const KEYS: [char; 12] = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '0', '*', '#'];
+
+/// The key that opts out unless a campaign says otherwise.
+const OPT_OUT: char = '9';
 
 /// What each key of a campaign does. There is always one that opts out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +59,26 @@ impl KeyMap {
             Some(_) => Ok(map),
             None => Err(format!("must have a key for `opt_out`, {example}")),
         }
+    }
+
+    /// What the keys do where a campaign does not say it: 9 opts out, and 1 and 2 are yes and no where a verdict is
+    /// asked.
+    pub fn usual(criteria: Criteria) -> KeyMap {
+        let opt_out = (OPT_OUT, Action::OptOut);
+        KeyMap(match criteria {
+            Criteria::Verdict => vec![('1', Action::Yes), ('2', Action::No), opt_out],
+            Criteria::CallCompleted | Criteria::MessageLeft => vec![opt_out],
+        })
+    }
+
+    /// The key that opts out; the first of several.
+    pub fn opt_out_key(&self) -> char {
+        self.key_for(Action::OptOut).unwrap_or(OPT_OUT)
+    }
+
+    /// What the keys do, each action as often as there are keys for it.
+    pub fn actions(&self) -> impl Iterator<Item = Action> {
+        self.0.iter().map(|(_, action)| *action)
     }
 
     /// What this key does.

@@ -36,7 +36,7 @@ words! {
         Scheduled = "scheduled",
         /// A person was reached, or the message was left.
         Completed = "completed",
-        /// All attempts used up, or no such number.
+        /// All attempts used up, no such number, or the call was refused.
         Failed = "failed",
         /// Taken out by a person.
         Canceled = "canceled",

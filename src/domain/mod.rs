@@ -29,6 +29,7 @@ pub mod money;
 pub mod outcome;
 pub mod pacing;
 pub mod phone;
+pub mod phrases;
 pub mod recording;
 pub mod recurrence;
 pub mod retry;

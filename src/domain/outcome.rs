@@ -27,12 +27,14 @@ words! {
         NoAnswer = "no_answer",
         /// The line was busy.
         Busy = "busy",
-        /// The person, or their phone, refused the call.
+        /// The person, their phone, or somebody who guards it refused the call.
         Rejected = "rejected",
         /// There is no such number.
         InvalidNumber = "invalid_number",
         /// The carrier could not place or keep the call.
         CarrierError = "carrier_error",
+        /// The carrier takes no calls from us; the number was not tried.
+        CarrierRefused = "carrier_refused",
         /// The server stopped while the call was alive; nobody saw its end.
         Interrupted = "interrupted",
         /// We took the call back, for example because its campaign was deleted.
@@ -47,12 +49,14 @@ words! {
         NoAnswer = "no_answer",
         /// Busy.
         Busy = "busy",
-        /// Refused by the callee.
+        /// Refused by the callee, or on their behalf.
         Rejected = "rejected",
         /// No such number.
         InvalidNumber = "invalid_number",
         /// The carrier failed.
         CarrierError = "carrier_error",
+        /// The carrier takes no calls from us, whatever the number.
+        CarrierRefused = "carrier_refused",
         /// The other side hung up an answered call.
         RemoteHangup = "remote_hangup",
         /// We hung up.
@@ -88,8 +92,10 @@ impl Outcome {
             Outcome::NoAnswer | Outcome::Busy | Outcome::Rejected | Outcome::InvalidNumber => {
                 Category::Unanswered
             }
-            Outcome::CarrierError | Outcome::Interrupted if was_answered => Category::Completed,
-            Outcome::CarrierError | Outcome::Interrupted => Category::Error,
+            Outcome::CarrierError | Outcome::CarrierRefused | Outcome::Interrupted if was_answered => {
+                Category::Completed
+            }
+            Outcome::CarrierError | Outcome::CarrierRefused | Outcome::Interrupted => Category::Error,
             Outcome::Canceled if was_answered => Category::Completed,
             Outcome::Canceled => Category::Unanswered,
         }
@@ -134,6 +140,7 @@ impl Criteria {
             | Outcome::Rejected
             | Outcome::InvalidNumber
             | Outcome::CarrierError
+            | Outcome::CarrierRefused
             | Outcome::Interrupted
             | Outcome::Canceled => false,
         }

@@ -6,6 +6,7 @@
 use super::campaign::{CampaignType, Settings};
 use super::fields;
 use super::lead::NewLead;
+use super::phrases::{self, OptOut, Phrases};
 use super::script::{self, Template, Variable};
 use crate::words;
 use aho_corasick::AhoCorasick;
@@ -120,28 +121,20 @@ pub fn lint(settings: &Settings, leads: &Sample, occasion: Occasion) -> Vec<Warn
     let Ok(template) = Template::parse(&settings.script_template) else { return warnings };
     let said = as_written(&template);
     let calls_people = settings.campaign_type == CampaignType::Outbound;
-    if calls_people && can_judge(&settings.ai_voice_language, &said) {
-        if !names_caller(&said) {
-            warnings.push(Warning {
-                code: WarningCode::NoIdentification,
-                field: SCRIPT,
-                message: "does not seem to say at its start who is calling; begin with something like \
-                          `this is Ada from Northwind`, which many countries require"
-                    .to_owned(),
-            });
-        }
-        if !offers_opt_out(&said) {
-            warnings.push(Warning {
-                code: WarningCode::NoOptOut,
-                field: SCRIPT,
-                message:
-                    "does not seem to say how to be called no more; add something like `to be taken off our \
-                          list, press 9`: key 9 does that on every call"
-                        .to_owned(),
-            });
-        }
+    if calls_people && can_judge(&settings.ai_voice_language, &said) && !names_caller(&said) {
+        warnings.push(Warning {
+            code: WarningCode::NoIdentification,
+            field: SCRIPT,
+            message: "does not seem to say at its start who is calling; begin with something like \
+                      `this is Ada from Northwind`, which many countries require"
+                .to_owned(),
+        });
     }
-    warnings.extend(too_long(SCRIPT, &said, limit));
+    let opt_out = settings.opt_out();
+    if calls_people {
+        warnings.extend(no_way_out(settings, &opt_out, &said));
+    }
+    warnings.extend(too_long(SCRIPT, &opt_out.after(said), limit));
     warnings.extend(unfilled(SCRIPT, template.variables(), leads, occasion));
     let fallback = settings.fallback_script.as_deref().and_then(|text| Template::parse(text).ok());
     if let Some(fallback) = fallback {
@@ -151,7 +144,34 @@ pub fn lint(settings: &Settings, leads: &Sample, occasion: Occasion) -> Vec<Warn
     warnings
 }
 
+/// A person who is called and not told how to be called no more.
+fn no_way_out(settings: &Settings, opt_out: &OptOut, script: &str) -> Option<Warning> {
+    let OptOut { key, sentence, language } = opt_out;
+    if opt_out.is_told_in(script) || opt_out.is_told_in(sentence) {
+        return None;
+    }
+    let (field, message) = match sentence.is_empty() {
+        true if !can_judge(language, script) || offers_opt_out(script) => return None,
+        true => (
+            SCRIPT,
+            format!(
+                "does not seem to say how to be called no more, and opt_out_sentence is blank; add something like \
+                 `to be taken off our list, press {key}`, or set opt_out_sentence to null"
+            ),
+        ),
+        false => {
+            let usual = Phrases::of(&settings.ai_voice_language).opt_out(*key);
+            (
+                SENTENCE,
+                format!("does not seem to tell key {key}, which opts out; say something like `{usual}`"),
+            )
+        }
+    };
+    Some(Warning { code: WarningCode::NoOptOut, field, message })
+}
+
 const SCRIPT: &str = "script_template";
+const SENTENCE: &str = "opt_out_sentence";
 const FALLBACK: &str = "fallback_script";
 
 /// The script with each variable as `{name}`.
@@ -211,16 +231,10 @@ fn unfilled(field: &'static str, variables: &[Variable], leads: &Sample, occasio
     variables.iter().filter_map(warning).collect()
 }
 
-/// Languages that there are phrases of below.
-const LANGUAGES: [&str; 7] = ["en", "de", "fr", "es", "it", "pt", "nl"];
-
 /// Whether the phrases below say anything about this text: its language is one of theirs, and it is written in Latin
 /// letters, since the language of a voice is easily left at its default.
 fn can_judge(language: &str, text: &str) -> bool {
-    let primary = language.split('-').next().unwrap_or_default();
-    let letters = || text.chars().filter(|char| char.is_alphabetic());
-    let latin = letters().filter(|char| *char < '\u{250}').count();
-    LANGUAGES.iter().any(|known| known.eq_ignore_ascii_case(primary)) && latin * 2 >= letters().count()
+    Phrases::of(language).are_of(language) && phrases::is_latin(text)
 }
 
 /// How people say who they are.
@@ -404,55 +418,10 @@ const OPT_OUTS: [&str; 42] = [
     "niet meer gebeld",
     "afmelden",
 ];
-/// `press` …
-const PRESSES: [&str; 30] = [
-    "press",
-    "dial",
-    "hit",
-    "push",
-    "key",
-    "taste",
-    "drücken",
-    "wählen",
-    "tippen",
-    "appuyez",
-    "tapez",
-    "composez",
-    "touche",
-    "presione",
-    "pulse",
-    "marque",
-    "oprima",
-    "tecla",
-    "prema",
-    "premere",
-    "premi",
-    "tasto",
-    "pressione",
-    "tecle",
-    "digite",
-    "toets",
-    "druk",
-    "kies",
-    "presser",
-    "drücke",
-];
-/// … `9`, the key that the dialer understands.
-const NINES: [&str; 8] = ["9", "nine", "neun", "neuf", "nueve", "nove", "negen", "no9"];
-
 /// Whether a script says how to be called no more.
 fn offers_opt_out(text: &str) -> bool {
-    const WORDS_BETWEEN: usize = 4;
     static ALL: LazyLock<AhoCorasick> = LazyLock::new(|| one_look(OPT_OUTS.iter(), ""));
-    let text = normal(text);
-    if ALL.is_match(&text) {
-        return true;
-    }
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.iter().enumerate().any(|(at, word)| {
-        let after = &words[at + 1..(at + 1 + WORDS_BETWEEN).min(words.len())];
-        PRESSES.contains(word) && after.iter().any(|word| NINES.contains(word))
-    })
+    ALL.is_match(&normal(text))
 }
 
 /// In lower case, without punctuation, with one blank around every word.
@@ -485,9 +454,11 @@ mod tests {
         lint(settings, leads, occasion).iter().map(|warning| (warning.code.word(), warning.field)).collect()
     }
 
-    /// The codes of a script for which there are no leads yet.
+    /// The codes of a script for which there are no leads yet, and after which nothing else is said.
     fn said(language: &str, script: &str) -> Vec<&'static str> {
-        let settings = settings(json!({"script_template": script, "ai_voice_language": language}));
+        let settings = settings(
+            json!({"script_template": script, "ai_voice_language": language, "opt_out_sentence": ""}),
+        );
         codes(&settings, &Sample::default(), Occasion::Saved).into_iter().map(|(code, _)| code).collect()
     }
 
@@ -551,6 +522,25 @@ mod tests {
             ("es-ES", "Hola, llamamos por su contrato. Pulse 1.", &both),
         ] {
             assert_eq!(said(language, script), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_after_a_script_is_a_way_out_if_it_tells_the_key() {
+        let script = "This is Ada from Northwind.";
+        for (keys, sentence, expected) in [
+            (json!(null), json!(null), None),
+            (json!({"*": "opt_out"}), json!(null), None),
+            (json!(null), json!("Press nine to hear no more of us."), None),
+            (json!(null), json!("Just tell us to stop."), Some("opt_out_sentence")),
+            (json!({"8": "opt_out"}), json!("Press nine to hear no more of us."), Some("opt_out_sentence")),
+            (json!(null), json!(""), Some("script_template")),
+        ] {
+            let settings =
+                settings(json!({"script_template": script, "keys": keys, "opt_out_sentence": sentence}));
+            let found = lint(&settings, &Sample::default(), Occasion::Saved);
+            let fields: Vec<&str> = found.iter().map(|warning| warning.field).collect();
+            assert_eq!(fields, Vec::from_iter(expected), "{keys} {sentence}");
         }
     }
 

@@ -7,6 +7,7 @@ use super::campaign::Settings;
 use super::fields::Parsed;
 use super::invalid::Invalid;
 use super::lead::{self, NewLead};
+use super::phrases::OptOut;
 use super::script::{self, Template};
 use super::script_lint::Sample;
 use crate::words;
@@ -86,6 +87,8 @@ pub struct Scripts {
     pub script: Template,
     /// What is said when the main path cannot go on, and left on an answering machine.
     pub fallback: Option<Template>,
+    /// What is said after the script.
+    pub opt_out: OptOut,
 }
 
 /// What would be said.
@@ -126,6 +129,7 @@ impl Scripts {
         Ok(Scripts {
             script: read("script_template", &settings.script_template)?,
             fallback: fallback.map(|text| read("fallback_script", text)).transpose()?,
+            opt_out: settings.opt_out(),
         })
     }
 
@@ -152,7 +156,7 @@ impl Scripts {
                 None
             }
         };
-        let script = render(&self.script);
+        let script = render(&self.script).map(|script| self.opt_out.after(script));
         let fallback = self.fallback.as_ref().and_then(render);
         let mut seen = std::collections::HashSet::new();
         missing.retain(|name| seen.insert(name.clone()));
@@ -187,7 +191,8 @@ mod tests {
 
     fn scripts(script: &str, fallback: Option<&str>) -> Scripts {
         let read = |text: &str| Template::parse(text).unwrap();
-        Scripts { script: read(script), fallback: fallback.map(read) }
+        let opt_out = OptOut { key: '9', sentence: String::new(), language: "en-US".into() };
+        Scripts { script: read(script), fallback: fallback.map(read), opt_out }
     }
 
     fn leads(variables: &[Value]) -> Sample {
@@ -214,6 +219,20 @@ mod tests {
         assert_eq!(shown.missing, ["plan"]);
         let unknown: Vec<&str> = shown.unknown.iter().map(|unknown| unknown.name.as_str()).collect();
         assert_eq!(unknown, ["blank"], "no lead has a value for it");
+    }
+
+    #[test]
+    fn what_is_said_about_opting_out_is_shown_where_the_script_does_not_tell_it() {
+        let opt_out = OptOut { key: '8', sentence: "Press 8 to stop.".into(), language: "en-US".into() };
+        for (script, shown) in [
+            ("Hello", "Hello. Press 8 to stop."),
+            ("Hello! ", "Hello! Press 8 to stop."),
+            ("Hello. Press eight and we stop.", "Hello. Press eight and we stop."),
+        ] {
+            let scripts = Scripts { opt_out: opt_out.clone(), ..scripts(script, Some("Bye")) };
+            let preview = scripts.preview(Case::Values, &Values::default(), &leads(&[]));
+            assert_eq!((preview.script.as_deref(), preview.fallback.as_deref()), (Some(shown), Some("Bye")));
+        }
     }
 
     #[test]

@@ -80,6 +80,11 @@ impl Standing {
                 Some(HoldReason::CarrierDown.word()),
                 "Paused, because calls failed too often. Check the phone line, then resume.",
             ),
+            Status::Paused if reason == Some(HoldReason::CarrierRefused.word()) => changed(
+                State::Attention,
+                Some(HoldReason::CarrierRefused.word()),
+                "Paused, because the carrier refuses our calls. Put that right, then resume.",
+            ),
             Status::Paused => changed(State::Paused, None, "Paused."),
             Status::Active => Standing::of_active(campaign, dialing, stopped),
         }
@@ -159,6 +164,7 @@ fn active(reason: HoldReason, has_leads: bool) -> (State, &'static str) {
         }
         // Of the status, which says so itself.
         HoldReason::CarrierDown => (State::Attention, "Calls failed too often."),
+        HoldReason::CarrierRefused => (State::Attention, "The carrier refuses our calls."),
         HoldReason::Draft => (State::Draft, "A draft."),
         HoldReason::Paused => (State::Paused, "Paused."),
         HoldReason::Completed => (State::Completed, "Completed."),
@@ -203,6 +209,7 @@ mod tests {
             (Status::Draft, None, State::Draft, None),
             (Status::Paused, None, State::Paused, None),
             (Status::Paused, Some("carrier_down"), State::Attention, Some("carrier_down")),
+            (Status::Paused, Some("carrier_refused"), State::Attention, Some("carrier_refused")),
             (Status::Completed, Some("leads_finished"), State::Completed, Some("leads_finished")),
             (Status::Completed, Some("end_date"), State::Completed, Some("end_date")),
             (Status::Completed, None, State::Completed, None),

@@ -70,6 +70,8 @@ impl Transcript {
             LegEvent::Ringing
             | LegEvent::Answered
             | LegEvent::MachineDetected
+            | LegEvent::Transferred
+            | LegEvent::TransferRefused(_)
             | LegEvent::RecordingBegan
             | LegEvent::Recorded(_)
             | LegEvent::NotRecorded(_) => {}
@@ -88,7 +90,9 @@ impl Transcript {
                     }
                 }
                 Effect::Command(LegCommand::HangUp) => self.fall_silent(at, true),
-                Effect::Command(LegCommand::Record) | Effect::Progress(_) | Effect::Ended(_) => {}
+                Effect::Command(LegCommand::Record | LegCommand::Transfer { .. })
+                | Effect::Progress(_)
+                | Effect::Ended(_) => {}
             }
         }
     }

@@ -101,7 +101,9 @@ async fn show(
     let is_down = !trunks.is_empty() && trunks.iter().all(|trunk| trunk.problem.is_some());
     db.read(move |snapshot| {
         let ends = snapshot.last_ends(LOOKED_AT)?;
-        let failed = |(outcome, _): &&(Outcome, Option<String>)| *outcome == Outcome::CarrierError;
+        let failed = |(outcome, _): &&(Outcome, Option<String>)| {
+            matches!(outcome, Outcome::CarrierError | Outcome::CarrierRefused)
+        };
         let is_failing = ends.len() >= FAILURES && ends.iter().take(FAILURES).all(|end| failed(&end));
         let last = ends.iter().find(failed);
         Answer::ok(&View {

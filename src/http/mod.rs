@@ -50,6 +50,7 @@ use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::address::Network;
 use crate::domain::phone::Country;
+use crate::lives::{self, Who};
 use crate::store::pool;
 use answer::Answer;
 pub use door::{Door, OfPort};
@@ -148,7 +149,18 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
 
 async fn start_feed(rocket: &Rocket<Orbit>) {
     if let (Some(db), Some(feed)) = (pool::Db::fetch(rocket), rocket.state::<Arc<events::Feed>>()) {
-        rocket::tokio::spawn(events::run((**db).clone(), feed.clone(), rocket.shutdown()));
+        let (store, feed, shutdown) = ((***db).clone(), feed.clone(), rocket.shutdown());
+        let who = Who {
+            name: "feed",
+            worker: None,
+            message: "The stream of live changes failed and was restarted; pages that listen look again",
+        };
+        rocket::tokio::spawn(async move {
+            lives::keep(&store, who, shutdown.clone(), || {
+                events::run(store.clone(), feed.clone(), shutdown.clone())
+            })
+            .await;
+        });
     }
 }
 

@@ -14,6 +14,7 @@ use crate::domain::event::Event;
 use crate::domain::fields::Words;
 use crate::domain::gate::HoldReason;
 use crate::domain::guard::day;
+use crate::domain::keys::Action;
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone;
@@ -415,6 +416,18 @@ impl Tx<'_> {
         self.opt_out(&call)
     }
 
+    /// A key was pressed on a call that has ended: whether that is a wish not to be called again, its campaign says.
+    pub fn pressed_after_call(&self, call_id: i64, key: char) -> Result<(), StoreError> {
+        let call = self.call_even_deleted(call_id)?;
+        let campaign = self.existing(call.campaign_id)?;
+        match campaign.settings.key_map().action(key) {
+            Some(Action::OptOut) => self.opt_out(&call),
+            Some(Action::Yes | Action::No | Action::CallBack | Action::Transfer | Action::Repeat) | None => {
+                Ok(())
+            }
+        }
+    }
+
     fn opt_out(&self, call: &Call) -> Result<(), StoreError> {
         let suppression = Suppression {
             reason: "asked on a call".into(),
@@ -472,8 +485,9 @@ impl Tx<'_> {
 
     fn write_lead(&self, lead: &Lead, settled: &Settlement) -> Result<(), StoreError> {
         self.move_lead(lead, settled.lead.status, settled.lead.next_call_at)?;
-        let sql = "UPDATE leads SET outcome = ?2 WHERE id = ?1";
-        self.execute(sql, params![lead.id, settled.ending.outcome.word()])?;
+        let wait_reason = settled.lead.is_call_back.then_some(HoldReason::CallBack.word());
+        let sql = "UPDATE leads SET outcome = ?2, wait_reason = ?3 WHERE id = ?1";
+        self.execute(sql, params![lead.id, settled.ending.outcome.word(), wait_reason])?;
         Ok(())
     }
 

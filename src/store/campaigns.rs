@@ -403,6 +403,13 @@ impl Snapshot<'_> {
             let message = format!("is the number of campaign {} already; use another one", other.id);
             problems.push(Problem { field: "inbound_number".into(), message });
         }
+        // Whether it is a number of a kind that may be called was asked when it was read.
+        let refusal = settings.transfer_number.and_then(|number| self.guard().refusal(number));
+        if refusal == Some(HoldReason::CountryNotAllowed) {
+            let message = "belongs to a country that may not be called; add it to guard.allowed_countries or use \
+                           another number";
+            problems.push(Problem { field: "transfer_number".into(), message: message.into() });
+        }
         let prompts =
             [("script_prompt", settings.script_prompt), ("fallback_prompt", settings.fallback_prompt)];
         for (field, prompt) in prompts {

@@ -95,9 +95,18 @@ fn unusable(folder: &Path) -> impl Fn(io::Error) -> OpenError {
     move |error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() }
 }
 
-/// Makes the folder, for nobody but this user, when it is missing.
+/// Makes the folder, for nobody but this user, when it is missing. A folder that is made survives a power cut only once
+/// the one that it is in was synchronized.
 pub(super) fn make_folder(folder: &Path) -> Result<(), OpenError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable(folder))
+    let made: Vec<&Path> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable(folder))?;
+    made.into_iter().filter_map(Path::parent).try_for_each(synchronize)
+}
+
+/// Makes the names in a folder survive a power cut.
+fn synchronize(folder: &Path) -> Result<(), OpenError> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(unusable(folder))
 }
 
 /// Keeps every other server out as long as the answer lives.
@@ -193,6 +202,7 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
             tracing::info!(backup = %kept.display(), "the database is lifted to a newer schema; this is how it was");
         }
         migrate(&mut connection, now).map_err(&failed)?;
+        synchronize(folder)?;
     }
     Ok(connection)
 }

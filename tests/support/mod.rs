@@ -1,6 +1,7 @@
 //! What the tests share: a whole server in this process, on a real port, with a clock that only the test moves.
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
+pub(crate) mod disk;
 pub(crate) mod evidence;
 pub(crate) mod peers;
 pub(crate) mod program;

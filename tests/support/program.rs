@@ -36,6 +36,11 @@ impl Place {
         Place { folder: folder_in_memory() }
     }
 
+    /// A new one in this folder.
+    pub(crate) fn on(folder: &Path) -> Place {
+        Place { folder: tempfile::tempdir_in(folder).unwrap() }
+    }
+
     /// A file or folder in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -79,9 +84,34 @@ impl Running {
     /// Starts a server and waits until it listens.
     pub(crate) fn start(command: Command) -> Running {
         let mut running = Running::spawn(command);
-        let first = running.line();
-        running.url = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("`{first}`")).to_owned();
+        running.wait_until_it_listens();
         running
+    }
+
+    /// Waits until a server that was started listens.
+    pub(crate) fn wait_until_it_listens(&mut self) {
+        let first = self.line();
+        self.url = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("`{first}`")).to_owned();
+    }
+
+    /// Waits until it listens or has ended; whether it listens.
+    pub(crate) fn listens_or_ends(&mut self) -> bool {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                self.url =
+                    line.strip_prefix("listening on ").unwrap_or_else(|| panic!("`{line}`")).to_owned();
+                true
+            }
+            Err(_) => {
+                self.end();
+                false
+            }
+        }
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Starts a process.
@@ -98,6 +128,11 @@ impl Running {
             stderr.lines().map_while(Result::ok).for_each(|line| *heard.lock().unwrap() += &(line + "\n"));
         });
         Running { child, lines, complaints, url: String::new() }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next line of its standard output.
@@ -117,10 +152,15 @@ impl Running {
         self.complaints.lock().unwrap().clone()
     }
 
-    /// Sends a signal, waits for the end and answers with the exit code; none if the signal itself ended it.
-    pub(crate) fn end_by(&mut self, signal: &str) -> Option<i32> {
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.child.id())]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// Sends a signal, waits for the end and answers with the exit code; none if the signal itself ended it.
+    pub(crate) fn end_by(&mut self, signal: &str) -> Option<i32> {
+        self.signal(signal);
         self.end()
     }
 
@@ -143,13 +183,26 @@ impl Running {
 
     /// The status code and the body of a request with a token.
     pub(crate) fn ask(&self, method: &str, path: &str, token: &str) -> (u16, String) {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
-        let agent: ureq::Agent = config.build().into();
         let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         let request = request.header("Authorization", format!("Bearer {token}"));
-        let mut answer = agent.run(request.body(()).unwrap()).unwrap();
+        let mut answer = agent().run(request.body(()).unwrap()).unwrap();
         (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
     }
+
+    /// The status code of a request with a token and a body of JSON, and when it says to come again.
+    pub(crate) fn send(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, Option<String>) {
+        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        let request = request.header("Authorization", format!("Bearer {token}"));
+        let request = request.header("Content-Type", "application/json").body(body.to_owned()).unwrap();
+        let answer = agent().run(request).unwrap();
+        let again = answer.headers().get("Retry-After").map(|value| value.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), again)
+    }
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
+    config.build().into()
 }
 
 impl Drop for Running {

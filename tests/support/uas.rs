@@ -4,9 +4,11 @@
 use chrono::TimeDelta;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use voice_campaigns::clock::{Clock, Sleep, System};
@@ -95,6 +97,8 @@ pub(crate) enum Step {
     Keys(&'static str),
     /// Asks for another session with these lines of sound; waits for the reply.
     Reinvite(&'static str),
+    /// Waits until it is asked to pass the call on, answers with this status, and tells how that goes.
+    Refer(u16, &'static [&'static str]),
     /// Hangs up.
     Bye,
 }
@@ -240,6 +244,103 @@ impl Peer {
     }
 }
 
+/// A way to a peer that nobody else reads: takes TLS off what comes for it, and puts it on what it sends.
+pub(crate) struct Secured {
+    pub(crate) address: SocketAddr,
+    /// Who signed the certificate, which is for `localhost`.
+    pub(crate) authority: PathBuf,
+    connections: Arc<Mutex<Vec<AbortHandle>>>,
+    task: AbortHandle,
+    _folder: tempfile::TempDir,
+}
+
+impl Secured {
+    /// A way to the peer at this address.
+    pub(crate) async fn before(peer: SocketAddr) -> Secured {
+        let mut about = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        about.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let authority = folder.path().join("authority.pem");
+        std::fs::write(&authority, about.self_signed(&key).unwrap().pem()).unwrap();
+        let issuer = rcgen::Issuer::new(about, key);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = certificate.signed_by(&key, &issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider);
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let connections: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
+        let kept = connections.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let accepting = acceptor.accept(stream);
+                // Who does not trust the certificate goes away.
+                let task = tokio::spawn(async move {
+                    if let Ok(stream) = accepting.await {
+                        pass_on(stream, peer).await;
+                    }
+                });
+                kept.lock().unwrap().push(task.abort_handle());
+            }
+        });
+        Secured { address, authority, connections, task: task.abort_handle(), _folder: folder }
+    }
+
+    /// Breaks all connections.
+    pub(crate) fn cut(&self) {
+        self.connections.lock().unwrap().drain(..).for_each(|task| task.abort());
+    }
+}
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.cut();
+    }
+}
+
+/// Every message of a stream becomes a datagram, and the other way round.
+async fn pass_on(stream: tokio_rustls::server::TlsStream<TcpStream>, peer: SocketAddr) {
+    let (mut incoming, mut outgoing) = tokio::io::split(stream);
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(peer).await.unwrap();
+    let inwards = async {
+        let mut taken = Vec::new();
+        while incoming.read_buf(&mut taken).await.is_ok_and(|count| count > 0) {
+            while let Some(length) = first_message(&taken) {
+                socket.send(&taken[..length]).await.unwrap();
+                taken.drain(..length);
+            }
+        }
+    };
+    let outwards = async {
+        let mut buffer = vec![0; 65_536];
+        while let Ok(length) = socket.recv(&mut buffer).await {
+            if outgoing.write_all(&buffer[..length]).await.is_err() || outgoing.flush().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = inwards => {}
+        () = outwards => {}
+    }
+}
+
+/// How long the first message is, if all of it has come.
+fn first_message(taken: &[u8]) -> Option<usize> {
+    let head = taken.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+    let text = Message { text: String::from_utf8_lossy(&taken[..head]).into_owned() };
+    let body: usize = text.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    (taken.len() >= head + body).then_some(head + body)
+}
+
 /// A call that is answered: its socket for sound, and where the other side hears.
 struct Wire {
     socket: Arc<UdpSocket>,
@@ -333,7 +434,11 @@ impl Shared {
         let header = |name: &str| invite.header(name).unwrap_or_default().to_owned();
         let contact = header("Contact");
         let target = contact.trim_start_matches('<').split('>').next().unwrap_or_default().to_owned();
-        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let kind = match (body.is_empty(), method) {
+            (true, _) => "",
+            (false, "NOTIFY") => "Event: refer\r\nContent-Type: message/sipfrag\r\n",
+            (false, _) => "Content-Type: application/sdp\r\n",
+        };
         let text = format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}{number}\r\nFrom: {};tag=peer\r\n\
              To: {}\r\nCall-ID: {}\r\nCSeq: {number} {}\r\nContact: <sip:peer@{own}>\r\nMax-Forwards: 70\r\n{kind}\
@@ -402,6 +507,24 @@ impl Shared {
                     }
                     self.request(&invite, from, "ACK", number, "").await;
                     number += 1;
+                }
+                Step::Refer(status, told) => {
+                    let is_ours = |message: &&Message| {
+                        message.method() == "REFER" && message.call_id() == invite.call_id()
+                    };
+                    let refer = loop {
+                        let found = self.messages.lock().unwrap().iter().find(is_ours).cloned();
+                        match found {
+                            Some(refer) => break refer,
+                            None => sleep(20).await,
+                        }
+                    };
+                    self.reply(&refer, from, status, "", "").await;
+                    for line in told {
+                        self.request(&invite, from, "NOTIFY", number, &format!("SIP/2.0 {line}")).await;
+                        number += 1;
+                        sleep(200).await;
+                    }
                 }
                 Step::Bye => {
                     self.request(&invite, from, "BYE", number, "").await;

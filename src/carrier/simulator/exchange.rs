@@ -25,6 +25,8 @@ const SETUP_MS: u64 = 1_000;
 const HANGUP_MS: u64 = 20;
 /// From picking up until it is plain that a machine did.
 const DETECT_MS: u64 = 2_000;
+/// From a transfer of ours until somebody has taken over.
+const TRANSFER_MS: u64 = 2_000;
 /// What a machine records before it hangs up.
 const RECORDING_MS: u64 = 60_000;
 /// How much a muddled carrier is behind with what it repeats.
@@ -81,6 +83,7 @@ enum Step {
     EndSpeech,
     Press(char),
     AskNotToBeCalledAgain,
+    PutThrough,
     End(Cause),
     /// A muddled carrier tells what happened at that time.
     Mumble(Box<(Instant, LegEvent)>),
@@ -142,6 +145,7 @@ impl Exchange {
                     leg.is_being_told = true;
                 }
             }
+            LegCommand::Transfer { .. } => self.transfer(id, now),
             LegCommand::HangUp => self.hang_up(id, now),
         }
     }
@@ -195,6 +199,7 @@ impl Exchange {
             Step::EndSpeech => self.end_speech(id, at),
             Step::Press(digit) => self.report(id, at, LegEvent::Digit(digit)),
             Step::AskNotToBeCalledAgain => self.report(id, at, LegEvent::OptOutAsked),
+            Step::PutThrough => self.report(id, at, LegEvent::Transferred),
             Step::End(cause) => self.end(id, at, cause),
             Step::Mumble(told) => self.report(id, told.0, told.1),
             Step::Forget => drop(self.legs.remove(&id)),
@@ -239,6 +244,14 @@ impl Exchange {
             self.push(id, self.after(now, after_ms.min(speech_ms / 2)), Step::AskNotToBeCalledAgain);
         }
         self.push_within(id, chapter, self.after(now, speech_ms), Step::EndSpeech);
+    }
+
+    /// In this town somebody always takes over.
+    fn transfer(&mut self, id: u64, now: Instant) {
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.state == State::Talking) else { return };
+        leg.chapter += 1;
+        let chapter = leg.chapter;
+        self.push_within(id, chapter, self.after(now, TRANSFER_MS), Step::PutThrough);
     }
 
     fn end_speech(&mut self, id: u64, at: Instant) {

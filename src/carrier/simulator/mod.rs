@@ -19,6 +19,8 @@
 //! | … 555 0111 | busy on the first attempt, hears the script out on later ones |
 //! | … 555 0112 | the carrier takes the call and never says another word about it, not even after a hang-up |
 //! | … 555 0113 | a person who hears the script out, told by events that come late, twice and out of order |
+//! | … 555 0114 | hears the script out and presses 0; a transfer is accepted |
+//! | … 555 0115 | hears the script out and presses 3 |
 //!
 //! All other numbers are drawn from the shares in [`Settings`]. Whoever lets go of a [`Leg`] hangs up.
 

@@ -77,6 +77,8 @@ fn reserved(number: u16, attempt: i64) -> Option<Story> {
         111 => person(Manner::HearsOut),
         112 => Story::Silence,
         113 => Story::Muddle(HEARS_OUT),
+        114 => person(Manner::Presses { digit: '0', after_ms: 2_000 }),
+        115 => person(Manner::Presses { digit: '3', after_ms: 2_000 }),
         _ => return None,
     };
     Some(story)
@@ -186,7 +188,7 @@ mod tests {
     #[test]
     fn numbers_kept_for_fiction_do_the_same_in_every_town() {
         let all_busy = Outcomes { busy: 1.0, answered_by_person: 0.0, ..Outcomes::default() };
-        for line in 101..=113 {
+        for line in 101..=115 {
             let phone = number(12_025_550_000 + line);
             let story = Story::of(&Settings::default(), phone, 2);
             let elsewhere = Settings { seed: 99, outcomes: all_busy.clone(), ..Settings::default() };

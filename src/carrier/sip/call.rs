@@ -25,14 +25,19 @@ use chrono::TimeDelta;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+/// How long it may take until the INVITE has left; whoever forbids dialing waits for it.
+const ASK_WAIT: TimeDelta = TimeDelta::seconds(2);
 /// How long the carrier has to confirm that a call was taken back or hung up.
 const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 /// How long somebody who picked up hears nothing, at most.
 const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
 /// How long the end of a call waits for its recording to be complete.
 const RECORDING_WAIT: TimeDelta = TimeDelta::seconds(2);
+/// How long a carrier that has agreed to put somebody through may take to tell anything of it, as RFC 3515 has it.
+const PROGRESS_WAIT: TimeDelta = TimeDelta::seconds(5);
 /// Nobody renews a session more often.
 const SESSION_MIN: i64 = 60;
 
@@ -59,6 +64,8 @@ pub(super) struct Call {
     request: DialRequest,
     events: LegEvents,
     commands: UnboundedReceiver<LegCommand>,
+    /// Dropped once the carrier was asked.
+    asked: Option<oneshot::Sender<()>>,
     words: Words,
 }
 
@@ -70,15 +77,17 @@ impl Call {
         request: DialRequest,
         events: LegEvents,
         commands: UnboundedReceiver<LegCommand>,
+        asked: oneshot::Sender<()>,
     ) -> Call {
         let texts = request.words.iter().filter(|text| !text.trim().is_empty()).cloned().collect();
         let words = Words::new(carrier.voice.clone(), request.voice.clone(), texts);
-        Call { carrier, place, request, events, commands, words }
+        Call { carrier, place, request, events, commands, asked: Some(asked), words }
     }
 
     /// Makes the call and reports what happens, to its end.
     pub(super) async fn run(mut self) {
         let end = self.lead().await.unwrap_or_else(End::failed);
+        self.asked = None;
         self.report(LegEvent::Ended(end.cause, end.detail));
     }
 
@@ -96,13 +105,27 @@ impl Call {
             Some(number) => dialed(number, &trunk.number_prefix),
             None => trunk.username.clone().unwrap_or_else(|| "anonymous".into()),
         };
-        let outgoing = self.carrier.stack.invite(Invite {
+        let invite = Invite {
             trunk,
             address,
             callee: dialed(self.request.phone, &trunk.number_prefix),
             caller,
             offer: local.offer(&[Codec::Pcmu, Codec::Pcma]),
-        })?;
+        };
+        let until = self.now() + ASK_WAIT;
+        let outgoing = tokio::select! {
+            // Who was told to hang up asks no more.
+            biased;
+            Some(LegCommand::HangUp) | None = self.commands.recv() => {
+                return Ok(End::of(Cause::LocalHangup));
+            }
+            () = self.carrier.clock.sleep_until(until) => {
+                self.place.trunk.doubt();
+                return Ok(End::failed(format!("trunk {}: the call could not be sent in time", trunk.name)));
+            }
+            outgoing = self.carrier.stack.invite(invite) => outgoing?,
+        };
+        self.asked = None;
         let mut session =
             Session { line, heard, to_heard, local, agreed: None, outgoing, is_recorded: false };
         let end = match self.ring(&mut session).await {
@@ -172,13 +195,13 @@ impl Call {
                         giving_up = end;
                         None
                     }
-                    (Signal::Change(_) | Signal::Key(_), end) => {
+                    (Signal::Change(_) | Signal::Key(_) | Signal::Transfer(_), end) => {
                         giving_up = end;
                         None
                     }
                 },
                 command = self.commands.recv(), if giving_up.is_none() => match command {
-                    Some(LegCommand::Speak { .. } | LegCommand::Record) => None,
+                    Some(LegCommand::Speak { .. } | LegCommand::Record | LegCommand::Transfer { .. }) => None,
                     Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
                 },
                 Err(problem) = self.words.next(), if giving_up.is_none() => Some(End::failed(problem)),
@@ -219,17 +242,25 @@ impl Call {
         session.agree(remote);
         let clock = self.carrier.clock.clone();
         let mut talk = Talk::new(answer.session_expires, self.now());
-        if self.carrier.settings.detect_machines {
+        if self.request.machine_detection.unwrap_or(self.carrier.settings.detect_machines) {
             // What we say would come back as an echo and be taken for a long greeting.
             talk.waits = true;
             session.line.detect();
         }
-        let mut refreshing = JoinSet::new();
+        let (mut refreshing, mut referring) = (JoinSet::new(), JoinSet::new());
         loop {
-            let until = [talk.silent_until, talk.refresh_at, talk.expires_at].into_iter().flatten().min();
+            let until = [talk.silent_until, talk.refresh_at, talk.expires_at, talk.transfer.quiet_until()];
+            let until = until.into_iter().flatten().min();
             let end = tokio::select! {
                 signal = session.outgoing.next() => match signal {
-                    Signal::HungUp => return End::of(Cause::RemoteHangup),
+                    Signal::HungUp => {
+                        self.transferred_if(talk.transfer.is_accepted());
+                        return End::of(Cause::RemoteHangup);
+                    }
+                    Signal::Transfer(code) => {
+                        self.transfer_goes_on(&mut talk, code);
+                        None
+                    }
                     Signal::Failed(problem) => Some(End::failed(problem)),
                     Signal::Key(key) => {
                         self.report(LegEvent::Digit(key));
@@ -248,11 +279,19 @@ impl Call {
                 }
                 command = self.commands.recv() => match command {
                     Some(LegCommand::Speak { text, .. }) => {
+                        talk.transfer = Transfer::None;
                         self.speak(session, &mut talk, text);
                         None
                     }
                     Some(LegCommand::Record) => {
                         talk.records_next = true;
+                        None
+                    }
+                    Some(LegCommand::Transfer { to }) => {
+                        session.line.hush();
+                        talk.transfer = Transfer::Asked;
+                        let trunk = &self.place.trunk.settings;
+                        referring.spawn(session.outgoing.refer(trunk, &dialed(to, &trunk.number_prefix)));
                         None
                     }
                     Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
@@ -268,6 +307,10 @@ impl Call {
                         is_missed.then(|| End::failed(problem))
                     }
                 },
+                Some(asked) = referring.join_next() => {
+                    self.transfer_answered(&mut talk, asked.unwrap_or_else(|panic| Err(panic.to_string())));
+                    None
+                }
                 Some(agreed) = refreshing.join_next() => match agreed {
                     Ok(true) => None,
                     Ok(false) | Err(_) => Some(End::failed("the carrier does not renew the session")),
@@ -280,6 +323,10 @@ impl Call {
                     } else if is_due(talk.expires_at) {
                         Some(End::failed("the carrier did not renew the session in time"))
                     } else {
+                        if is_due(talk.transfer.quiet_until()) {
+                            talk.transfer = Transfer::None;
+                            self.transferred_if(true);
+                        }
                         if is_due(talk.refresh_at) {
                             talk.was_refreshed(now);
                             session.local.version += 1;
@@ -316,6 +363,48 @@ impl Call {
                 talk.waits = false;
                 self.say_wanted(session, talk);
             }
+        }
+    }
+
+    /// What the carrier answers when it is asked to put somebody through.
+    fn transfer_answered(&mut self, talk: &mut Talk, asked: Result<(), String>) {
+        match (&talk.transfer, asked) {
+            (Transfer::Asked, Ok(())) => {
+                talk.transfer = Transfer::Accepted { quiet_until: Some(self.now() + PROGRESS_WAIT) };
+            }
+            (Transfer::Asked | Transfer::Accepted { .. }, Err(why)) => {
+                talk.transfer = Transfer::None;
+                self.report(LegEvent::TransferRefused(why));
+            }
+            // It was told already how it goes, or nobody wants it any more.
+            (Transfer::Accepted { .. }, Ok(())) | (Transfer::None, _) => {}
+        }
+    }
+
+    /// What the carrier tells of the call that it makes for a transfer.
+    fn transfer_goes_on(&mut self, talk: &mut Talk, code: u16) {
+        match (&talk.transfer, code) {
+            (Transfer::None, _) => {}
+            (Transfer::Asked | Transfer::Accepted { .. }, ..200) => {
+                talk.transfer = Transfer::Accepted { quiet_until: None };
+            }
+            (Transfer::Asked | Transfer::Accepted { .. }, 200..300) => {
+                talk.transfer = Transfer::None;
+                self.transferred_if(true);
+            }
+            (Transfer::Asked | Transfer::Accepted { .. }, 300..) => {
+                talk.transfer = Transfer::None;
+                let name = &self.place.trunk.settings.name;
+                self.report(LegEvent::TransferRefused(format!(
+                    "trunk {name}: nobody took the call ({code})"
+                )));
+            }
+        }
+    }
+
+    fn transferred_if(&self, is_accepted: bool) {
+        if is_accepted {
+            self.report(LegEvent::Transferred);
         }
     }
 
@@ -472,6 +561,31 @@ struct Talk {
     session_expires: Option<String>,
     refresh_at: Option<Instant>,
     expires_at: Option<Instant>,
+    transfer: Transfer,
+}
+
+/// How far it is with putting somebody through.
+enum Transfer {
+    None,
+    /// The carrier was asked.
+    Asked,
+    /// The carrier tries. One that tells nothing more until then has taken over.
+    Accepted {
+        quiet_until: Option<Instant>,
+    },
+}
+
+impl Transfer {
+    fn is_accepted(&self) -> bool {
+        matches!(self, Transfer::Accepted { .. })
+    }
+
+    fn quiet_until(&self) -> Option<Instant> {
+        match self {
+            Transfer::Accepted { quiet_until } => *quiet_until,
+            Transfer::None | Transfer::Asked => None,
+        }
+    }
 }
 
 impl Talk {
@@ -487,6 +601,7 @@ impl Talk {
             session_expires,
             refresh_at: None,
             expires_at: None,
+            transfer: Transfer::None,
         };
         talk.was_refreshed(now);
         talk

@@ -14,13 +14,15 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// What it means. That the carrier does not want us (401, 403, 407) says nothing about the number.
+    /// What it means. That the carrier does not want us (401, 403, 407) says nothing about the number. What begins with
+    /// 6 is said for every phone that the person has, and not to be tried again.
     pub(super) fn cause(&self) -> Cause {
         match self.code {
-            486 | 600 => Cause::Busy,
+            486 => Cause::Busy,
             408 | 480 | 487 => Cause::NoAnswer,
             404 | 410 | 484 | 604 => Cause::InvalidNumber,
-            603 | 607 | 608 => Cause::Rejected,
+            401 | 403 | 407 => Cause::CarrierRefused,
+            600..=699 => Cause::Rejected,
             _ => Cause::CarrierError,
         }
     }
@@ -33,6 +35,9 @@ impl Refusal {
         let hint = match code {
             401 | 407 => ": check the user name and the password",
             403 => ": check that the trunk may call this country and show this caller id",
+            488 | 606 => {
+                ": it may want encrypted sound (SRTP), which is not supported, or another codec than PCMU and PCMA"
+            }
             301 | 302 | 305 => ": the carrier sends calls elsewhere, which is not followed",
             _ => "",
         };
@@ -60,11 +65,12 @@ mod tests {
     #[test]
     fn every_status_has_one_meaning() {
         for (cause, codes) in [
-            (Cause::Busy, &[486, 600][..]),
+            (Cause::Busy, &[486][..]),
             (Cause::NoAnswer, &[408, 480, 487]),
             (Cause::InvalidNumber, &[404, 410, 484, 604]),
-            (Cause::Rejected, &[603, 607, 608]),
-            (Cause::CarrierError, &[302, 400, 401, 403, 407, 488, 500, 503, 504, 606]),
+            (Cause::Rejected, &[600, 603, 606, 607, 608, 699]),
+            (Cause::CarrierRefused, &[401, 403, 407]),
+            (Cause::CarrierError, &[302, 400, 488, 500, 503, 504, 700]),
         ] {
             for code in codes {
                 assert_eq!(refusal(*code).cause(), cause, "{code}");

@@ -236,7 +236,7 @@ fn opt_out_warning() -> Value {
     json!({
         "code": "no_opt_out",
         "field": "script_template",
-        "message": "The script does not seem to say how to be called no more; on every call key 9 does that",
+        "message": "does not seem to say how to be called no more, and opt_out_sentence is blank; add something like `to be taken off our list, press 9`, or set opt_out_sentence to null",
     })
 }
 

@@ -26,6 +26,7 @@ const WHY = {
   rejected: 'The call was refused while it rang.',
   invalid_number: 'There is no such number.',
   carrier_error: 'The carrier could not place or hold the call.',
+  carrier_refused: 'The carrier takes no calls from us; the number was not tried.',
   interrupted: 'The server lost sight of the call, so it is not known how it ended.',
   canceled: 'The call was ended by us.',
 };
@@ -44,6 +45,7 @@ const EVENTS = {
   'ended: rejected': 'Refused',
   'ended: invalid_number': 'No such number',
   'ended: carrier_error': 'The carrier failed',
+  'ended: carrier_refused': 'The carrier refused us',
   'ended: remote_hangup': 'They hung up',
   'ended: local_hangup': 'We hung up',
 };

@@ -5,6 +5,7 @@ const WORDS = {
   draft: 'The campaign is a draft and has not been started.',
   paused: 'The campaign is paused.',
   carrier_down: 'The carrier failed too often, so the campaign was paused.',
+  carrier_refused: 'The carrier refuses our calls, so the campaign was paused.',
   completed: 'The campaign is completed.',
   attempts_used_up: 'The lead has had all the attempts that the campaign allows.',
   time_zone_unknown: 'Nobody knows in which time zone the lead is. Give it one.',

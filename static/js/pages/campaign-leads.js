@@ -32,7 +32,7 @@ const RETRIES = [
   [['no_answer', 'busy', 'rejected'], 'Nobody picked up'],
   [['voicemail', 'message_left'], 'Voicemail'],
   [['hung_up', 'no_input'], 'Hung up early, or no answer to the question'],
-  [['carrier_error', 'interrupted', 'canceled'], 'Failed on our side'],
+  [['carrier_error', 'carrier_refused', 'interrupted', 'canceled'], 'Failed on our side'],
 ];
 
 const filterBy = (changes) => setQuery({ ...changes, at: '' });

@@ -1,0 +1,304 @@
+//! What is said beside a campaign's own scripts, in the language of its voice: one small table.
+
+use super::keys::Action;
+
+/// The sentences of one language.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Phrases {
+    language: &'static str,
+    /// How to be called no more; the key comes after it, and then the end of the sentence.
+    opt_out: &'static str,
+    /// The names of `*` and `#`.
+    signs: [&'static str; 2],
+    /// A call is recorded.
+    pub recorded: &'static str,
+    /// Somebody has answered what was asked.
+    pub thanks: &'static str,
+    /// Somebody is called again.
+    pub call_back: &'static str,
+    /// Somebody is not called again.
+    pub opted_out: &'static str,
+    /// Somebody is put through.
+    pub connecting: &'static str,
+    /// There is nobody to put somebody through to.
+    pub nobody: &'static str,
+}
+
+const PHRASES: [Phrases; 7] = [
+    Phrases {
+        language: "en",
+        opt_out: "If you do not want to be called again, press",
+        signs: ["star", "pound"],
+        recorded: "This call is recorded.",
+        thanks: "Thank you. Goodbye.",
+        call_back: "We will call you again later. Goodbye.",
+        opted_out: "You will not be called again. Goodbye.",
+        connecting: "One moment, please. You are being put through.",
+        nobody: "Sorry, nobody can take the call at the moment. Goodbye.",
+    },
+    Phrases {
+        language: "de",
+        opt_out: "Wenn Sie nicht mehr angerufen werden möchten, drücken Sie die Taste",
+        signs: ["Stern", "Raute"],
+        recorded: "Dieses Gespräch wird aufgezeichnet.",
+        thanks: "Vielen Dank. Auf Wiederhören.",
+        call_back: "Wir rufen Sie später noch einmal an. Auf Wiederhören.",
+        opted_out: "Sie werden nicht mehr angerufen. Auf Wiederhören.",
+        connecting: "Einen Moment bitte, Sie werden verbunden.",
+        nobody: "Leider kann im Moment niemand den Anruf annehmen. Auf Wiederhören.",
+    },
+    Phrases {
+        language: "fr",
+        opt_out: "Si vous ne souhaitez plus être appelé, appuyez sur la touche",
+        signs: ["étoile", "dièse"],
+        recorded: "Cet appel est enregistré.",
+        thanks: "Merci. Au revoir.",
+        call_back: "Nous vous rappellerons plus tard. Au revoir.",
+        opted_out: "Vous ne serez plus appelé. Au revoir.",
+        connecting: "Un instant, s'il vous plaît. Nous vous mettons en relation.",
+        nobody: "Désolé, personne ne peut prendre l'appel pour le moment. Au revoir.",
+    },
+    Phrases {
+        language: "es",
+        opt_out: "Si no desea recibir más llamadas, pulse la tecla",
+        signs: ["asterisco", "almohadilla"],
+        recorded: "Esta llamada se está grabando.",
+        thanks: "Gracias. Adiós.",
+        call_back: "Volveremos a llamarle más tarde. Adiós.",
+        opted_out: "No volveremos a llamarle. Adiós.",
+        connecting: "Un momento, por favor. Le pasamos la llamada.",
+        nobody: "Lo sentimos, en este momento nadie puede atender la llamada. Adiós.",
+    },
+    Phrases {
+        language: "it",
+        opt_out: "Se non desidera più essere chiamato, prema il tasto",
+        signs: ["asterisco", "cancelletto"],
+        recorded: "Questa chiamata viene registrata.",
+        thanks: "Grazie. Arrivederci.",
+        call_back: "La richiameremo più tardi. Arrivederci.",
+        opted_out: "Non la chiameremo più. Arrivederci.",
+        connecting: "Un momento, per favore. La mettiamo in comunicazione.",
+        nobody: "Siamo spiacenti, al momento nessuno può rispondere. Arrivederci.",
+    },
+    Phrases {
+        language: "pt",
+        opt_out: "Se não quiser receber mais chamadas, pressione a tecla",
+        signs: ["asterisco", "cardinal"],
+        recorded: "Esta chamada está a ser gravada.",
+        thanks: "Obrigado. Até logo.",
+        call_back: "Voltaremos a ligar mais tarde. Até logo.",
+        opted_out: "Não voltaremos a ligar. Até logo.",
+        connecting: "Um momento, por favor. Vamos transferir a chamada.",
+        nobody: "Desculpe, neste momento ninguém pode atender. Até logo.",
+    },
+    Phrases {
+        language: "nl",
+        opt_out: "Wilt u niet meer gebeld worden, druk dan op toets",
+        signs: ["sterretje", "hekje"],
+        recorded: "Dit gesprek wordt opgenomen.",
+        thanks: "Dank u wel. Tot ziens.",
+        call_back: "Wij bellen u later terug. Tot ziens.",
+        opted_out: "U wordt niet meer gebeld. Tot ziens.",
+        connecting: "Een ogenblik alstublieft. U wordt doorverbonden.",
+        nobody: "Helaas kan op dit moment niemand het gesprek aannemen. Tot ziens.",
+    },
+];
+
+impl Phrases {
+    /// Those of a BCP 47 language; of one that is not in the table, the English ones.
+    pub fn of(language: &str) -> &'static Phrases {
+        let primary = language.split('-').next().unwrap_or_default();
+        let found = PHRASES.iter().find(|phrases| phrases.language.eq_ignore_ascii_case(primary));
+        found.unwrap_or(&PHRASES[0])
+    }
+
+    /// Whether these are the phrases of this language, and not the English ones in their place.
+    pub fn are_of(&self, language: &str) -> bool {
+        language.split('-').next().is_some_and(|primary| self.language.eq_ignore_ascii_case(primary))
+    }
+
+    /// The sentence that tells the key to opt out.
+    pub fn opt_out(&self, key: char) -> String {
+        let key = match key {
+            '*' => self.signs[0].to_owned(),
+            '#' => self.signs[1].to_owned(),
+            digit => digit.to_string(),
+        };
+        format!("{} {key}.", self.opt_out)
+    }
+
+    /// What is said when somebody has pressed a key that does this, before the call ends or goes on elsewhere.
+    pub fn after(&self, action: Action) -> Option<&'static str> {
+        match action {
+            Action::Yes | Action::No => Some(self.thanks),
+            Action::CallBack => Some(self.call_back),
+            Action::OptOut => Some(self.opted_out),
+            Action::Transfer => Some(self.connecting),
+            Action::Repeat => None,
+        }
+    }
+}
+
+/// The way out that a person is told of after a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptOut {
+    /// The key that opts out.
+    pub key: char,
+    /// What is said of it; blank for nothing.
+    pub sentence: String,
+    /// The language of the script.
+    pub language: String,
+}
+
+impl OptOut {
+    /// Whether this text tells the key.
+    pub fn is_told_in(&self, text: &str) -> bool {
+        tells_key(text, self.key, &self.language)
+    }
+
+    /// What is said of a script: with the sentence at its end, unless it tells the key itself.
+    pub fn after(&self, script: String) -> String {
+        if self.sentence.is_empty() || self.is_told_in(&script) {
+            return script;
+        }
+        let script = script.trim_end();
+        let stop = if script.ends_with(char::is_alphanumeric) { "." } else { "" };
+        format!("{script}{stop} {}", self.sentence)
+    }
+}
+
+/// What to press a key is called.
+const PRESSES: [&str; 30] = [
+    "press",
+    "dial",
+    "hit",
+    "push",
+    "key",
+    "taste",
+    "drücken",
+    "wählen",
+    "tippen",
+    "appuyez",
+    "tapez",
+    "composez",
+    "touche",
+    "presione",
+    "pulse",
+    "marque",
+    "oprima",
+    "tecla",
+    "prema",
+    "premere",
+    "premi",
+    "tasto",
+    "pressione",
+    "tecle",
+    "digite",
+    "toets",
+    "druk",
+    "kies",
+    "presser",
+    "drücke",
+];
+
+/// What the keys are called.
+const NAMES: [(char, &[&str]); 12] = [
+    ('0', &["0", "zero", "null", "zéro", "cero", "nul"]),
+    ('1', &["1", "one", "eins", "un", "uno", "um", "een", "één"]),
+    ('2', &["2", "two", "zwei", "deux", "dos", "due", "dois", "twee"]),
+    ('3', &["3", "three", "drei", "trois", "tres", "tre", "três", "drie"]),
+    ('4', &["4", "four", "vier", "quatre", "cuatro", "quattro", "quatro"]),
+    ('5', &["5", "five", "fünf", "cinq", "cinco", "cinque", "vijf"]),
+    ('6', &["6", "six", "sechs", "seis", "sei", "zes"]),
+    ('7', &["7", "seven", "sieben", "sept", "siete", "sette", "sete", "zeven"]),
+    ('8', &["8", "eight", "acht", "huit", "ocho", "otto", "oito"]),
+    ('9', &["9", "nine", "neun", "neuf", "nueve", "nove", "negen", "no9"]),
+    ('*', &["*", "star", "asterisk", "stern", "sterntaste", "étoile", "asterisco", "sterretje"]),
+    (
+        '#',
+        &[
+            "#",
+            "pound",
+            "hash",
+            "raute",
+            "rautetaste",
+            "dièse",
+            "almohadilla",
+            "cancelletto",
+            "cardinal",
+            "hekje",
+        ],
+    ),
+];
+
+/// Whether a text says to press this key. Of a language without words here the bare digit is enough.
+pub fn tells_key(text: &str, key: char, language: &str) -> bool {
+    const WORDS_BETWEEN: usize = 4;
+    let names = NAMES.iter().find(|(known, _)| *known == key).map_or(&[][..], |(_, names)| names);
+    let lower = text.to_lowercase();
+    let keep = |char: char| char.is_alphanumeric() || char == key;
+    let words: Vec<&str> = lower.split(|char| !keep(char)).filter(|word| !word.is_empty()).collect();
+    let is_key = |word: &&str| names.contains(word);
+    if !Phrases::of(language).are_of(language) || !is_latin(text) {
+        let mut bare = lower.split(|char: char| !char.is_ascii_alphanumeric() && char != key);
+        return bare.any(|word| names[..1].contains(&word));
+    }
+    words.iter().enumerate().any(|(at, word)| {
+        let after = &words[at + 1..(at + 1 + WORDS_BETWEEN).min(words.len())];
+        PRESSES.contains(word) && after.iter().any(is_key)
+    })
+}
+
+/// Whether a text is written in Latin letters, since the language of a voice is easily left at its default.
+pub fn is_latin(text: &str) -> bool {
+    let letters = || text.chars().filter(|char| char.is_alphabetic());
+    letters().filter(|char| *char < '\u{250}').count() * 2 >= letters().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::KEYS;
+    use super::*;
+
+    #[test]
+    fn every_language_tells_every_key_in_a_way_that_is_recognised() {
+        for phrases in &PHRASES {
+            for key in KEYS {
+                let sentence = phrases.opt_out(key);
+                assert!(tells_key(&sentence, key, phrases.language), "{sentence}");
+                let other = if key == '5' { '6' } else { '5' };
+                assert!(!tells_key(&sentence, other, phrases.language), "{sentence}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_language_that_is_not_there_is_spoken_in_english() {
+        assert_eq!(Phrases::of("de-AT").thanks, "Vielen Dank. Auf Wiederhören.");
+        assert_eq!(Phrases::of("FR").thanks, "Merci. Au revoir.");
+        assert_eq!(Phrases::of("ja-JP"), Phrases::of("en-GB"));
+        assert!(!Phrases::of("ja-JP").are_of("ja-JP"));
+    }
+
+    #[test]
+    fn a_key_is_told_where_a_text_says_to_press_it() {
+        for (text, key, is_told) in [
+            ("To stop these calls, press 9.", '9', true),
+            ("To stop these calls press the nine key.", '9', true),
+            ("Press 1 to agree, or 9 to stop.", '9', false),
+            ("Press 1 or 9.", '9', true),
+            ("Call us at 9.", '9', false),
+            ("Zum Abmelden drücken Sie bitte die Neun.", '9', true),
+            ("Press * to stop", '*', true),
+            ("Press the pound key", '#', true),
+        ] {
+            assert_eq!(tells_key(text, key, "en-US"), is_told, "{text}");
+        }
+        assert!(tells_key("停止するには9を押してください", '9', "ja-JP"));
+        assert!(
+            tells_key("停止するには9を押してください", '9', "en-US"),
+            "the language was left at its default"
+        );
+        assert!(!tells_key("停止するには1を押してください", '9', "ja-JP"));
+    }
+}
