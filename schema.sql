@@ -214,6 +214,7 @@ CREATE TABLE calls (
   evidence     TEXT NOT NULL,
   timeline     TEXT NOT NULL DEFAULT '[]',
   hung_up_by   TEXT,                                                 -- who asked for its end while it was alive
+  transcript   TEXT NOT NULL DEFAULT '[]',                           -- what was said and pressed, in seconds since the answer
   UNIQUE (lead_id, attempt),
   CHECK (attempt <= max_attempts),
   CHECK ((state = 'ended') = (outcome IS NOT NULL)),
@@ -435,3 +436,18 @@ CREATE TABLE trunks (
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
 ) STRICT;
+
+-- Recordings of calls. The sound is in recordings/<call_id>.wav of the data folder.
+CREATE TABLE recordings (
+  call_id    INTEGER PRIMARY KEY REFERENCES calls (id),
+  ms         INTEGER NOT NULL CHECK (ms >= 0),
+  bytes      INTEGER NOT NULL CHECK (bytes >= 0),
+  peaks      BLOB NOT NULL,                                          -- how loud it is: pairs of a byte for us and one for them
+  created_at INTEGER NOT NULL,
+  deleted_at INTEGER,                                                -- nobody hears it any more
+  reason     TEXT CHECK (reason IN ('retention', 'request', 'erasure', 'campaign', 'missing')),
+  has_file   INTEGER NOT NULL DEFAULT 1 CHECK (has_file IN (0, 1)),
+  CHECK ((deleted_at IS NULL) = (reason IS NULL))
+) STRICT;
+CREATE INDEX recordings_by_age ON recordings (created_at) WHERE deleted_at IS NULL;
+CREATE INDEX recordings_going ON recordings (call_id) WHERE has_file = 1 AND deleted_at IS NOT NULL;

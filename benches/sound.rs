@@ -173,7 +173,11 @@ fn speak(legs: &mut HashMap<i64, Leg>, report: Report) -> usize {
         LegEvent::Ended(cause, detail) => panic!("a call ended: {cause} {detail:?}"),
         LegEvent::Ringing
         | LegEvent::MachineDetected
+        | LegEvent::SpeechBegan
         | LegEvent::SpeechEnded
+        | LegEvent::RecordingBegan
+        | LegEvent::Recorded(_)
+        | LegEvent::NotRecorded(_)
         | LegEvent::Digit(_)
         | LegEvent::OptOutAsked
         | LegEvent::Transferred

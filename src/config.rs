@@ -109,6 +109,8 @@ pub struct Retention {
     pub call_details_days: Option<u32>,
     /// Who changed what.
     pub audit_days: u32,
+    /// Recordings of calls.
+    pub recordings_days: u32,
 }
 
 /// A list, or its items in one text with commas between them.
@@ -210,6 +212,7 @@ impl Default for Config {
                 import_files_days: 30,
                 call_details_days: None,
                 audit_days: 365,
+                recordings_days: 90,
             },
             quota: Quota {
                 requests_per_hour: 1_000,
@@ -601,6 +604,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     between("retention.deliveries_days", kept.deliveries_days.into(), 1, 3_650);
     between("retention.import_files_days", kept.import_files_days.into(), 1, 3_650);
     between("retention.audit_days", kept.audit_days.into(), 1, 3_650);
+    between("retention.recordings_days", kept.recordings_days.into(), 1, 3_650);
     between("retention.call_details_days", kept.call_details_days.unwrap_or(1).into(), 1, 3_650);
     between("quota.requests_per_hour", config.quota.requests_per_hour.into(), 1, 1_000_000_000);
     let per_session = config.quota.session_requests_per_hour;

@@ -20,8 +20,10 @@ pub struct Retention {
     pub import_files: TimeDelta,
     /// Who changed what.
     pub audit: TimeDelta,
-    /// Timeline and evidence of calls; none for as long as the calls.
+    /// Timeline, transcript and evidence of calls; none for as long as the calls.
     pub call_details: Option<TimeDelta>,
+    /// Recordings of calls.
+    pub recordings: TimeDelta,
 }
 
 /// Whether a turn found anything, and when the next one is due, in steady time.
@@ -67,9 +69,12 @@ async fn live(store: Store, retention: Retention, mut stop: watch::Receiver<bool
 
 /// Removes some of each kind that is due.
 pub async fn turn(store: &Store, retention: Retention) -> Result<Turn, StoreError> {
-    let Retention { deleted_campaigns, events, deliveries, import_files, audit, call_details } = retention;
+    let Retention { deleted_campaigns, events, deliveries, import_files, audit, call_details, recordings } =
+        retention;
     store.write(|tx| tx.forget_old_replies()).await?;
     let mut has_more = store.write(|tx| tx.remove_undone()).await?;
+    has_more |= store.write(move |tx| tx.prune_recordings(recordings, deleted_campaigns)).await?;
+    store.remove_deleted_recordings().await?;
     has_more |= store.write(move |tx| tx.purge_deleted(deleted_campaigns)).await?;
     has_more |= store.write(move |tx| tx.forget_old_deliveries(deliveries)).await?;
     has_more |= store.write(move |tx| tx.prune_events(events)).await?;

@@ -10,7 +10,7 @@ use crate::domain::trunk::{Password, Trunk, TrunkSettings};
 use crate::http;
 use crate::lives::{self, Who};
 use crate::speech::Synthesizer;
-use crate::store::{Snapshot, Store, StoreError};
+use crate::store::{RECORDINGS_FOLDER, Snapshot, Store, StoreError};
 use serde_json::Value;
 use std::fmt;
 use std::path::PathBuf;
@@ -225,7 +225,11 @@ fn usable(parts: &Parts) -> Result<Arc<dyn Synthesizer>, String> {
 }
 
 async fn start(parts: &Parts, voice: Arc<dyn Synthesizer>, trunks: &[SipTrunk]) -> Result<Sip, String> {
-    Sip::start(parts.sip.clone(), trunks, voice, parts.clock.clone()).await
+    let sip = Sip::start(parts.sip.clone(), trunks, voice, parts.clock.clone()).await?;
+    if let Err(error) = sip.record_into(&parts.store.folder().join(RECORDINGS_FOLDER)) {
+        tracing::error!(%error, "no call can be recorded");
+    }
+    Ok(sip)
 }
 
 /// Settings in the words of the carrier.

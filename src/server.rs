@@ -12,7 +12,7 @@ use crate::listener::{Limits, Listener, Peers, Times};
 
 use crate::speech::{Kind, Speaker, SpeechError};
 use crate::store::pool::Db;
-use crate::store::{OpenError, SPEECH_FOLDER, Store};
+use crate::store::{OpenError, PutRight, SPEECH_FOLDER, Store};
 use crate::webhooks::{SystemLookup, WebClient};
 use crate::{dialer, housekeeping, http, media, speech, webhooks};
 use anyhow::Context;
@@ -85,6 +85,10 @@ impl Server {
         store.set_guard(config.guard().map_err(StartError::Refused)?);
         let looked = store.write(|tx| tx.look_again_at_refused_numbers()).await;
         looked.context("cannot write to the database")?;
+        let put_right = store.put_recordings_right().await.context("cannot look after the recordings")?;
+        if put_right != PutRight::default() {
+            tracing::warn!(?put_right, "recordings and the database did not fit each other");
+        }
         let voice = speech::open(&config.voice, &speech_folder(&config.data), clock.clone());
         let parts = line::Parts {
             store: store.clone(),
@@ -136,6 +140,7 @@ impl Server {
             import_files: days(config.retention.import_files_days),
             audit: days(config.retention.audit_days),
             call_details: config.retention.call_details_days.map(days),
+            recordings: days(config.retention.recordings_days),
         };
         let dialing = dialer::run(store.clone(), carrier, grace, stop.subscribe());
         let workers = vec![

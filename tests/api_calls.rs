@@ -47,7 +47,11 @@ fn a_call_is_shown_while_it_lives_and_after_it_ended() {
             "seconds",
             "cost",
             "timeline",
-            "evidence"
+            "evidence",
+            "recording",
+            "peaks",
+            "recording_gone",
+            "transcript"
         ]
     );
     for (field, value) in json!({

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 82] = [
+const ROUTES: [(&str, &str, bool); 84] = [
     ("GET", "/api/audit", true),
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
@@ -58,6 +58,8 @@ const ROUTES: [(&str, &str, bool); 82] = [
     ("GET", "/api/inbound-calls", false),
     ("GET", "/api/inbound-calls/1", false),
     ("POST", "/api/inbound-calls/1/hangup", true),
+    ("GET", "/api/calls/1/recording", false),
+    ("DELETE", "/api/calls/1/recording", true),
     ("POST", "/api/voice-campaigns/1/preview", false),
     ("GET", "/api/voice-campaigns/1/leads/export", false),
     ("GET", "/api/voice-campaigns/1/calls/export", false),

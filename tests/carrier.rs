@@ -86,7 +86,13 @@ fn talks(_: u32, event: &LegEvent) -> Option<LegCommand> {
         LegEvent::Digit(_) | LegEvent::OptOutAsked | LegEvent::Transferred | LegEvent::TransferRefused(_) => {
             Some(LegCommand::HangUp)
         }
-        LegEvent::Ringing | LegEvent::SpeechEnded | LegEvent::Ended(..) => None,
+        LegEvent::Ringing
+        | LegEvent::SpeechBegan
+        | LegEvent::SpeechEnded
+        | LegEvent::RecordingBegan
+        | LegEvent::Recorded(_)
+        | LegEvent::NotRecorded(_)
+        | LegEvent::Ended(..) => None,
     }
 }
 
@@ -126,7 +132,7 @@ fn request(tested: &dyn CarrierUnderTest, story: Story) -> DialRequest {
     }
 }
 
-/// The events without what drivers may differ in: not every carrier tells that it rings, and each has its own
+/// The events without what drivers may differ in: not every carrier tells that it rings or begins to speak, and each has its own
 /// words for a failure.
 fn normalised(heard: &[(Instant, LegEvent)]) -> Vec<LegEvent> {
     let events = heard.iter().map(|(_, event)| match event {
@@ -134,7 +140,7 @@ fn normalised(heard: &[(Instant, LegEvent)]) -> Vec<LegEvent> {
         LegEvent::TransferRefused(_) => LegEvent::TransferRefused(String::new()),
         other => other.clone(),
     });
-    events.filter(|event| *event != LegEvent::Ringing).collect()
+    events.filter(|event| !matches!(event, LegEvent::Ringing | LegEvent::SpeechBegan)).collect()
 }
 
 /// Runs the whole suite; `fresh` makes a driver on which nothing was dialed yet.

@@ -154,7 +154,7 @@ async fn after_an_erasure_no_file_has_the_number_or_the_names_in_it() {
 
     let Erasure::Erased(traces) = world.store.erase(phone(NUMBER)).await.unwrap() else { panic!("hindered") };
     assert_eq!(sightings(world.folder.path(), &CANARIES), [] as [String; 0]);
-    let found = json!({"leads": 3, "calls": 2, "events": 2, "do_not_call": 4, "imports": 1, "replies": 3, "file_rows": 3});
+    let found = json!({"leads": 3, "calls": 2, "events": 2, "do_not_call": 4, "imports": 1, "replies": 3, "file_rows": 3, "recordings": 0});
     assert_eq!(serde_json::to_value(traces).unwrap(), found);
 
     let after = world.store.read(|s| s.campaign_even_deleted(1)).await.unwrap().unwrap();
@@ -248,7 +248,7 @@ fn an_admin_erases_a_person_and_what_is_left_says_nothing() {
     server.end_call(call, voice_campaigns::domain::outcome::Outcome::Canceled, None);
     let erased = erase("%2B1%20(202)%20555-0110", ADMIN).expect(200);
     let expected = json!({"erased": {"leads": 1, "calls": 1, "events": 1, "do_not_call": 0, "imports": 0, "replies": 0,
-                                     "file_rows": 0}, "suppressed": true});
+                                     "file_rows": 0, "recordings": 0}, "suppressed": true});
     assert_eq!(erased, expected);
     let lead = server.get(&format!("/api/leads/{lead}")).send().expect(200);
     for field in ["phone", "first_name", "last_name", "email", "company_name", "language", "notes", "hold"] {

@@ -44,6 +44,7 @@ mod other_calls;
 mod power_cuts;
 mod races;
 mod random_walks;
+mod recordings;
 mod retention;
 mod secrets;
 mod simulator;

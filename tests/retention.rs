@@ -13,6 +13,7 @@ const RETENTION: Retention = Retention {
     import_files: TimeDelta::days(30),
     audit: TimeDelta::days(40),
     call_details: Some(TimeDelta::days(10)),
+    recordings: TimeDelta::days(20),
 };
 
 /// Takes turns until nothing is due.

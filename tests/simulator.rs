@@ -580,6 +580,7 @@ fn plan(call_id: i64) -> Plan {
         machine_detection: None,
         script: "Hello, this is a call about your order. Press one for yes and two for no.".into(),
         fallback: (call_id % 2 == 0).then(|| "We will call again. Goodbye.".into()),
+        announcement: (call_id % 5 == 0).then(|| "This call is being recorded.".into()),
         voice: Voice::default(),
         criteria: Criteria::of(criteria),
         ring_timeout: TimeDelta::seconds(25),

@@ -28,14 +28,19 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 const SPEED: u32 = 6;
 
 /// The driver with a trunk to a peer.
-struct Line {
-    peer: Peer,
-    sip: Sip,
-    clock: Arc<dyn Clock>,
+pub(crate) struct Line {
+    pub(crate) peer: Peer,
+    pub(crate) sip: Sip,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Line {
-    async fn with(peer: Peer, clock: Arc<dyn Clock>, trunk: Value, voice: Arc<dyn Synthesizer>) -> Line {
+    pub(crate) async fn with(
+        peer: Peer,
+        clock: Arc<dyn Clock>,
+        trunk: Value,
+        voice: Arc<dyn Synthesizer>,
+    ) -> Line {
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             rtp_ports: Ports { first: 20_000, last: 29_999 },
@@ -66,7 +71,7 @@ impl Line {
         }
     }
 
-    fn dial(&self, ring_seconds: i64) -> Call {
+    pub(crate) fn dial(&self, ring_seconds: i64) -> Call {
         self.dial_as(ring_seconds, None)
     }
 
@@ -88,15 +93,21 @@ impl Line {
 }
 
 /// A call as the dialer sees it.
-struct Call {
-    leg: Leg,
+pub(crate) struct Call {
+    pub(crate) leg: Leg,
     reports: mpsc::UnboundedReceiver<Report>,
 }
 
 impl Call {
-    async fn next(&mut self) -> LegEvent {
-        let next = tokio::time::timeout(Duration::from_secs(20), self.reports.recv()).await;
-        next.expect("nothing more is reported").expect("nobody reports any more").event
+    /// What is reported next, but for the beginning of what was to be said.
+    pub(crate) async fn next(&mut self) -> LegEvent {
+        loop {
+            let next = tokio::time::timeout(Duration::from_secs(20), self.reports.recv()).await;
+            let next = next.expect("nothing more is reported").expect("nobody reports any more").event;
+            if next != LegEvent::SpeechBegan {
+                return next;
+            }
+        }
     }
 
     async fn end(&mut self) -> (Cause, String) {
@@ -107,7 +118,7 @@ impl Call {
         }
     }
 
-    fn speak(&mut self) {
+    pub(crate) fn speak(&mut self) {
         self.leg.command(LegCommand::Speak { text: "Hello.".into(), speech_ms: 10_000 });
     }
 }
@@ -183,7 +194,7 @@ impl Synthesizer for Broken {
     }
 }
 
-fn answers(rest: Vec<Step>) -> Vec<Step> {
+pub(crate) fn answers(rest: Vec<Step>) -> Vec<Step> {
     [vec![Step::Reply(180, ""), Step::Wait(500), Step::ReplyWithSound(200, "")], rest].concat()
 }
 

@@ -84,7 +84,7 @@ impl Drop for Sipp {
 }
 
 /// Writes settings with a trunk to this port.
-fn set_trunk(place: &Place, port: u16, transport: &str) {
+pub(crate) fn set_trunk(place: &Place, port: u16, transport: &str) {
     let (listen, rtp) = (free_port(), 30_000 + port % 100 * 100);
     let settings = format!(
         "default_country = \"US\"\nquota.requests_per_hour = 1000000\n[voice]\ncommand = \"flite -voice kal -f /dev/stdin -o {{output}}\"\n\
@@ -97,7 +97,7 @@ fn set_trunk(place: &Place, port: u16, transport: &str) {
 }
 
 /// A request that succeeds.
-fn send(server: &Running, method: &str, path: &str, token: &str, body: &Value) {
+pub(crate) fn send(server: &Running, method: &str, path: &str, token: &str, body: &Value) {
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
     let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", server.url));
     let request =
@@ -106,7 +106,7 @@ fn send(server: &Running, method: &str, path: &str, token: &str, body: &Value) {
 }
 
 /// Calls these numbers, so many at a time.
-fn call(server: &Running, token: &str, at_a_time: usize, numbers: impl Iterator<Item = String>) {
+pub(crate) fn call(server: &Running, token: &str, at_a_time: usize, numbers: impl Iterator<Item = String>) {
     let campaign = json!({
         "name": "Survey", "status": "draft", "calls_per_day": 1000, "max_attempts_per_lead": 1, "cost_per_call": 0.1,
         "ring_timeout_seconds": 15, "max_concurrent_calls": at_a_time, "success_criteria": "call_completed",
@@ -121,18 +121,18 @@ fn call(server: &Running, token: &str, at_a_time: usize, numbers: impl Iterator<
     send(server, "PATCH", "/api/voice-campaigns/1/status", token, &json!({"status": "active"}));
 }
 
-fn calls(server: &Running, token: &str) -> Vec<Value> {
+pub(crate) fn calls(server: &Running, token: &str) -> Vec<Value> {
     let (_, body) = server.ask("GET", "/api/voice-campaigns/1/calls?limit=100", token);
     serde_json::from_str(&body).unwrap()
 }
 
 /// So many calls, and all of them over.
-fn are_over(calls: &[Value], count: usize) -> bool {
+pub(crate) fn are_over(calls: &[Value], count: usize) -> bool {
     calls.len() == count && calls.iter().all(|call| call["state"] == "ended")
 }
 
 /// Waits until something is so.
-fn until(server: &Running, is_so: impl Fn() -> bool) {
+pub(crate) fn until(server: &Running, is_so: impl Fn() -> bool) {
     for _ in 0..2 * PATIENCE.as_millis() / 50 {
         if is_so() {
             return;

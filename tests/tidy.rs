@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("token", &[]),
     ("log", &["domain"]),
     ("meter", &[]),
-    ("store", &["domain", "clock", "meter"]),
+    ("store", &["domain", "clock", "meter", "media"]),
     ("carrier", &["domain", "clock", "media", "speech"]),
     // The settings of drivers are part of the settings.
     ("config", &["domain", "carrier", "speech"]),

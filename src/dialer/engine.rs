@@ -17,6 +17,7 @@ use crate::domain::gate::{Hold, HoldReason};
 use crate::domain::other_call::{self, Turned};
 use crate::domain::outcome::Outcome;
 use crate::domain::pacing::{Shares, Spacing};
+use crate::domain::recording::Recording;
 use crate::store::{Store, StoreError, Tx, Worker};
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -37,7 +38,8 @@ struct Live {
 #[derive(Clone, Debug)]
 enum Fact {
     Progress { call_id: i64, state: CallState, at: Instant, timeline: Value },
-    Ended { call_id: i64, ending: Ending, timeline: Value },
+    Ended { call_id: i64, ending: Ending, timeline: Value, transcript: Value },
+    Recorded { call_id: i64, recording: Recording },
     OptedOut { call_id: i64 },
     PressedLate { call_id: i64, key: char },
     Tripped { campaign_id: i64, trip: Trip, detail: Option<String> },
@@ -207,7 +209,8 @@ impl Dialer {
         let (steady, shift) = (self.clock.steady(), self.shift());
         for (call_id, live) in std::mem::take(&mut self.live) {
             let ending = live.call.interrupted(steady).shifted(shift);
-            self.facts.push(Fact::Ended { call_id, ending, timeline: live.call.timeline(shift) });
+            let (timeline, transcript) = (live.call.timeline(shift), live.call.transcript());
+            self.facts.push(Fact::Ended { call_id, ending, timeline, transcript });
         }
         self.deadlines.clear();
         let end = self.clock.steady() + LAST_WAIT;
@@ -283,6 +286,9 @@ impl Dialer {
         // A wish not to be called again counts from the moment it is heard, however long the call still takes to end,
         // and also when it comes after the end.
         match (&event, self.live.get(&call_id)) {
+            (LegEvent::Recorded(recording), _) => {
+                self.facts.push(Fact::Recorded { call_id, recording: recording.clone() });
+            }
             (LegEvent::OptOutAsked, _) => self.facts.push(Fact::OptedOut { call_id }),
             (LegEvent::Digit(key), Some(live)) if live.call.opts_out(*key) => {
                 self.facts.push(Fact::OptedOut { call_id });
@@ -292,8 +298,11 @@ impl Dialer {
                 LegEvent::Ringing
                 | LegEvent::Answered
                 | LegEvent::MachineDetected
+                | LegEvent::SpeechBegan
                 | LegEvent::SpeechEnded
                 | LegEvent::Digit(_)
+                | LegEvent::RecordingBegan
+                | LegEvent::NotRecorded(_)
                 | LegEvent::Transferred
                 | LegEvent::TransferRefused(_)
                 | LegEvent::Ended(..),
@@ -354,7 +363,7 @@ impl Dialer {
                 Some(Fact::Tripped { campaign_id, trip, detail: ending.detail.clone() })
             });
             let (ending, timeline) = (ending.shifted(shift), live.call.timeline(shift));
-            self.facts.push(Fact::Ended { call_id, ending, timeline });
+            self.facts.push(Fact::Ended { call_id, ending, timeline, transcript: live.call.transcript() });
             self.facts.extend(tripped);
         }
     }
@@ -514,8 +523,8 @@ impl Dialer {
     fn give_up(&mut self, dial: &Dial) {
         let detail = Some("Writing the call down took too long, so it was not placed".to_owned());
         let ending = Ending { detail, ..Ending::interrupted(None, self.clock.now()) };
-        let timeline = Value::Array(Vec::new());
-        self.facts.push(Fact::Ended { call_id: dial.claim.call_id, ending, timeline });
+        let (timeline, transcript) = (Value::Array(Vec::new()), Value::Array(Vec::new()));
+        self.facts.push(Fact::Ended { call_id: dial.claim.call_id, ending, timeline, transcript });
         self.plan_at = Some(self.clock.now());
     }
 
@@ -545,7 +554,7 @@ impl Dialer {
                 let ended_at = self.clock.now();
                 let ending = Ending { outcome: Outcome::NoAnswer, answered_at: None, ended_at, detail };
                 let timeline = call.timeline(self.shift());
-                self.facts.push(Fact::Ended { call_id, ending, timeline });
+                self.facts.push(Fact::Ended { call_id, ending, timeline, transcript: call.transcript() });
                 self.plan_at = Some(self.clock.now());
             }
         }
@@ -600,9 +609,17 @@ fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
             Some(id) => tx.other_progress(id, *state, *at, timeline),
             None => tx.progress(*call_id, *state, *at, timeline),
         },
-        Fact::Ended { call_id, ending, timeline } => match other_call::id_of(*call_id) {
+        Fact::Ended { call_id, ending, timeline, transcript } => match other_call::id_of(*call_id) {
             Some(id) => tx.settle_other(id, ending.clone(), Some(timeline)),
-            None => tx.settle(*call_id, ending.clone(), Some(timeline)),
+            None => {
+                tx.settle(*call_id, ending.clone(), Some(timeline))?;
+                tx.keep_transcript(*call_id, transcript)
+            }
+        },
+        Fact::Recorded { call_id, recording } => match other_call::id_of(*call_id) {
+            // Only dialed calls are recorded.
+            Some(_) => Ok(()),
+            None => tx.keep_recording(*call_id, recording),
         },
         Fact::OptedOut { call_id } => match other_call::id_of(*call_id) {
             Some(id) => tx.opt_out_on_other_call(id),

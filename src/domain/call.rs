@@ -6,6 +6,8 @@
 //!      └──────┬───────────┘
 //!   answered  │            ended / ring timeout
 //!             ▼                     │
+//!   (Announcing, on a call that is recorded)
+//!             ▼
 //!         Speaking ─machine─► LeavingMessage
 //!   heard out │ │ key, or "never again"      │
 //!             │ ├────────► Parting(outcome) ─┤
@@ -26,7 +28,9 @@ use super::money::Money;
 use super::outcome::{Category, Cause, Criteria, Outcome};
 use super::phone::Phone;
 use super::phrases::Phrases;
+use super::recording::Recording;
 use super::retry::{self, After, Again};
+use super::transcript::Transcript;
 use super::voice::Voice;
 use super::{budget, lead::LeadStatus};
 use crate::words;
@@ -42,6 +46,8 @@ pub enum LegEvent {
     Answered,
     /// A machine picked up, not a person.
     MachineDetected,
+    /// The last [`LegCommand::Speak`] is being heard from now on; not told where that is at once.
+    SpeechBegan,
     /// The last [`LegCommand::Speak`] was heard to its end.
     SpeechEnded,
     /// A key was pressed: `0`–`9`, `*` or `#`.
@@ -52,6 +58,12 @@ pub enum LegEvent {
     Transferred,
     /// The carrier cannot put the person through; they are still on the line. Why, in a sentence.
     TransferRefused(String),
+    /// The call is being recorded from now on.
+    RecordingBegan,
+    /// The call was recorded. Comes before the end, unless the disk is slow.
+    Recorded(Recording),
+    /// The call is not recorded although it should be, or no longer; why.
+    NotRecorded(String),
     /// The leg is over. The last event of a leg, however badly it behaves.
     Ended(Cause, Option<String>),
 }
@@ -71,6 +83,8 @@ pub enum LegCommand {
         /// The number.
         to: Phone,
     },
+    /// Record the call, from the beginning of what is said next. Nobody may be recorded who has not been told.
+    Record,
     /// End the call.
     HangUp,
 }
@@ -157,6 +171,8 @@ pub struct Plan {
     pub script: String,
     /// What to say when the main path cannot go on, rendered.
     pub fallback: Option<String>,
+    /// What is said first because the call is recorded; none when it is not.
+    pub announcement: Option<String>,
     /// Who says it.
     pub voice: Voice,
     /// What counts as a success.
@@ -195,7 +211,7 @@ impl Plan {
 
     /// All that may be said, each once, what is said first before the rest.
     pub fn words(&self) -> Vec<String> {
-        let mut words = vec![self.script.clone()];
+        let mut words: Vec<String> = self.announcement.iter().chain([&self.script]).cloned().collect();
         words.extend(self.fallback.clone());
         for action in self.keys.actions() {
             words.extend(self.said_after(action).map(str::to_owned));
@@ -221,6 +237,7 @@ impl Plan {
 enum Phase {
     Dialing,
     Ringing,
+    Announcing,
     Speaking,
     Listening { until: Instant },
     LastWords,
@@ -281,12 +298,15 @@ pub struct LiveCall {
     machine: bool,
     /// The script is being said for the second time without having been asked for, or was.
     is_repeated: bool,
+    /// When the announcement was heard out; a carrier that repeats itself tells of no other end.
+    announced_at: Option<Instant>,
     /// The script was heard to its end.
     is_heard_out: bool,
     /// What there is to say about the end, should it have no words of its own.
     detail: Option<String>,
     /// What was seen, for the timeline.
     timeline: Vec<(Instant, String)>,
+    transcript: Transcript,
 }
 
 /// How long a person may think before pressing a key.
@@ -314,9 +334,11 @@ impl LiveCall {
             answered_at: None,
             machine: false,
             is_repeated: false,
+            announced_at: None,
             is_heard_out: false,
             detail: None,
             timeline: vec![(placed_at, "placed".into())],
+            transcript: Transcript::default(),
         }
     }
 
@@ -330,9 +352,11 @@ impl LiveCall {
         match self.phase {
             Phase::Dialing | Phase::Ringing => self.placed_at + self.plan.ring_timeout + RING_GRACE,
             Phase::Listening { until } => until.min(self.duration_end()),
-            Phase::Speaking | Phase::LastWords | Phase::LeavingMessage | Phase::Connecting { .. } => {
-                self.duration_end()
-            }
+            Phase::Announcing
+            | Phase::Speaking
+            | Phase::LastWords
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. } => self.duration_end(),
             Phase::Transferring { until } | Phase::Parting { until, .. } => until.min(self.duration_end()),
             Phase::Ending { until, .. } => until,
             Phase::Ended => Instant::MAX_UTC,
@@ -345,17 +369,24 @@ impl LiveCall {
             return Vec::new();
         }
         self.note(&event, at);
-        match event {
+        self.transcript.hear(&event, at);
+        let effects = match event {
             LegEvent::Ringing => self.ringing(),
             LegEvent::Answered => self.answered(at),
             LegEvent::MachineDetected => self.machine_detected(at),
             LegEvent::SpeechEnded => self.heard(at, |call| call.speech_ended(at)),
+            LegEvent::SpeechBegan
+            | LegEvent::RecordingBegan
+            | LegEvent::Recorded(_)
+            | LegEvent::NotRecorded(_) => Vec::new(),
             LegEvent::Digit(digit) => self.heard(at, |call| call.digit(digit, at)),
             LegEvent::OptOutAsked => self.heard(at, |call| call.part(Action::OptOut, at)),
             LegEvent::Transferred => self.transferred(at),
             LegEvent::TransferRefused(why) => self.transfer_refused(why, at),
             LegEvent::Ended(cause, detail) => self.ended(cause, detail, at),
-        }
+        };
+        self.transcript.follow(&effects, at);
+        effects
     }
 
     /// Takes in that time has passed; does nothing before [`Self::deadline`].
@@ -363,12 +394,14 @@ impl LiveCall {
         if now < self.deadline() {
             return Vec::new();
         }
-        match self.phase.clone() {
+        let effects = match self.phase.clone() {
             Phase::Dialing | Phase::Ringing => self.end(Outcome::NoAnswer, now),
             Phase::Listening { .. } if now < self.duration_end() => self.nothing_pressed(now),
-            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords | Phase::Connecting { .. } => {
-                self.end(self.without_a_key(), now)
-            }
+            Phase::Announcing
+            | Phase::Speaking
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::Connecting { .. } => self.end(self.without_a_key(), now),
             Phase::LeavingMessage => self.end(Outcome::Voicemail, now),
             Phase::Transferring { .. } => {
                 self.transfer_refused("The carrier never reported how the transfer went".to_owned(), now)
@@ -376,26 +409,31 @@ impl LiveCall {
             Phase::Parting { outcome, .. } => self.end(outcome, now),
             Phase::Ending { outcome, .. } => self.give_up(outcome, now),
             Phase::Ended => Vec::new(),
-        }
+        };
+        self.transcript.follow(&effects, now);
+        effects
     }
 
     /// Takes the call back: hangs up, whatever it is doing. Whoever has just said that they want no calls is told that
     /// they will get none; that this was written down is what takes their call back.
     pub fn cancel(&mut self, now: Instant) -> Vec<Effect> {
-        match self.phase {
+        let effects = match self.phase {
             Phase::Parting { outcome: Outcome::OptedOut, .. } | Phase::Ending { .. } | Phase::Ended => {
                 Vec::new()
             }
             Phase::Parting { outcome, .. } => self.end(outcome, now),
             Phase::Dialing
             | Phase::Ringing
+            | Phase::Announcing
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
             | Phase::Connecting { .. }
             | Phase::Transferring { .. } => self.end(Outcome::Canceled, now),
-        }
+        };
+        self.transcript.follow(&effects, now);
+        effects
     }
 
     /// Whether this key is the wish not to be called again.
@@ -419,6 +457,7 @@ impl LiveCall {
             }
             Phase::Dialing
             | Phase::Ringing
+            | Phase::Announcing
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
@@ -437,6 +476,11 @@ impl LiveCall {
         self.timeline.iter().map(entry).collect()
     }
 
+    /// What was said and pressed so far, in seconds since the answer.
+    pub fn transcript(&self) -> serde_json::Value {
+        self.transcript.shown(self.answered_at)
+    }
+
     fn duration_end(&self) -> Instant {
         self.answered_at.unwrap_or(self.placed_at) + self.plan.duration_max
     }
@@ -449,6 +493,9 @@ impl LiveCall {
             LegEvent::SpeechEnded => "heard to the end".to_owned(),
             LegEvent::Digit(digit) => format!("pressed {digit}"),
             LegEvent::OptOutAsked => "asked not to be called again".to_owned(),
+            LegEvent::RecordingBegan => "recording".to_owned(),
+            LegEvent::NotRecorded(reason) => format!("not recorded: {reason}"),
+            LegEvent::SpeechBegan | LegEvent::Recorded(_) => return,
             LegEvent::Transferred => "transferred".to_owned(),
             LegEvent::TransferRefused(_) => "transfer refused".to_owned(),
             LegEvent::Ended(cause, _) => format!("ended: {cause}"),
@@ -484,21 +531,30 @@ impl LiveCall {
         self.answered_at = Some(at);
         let mut effects = vec![Effect::Progress(CallState::Answered)];
         if matches!(self.phase, Phase::Dialing | Phase::Ringing) {
-            effects.extend(if self.machine {
-                self.talk_to_machine(at)
-            } else {
-                self.phase = Phase::Speaking;
-                vec![speak(&self.plan.script)]
-            });
+            effects.extend(if self.machine { self.talk_to_machine(at) } else { self.talk_to_person() });
         }
         effects
+    }
+
+    /// Whoever is recorded is told so before anything else.
+    fn talk_to_person(&mut self) -> Vec<Effect> {
+        match &self.plan.announcement {
+            Some(announcement) => {
+                self.phase = Phase::Announcing;
+                vec![Effect::Command(LegCommand::Record), speak(announcement)]
+            }
+            None => {
+                self.phase = Phase::Speaking;
+                vec![speak(&self.plan.script)]
+            }
+        }
     }
 
     fn machine_detected(&mut self, at: Instant) -> Vec<Effect> {
         let is_new = !std::mem::replace(&mut self.machine, true);
         match self.phase {
             Phase::Dialing | Phase::Ringing => self.answered(at),
-            Phase::Speaking | Phase::Listening { .. } | Phase::LastWords if is_new => {
+            Phase::Announcing | Phase::Speaking | Phase::Listening { .. } | Phase::LastWords if is_new => {
                 self.talk_to_machine(at)
             }
             // The script was shorter than the detection: it was heard out, but by nobody.
@@ -506,7 +562,8 @@ impl LiveCall {
                 self.phase = Phase::Ending { outcome: Outcome::MessageLeft, until };
                 Vec::new()
             }
-            Phase::Speaking
+            Phase::Announcing
+            | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
@@ -530,7 +587,15 @@ impl LiveCall {
     }
 
     fn speech_ended(&mut self, at: Instant) -> Vec<Effect> {
+        if self.announced_at.is_some_and(|announced_at| at <= announced_at) {
+            return Vec::new();
+        }
         match self.phase {
+            Phase::Announcing => {
+                self.announced_at = Some(at);
+                self.phase = Phase::Speaking;
+                vec![speak(&self.plan.script)]
+            }
             Phase::Speaking => {
                 self.is_heard_out = true;
                 let wait = self.plan.key_wait;
@@ -566,7 +631,10 @@ impl LiveCall {
 
     /// A key to opt out counts whatever is going on, any other one while a person is talked to.
     fn digit(&mut self, digit: char, at: Instant) -> Vec<Effect> {
-        let talking = matches!(self.phase, Phase::Speaking | Phase::Listening { .. } | Phase::LastWords);
+        let talking = matches!(
+            self.phase,
+            Phase::Announcing | Phase::Speaking | Phase::Listening { .. } | Phase::LastWords
+        );
         match self.plan.keys.action(digit) {
             Some(Action::OptOut) => self.part(Action::OptOut, at),
             Some(Action::Repeat) if talking => {
@@ -592,6 +660,7 @@ impl LiveCall {
             Phase::Transferring { .. } => self.end(Outcome::Transferred, at),
             Phase::Dialing
             | Phase::Ringing
+            | Phase::Announcing
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
@@ -608,6 +677,7 @@ impl LiveCall {
             Phase::Transferring { .. } => self.nobody(why, at),
             Phase::Dialing
             | Phase::Ringing
+            | Phase::Announcing
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
@@ -638,7 +708,8 @@ impl LiveCall {
             Phase::Parting { outcome: Outcome::OptedOut, .. } => Vec::new(),
             // The line hears nothing yet, or nothing any more.
             Phase::Dialing | Phase::Ringing | Phase::Ending { .. } | Phase::Ended => self.end(outcome, at),
-            Phase::Speaking
+            Phase::Announcing
+            | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
@@ -695,6 +766,7 @@ impl LiveCall {
             }
             Phase::Dialing
             | Phase::Ringing
+            | Phase::Announcing
             | Phase::Speaking
             | Phase::Listening { .. }
             | Phase::LastWords

@@ -16,6 +16,7 @@ use super::other_call::{Absent, Filling};
 use super::outcome::Criteria;
 use super::phone::Phone;
 use super::phrases::{OptOut, Phrases};
+use super::recording;
 use super::schedule::{self, ClosedReason, Opening, Schedule};
 use super::script::Template;
 use super::script_preview::Values;
@@ -423,15 +424,15 @@ impl<'a> Gate<'a> {
             Number { refusal: Some(reason), .. } => standing(reason),
             Number { is_in_call: true, .. } => standing(HoldReason::NumberInCall),
             Number { is_suppressed: false, refusal: None, is_in_call: false, free_at: _ } => {
-                self.plan(filling, true)
+                Ok(Plan { announcement: None, ..self.plan(filling, true)? })
             }
         }
     }
 
-    /// What is said to somebody who calls us.
+    /// What is said to somebody who calls us. Only calls of the dialer are recorded.
     pub fn reception(&self, filling: Filling) -> Result<Plan, Hold> {
         let plan = self.plan(filling, false)?;
-        Ok(Plan { machine_detection: Some(false), ..plan })
+        Ok(Plan { machine_detection: Some(false), announcement: None, ..plan })
     }
 
     /// Says on whose clocks the hours are closed, where those are not the campaign's.
@@ -473,6 +474,8 @@ impl<'a> Gate<'a> {
             self.rules.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
         let Rules { keys, opt_out, phrases, .. } = &*self.rules;
         let script = opt_out.after(script);
+        let own = settings.recording_announcement.clone().filter(|words| !words.trim().is_empty());
+        let usual = || recording::announcement(&settings.ai_voice_language).to_owned();
         Ok(Plan {
             key_wait: Plan::key_wait(keys, opt_out.is_told_in(&script)),
             keys: keys.clone(),
@@ -482,6 +485,7 @@ impl<'a> Gate<'a> {
             machine_detection: settings.machine_detection,
             script,
             fallback,
+            announcement: settings.record_calls.then(|| own.unwrap_or_else(usual)),
             voice: Voice {
                 id: settings.ai_voice_id.clone(),
                 language: settings.ai_voice_language.clone(),

@@ -13,9 +13,10 @@ use crate::domain::call::{Call, CallState};
 use crate::domain::invalid::Invalid;
 use crate::domain::money::Money;
 use crate::domain::outcome::Outcome;
+use crate::domain::recording::Gone;
 use crate::domain::schedule::{DateOnly, format_instant};
 use crate::store::pool::Db;
-use crate::store::{CallFilter, CallNames, Snapshot};
+use crate::store::{CallFilter, CallNames, Kept, Snapshot, StoreError};
 use rocket::http::Status;
 use rocket::{Data, Route, get, post, routes};
 use serde::Serialize;
@@ -86,13 +87,13 @@ fn is_long(filter: &CallFilter) -> bool {
 
 /// Shows a call.
 ///
-/// With what happened when, and what was in force when it was placed.
+/// With what happened when, what was said, and what was in force when it was placed.
 #[utoipa::path(
     get,
     path = "/calls/{id}",
     operation_id = "show_call",
     params(parameters::CallId, parameters::IfNoneMatch),
-    responses((status = 200, body = View, description = "The call."))
+    responses((status = 200, body = WholeView, description = "The call."))
 )]
 #[get("/calls/<id>")]
 async fn show(
@@ -106,7 +107,7 @@ async fn show(
     let id = query::path_id(id).ok_or(ApiError::NoSuchCall)?;
     db.read(move |snapshot| {
         let call = snapshot.call(id)?.ok_or(ApiError::NoSuchCall)?;
-        let body = serde_json::to_string(&View::of(&call, &snapshot.names_of(&call)?))?;
+        let body = whole(snapshot, &call)?;
         let tag = TextTag::of(&body, &body);
         Ok(if_none_match.answer(body, tag))
     })
@@ -121,7 +122,7 @@ async fn show(
     path = "/calls/{id}/hangup",
     operation_id = "hang_up",
     params(parameters::CallId, parameters::IdempotencyKey),
-    responses((status = 202, body = View, description = "The call as it was when it was to be ended."),
+    responses((status = 202, body = WholeView, description = "The call as it was when it was to be ended."),
         (status = 409, description = "- `call_ended`: This call has ended already"))
 )]
 #[post("/calls/<id>/hangup", data = "<data>")]
@@ -144,8 +145,7 @@ async fn hang_up(
                 let message = "This call has ended already".into();
                 return Err(ApiError::Conflict { code: "call_ended", message });
             }
-            let body = serde_json::to_string(&View::of(&call, &tx.names_of(&call)?))?;
-            Ok(Answer::text(Status::Accepted, body))
+            Ok(Answer::text(Status::Accepted, whole(tx, &call)?))
         })
     })
     .await
@@ -175,9 +175,33 @@ fn page(snapshot: &Snapshot, filter: CallFilter, limit: usize, query: &Query) ->
     let filter = snapshot.within_ids(filter)?;
     let (calls, has_more) = query::page(snapshot.calls(&filter)?, limit);
     let names: Vec<CallNames> = calls.iter().map(|call| snapshot.names_of(call)).collect::<Result<_, _>>()?;
-    let views: Vec<View> = calls.iter().zip(&names).map(|(call, names)| View::of(call, names)).collect();
+    let recordings = calls.iter().map(|call| recording_of(snapshot, call));
+    let recordings: Vec<_> = recordings.collect::<Result<_, _>>()?;
+    let views = calls.iter().zip(&names).zip(recordings);
+    let views: Vec<View> = views.map(|((call, names), recording)| View::of(call, names, recording)).collect();
     let answer = Answer::ok(&views)?;
     Ok(query.linked(answer, &calls, has_more, |last| last.id.to_string()))
+}
+
+/// What there is of a call's recording.
+pub(super) fn recording_of(snapshot: &Snapshot, call: &Call) -> Result<Option<RecordingView>, StoreError> {
+    Ok(RecordingView::of(call, snapshot.recording(call.id)?.as_ref()))
+}
+
+/// A call with all there is about it.
+fn whole(snapshot: &Snapshot, call: &Call) -> Result<String, ApiError> {
+    let (names, kept) = (snapshot.names_of(call)?, snapshot.recording(call.id)?);
+    let (peaks, gone) = match &kept {
+        Some(Kept::Here(recording)) => (Some(PeaksView::of(&recording.peaks)), None),
+        Some(Kept::Gone(why)) => (None, Some(*why)),
+        None => (None, None),
+    };
+    Ok(serde_json::to_string(&WholeView {
+        call: View::of(call, &names, RecordingView::of(call, kept.as_ref())),
+        peaks,
+        recording_gone: gone,
+        transcript: snapshot.transcript(call.id)?,
+    })?)
 }
 
 /// Between answer and end.
@@ -240,11 +264,68 @@ pub(super) struct View<'a> {
     /// What was in force when it was placed: local times, hours, limits, money.
     #[schema(value_type = Object)]
     evidence: &'a Value,
+    /// Its recording; null while it is alive, and where there is none.
+    recording: Option<RecordingView>,
+}
+
+/// The recording of a call.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Recording)]
+pub(super) struct RecordingView {
+    /// How long it is.
+    #[schema(minimum = 0)]
+    seconds: f64,
+    /// How large the file is.
+    #[schema(minimum = 0)]
+    bytes: i64,
+    /// Where it is found.
+    url: String,
+}
+
+impl RecordingView {
+    fn of(call: &Call, kept: Option<&Kept>) -> Option<RecordingView> {
+        let Some(Kept::Here(recording)) = kept else { return None };
+        let seconds = recording.ms as f64 / 1_000.0;
+        let url = format!("/api/calls/{}/recording", call.id);
+        Some(RecordingView { seconds, bytes: recording.bytes, url })
+    }
+}
+
+/// A call with what was said on it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallDetails)]
+struct WholeView<'a> {
+    #[serde(flatten)]
+    call: View<'a>,
+    /// How loud the recording is over its time; null where there is none.
+    peaks: Option<PeaksView>,
+    /// Why its recording is gone, where there was one.
+    recording_gone: Option<Gone>,
+    /// What was said and pressed.
+    #[schema(value_type = Vec<schemas::TranscriptLine>)]
+    transcript: Value,
+}
+
+/// How loud each side is over the time of a recording, in steps of the same length, from 0 to 255.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Peaks)]
+struct PeaksView {
+    /// Us.
+    agent: Vec<u8>,
+    /// Whoever picked up.
+    person: Vec<u8>,
+}
+
+impl PeaksView {
+    fn of(pairs: &[u8]) -> PeaksView {
+        let side = |nth: usize| pairs.iter().copied().skip(nth).step_by(2).collect();
+        PeaksView { agent: side(0), person: side(1) }
+    }
 }
 
 impl<'a> View<'a> {
     /// All of it.
-    pub(super) fn of(call: &'a Call, names: &'a CallNames) -> View<'a> {
+    pub(super) fn of(call: &'a Call, names: &'a CallNames, recording: Option<RecordingView>) -> View<'a> {
         View {
             id: call.id,
             campaign_id: call.campaign_id,
@@ -266,6 +347,7 @@ impl<'a> View<'a> {
             cost: call.cost,
             timeline: &call.timeline,
             evidence: &call.evidence,
+            recording,
         }
     }
 }

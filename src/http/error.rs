@@ -35,6 +35,8 @@ pub(super) enum ApiError {
     NoSuchLead,
     /// No call of this id.
     NoSuchCall,
+    /// The call was not recorded, or its recording is gone.
+    NoSuchRecording,
     /// The number is not on the do-not-call list.
     NotListed,
     /// What stands in the path is no number.
@@ -69,6 +71,11 @@ pub(super) enum ApiError {
     },
     /// `If-Match` names an older version.
     Stale,
+    /// A file has no such part.
+    NoSuchPart {
+        /// How long it is.
+        length: u64,
+    },
     /// The body is over its limit.
     TooLarge {
         /// The limit.
@@ -136,6 +143,7 @@ impl ApiError {
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
+            | ApiError::NoSuchRecording
             | ApiError::NotListed
             | ApiError::NoSuchPerson
             | ApiError::NoSuchImport
@@ -149,6 +157,7 @@ impl ApiError {
             ApiError::Timeout => Status::RequestTimeout,
             ApiError::Conflict { .. } => Status::Conflict,
             ApiError::Stale => Status::PreconditionFailed,
+            ApiError::NoSuchPart { .. } => Status::RangeNotSatisfiable,
             ApiError::TooLarge { .. } => Status::PayloadTooLarge,
             ApiError::UnsupportedMediaType(_) => Status::UnsupportedMediaType,
             ApiError::KeyReused => Status::UnprocessableEntity,
@@ -168,6 +177,7 @@ impl ApiError {
             ApiError::NoSuchCampaign
             | ApiError::NoSuchLead
             | ApiError::NoSuchCall
+            | ApiError::NoSuchRecording
             | ApiError::NotListed
             | ApiError::NoSuchPerson
             | ApiError::NoSuchImport
@@ -181,6 +191,7 @@ impl ApiError {
             ApiError::Timeout => "timeout",
             ApiError::Conflict { code, .. } | ApiError::NoVoice { code, .. } => code,
             ApiError::Stale => "precondition_failed",
+            ApiError::NoSuchPart { .. } => "range_not_satisfiable",
             ApiError::TooLarge { .. } => "too_large",
             ApiError::UnsupportedMediaType(_) => "unsupported_media_type",
             ApiError::KeyReused => "idempotency_mismatch",
@@ -213,6 +224,7 @@ impl ApiError {
             ApiError::NoSuchCampaign => "Voice campaign not found".into(),
             ApiError::NoSuchLead => "Lead not found".into(),
             ApiError::NoSuchCall => "Call not found".into(),
+            ApiError::NoSuchRecording => "Recording not found".into(),
             ApiError::NotListed => "This number is not on the do-not-call list".into(),
             ApiError::NoSuchPerson => {
                 "This is no phone number; give it with its country code, as +12025550101".into()
@@ -235,6 +247,7 @@ impl ApiError {
                 };
                 format!("The {thing} has changed since; fetch it again and repeat the change")
             }
+            ApiError::NoSuchPart { length } => format!("It has no such part: it is {length} bytes long"),
             ApiError::TooLarge { bytes: 0 } => "The body is too large".into(),
             ApiError::TooLarge { bytes } => format!("The body is larger than {bytes} bytes"),
             ApiError::KeyReused => "This Idempotency-Key was used for a different request".into(),
@@ -299,6 +312,7 @@ fn attempt(request: &Request<'_>) -> String {
         ["api", "settings"] => "settings",
         ["api", "voice-campaigns", ..] => "voice campaign",
         ["api", "leads", ..] => "lead",
+        ["api", "calls", _, "recording"] => "recording",
         ["api", "calls", ..] => "call",
         ["api", "dialing", ..] => "dialing",
         ["api", "do-not-call", ..] => "do-not-call list",
@@ -341,6 +355,9 @@ impl<'r> Responder<'r, 'static> for ApiError {
                 _ = response.raw_header("WWW-Authenticate", "Bearer")
             }
             ApiError::MethodNotAllowed { allow } => _ = response.raw_header("Allow", allow),
+            ApiError::NoSuchPart { length } => {
+                _ = response.raw_header("Content-Range", format!("bytes */{length}"))
+            }
             ApiError::Unavailable { .. } | ApiError::NoVoice { .. } => {
                 _ = response.raw_header("Retry-After", RETRY_AFTER_SECONDS)
             }

@@ -295,7 +295,10 @@ fn lead_patch(snapshot: &Snapshot, id: i64) -> Result<Told, StoreError> {
 fn call_patch(snapshot: &Snapshot, id: i64, memory: &mut Memory) -> Result<Option<Told>, StoreError> {
     let Some(call) = snapshot.call(id)? else { return Ok(None) };
     let known = memory.calls.entry(id).or_default();
-    let patch = differing(object(&calls::View::of(&call, &snapshot.names_of(&call)?)), known);
+    let patch = differing(
+        object(&calls::View::of(&call, &snapshot.names_of(&call)?, calls::recording_of(snapshot, &call)?)),
+        known,
+    );
     if call.state == CallState::Ended {
         memory.calls.remove(&id);
     }

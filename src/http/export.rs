@@ -327,7 +327,7 @@ fn variable_columns(pages: &Pages, mut filter: LeadFilter) -> Result<VariableCol
 }
 
 fn write_calls(pages: &Pages, sheet: &mut Sheet, mut filter: CallFilter) -> Result<(), ApiError> {
-    const TITLES: [&str; 15] = [
+    const TITLES: [&str; 16] = [
         "id",
         "campaign_id",
         "lead_id",
@@ -343,6 +343,7 @@ fn write_calls(pages: &Pages, sheet: &mut Sheet, mut filter: CallFilter) -> Resu
         "ended_at",
         "seconds",
         "cost",
+        "recording_seconds",
     ];
     sheet.row(|cells| TITLES.iter().for_each(|title| cells.plain(title)))?;
     filter = pages.read::<_, ApiError>(|snapshot| Ok(snapshot.within_ids(filter)?))?;
@@ -372,6 +373,7 @@ fn call_cells(cells: &mut Cells, call: &CallRow) {
     }
     optional(cells, call.ended_at.map(|ended_at| calls::talked_seconds(call.answered_at, ended_at)));
     cells.plain(call.cost);
+    optional(cells, call.recording_ms.map(|ms| ms as f64 / 1_000.0));
 }
 
 fn optional(cells: &mut Cells, value: Option<impl Display>) {

@@ -35,6 +35,7 @@ mod preview;
 mod query;
 mod quota;
 mod ready;
+mod recordings;
 mod server_settings;
 mod session;
 mod sheet;
@@ -131,6 +132,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
         .mount("/api", other_calls::routes())
+        .mount("/api", recordings::routes())
         .mount("/api", preview::routes())
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())

@@ -8,6 +8,7 @@ pub mod g711;
 pub mod resample;
 pub mod rtp;
 pub mod sdp;
+pub mod tape;
 pub mod wav;
 
 /// Samples per second on the line.

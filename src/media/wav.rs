@@ -116,19 +116,35 @@ fn four(bytes: &[u8]) -> [u8; 4] {
     [bytes[0], bytes[1], bytes[2], bytes[3]]
 }
 
+/// How long [`header`] is.
+pub const HEADER: usize = 44;
+
+/// What stands before so many bytes of 16-bit samples.
+pub fn header(rate: u32, channels: u16, bytes: u32) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    let width = channels * 2;
+    let parts: [&[u8]; 13] = [
+        b"RIFF",
+        &(36_u32.saturating_add(bytes)).to_le_bytes(),
+        b"WAVE",
+        b"fmt ",
+        &16_u32.to_le_bytes(),
+        &PCM.to_le_bytes(),
+        &channels.to_le_bytes(),
+        &rate.to_le_bytes(),
+        &(rate * u32::from(width)).to_le_bytes(),
+        &width.to_le_bytes(),
+        &16_u16.to_le_bytes(),
+        b"data",
+        &bytes.to_le_bytes(),
+    ];
+    header.iter_mut().zip(parts.into_iter().flatten()).for_each(|(to, byte)| *to = *byte);
+    header
+}
+
 /// One channel of 16-bit samples as a file.
 pub fn write(rate: u32, samples: &[i16]) -> Vec<u8> {
-    let length = samples.len() as u32 * 2;
-    let mut file = Vec::with_capacity(44 + samples.len() * 2);
-    file.extend(b"RIFF");
-    file.extend((36 + length).to_le_bytes());
-    file.extend(b"WAVEfmt ");
-    file.extend(16_u32.to_le_bytes());
-    file.extend([PCM, 1].map(u16::to_le_bytes).as_flattened());
-    file.extend([rate, rate * 2].map(u32::to_le_bytes).as_flattened());
-    file.extend([2_u16, 16].map(u16::to_le_bytes).as_flattened());
-    file.extend(b"data");
-    file.extend(length.to_le_bytes());
+    let mut file = header(rate, 1, samples.len() as u32 * 2).to_vec();
     file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
     file
 }

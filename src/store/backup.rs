@@ -6,7 +6,7 @@
 
 use super::file::{self, OpenError, VERSION};
 use super::guard::stop_until_somebody_looks;
-use super::{StoreError, check, data_file, seal, suppression};
+use super::{StoreError, check, data_file, recordings, seal, suppression};
 use crate::domain::Instant;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -435,8 +435,10 @@ pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, Bac
     // From here on our own copy is looked at, which nobody changes behind our back.
     let (schema_version, sealed_under) = prove(incoming.path(), file)?;
     let lacks_key = prepare(incoming.path(), file, now)? && !suppression::key_file(folder).exists();
+    let of_backup = last_call(incoming.path()).map_err(sql_failed_at(file))?;
     incoming.as_file().sync_all().map_err(failed_at(folder))?;
     let path = data_file(folder);
+    let of_replaced = last_call(&path);
     let replaced = if path.exists() { Some(put_aside(folder, &path, now)?) } else { None };
     incoming.persist(&path).map_err(|error| failed_at(&path)(error.error))?;
     sync(folder)?;
@@ -446,9 +448,20 @@ pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, Bac
         if ledger.exists() {
             fs::rename(&ledger, replaced.join("simulator-ledger.jsonl")).map_err(failed_at(&ledger))?;
         }
+        // Of another server's calls, or one that nobody can read, none may be taken for ours.
+        let is_same = of_replaced.is_ok_and(|(instance, _)| instance == of_backup.0);
+        let last_call = if is_same { of_backup.1 } else { 0 };
+        recordings::set_aside(folder, last_call, replaced).map_err(failed_at(replaced))?;
     }
     let backup = Backup { bytes, sha256, schema_version, sealed_under };
     Ok(Restored { backup, replaced, lacks_key })
+}
+
+/// Whose database it is, and its newest call.
+fn last_call(path: &Path) -> rusqlite::Result<(Option<String>, i64)> {
+    let connection = open_stranger(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let sql = "SELECT (SELECT value FROM facts WHERE name = 'instance_id'), coalesce(max(id), 0) FROM calls";
+    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Makes a proven copy fit for service: lifted to this version, nobody signed in, dialing stopped. Whether it needs the

@@ -13,7 +13,10 @@ impl Tx<'_> {
     pub fn purge_deleted(&self, retention: TimeDelta) -> Result<bool, StoreError> {
         let find = "SELECT id FROM campaigns WHERE deleted_at <= ?1 AND id NOT IN
                       (SELECT campaign_id FROM calls WHERE state <> 'ended'
-                       UNION ALL SELECT campaign_id FROM other_calls WHERE state <> 'ended') LIMIT 1";
+                       UNION ALL SELECT campaign_id FROM other_calls WHERE state <> 'ended')
+                     -- What is still on the disk has to be known of.
+                     AND NOT EXISTS (SELECT 1 FROM calls k CROSS JOIN recordings r ON r.call_id = k.id
+                                     WHERE k.campaign_id = campaigns.id AND r.has_file = 1) LIMIT 1";
         let before = ms(self.now - retention);
         let found: Option<i64> =
             self.connection.prepare_cached(find)?.query_row([before], |row| row.get(0)).optional()?;
@@ -36,6 +39,8 @@ impl Tx<'_> {
                9223372036854775807)",
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM other_calls WHERE id IN (SELECT id FROM other_calls WHERE campaign_id = ?1 LIMIT ?2)",
+            "DELETE FROM recordings WHERE call_id IN (SELECT r.call_id FROM calls k CROSS JOIN recordings r
+               ON r.call_id = k.id WHERE k.campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE campaign_id = ?1 ORDER BY id LIMIT ?2)",
             "DELETE FROM leads WHERE id IN (SELECT id FROM leads WHERE campaign_id = ?1 LIMIT ?2)",
         ];

@@ -10,6 +10,7 @@ use super::{Snapshot, Store, StoreError, Tx};
 use crate::domain::erasure::{Needle, forget_person};
 use crate::domain::lead::LeadStatus;
 use crate::domain::phone::Phone;
+use crate::domain::recording::Gone;
 use chrono::TimeDelta;
 use rusqlite::params;
 use serde::Serialize;
@@ -47,6 +48,8 @@ pub struct Traces {
     pub replies: usize,
     /// Rows and lines of files.
     pub file_rows: usize,
+    /// Recordings of calls.
+    pub recordings: usize,
 }
 
 /// What has to be looked through, because no index leads there.
@@ -76,8 +79,11 @@ impl Store {
         let (file_rows, files_of) = cleaned.map_err(|panic| StoreError::Failed(panic.to_string()))??;
         let mut mentions = self.read_long(move |snapshot| snapshot.mentions(&Needle::of(phone))).await?;
         mentions.imports.extend(files_of);
-        let mut traces = self.write(move |tx| tx.forget(phone, &mentions)).await?;
+        let (mut traces, calls) = self.write(move |tx| tx.forget(phone, &mentions)).await?;
         traces.file_rows = file_rows;
+        // Also those that nobody has written down.
+        self.remove_recording_files(calls).await?;
+        self.remove_deleted_recordings().await?;
         self.empty_log().await?;
         Ok(Erasure::Erased(traces))
     }
@@ -147,7 +153,8 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
-    fn forget(&self, phone: Phone, mentions: &Mentions) -> Result<Traces, StoreError> {
+    /// The answer is what was there, and which calls were to the number.
+    fn forget(&self, phone: Phone, mentions: &Mentions) -> Result<(Traces, Vec<i64>), StoreError> {
         let number = phone.to_string();
         // Leads that were deleted are found by their calls; those of a campaign that is being removed for good may
         // have lost them.
@@ -162,8 +169,9 @@ impl Tx<'_> {
         let mut traces = Traces { leads: leads.len(), calls: calls.len(), ..Traces::default() };
         let sql = "UPDATE other_calls SET phone = NULL, detail = NULL, timeline = '[]', variables = '{}' WHERE phone = ?1";
         traces.calls += self.execute(sql, [&number])?;
-        for id in calls {
-            traces.events += self.forget_call(id)?;
+        for id in &calls {
+            traces.events += self.forget_call(*id)?;
+            traces.recordings += usize::from(self.delete_recording(*id, Gone::Erasure)?);
         }
         let mut imports: BTreeSet<i64> = mentions.imports.iter().copied().collect();
         for id in leads {
@@ -179,7 +187,7 @@ impl Tx<'_> {
         }
         traces.do_not_call = self.execute("DELETE FROM do_not_call WHERE phone = ?1", [&number])?
             + self.execute("DELETE FROM do_not_call_changes WHERE phone = ?1", [&number])?;
-        Ok(traces)
+        Ok((traces, calls))
     }
 
     fn forget_call(&self, id: i64) -> Result<usize, StoreError> {
@@ -187,7 +195,8 @@ impl Tx<'_> {
             .connection
             .prepare_cached("SELECT lead_id FROM calls WHERE id = ?1")?
             .query_row([id], |row| row.get(0))?;
-        let sql = "UPDATE calls SET phone = ?2, detail = NULL, timeline = '[]' WHERE id = ?1";
+        let sql =
+            "UPDATE calls SET phone = ?2, detail = NULL, timeline = '[]', transcript = '[]' WHERE id = ?1";
         self.execute(sql, params![id, Phone::erased(lead_id).to_string()])?;
         // An answer may have repeated what it was told.
         let sql = "UPDATE delivery_tries SET excerpt = '' WHERE excerpt <> '' AND delivery_id IN

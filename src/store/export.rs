@@ -87,6 +87,8 @@ pub struct CallRow<'r> {
     pub ended_at: Option<Instant>,
     /// What it costs.
     pub cost: Money,
+    /// How long its recording is, if it can be listened to.
+    pub recording_ms: Option<i64>,
 }
 
 /// Reads the cells of a row in their order, without copying texts.
@@ -174,6 +176,7 @@ fn call<'r>(row: &'r Row<'r>) -> rusqlite::Result<CallRow<'r>> {
         answered_at: c.instant()?,
         ended_at: c.instant()?,
         cost: Money::from_ten_thousandths(c.number()?),
+        recording_ms: c.number()?,
     })
 }
 
@@ -227,7 +230,8 @@ impl Snapshot<'_> {
         use calls::{filtered, pages};
         let sql = pages!(
             "k.id, k.campaign_id, k.lead_id, k.attempt, k.phone, k.carrier, k.state, k.outcome, k.successful,
-             k.detail, k.placed_at, k.answered_at, k.ended_at, k.cost FROM calls k"
+             k.detail, k.placed_at, k.answered_at, k.ended_at, k.cost,
+             (SELECT r.ms FROM recordings r WHERE r.call_id = k.id AND r.deleted_at IS NULL) FROM calls k"
         );
         let mut place = Place::new(filter.limit);
         self.each_call(sql, filter, |row| {

@@ -52,7 +52,7 @@ impl Tx<'_> {
         Ok(is_more)
     }
 
-    /// Empties timeline and evidence of some of the calls that ended longer ago than `retention`; true while there may
+    /// Empties timeline, transcript and evidence of some of the calls that ended longer ago than `retention`; true while there may
     /// be more.
     pub fn prune_call_details(&self, retention: TimeDelta) -> Result<bool, StoreError> {
         if self.prune_other_calls(retention)? {
@@ -61,7 +61,8 @@ impl Tx<'_> {
         let first = self.pruned_to(CALLS)?;
         let sql = "SELECT id, ended_at FROM calls WHERE id > ?1 ORDER BY id LIMIT ?2";
         let Some((last, is_more)) = self.old_rows(sql, first, ROWS_MAX, retention)? else { return Ok(false) };
-        let sql = "UPDATE calls SET timeline = '[]', evidence = '{}' WHERE id > ?1 AND id <= ?2";
+        let sql =
+            "UPDATE calls SET timeline = '[]', evidence = '{}', transcript = '[]' WHERE id > ?1 AND id <= ?2";
         self.execute(sql, [first, last])?;
         self.set_fact(CALLS, &last.to_string())?;
         Ok(is_more)

@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -90,6 +91,8 @@ pub(crate) enum Step {
     Play(Vec<i16>),
     /// Waits until something was heard and then nothing for so long.
     HearOut(i64),
+    /// Sends back at once whatever it hears from now on.
+    Echo,
     /// Presses keys.
     Keys(&'static str),
     /// Asks for another session with these lines of sound; waits for the reply.
@@ -156,6 +159,8 @@ struct Shared {
     messages: Mutex<Vec<Message>>,
     came: Notify,
     calls: Mutex<HashMap<String, Live>>,
+    /// What comes is sent back.
+    echoes: AtomicBool,
     /// Every byte of sound that came, per call.
     heard: Mutex<HashMap<String, Vec<u8>>>,
 }
@@ -201,6 +206,7 @@ impl Peer {
             messages: Mutex::default(),
             came: Notify::new(),
             calls: Mutex::default(),
+            echoes: AtomicBool::new(false),
             heard: Mutex::default(),
         });
         let task = tokio::spawn(shared.clone().serve()).abort_handle();
@@ -478,6 +484,7 @@ impl Shared {
                 }
                 Step::Wait(ms) => sleep(ms).await,
                 Step::Play(samples) => sound.as_mut().unwrap().play(&*self.clock, &samples).await,
+                Step::Echo => self.echoes.store(true, Ordering::Relaxed),
                 Step::Keys(keys) => sound.as_mut().unwrap().press(&*self.clock, keys).await,
                 Step::HearOut(ms) => loop {
                     let last = *sound.as_ref().unwrap().last_voice.lock().unwrap();
@@ -537,7 +544,10 @@ impl Shared {
         last_voice: Arc<Mutex<Option<Instant>>>,
     ) {
         let mut buffer = [0; 2_048];
-        while let Ok((length, _)) = socket.recv_from(&mut buffer).await {
+        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+            if self.echoes.load(Ordering::Relaxed) {
+                socket.send_to(&buffer[..length], from).await.unwrap();
+            }
             let Some((header, payload)) = rtp::read(&buffer[..length]) else { continue };
             if header.payload_type == 0 {
                 if payload.iter().any(|byte| *byte != 0xff) {

@@ -53,6 +53,8 @@ struct Leg {
     chapter: u32,
     /// A person presses their key, or asks not to be called again, once.
     reacted: bool,
+    /// What is said next, or just now, is not the script yet.
+    is_being_told: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +112,10 @@ impl Exchange {
         }
         let id = self.legs_made;
         self.legs_made += 1;
-        self.legs.insert(id, Leg { story, state: State::Dialing, events, chapter: 0, reacted: false });
+        self.legs.insert(
+            id,
+            Leg { story, state: State::Dialing, events, chapter: 0, reacted: false, is_being_told: false },
+        );
         let timeout_ms = u64::try_from(ring_timeout.num_milliseconds()).unwrap_or(0);
         let (rings, after_ms, step) = match story {
             Story::Fails { rings: true, after_ms, cause } => (true, SETUP_MS + after_ms, Step::End(cause)),
@@ -134,6 +139,12 @@ impl Exchange {
     pub(super) fn command(&mut self, id: u64, command: &LegCommand, now: Instant) {
         match command {
             LegCommand::Speak { speech_ms, .. } => self.speak(id, *speech_ms, now),
+            // Nothing sounds here, so nothing is recorded; but nobody takes what is said about it for the script.
+            LegCommand::Record => {
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.is_being_told = true;
+                }
+            }
             LegCommand::Transfer { .. } => self.transfer(id, now),
             LegCommand::HangUp => self.hang_up(id, now),
         }
@@ -247,10 +258,12 @@ impl Exchange {
         self.report(id, at, LegEvent::SpeechEnded);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let chapter = leg.chapter;
+        let was_script = !std::mem::take(&mut leg.is_being_told);
         match leg.story {
             Story::Person(Person { patience_ms, manner, .. }) => {
                 let mut quiet_from = at;
                 if let Manner::Presses { digit, after_ms } = manner
+                    && was_script
                     && !std::mem::replace(&mut leg.reacted, true)
                 {
                     quiet_from = self.after(at, after_ms);

@@ -16,13 +16,15 @@ use crate::domain::Instant;
 use crate::domain::call::{LegCommand, LegEvent};
 use crate::domain::outcome::Cause;
 use crate::domain::phone::Phone;
+use crate::domain::recording::Recording;
+use crate::media::RATE;
 use crate::media::amd::Verdict;
 use crate::media::g711::Codec;
 use crate::media::sdp::{self, Local, Remote, SdpError};
 use chrono::TimeDelta;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -32,6 +34,8 @@ const ASK_WAIT: TimeDelta = TimeDelta::seconds(2);
 const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 /// How long somebody who picked up hears nothing, at most.
 const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
+/// How long the end of a call waits for its recording to be complete.
+const RECORDING_WAIT: TimeDelta = TimeDelta::seconds(2);
 /// How long a carrier that has agreed to put somebody through may take to tell anything of it, as RFC 3515 has it.
 const PROGRESS_WAIT: TimeDelta = TimeDelta::seconds(5);
 /// How long somebody who calls hears it ring, at most, until there is something to say.
@@ -95,7 +99,7 @@ impl Call {
         let address = self.place.address;
         let ours = SocketAddr::new(self.carrier.stack.address_towards(address), port);
         let (to_heard, heard) = unbounded_channel();
-        let line = self.carrier.studio.open(socket, to_heard).map_err(|error| error.to_string())?;
+        let line = self.carrier.studio.open(socket, to_heard.clone()).map_err(|error| error.to_string())?;
         let session = u64::from(rand::random::<u32>());
         let local = Local { address: ours, session, version: 1 };
         let trunk = &self.place.trunk.settings;
@@ -124,11 +128,13 @@ impl Call {
             outgoing = self.carrier.stack.invite(invite) => outgoing?,
         };
         self.asked = None;
-        let mut session = Session { line, heard, local, agreed: None, outgoing };
+        let mut session =
+            Session { line, heard, to_heard, local, agreed: None, outgoing, is_recorded: false };
         let end = match self.ring(&mut session).await {
             Ok(answer) => self.talk(&mut session, answer).await,
             Err(end) => end,
         };
+        self.end_recording(&mut session).await;
         session.outgoing.release();
         Ok(end)
     }
@@ -162,11 +168,12 @@ impl Call {
         };
         let ours = SocketAddr::new(self.carrier.stack.address_towards(self.place.address), port);
         let (to_heard, heard) = unbounded_channel();
-        let line = self.carrier.studio.open(socket, to_heard).map_err(|error| error.to_string())?;
+        let line = self.carrier.studio.open(socket, to_heard.clone()).map_err(|error| error.to_string())?;
         let outgoing = self.carrier.stack.take(&self.place.trunk.settings, visitor)?;
         let local = Local { address: ours, session: u64::from(rand::random::<u32>()), version: 1 };
         let answer = local.answer(&remote);
-        let mut session = Session { line, heard, local, agreed: None, outgoing };
+        let mut session =
+            Session { line, heard, to_heard, local, agreed: None, outgoing, is_recorded: false };
         session.outgoing.ring()?;
         let end = match self.prepare(&mut session).await {
             Ok(()) => {
@@ -205,7 +212,7 @@ impl Call {
                     | Signal::Transfer(_) => {}
                 },
                 command = self.commands.recv() => match command {
-                    Some(LegCommand::Speak { .. } | LegCommand::Transfer { .. }) => {}
+                    Some(LegCommand::Speak { .. } | LegCommand::Record | LegCommand::Transfer { .. }) => {}
                     Some(LegCommand::HangUp) | None => {
                         return Err((End::of(Cause::LocalHangup), Some(Status::Unavailable)));
                     }
@@ -286,7 +293,7 @@ impl Call {
                     }
                 },
                 command = self.commands.recv(), if giving_up.is_none() => match command {
-                    Some(LegCommand::Speak { .. } | LegCommand::Transfer { .. }) => None,
+                    Some(LegCommand::Speak { .. } | LegCommand::Record | LegCommand::Transfer { .. }) => None,
                     Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
                 },
                 Err(problem) = self.words.next(), if giving_up.is_none() => Some(End::failed(problem)),
@@ -368,6 +375,10 @@ impl Call {
                         self.speak(session, &mut talk, text);
                         None
                     }
+                    Some(LegCommand::Record) => {
+                        talk.records_next = true;
+                        None
+                    }
                     Some(LegCommand::Transfer { to }) => {
                         session.line.hush();
                         talk.transfer = Transfer::Asked;
@@ -434,6 +445,8 @@ impl Call {
                 self.report(LegEvent::SpeechEnded);
             }
             Heard::Said(_) => {}
+            Heard::Unrecorded(reason) => self.report(LegEvent::NotRecorded(reason)),
+            Heard::Recorded(recording) => self.recorded(session, recording),
             Heard::Verdict(Verdict::Machine) => {
                 session.line.await_cue();
                 self.report(LegEvent::MachineDetected);
@@ -490,6 +503,7 @@ impl Call {
     fn speak(&mut self, session: &mut Session, talk: &mut Talk, text: String) {
         session.line.hush();
         talk.number += 1;
+        talk.records = std::mem::take(&mut talk.records_next);
         if text.trim().is_empty() {
             talk.wanted = None;
             talk.silent_until = None;
@@ -513,8 +527,63 @@ impl Call {
         if let Some(sound) = sound
             && !talk.waits
         {
+            if std::mem::take(&mut talk.records) {
+                self.record(session, talk);
+            }
             session.line.play(sound, talk.number);
             talk.wanted = None;
+            self.report(LegEvent::SpeechBegan);
+        }
+    }
+
+    /// Records the call from now on.
+    fn record(&self, session: &mut Session, talk: &Talk) {
+        let Some(recorder) = self.carrier.recorder.get() else {
+            self.report(LegEvent::NotRecorded("there is no folder for recordings".into()));
+            return;
+        };
+        let since = (self.now() - talk.answered_at).num_milliseconds().clamp(0, 3_600_000);
+        let lead = since as usize * RATE as usize / 1_000;
+        session.line.record(recorder.begin(self.request.call_id, lead, session.to_heard.clone()));
+        session.is_recorded = true;
+        self.report(LegEvent::RecordingBegan);
+    }
+
+    fn recorded(&self, session: &mut Session, recording: Option<Recording>) {
+        session.is_recorded = false;
+        if let Some(recording) = recording {
+            self.report(LegEvent::Recorded(recording));
+        }
+    }
+
+    /// Waits for the file to be complete, but not long for a slow disk: then it is told after the end.
+    async fn end_recording(&self, session: &mut Session) {
+        session.line.end_recording();
+        let clock = self.carrier.clock.clone();
+        let until = self.now() + RECORDING_WAIT;
+        while session.is_recorded {
+            tokio::select! {
+                Some(heard) = session.heard.recv() => match heard {
+                    Heard::Unrecorded(reason) => self.report(LegEvent::NotRecorded(reason)),
+                    Heard::Recorded(recording) => self.recorded(session, recording),
+                    Heard::Key(_) | Heard::Said(_) | Heard::Verdict(_) | Heard::Cue => {}
+                },
+                () = clock.sleep_until(until) => {
+                    let (_, nothing) = unbounded_channel();
+                    let mut heard = std::mem::replace(&mut session.heard, nothing);
+                    let (events, clock) = (self.events.clone(), self.carrier.clock.clone());
+                    self.carrier.runtime.spawn(async move {
+                        while let Some(heard) = heard.recv().await {
+                            if let Heard::Recorded(recording) = heard {
+                                let event = recording.map(LegEvent::Recorded);
+                                event.into_iter().for_each(|event| events.report(clock.steady(), event));
+                                return;
+                            }
+                        }
+                    });
+                    return;
+                }
+            }
         }
     }
 }
@@ -551,9 +620,12 @@ impl Timer {
 struct Session {
     line: Line,
     heard: UnboundedReceiver<Heard>,
+    to_heard: UnboundedSender<Heard>,
     local: Local,
     agreed: Option<Remote>,
     outgoing: Outgoing,
+    /// A recording has begun and its end was not heard of.
+    is_recorded: bool,
 }
 
 impl Session {
@@ -591,8 +663,12 @@ impl Session {
 struct Talk {
     /// Counts what is to be said.
     number: u64,
+    answered_at: Instant,
     /// To be said, as soon as it can be.
     wanted: Option<String>,
+    /// The call is recorded from the beginning of what is wanted, or of what will be wanted next.
+    records: bool,
+    records_next: bool,
     /// It is not known yet who picked up, or a machine is still greeting.
     waits: bool,
     /// When somebody has heard nothing for too long.
@@ -631,7 +707,10 @@ impl Talk {
     fn new(session_expires: Option<String>, now: Instant) -> Talk {
         let mut talk = Talk {
             number: 0,
+            answered_at: now,
             wanted: None,
+            records: false,
+            records_next: false,
             waits: false,
             silent_until: None,
             session_expires,

@@ -6,6 +6,7 @@
 
 mod call;
 mod outcome;
+mod recorder;
 mod settings;
 mod sound;
 mod stack;
@@ -25,11 +26,13 @@ use crate::domain::outcome::Cause;
 use crate::speech::Synthesizer;
 use call::Call;
 use chrono::TimeDelta;
+use recorder::Recorder;
 use sound::Studio;
 use stack::Stack;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -52,6 +55,7 @@ struct Inner {
     voice: Arc<dyn Synthesizer>,
     stack: Stack,
     studio: Studio,
+    recorder: OnceLock<Recorder>,
     ports: RtpPorts,
     trunks: watch::Sender<Arc<[Arc<Trunk>]>>,
     /// Trunks of before that still bear calls.
@@ -92,10 +96,30 @@ impl Sip {
         let trunks = trunks.iter().cloned().map(|trunk| Arc::new(Trunk::new(trunk))).collect();
         let (trunks, left) = (watch::Sender::new(trunks), Mutex::default());
         let (runtime, receiver) = (Handle::current(), Mutex::default());
-        let inner = Inner { settings, clock, voice, stack, studio, ports, trunks, left, runtime, receiver };
-        let inner = Arc::new(inner);
+        let recorder = OnceLock::new();
+        let inner = Arc::new(Inner {
+            settings,
+            clock,
+            voice,
+            stack,
+            studio,
+            recorder,
+            ports,
+            trunks,
+            left,
+            runtime,
+            receiver,
+        });
         tokio::spawn(visitors::watch(inner.clone(), visitors));
         Ok(Sip { inner })
+    }
+
+    /// Recordings go to this folder, as files that are called by the ids of their calls. Without one nothing is
+    /// recorded.
+    pub fn record_into(&self, folder: &Path) -> std::io::Result<()> {
+        let recorder = Recorder::start(folder)?;
+        self.inner.recorder.get_or_init(|| recorder);
+        Ok(())
     }
 
     /// Puts other trunks in the place of those there are. One with the same name, or at the same host for the same user,

@@ -2,11 +2,14 @@
 //! stutter. A call has one of twenty slots, a millisecond each; in its slot its socket is emptied and one packet goes
 //! out. The receiving side is clocked here as well: where the other side sends nothing there is silence.
 
+use super::recorder::Pen;
 use crate::clock::Clock;
+use crate::domain::recording::Recording;
 use crate::media::amd::{Detector, Limits, Verdict};
 use crate::media::beep::Waiter;
 use crate::media::g711::Codec;
 use crate::media::sdp::Remote;
+use crate::media::tape::Tape;
 use crate::media::{FRAME, FRAME_MS, dtmf, rtp};
 use crate::speech::Sound;
 use std::collections::{HashMap, VecDeque};
@@ -19,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What is heard on a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     /// A key.
     Key(char),
@@ -29,6 +32,10 @@ pub(super) enum Heard {
     Verdict(Verdict),
     /// A message may begin.
     Cue,
+    /// It is not recorded, or no longer; why.
+    Unrecorded(String),
+    /// Its recording is over, with what there is of it. Comes once for each that began.
+    Recorded(Option<Recording>),
 }
 
 /// All calls' sound. Clones are the same.
@@ -51,6 +58,8 @@ enum Order {
     Hush(u64),
     Detect(u64),
     AwaitCue(u64),
+    Record(u64, Pen),
+    EndRecording(u64),
     Close(u64),
 }
 
@@ -118,6 +127,16 @@ impl Line {
     pub(super) fn await_cue(&self) {
         self.studio.order(Order::AwaitCue(self.id));
     }
+
+    /// Records both sides from now on.
+    pub(super) fn record(&self, pen: Pen) {
+        self.studio.order(Order::Record(self.id, pen));
+    }
+
+    /// Records no more.
+    pub(super) fn end_recording(&self) {
+        self.studio.order(Order::EndRecording(self.id));
+    }
 }
 
 impl Drop for Line {
@@ -161,6 +180,12 @@ impl Lines {
             Order::AwaitCue(id) => {
                 wires.get_mut(&id).into_iter().for_each(|wire| wire.listen(Ear::When(Waiter::default())));
             }
+            Order::Record(id, pen) => {
+                if let Some(wire) = wires.get_mut(&id) {
+                    wire.reel = Some(Reel::new(pen));
+                }
+            }
+            Order::EndRecording(id) => wires.get_mut(&id).into_iter().for_each(|wire| wire.reel = None),
         }
     }
 }
@@ -215,6 +240,38 @@ struct Wire {
     waiting: VecDeque<i16>,
     /// Slots since the last packet.
     missing: u32,
+    reel: Option<Reel>,
+}
+
+/// The recording of a call. What is still on it goes to the disk when it is dropped.
+struct Reel {
+    tape: Tape,
+    /// What is not written yet.
+    piece: Vec<i16>,
+    pen: Pen,
+}
+
+/// Samples of both sides that are written at a time: a fifth of a second.
+const PIECE: usize = 20 * FRAME;
+
+impl Reel {
+    fn new(pen: Pen) -> Reel {
+        Reel { tape: Tape::default(), piece: Vec::new(), pen }
+    }
+
+    /// Goes on by a frame of ours; false when the disk does not keep up.
+    fn turn(&mut self, ours: &[i16; FRAME]) -> bool {
+        self.piece.extend(self.tape.turn(ours).unwrap_or_default());
+        self.piece.len() < PIECE || self.pen.write(std::mem::take(&mut self.piece))
+    }
+}
+
+impl Drop for Reel {
+    fn drop(&mut self) {
+        self.piece.append(&mut self.tape.rest());
+        // Should the disk not keep up, the end is missing.
+        let _ = self.piece.is_empty() || self.pen.write(std::mem::take(&mut self.piece));
+    }
 }
 
 /// Where and how to send.
@@ -261,6 +318,7 @@ impl Wire {
             ear: Ear::Nothing,
             waiting: VecDeque::new(),
             missing: 0,
+            reel: None,
         }
     }
 
@@ -307,8 +365,15 @@ impl Wire {
             if let Some(key) = self.keys.take(header, payload) {
                 self.tell(Heard::Key(key));
             }
-        } else if header.payload_type == target.payload_type && !matches!(self.ear, Ear::Nothing) {
+        } else if header.payload_type == target.payload_type {
             let codec = target.codec;
+            if let Some(reel) = &mut self.reel {
+                let samples = payload.iter().map(|byte| codec.decode(*byte));
+                reel.tape.take(header.source, header.timestamp, samples);
+            }
+            if matches!(self.ear, Ear::Nothing) {
+                return;
+            }
             self.waiting.extend(payload.iter().map(|byte| codec.decode(*byte)));
             let excess = self.waiting.len().saturating_sub(WAITING_MAX);
             self.waiting.drain(..excess);
@@ -346,7 +411,10 @@ impl Wire {
     fn send(&mut self) {
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(FRAME as u32);
-        let Some(target) = self.target.as_ref().filter(|target| target.is_open) else { return };
+        let Some(target) = self.target.as_ref().filter(|target| target.is_open) else {
+            self.record(&[0; FRAME]);
+            return;
+        };
         let Target { address, codec, payload_type, .. } = *target;
         let mut packet = [codec.silence(); rtp::HEADER + FRAME];
         let mut marker = false;
@@ -369,6 +437,17 @@ impl Wire {
         packet[..rtp::HEADER].copy_from_slice(&header.bytes());
         // A packet that cannot be sent is lost, as it may be on its way.
         let _ = self.socket.send_to(&packet, address);
+        let mut sent = [0; FRAME];
+        sent.iter_mut().zip(&packet[rtp::HEADER..]).for_each(|(to, byte)| *to = codec.decode(*byte));
+        self.record(&sent);
+    }
+
+    /// Puts what was sent on the tape, with what came meanwhile.
+    fn record(&mut self, sent: &[i16; FRAME]) {
+        if self.reel.as_mut().is_some_and(|reel| !reel.turn(sent)) {
+            self.reel = None;
+            self.tell(Heard::Unrecorded("the disk is too slow".into()));
+        }
     }
 
     fn tell(&self, heard: Heard) {

@@ -72,6 +72,17 @@ pub(super) fn of(schema: &str) -> Option<Value> {
         "Call" => call(),
         "OtherCall" => other_call(),
         "TestCallRequest" => json!({"phone": "+1 202 555 0101", "variables": {"plan": "Basic"}}),
+        "CallDetails" => {
+            let mut call = call();
+            call["peaks"] = json!({"agent": [0, 180, 96], "person": [0, 0, 12]});
+            call["recording_gone"] = Value::Null;
+            call["transcript"] = json!([
+                {"seconds": 0.2, "until": 2.3, "speaker": "agent", "kind": "speech", "text": "This call is being recorded.", "cut_off": false},
+                {"seconds": 2.3, "until": 31.8, "speaker": "agent", "kind": "speech", "text": "Hello Ada, how do you like your Basic plan? Press 1 …", "cut_off": false},
+                {"seconds": 36.1, "until": null, "speaker": "person", "kind": "key", "text": "1", "cut_off": false},
+            ]);
+            call
+        }
         "DialingSwitch" => json!({
             "stopped": true,
             "since": "2026-03-04T10:00:00Z",
@@ -110,7 +121,7 @@ pub(super) fn of(schema: &str) -> Option<Value> {
         }),
         "Erased" => json!({
             "erased": {
-                "leads": 2, "calls": 3, "events": 3, "do_not_call": 0, "imports": 1, "replies": 0, "file_rows": 3,
+                "leads": 2, "calls": 3, "events": 3, "do_not_call": 0, "imports": 1, "replies": 0, "file_rows": 3, "recordings": 0,
             },
             "suppressed": true,
         }),
@@ -572,6 +583,7 @@ fn call() -> Value {
             "calls_per_day": 50,
             "max_attempts": 3,
         },
+        "recording": {"seconds": 38.9, "bytes": 1_244_844, "url": "/api/calls/17/recording"},
     })
 }
 

@@ -126,6 +126,7 @@ fn not_found(path: &str) -> (&'static str, &'static str) {
         [_, _, "test-calls", _, ..] => ("No such campaign or call.", "Call not found"),
         ["voice-campaigns", ..] => ("No such campaign.", "Voice campaign not found"),
         ["leads", ..] => ("No such lead.", "Lead not found"),
+        ["calls", _, "recording"] => ("No such call, or no recording of it.", "Recording not found"),
         ["calls" | "inbound-calls", ..] => ("No such call.", "Call not found"),
         ["do-not-call", ..] => {
             ("The number is not on the list.", "This number is not on the do-not-call list")
@@ -286,6 +287,8 @@ pub(super) fn shared_headers() -> Value {
         "X-Total-Count": number("How many there are in all pages."),
         "Idempotent-Replayed": text("`true` where this is the first answer again."),
         "Content-Disposition": text("What the file is called."),
+        "Content-Range": always(text("Which part of it this is, or how long it is.")),
+        "Accept-Ranges": text("`bytes`: parts of it can be asked for."),
         "Set-Cookie": text("The cookie `vc_session`; without a value when it ends."),
         "WWW-Authenticate": always(text("`Bearer`.")),
     })

@@ -17,8 +17,8 @@ use super::error::ApiError;
 use super::query::Query;
 use super::{
     analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
-    imports, lead_actions, leads, other_calls, overview, people, preview, server_settings, session, stats,
-    tokens, trunks, voices, webhooks,
+    imports, lead_actions, leads, other_calls, overview, people, preview, recordings, server_settings,
+    session, stats, tokens, trunks, voices, webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -82,7 +82,11 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
             "Leads on their way in, as JSON, CSV or Excel, and what became of their rows.",
             vec![imports::Reference::openapi()],
         ),
-        ("Calls", "A call is one dial of one lead.", vec![calls::Reference::openapi()]),
+        (
+            "Calls",
+            "A call is one dial of one lead.",
+            vec![calls::Reference::openapi(), recordings::Reference::openapi()],
+        ),
         (
             "Other calls",
             "Calls that are no dial of a lead and in no sum of a campaign: test calls, and those that somebody makes to us.",

@@ -395,6 +395,18 @@ pub(in crate::http) struct IfNoneMatch {
     if_none_match: Option<String>,
 }
 
+/// A part of a file.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::http) struct Range {
+    /// Which bytes, such as `bytes=0-99999`; several parts at once are answered with the whole.
+    #[param(rename = "Range", example = "bytes=0-99999")]
+    range: Option<String>,
+    /// The `ETag` of the file that the part is wanted of; where it is another one now, all of it is sent.
+    #[param(rename = "If-Range")]
+    if_range: Option<String>,
+}
+
 /// A change of what the client saw.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]

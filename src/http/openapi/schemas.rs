@@ -14,13 +14,15 @@ use crate::domain::imports::{self, How, ImportState, OnDuplicate, Reason, Warnin
 use crate::domain::keys::{Action, KEYS};
 use crate::domain::lead::LeadStatus;
 use crate::domain::money::Money;
-use crate::domain::other_call::Kind;
+use crate::domain::other_call;
 use crate::domain::outcome::Outcome;
+use crate::domain::recording::Gone;
 use crate::domain::schedule::WorkingDays;
 use crate::domain::script_lint::WarningCode;
 use crate::domain::script_preview::Case;
 use crate::domain::spreadsheet;
 use crate::domain::standing::State;
+use crate::domain::transcript::{Kind, Speaker};
 use crate::store::{Scope, TEST_EVENT};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -62,7 +64,7 @@ word_schemas! {
     EventType = "EventType", "The facts that other systems can be told of.";
     LeadStatus = "LeadStatus", "Where a lead is on its way.";
     Outcome = "Outcome", "How a call ended, or what it concluded. Up to `transferred` somebody, or a machine, picked up.";
-    Kind = "OtherCallKind", "How a call that is no dial of a lead comes about: asked for by hand, or made to us.";
+    other_call::Kind = "OtherCallKind", "How a call that is no dial of a lead comes about: asked for by hand, or made to us.";
     CallState = "CallState", "How far a call has come.";
     Stage = "Stage", "How far calls have come, for whoever looks for some of them.";
     Interval = "Interval", "How long periods are.";
@@ -84,6 +86,9 @@ word_schemas! {
     Scope = "Scope", "What a token may do: look, change things, or also what cannot be undone.";
     Case = "PreviewCase", "Whose values fill a preview.";
     spreadsheet::Format = "TableFormat", "Kinds of tables.";
+    Gone = "RecordingGone", "Why a recording is gone: its time was over, somebody deleted it, the person was erased, its campaign was, or the file is missing.";
+    Speaker = "Speaker", "Who said or pressed something: us, or whoever picked up.";
+    Kind = "TranscriptKind", "What it was: words, a key, or a wish that was understood.";
 }
 
 impl PartialSchema for Money {
@@ -427,6 +432,25 @@ pub(in crate::http) struct TimelineEntry {
     event: String,
 }
 
+/// One thing that was said or pressed on a call.
+#[derive(ToSchema)]
+pub(in crate::http) struct TranscriptLine {
+    /// When it began, in seconds since the answer; also the place in the recording.
+    #[schema(minimum = 0)]
+    seconds: f64,
+    /// When it ended, likewise; null for what has no length.
+    #[schema(minimum = 0)]
+    until: Option<f64>,
+    /// Who it was.
+    speaker: Speaker,
+    /// What it was.
+    kind: Kind,
+    /// The words, or the key.
+    text: String,
+    /// Whether it was not heard to its end.
+    cut_off: bool,
+}
+
 /// The rows left out for one reason.
 #[derive(ToSchema)]
 pub(in crate::http) struct RowsLeftOut {
@@ -562,6 +586,9 @@ pub(in crate::http) struct Traces {
     /// Rows and lines of files.
     #[schema(minimum = 0)]
     file_rows: i64,
+    /// Recordings of calls.
+    #[schema(minimum = 0)]
+    recordings: i64,
 }
 
 /// Whether the server is up.

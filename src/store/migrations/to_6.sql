@@ -67,3 +67,17 @@ CREATE TABLE trunks (
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
 ) STRICT;
+ALTER TABLE calls ADD COLUMN transcript TEXT NOT NULL DEFAULT '[]';
+CREATE TABLE recordings (
+  call_id    INTEGER PRIMARY KEY REFERENCES calls (id),
+  ms         INTEGER NOT NULL CHECK (ms >= 0),
+  bytes      INTEGER NOT NULL CHECK (bytes >= 0),
+  peaks      BLOB NOT NULL,                                          -- how loud it is: pairs of a byte for us and one for them
+  created_at INTEGER NOT NULL,
+  deleted_at INTEGER,                                                -- nobody hears it any more
+  reason     TEXT CHECK (reason IN ('retention', 'request', 'erasure', 'campaign', 'missing')),
+  has_file   INTEGER NOT NULL DEFAULT 1 CHECK (has_file IN (0, 1)),
+  CHECK ((deleted_at IS NULL) = (reason IS NULL))
+) STRICT;
+CREATE INDEX recordings_by_age ON recordings (created_at) WHERE deleted_at IS NULL;
+CREATE INDEX recordings_going ON recordings (call_id) WHERE has_file = 1 AND deleted_at IS NOT NULL;

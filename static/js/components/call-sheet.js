@@ -1,4 +1,4 @@
-// The sheet of one call: what became of it and why, what happened when, why it was allowed, and what follows.
+// The sheet of one call: what became of it and why, what was said, what happened when, why it was allowed, and what follows.
 import { html } from '../lib/ui.js';
 import { canWrite, create, get, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
@@ -8,6 +8,7 @@ import { ActionButton, Icon, Loading, Note, Outcome, Problem, Sheet } from './ba
 import { holdWords } from './holds.js';
 import { endCall } from './live-call.js';
 import { personOf } from './call-table.js';
+import { Conversation } from './player.js';
 
 /** What an outcome means, in a sentence. */
 const WHY = {
@@ -37,6 +38,7 @@ const EVENTS = {
   answered: 'Picked up',
   'machine detected': 'An answering machine, not a person',
   'heard to the end': 'Heard to the end',
+  recording: 'The recording begins',
   'asked not to be called again': 'Asked not to be called again',
   'ended: no_answer': 'Nobody picked up',
   'ended: busy': 'Line busy',
@@ -77,12 +79,12 @@ export function CallSheet({ id, onClose }) {
         ? html`<${Problem} error=${error} retry=${reload} />`
         : !call
           ? html`<${Loading} rows=${3} h=${70} />`
-          : html`<${Contents} ...${data} onClose=${onClose} />`
+          : html`<${Contents} ...${data} onClose=${onClose} reload=${reload} />`
     }
   <//>`;
 }
 
-function Contents({ call, lead, onClose }) {
+function Contents({ call, lead, onClose, reload }) {
   const isAlive = call.state !== 'ended';
   return html`<div class="row wrap" style="gap:18px">
       <b class="strong"><${Outcome} o=${call.outcome} exact /></b>
@@ -108,6 +110,7 @@ function Contents({ call, lead, onClose }) {
         <br />${whatFollows(call, lead)}
       <//>`
     }
+    <${Conversation} call=${call} onChange=${reload} />
     <${Timeline} call=${call} />
     <section aria-label="About">
       <h3 class="sheet-h">About this call</h3>
