@@ -18,6 +18,7 @@ mod api_limits;
 mod api_operations;
 mod api_overview;
 mod api_page;
+mod api_prompts;
 mod api_reference;
 mod api_scripts;
 mod api_session;

@@ -22,7 +22,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("config", &["domain", "carrier", "speech"]),
     ("dialer", &["store", "carrier", "domain", "clock"]),
     ("webhooks", &["store", "domain", "clock"]),
-    ("http", &["store", "domain", "clock", "token", "meter"]),
+    ("http", &["store", "domain", "clock", "token", "meter", "media"]),
     ("listener", &[]),
     ("housekeeping", &["store", "domain", "clock"]),
     (
@@ -49,7 +49,8 @@ const MAY_USE: [(&str, &[&str]); 19] = [
 ];
 
 /// Crates that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 10] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
+    ("nanomp3", &["media/mp3.rs"]),
     ("rsipstack", &["carrier/sip/stack.rs"]),
     ("prometheus_client", &["http/metrics.rs"]),
     ("rusqlite", &["store/"]),

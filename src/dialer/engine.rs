@@ -455,7 +455,7 @@ impl Dialer {
     }
 
     fn place(&mut self, dial: Dial) {
-        let Dial { claim, campaign_id, lead_id, phone, caller_id, plan } = dial;
+        let Dial { claim, campaign_id, lead_id, phone, caller_id, plan, recorded } = dial;
         let request = DialRequest {
             call_id: claim.call_id,
             lead_id,
@@ -465,6 +465,7 @@ impl Dialer {
             ring_timeout: plan.ring_timeout,
             words: plan.words(),
             voice: plan.voice.clone(),
+            recorded,
             machine_detection: plan.machine_detection,
         };
         let call = LiveCall::new(plan, self.clock.steady());

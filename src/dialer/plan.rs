@@ -1,6 +1,7 @@
 //! Which leads are dialed now? Asks the gate about each in turn, inside one transaction, and claims those that
 //! nothing objects to. Decides nothing itself and never talks to a carrier.
 
+use crate::carrier::Recorded;
 use crate::domain::Instant;
 use crate::domain::call::Plan;
 use crate::domain::campaign::{Campaign, LeadTimeZonePolicy, Status};
@@ -13,7 +14,7 @@ use crate::domain::phone::Phone;
 use crate::domain::schedule::{self, TimeOfDay};
 use crate::store::{Claim, StoreError, Tx};
 use chrono::TimeDelta;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// A claimed call and all that is needed to place it.
@@ -24,6 +25,7 @@ pub(super) struct Dial {
     pub(super) phone: Phone,
     pub(super) caller_id: Option<Phone>,
     pub(super) plan: Plan,
+    pub(super) recorded: Vec<Recorded>,
 }
 
 /// What a look at all campaigns gave.
@@ -70,6 +72,8 @@ struct Planner<'t, 'c> {
     /// Calls that may still be claimed.
     left: usize,
     next_due: Option<Instant>,
+    /// Of prompts, by their ids.
+    sounds: HashMap<i64, Arc<[u8]>>,
 }
 
 /// Claims up to `capacity` calls, shared among the campaigns by their priority.
@@ -79,8 +83,15 @@ pub(super) fn plan(
     capacity: usize,
     carrier: &'static str,
 ) -> Result<Planned, StoreError> {
-    let mut planner =
-        Planner { tx, carrier, overall: tx.overall()?, looks: 0, left: capacity, next_due: None };
+    let mut planner = Planner {
+        tx,
+        carrier,
+        overall: tx.overall()?,
+        looks: 0,
+        left: capacity,
+        next_due: None,
+        sounds: HashMap::new(),
+    };
     let mut candidates = Vec::new();
     let mut active = HashSet::new();
     for campaign in tx.active_campaigns()? {
@@ -244,6 +255,7 @@ impl Planner<'_, '_> {
 
     fn claim(&mut self, candidate: &mut Candidate, lead: Lead, mut plan: Plan) -> Result<Dial, StoreError> {
         // Where nobody may be called, nobody is put through to either.
+        let recorded = self.recorded(candidate.campaign.id, &plan.prompts)?;
         plan.transfer_to = plan.transfer_to.filter(|to| self.tx.guard().refusal(*to).is_none());
         let Candidate { campaign, rules, dials_today, .. } = &*candidate;
         let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now);
@@ -259,7 +271,24 @@ impl Planner<'_, '_> {
             phone: lead.about.phone,
             caller_id: campaign.settings.caller_id,
             plan,
+            recorded,
         })
+    }
+
+    /// The sounds of prompts, each read once.
+    fn recorded(&mut self, campaign_id: i64, prompts: &[(i64, String)]) -> Result<Vec<Recorded>, StoreError> {
+        let mut recorded = Vec::new();
+        for (id, text) in prompts {
+            let sound = match self.sounds.get(id) {
+                Some(sound) => Some(sound.clone()),
+                None => self.tx.prompt_sound(campaign_id, *id)?,
+            };
+            if let Some(sound) = sound {
+                self.sounds.insert(*id, sound.clone());
+                recorded.push(Recorded { text: text.clone(), sound });
+            }
+        }
+        Ok(recorded)
     }
 
     /// What a hold means for the queue: the lead goes, or the whole campaign waits.

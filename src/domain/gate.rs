@@ -447,9 +447,13 @@ impl<'a> Gate<'a> {
         let fallback =
             self.rules.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
         let Rules { keys, opt_out, phrases, .. } = &*self.rules;
+        let prompts =
+            [(settings.script_prompt, Some(&script)), (settings.fallback_prompt, fallback.as_ref())];
+        let prompts = prompts.into_iter().filter_map(|(id, words)| Some((id?, words?.clone()))).collect();
         let script = opt_out.after(script);
         Ok(Plan {
             key_wait: Plan::key_wait(keys, opt_out.is_told_in(&script)),
+            prompts,
             keys: keys.clone(),
             phrases,
             may_call_back: lead.attempts + 1 < settings.max_attempts_per_lead,

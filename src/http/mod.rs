@@ -30,6 +30,7 @@ mod openapi;
 mod overview;
 mod people;
 mod preview;
+mod prompts;
 mod query;
 mod quota;
 mod ready;
@@ -125,6 +126,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
         .mount("/api", preview::routes())
+        .mount("/api", prompts::routes())
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())
         .mount("/api", carrier::routes())

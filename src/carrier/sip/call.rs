@@ -70,7 +70,7 @@ impl Call {
         commands: UnboundedReceiver<LegCommand>,
     ) -> Call {
         let texts = request.words.iter().filter(|text| !text.trim().is_empty()).cloned().collect();
-        let words = Words::new(carrier.voice.clone(), request.voice.clone(), texts);
+        let words = Words::new(carrier.voice.clone(), request.voice.clone(), request.recorded.clone(), texts);
         Call { carrier, place, request, events, commands, words }
     }
 
