@@ -2,7 +2,7 @@
 -- money is integer ten-thousandths of the campaign's currency unit, enums are words under a CHECK.
 
 -- Facts about this file: instance_id, created_at, last_seen_at, clock_confirmations, suppression_key_check,
--- dialing_stopped while it is, hung_up_to, and how far the pruner has come (events_pruned_to, calls_pruned_to).
+-- dialing_stopped while it is, hung_up_to, and how far the pruner has come (events_pruned_to, calls_pruned_to, other_calls_pruned_to).
 CREATE TABLE facts (
   name  TEXT PRIMARY KEY,
   value TEXT NOT NULL
@@ -396,3 +396,32 @@ CREATE TABLE prompts (
   created_at  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX prompts_by_campaign ON prompts (campaign_id, id);
+
+-- Calls that are no attempt of the dialer: tried by hand, or made to us. In no sum, budget or limit.
+CREATE TABLE other_calls (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind        TEXT NOT NULL CHECK (kind IN ('test', 'inbound')),
+  campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
+  lead_id     INTEGER REFERENCES leads (id) ON DELETE SET NULL,      -- whose values were said, or who called
+  phone       TEXT,                                                  -- NULL: withheld, or erased
+  carrier     TEXT NOT NULL,
+  state       TEXT NOT NULL CHECK (state IN ('placed', 'ringing', 'answered', 'ended')),
+  outcome     TEXT,
+  detail      TEXT,
+  asked_at    INTEGER NOT NULL,
+  placed_at   INTEGER,                                               -- NULL: not handed to the carrier
+  answered_at INTEGER,
+  ended_at    INTEGER,
+  timeline    TEXT NOT NULL DEFAULT '[]',
+  placed_by   TEXT,                                                  -- a token's name; NULL: somebody called us
+  variables   TEXT NOT NULL DEFAULT '{}',
+  hung_up_by  TEXT,                                                  -- who asked for its end while it was alive
+  CHECK ((state = 'ended') = (outcome IS NOT NULL)),
+  CHECK ((state = 'ended') = (ended_at IS NOT NULL)),
+  CHECK ((kind = 'test') = (placed_by IS NOT NULL))
+) STRICT;
+CREATE INDEX other_calls_by_campaign ON other_calls (campaign_id, id);
+CREATE INDEX other_calls_by_lead ON other_calls (lead_id, id) WHERE lead_id IS NOT NULL;
+CREATE INDEX other_calls_by_number ON other_calls (phone) WHERE phone IS NOT NULL;
+CREATE INDEX other_calls_alive ON other_calls (id) WHERE state <> 'ended';
+CREATE UNIQUE INDEX other_calls_one_test ON other_calls (campaign_id) WHERE kind = 'test' AND state <> 'ended';

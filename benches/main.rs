@@ -17,6 +17,7 @@ mod export;
 mod footprint;
 mod import;
 mod show;
+mod sound;
 mod stats;
 mod support;
 
@@ -26,7 +27,7 @@ use support::{Shelf, role};
 type Bench = fn(&mut Shelf) -> bool;
 
 /// The dialer's bench changes the million leads, so it comes after those that only look at them.
-const BENCHES: [(&str, Bench); 9] = [
+const BENCHES: [(&str, Bench); 10] = [
     ("show", show::run),
     ("create", create::run),
     ("events", events::run),
@@ -36,6 +37,7 @@ const BENCHES: [(&str, Bench); 9] = [
     ("analytics", analytics::run),
     ("claims", claims::run),
     ("footprint", footprint::run),
+    ("sound", sound::run),
 ];
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
             Some("serve") => role::serve(arguments),
             Some("import") => import::child(arguments),
             Some("listen") => events::child(arguments),
+            Some("hear") => sound::child(),
             other => panic!("there is no role {other:?}"),
         }
         return ExitCode::SUCCESS;

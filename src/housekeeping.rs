@@ -2,6 +2,7 @@
 //! happened during calls, each after its own retention time. Small transactions, so that nobody waits for them.
 
 use crate::domain::Instant;
+use crate::lives::{self, Who};
 use crate::store::{Store, StoreError, Worker, import};
 use chrono::TimeDelta;
 use tokio::sync::watch;
@@ -36,21 +37,16 @@ pub struct Turn {
 const EVERY: TimeDelta = TimeDelta::minutes(10);
 
 /// Cleans up until `stop` says so. A panic costs the turn it happened in.
-pub(crate) async fn run(store: Store, retention: Retention, mut stop: watch::Receiver<bool>) {
-    let clock = store.clock().clone();
-    loop {
-        match tokio::spawn(live(store.clone(), retention, stop.clone())).await {
-            Ok(()) => return,
-            Err(panic) => tracing::error!(%panic, "cleaning up panicked; it starts again"),
-        }
-        tokio::select! {
-            () = clock.sleep_until(clock.steady() + EVERY) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-    }
+pub async fn run(store: Store, retention: Retention, stop: watch::Receiver<bool>) {
+    let who = Who {
+        name: "housekeeping",
+        worker: Some(Worker::Housekeeping),
+        message: "Cleaning up failed and was restarted; what is over its time goes a little later",
+    };
+    lives::keep(&store, who, lives::stopped(&stop), || live(store.clone(), retention, stop.clone())).await;
 }
 
-async fn live(store: Store, retention: Retention, mut stop: watch::Receiver<bool>) {
+async fn live(store: Store, retention: Retention, mut stop: watch::Receiver<bool>) -> Result<(), StoreError> {
     let clock = store.clock().clone();
     while !*stop.borrow_and_update() {
         store.beat(Worker::Housekeeping);
@@ -63,9 +59,10 @@ async fn live(store: Store, retention: Retention, mut stop: watch::Receiver<bool
         };
         tokio::select! {
             () = clock.sleep_until(next_due) => {}
-            changed = stop.changed() => if changed.is_err() { return },
+            changed = stop.changed() => if changed.is_err() { break },
         }
     }
+    Ok(())
 }
 
 /// Removes some of each kind that is due.

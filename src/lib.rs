@@ -33,6 +33,7 @@
 //! | [`clock`] | the port to time; [`clock::Manual`] for tests and rehearsals | everything else |
 //! | [`config`] | settings, validated once | what they are used for |
 //! | [`housekeeping`] | what goes after its retention time | what it was good for |
+//! | [`lives`] | a life that panics is followed by the next one | what it lived for |
 //! | [`meter`] | counting without locks | what is counted |
 //! | [`server`] | the composition root | how any part works |
 //! | `log` | the log on standard error, with numbers masked | where it is written to from |
@@ -80,6 +81,7 @@ pub mod domain;
 pub mod housekeeping;
 pub mod http;
 pub mod listener;
+pub mod lives;
 mod log;
 pub mod media;
 pub mod meter;

@@ -9,9 +9,10 @@ use crate::config::{self, Config, Loaded, Tls};
 use crate::domain::voice::Voice;
 use crate::housekeeping::Retention;
 use crate::listener::{Limits, Listener, Peers, Times};
+use crate::lives::{self, Who};
 use crate::speech::{Kind, Speaker, SpeechError};
 use crate::store::pool::Db;
-use crate::store::{OpenError, SPEECH_FOLDER, Store};
+use crate::store::{OpenError, SPEECH_FOLDER, Store, StoreError};
 use crate::webhooks::{SystemLookup, WebClient};
 use crate::{dialer, housekeeping, http, media, speech, webhooks};
 use anyhow::Context;
@@ -75,6 +76,7 @@ impl Server {
             OpenError::Busy(_) => StartError::Other(error.into()),
             error => StartError::Refused(error.to_string()),
         })?;
+        store.keep_ballast();
         store.set_guard(config.guard().map_err(StartError::Refused)?);
         let looked = store.write(|tx| tx.look_again_at_refused_numbers()).await;
         looked.context("cannot write to the database")?;
@@ -133,7 +135,7 @@ impl Server {
                 // of them.
                 dialing_ended.send_replace(true);
             }),
-            tokio::spawn(driver.run(has_dialing_ended.clone())),
+            tokio::spawn(driver.run(store.clone(), has_dialing_ended.clone())),
             tokio::spawn(webhooks::run(store.clone(), Arc::new(web), has_dialing_ended)),
             tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
             tokio::spawn(listener.run(stop.subscribe())),
@@ -179,6 +181,7 @@ impl Server {
 }
 
 /// Whoever carries the calls.
+#[derive(Clone)]
 enum Driver {
     Simulator(Simulator),
     Sip(Sip),
@@ -220,11 +223,21 @@ impl Driver {
         }
     }
 
-    async fn run(self, shutdown: watch::Receiver<bool>) {
+    async fn run(self, store: Store, shutdown: watch::Receiver<bool>) {
+        let who = Who {
+            name: "carrier",
+            worker: None,
+            message: "Whoever looks after the lines failed and was restarted",
+        };
+        lives::keep(&store, who, lives::stopped(&shutdown), || self.clone().live(shutdown.clone())).await;
+    }
+
+    async fn live(self, shutdown: watch::Receiver<bool>) -> Result<(), StoreError> {
         match self {
             Driver::Simulator(simulator) => simulator.run(shutdown).await,
             Driver::Sip(sip) => sip.run(shutdown).await,
         }
+        Ok(())
     }
 }
 

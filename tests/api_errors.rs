@@ -83,6 +83,44 @@ fn a_body_that_is_no_json_is_refused_with_its_place() {
     assert_eq!(send(&server, "application/json; charset=UTF-8", b"{}").status, 400);
 }
 
+/// Texts that are no JSON, of the kinds that the JSON Parsing Test Suite collects (`n_…`).
+#[rustfmt::skip]
+const BROKEN: [&[u8]; 58] = [
+    b"[1 true]", b"[\"\": 1]", b"[\"\"],", b"[,1]", b"[1,,2]", b"[\"x\"]]", b"[\"\",]", b"[\"x\"", b"[x",
+    b"[3[4]]", b"[1:2]", b"[,]", b"[-]", b"[   , \"\"]", b"[\"a\",\n4\n,1,", b"[1,]", b"[1,,]", b"[*]",
+    b"[1,\n1\n,1", b"[{}", b"[fals]", b"[nul]", b"[tru]", b"[++1234]", b"[+1]", b"[-01]", b"[-1.0.]",
+    b"[-2.]", b"[-NaN]", b"[.-1]", b"[.2e-3]", b"[0.1.2]", b"[0.3e+]", b"[0e]", b"[1.0e+]", b"[1eE2]",
+    b"[0x42]", b"[Infinity]", b"[-Infinity]", b"[NaN]", b"[- 1]", b"[012]", b"[1+2]", b"{\"a\":\"b\"}/**/",
+    b"{\"a\" b}", b"{:\"b\"}", b"{\"a\":\"a\" 123}", b"{a: 1}", b"{'a':0}", b"[\"\\x00\"]",
+    b"[\"\\uD800\\\"]", b"[\"\\u00A\"]", b"[\"\ta\"]", b"[\"new\nline\"]", b"[\"\0\"]", b"<.>",
+    b"\xef\xbb\xbf", b"{\"\\u0000\": ",
+];
+
+/// Texts that are JSON, or may be taken for it: what a reader must bear (`y_…`, `i_…`).
+#[rustfmt::skip]
+const ODD: [&[u8]; 16] = [
+    b"[123.456e78]", b"[-0]", b"[1E+2]", b"{\"\":0}", b"{\"a\":null,\"b\":\"\\ud83d\\ude39\"}", b"[1e400]",
+    b"[-1e9999]", b"[0.4e0066999999999999999999999999999999]", b"[123123123123123123123123123123]",
+    b"[\"\\uDADA\"]", b"[\"\\uD888\\u1234\"]", b"[\"\\uDd1e\\uD834\"]", b"\xff\xfe{\0}\0",
+    b"\xfe\xff\0{\0}", b"\xef\xbb\xbf{}", b"{\"a\":\"\\uFFFF\\u2028\\u007f\"}",
+];
+
+#[test]
+fn whatever_is_sent_in_the_place_of_json_is_refused_in_a_sentence() {
+    let server = TestServer::start();
+    let deep: Vec<Vec<u8>> =
+        ["[", "{\"a\":", "[{\"a\":["].iter().map(|open| open.repeat(10_000).into()).collect();
+    let all = BROKEN.iter().chain(&ODD).map(|text| text.to_vec()).chain(deep);
+    for text in all {
+        // As a whole, and in the place of a field.
+        let inside = [b"{\"name\": ", &text[..], b"}"].concat();
+        for body in [&text, &inside] {
+            let answer = send(&server, "application/json", body);
+            assert!(!answer.error(400).is_empty(), "{}", String::from_utf8_lossy(body));
+        }
+    }
+}
+
 #[test]
 fn only_json_is_read_where_json_is_expected() {
     let server = TestServer::start();

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 70] = [
+const ROUTES: [(&str, &str, bool); 78] = [
     ("GET", "/api/audit", true),
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
@@ -42,6 +42,14 @@ const ROUTES: [(&str, &str, bool); 70] = [
     ("GET", "/api/calls", false),
     ("GET", "/api/calls/1", false),
     ("POST", "/api/calls/1/hangup", true),
+    ("POST", "/api/voice-campaigns/1/test-calls", true),
+    ("GET", "/api/voice-campaigns/1/test-calls", false),
+    ("GET", "/api/voice-campaigns/1/test-calls/1", false),
+    ("POST", "/api/voice-campaigns/1/test-calls/1/hangup", true),
+    ("GET", "/api/voice-campaigns/1/inbound-calls", false),
+    ("GET", "/api/inbound-calls", false),
+    ("GET", "/api/inbound-calls/1", false),
+    ("POST", "/api/inbound-calls/1/hangup", true),
     ("POST", "/api/voice-campaigns/1/preview", false),
     ("GET", "/api/voice-campaigns/1/prompts", false),
     ("POST", "/api/voice-campaigns/1/prompts", true),
@@ -109,7 +117,8 @@ fn every_route_is_in_the_table_below() {
                         .path()
                         .replace("<id>", "1")
                         .replace("<import_id>", "1")
-                        .replace("<prompt_id>", "1");
+                        .replace("<prompt_id>", "1")
+                        .replace("<call_id>", "1");
                     format!("{} {}", route.method, path.replace("<number>", "+12025550101"))
                 })
                 .collect();
@@ -136,10 +145,51 @@ fn the_reference_says_which_scope_a_route_asks_for() {
     }
 }
 
+/// What is wrong with how a route asks who comes; nothing when it does as the table says. The bodies of its refusals are
+/// added.
+fn flaws(server: &TestServer, route: (&str, &str, bool), bodies: &mut Vec<String>) -> Vec<String> {
+    let (method, path, changes) = route;
+    let mut flaws = Vec::new();
+    let mut flaw_if = |is_wrong: bool, what: &str, status: u16| {
+        if is_wrong {
+            flaws.push(format!("{method} {path}: {what}: {status}"));
+        }
+    };
+    let request = || server.request(method, path);
+    for (who, refused) in [
+        ("nobody", request()),
+        ("a wrong token", request().token("vc_wrong")),
+        ("no scheme", request().header("Authorization", WRITER)),
+        ("an empty token", request().header("Authorization", "Bearer ")),
+        ("another scheme", request().header("Authorization", &format!("Basic {WRITER}"))),
+        ("two tokens", request().token(WRITER).token(READER)),
+        ("a long token", request().token(&"x".repeat(5_000))),
+    ] {
+        let answer = refused.send();
+        let is_told = answer.header("WWW-Authenticate") == Some("Bearer");
+        flaw_if(answer.status != 401 || !is_told, who, answer.status);
+        bodies.push(answer.body);
+    }
+    let reader = request().token(READER).send().status;
+    flaw_if((reader == 403) != changes, "who may only look", reader);
+    for token in [WRITER, ADMIN] {
+        let status = request().token(token).send().status;
+        let is_too_little = token == WRITER
+            && (["/api/people", "/api/tokens", "/api/settings", "/api/audit"]
+                .iter()
+                .any(|start| path.starts_with(start))
+                || (method, path) == ("POST", "/api/webhooks"));
+        flaw_if([401, 403].contains(&status) != is_too_little, token, status);
+    }
+    let answer = request().header("authorization", &format!("bearer  {WRITER}")).send();
+    flaw_if(answer.status == 401, "the scheme in another case", answer.status);
+    flaws
+}
+
 #[test]
 fn every_route_asks_for_a_token_of_the_right_scope() {
     let server = TestServer::start();
-    let mut bodies = Vec::new();
+    let (mut bodies, mut found) = (Vec::new(), Vec::new());
     for (method, path, changes) in ROUTES {
         let path = match path {
             // A stream would not end; with a parameter that nobody knows it does not begin.
@@ -148,36 +198,9 @@ fn every_route_asks_for_a_token_of_the_right_scope() {
             "/api/tokens/1" => "/api/tokens/9",
             path => path,
         };
-        let request = || server.request(method, path);
-        for refused in [
-            request(),
-            request().token("vc_wrong"),
-            request().header("Authorization", WRITER),
-            request().header("Authorization", "Bearer "),
-            request().header("Authorization", &format!("Basic {WRITER}")),
-            request().token(WRITER).token(READER),
-            request().token(&"x".repeat(5_000)),
-        ] {
-            let answer = refused.send();
-            assert_eq!(answer.status, 401, "{method} {path}");
-            assert_eq!(answer.header("WWW-Authenticate"), Some("Bearer"));
-            bodies.push(answer.body);
-        }
-        let forbidden = request().token(READER).send().status == 403;
-        assert_eq!(forbidden, changes, "{method} {path}");
-        for token in [WRITER, ADMIN] {
-            let status = request().token(token).send().status;
-            let is_too_little = token == WRITER
-                && (["/api/people", "/api/tokens", "/api/settings", "/api/audit"]
-                    .iter()
-                    .any(|start| path.starts_with(start))
-                    || (method, path) == ("POST", "/api/webhooks"));
-            let is_refused = [401, 403].contains(&status);
-            assert_eq!(is_refused, is_too_little, "{method} {path}: {status}");
-        }
-        let answer = request().header("authorization", &format!("bearer  {WRITER}")).send();
-        assert_ne!(answer.status, 401, "the scheme is written in any case");
+        found.extend(flaws(&server, (method, path, changes), &mut bodies));
     }
+    assert!(found.is_empty(), "{found:#?}");
     bodies.dedup();
     assert_eq!(
         bodies,
@@ -189,6 +212,31 @@ fn every_route_asks_for_a_token_of_the_right_scope() {
         answer.expect(403),
         json!({"error": "This token lacks the scope `write`", "code": "forbidden"})
     );
+}
+
+/// Routes that somebody forgot to guard.
+mod forgotten {
+    #[rocket::get("/forgotten")]
+    pub(super) fn looks() -> &'static str {
+        "anybody may see this"
+    }
+
+    #[rocket::post("/forgotten")]
+    pub(super) fn changes() -> &'static str {
+        "anybody may do this"
+    }
+}
+
+#[test]
+fn a_route_that_nobody_guards_would_be_noticed() {
+    let server = TestServer::start_with(Options {
+        extend: |rocket| rocket.mount("/api", rocket::routes![forgotten::looks, forgotten::changes]),
+        ..Options::default()
+    });
+    let found = flaws(&server, ("POST", "/api/forgotten", true), &mut Vec::new());
+    assert!(found.iter().any(|flaw| flaw.contains("who may only look: 200")), "{found:#?}");
+    let found = flaws(&server, ("GET", "/api/forgotten", false), &mut Vec::new());
+    assert!(found.iter().any(|flaw| flaw.contains("nobody: 200")), "{found:#?}");
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Who speaks, and how a text sounds before anybody is called.
 
+use crate::api_campaigns::example;
 use crate::support::program::Place;
 use crate::support::{Options, TestServer};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
-use voice_campaigns::domain::campaign::VoiceGender;
+use voice_campaigns::domain::campaign::{Request, VoiceGender};
 use voice_campaigns::domain::voice::Voice;
-use voice_campaigns::http::{Saying, Speaker};
+use voice_campaigns::http::{self, Saying, Speaker};
 
 fn server_with(say: impl Fn(&str, &Voice) -> Saying + Send + Sync + 'static) -> TestServer {
     let mut options = Options::default();
@@ -62,6 +63,46 @@ fn what_is_wrong_with_a_text_is_told_at_once_and_nothing_is_spoken() {
     );
     assert_eq!(say(&json!({"text": " "})), "text: is required and must not be blank");
     assert!(say(&json!({"text": "a".repeat(1_001)})).contains("1000"));
+}
+
+/// With the simulator nobody hears anything, so any name will do.
+#[test]
+fn a_campaign_for_real_calls_names_a_voice_that_there_is() {
+    for real_calls in [true, false] {
+        let mut options = Options::default();
+        options.settings.carrier.real_calls = real_calls;
+        let say: http::Say = Arc::new(|_, voice| {
+            let is_known = voice.id.as_deref() == Some("polly");
+            Box::pin(async move { if is_known { Ok(Vec::new()) } else { Err("no such voice".into()) } })
+        });
+        let (kind, name) = ("program", "parrot".to_owned());
+        options.settings.speaker = Ok(Speaker { kind, name, voice: None, say });
+        let server = TestServer::start_with(options);
+        let with = |voice: &str| {
+            let mut body = example();
+            body["ai_voice_id"] = json!(voice);
+            body
+        };
+        let expected = "ai_voice_id: must be a voice that parrot has; it says: no such voice";
+        let create = server.post("/api/voice-campaigns", &with("polli"));
+        if !real_calls {
+            create.send().expect(201);
+            continue;
+        }
+        assert_eq!(create.send().error(400), expected);
+        server.post("/api/voice-campaigns", &with("polly")).send().expect(201);
+        let change = |body: Value| server.put("/api/voice-campaigns/1", &body).send();
+        assert_eq!(change(json!({"ai_voice_id": "polli"})).error(400), expected);
+        change(json!({"ai_voice_id": null})).expect(200);
+        let start = || server.patch("/api/voice-campaigns/1/status", &json!({"status": "active"})).send();
+        start().expect(200);
+        server.write(|tx| {
+            let before = tx.campaign(1)?.unwrap();
+            let request = Request::read(json!({"ai_voice_id": "gone"}), Some(&before.settings)).unwrap();
+            tx.update_campaign(&before, &request, "test").map(drop)
+        });
+        assert_eq!(start().error(400), expected);
+    }
 }
 
 #[test]

@@ -30,9 +30,14 @@ fn tell(story: &str, settings: &[(&str, &str)]) {
     command.env("VC_VOICE_COMMAND", "cat quiet.wav");
     command.env("VC_SIMULATOR_SPEED", "40").envs(settings.iter().copied());
     let running = Running::start(command);
+    // What a story needs to end the server and start it again.
+    let again =
+        [("SERVER", running.id().to_string()), ("PROGRAM", env!("CARGO_BIN_EXE_voice-campaigns").to_owned())];
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser").join(story);
     let output = Command::new("node")
         .arg(script)
+        .current_dir(place.path(""))
+        .envs(again)
         .env("BASE", &running.url)
         .env("TOKEN", token)
         .env("MODULES", modules())
@@ -82,4 +87,40 @@ fn a_campaign_on_a_phone_by_touch() {
 #[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
 fn the_page_costs_little_also_with_a_hundred_thousand_leads() {
     tell("gates.mjs", &[("VC_SIMULATOR_SPEED", "2000"), ("VC_QUOTA_REQUESTS_PER_HOUR", "1000000")]);
+}
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn the_page_costs_little_while_a_calm_campaign_goes_on() {
+    tell("calm.mjs", &[("VC_SIMULATOR_SPEED", "5")]);
+}
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn a_page_whose_server_goes_says_so_and_shows_what_happened_meanwhile_when_it_is_back() {
+    tell("link.mjs", &[]);
+}
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn who_edits_what_somebody_else_has_changed_is_told_and_loses_nothing() {
+    tell("stale.mjs", &[]);
+}
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn who_may_only_read_sees_every_place_and_no_button_that_changes_anything() {
+    tell("reader.mjs", &[]);
+}
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn below_a_path_of_a_proxy_the_page_works_as_it_does_at_the_root() {
+    tell("proxy.mjs", &[]);
+}
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn an_edit_of_the_page_is_seen_by_a_reload() {
+    tell("edits.mjs", &[]);
 }

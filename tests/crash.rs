@@ -18,7 +18,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
-use voice_campaigns::clock::System;
+use voice_campaigns::clock::{Clock, System};
 use voice_campaigns::domain::campaign::{Request, Status};
 use voice_campaigns::domain::endpoint::EndpointRequest;
 use voice_campaigns::domain::lead::NewLead;
@@ -541,4 +541,30 @@ fn killed_at_any_moment_the_server_tells_every_event_under_its_id_and_nothing_el
         assert!(told.iter().copied().eq(2..told.len() as i64 + 2), "campaign {campaign}: {told:?}");
     }
     assert!(proxy.ledger().is_empty(), "a proxy of the environment was used");
+}
+
+#[test]
+fn after_a_kill_it_serves_again_within_a_second_however_many_calls_there_were() {
+    let calls = evidence::number("VC_TEST_OLD_CALLS", 10_000);
+    let place = Place::in_memory();
+    make_campaigns(&place);
+    let token = place.token("read");
+    stock_one(&place, 1, 1_000);
+    let old = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1)
+               INSERT INTO calls (campaign_id, lead_id, attempt, phone, carrier, state, outcome, successful, placed_at,
+                 ended_at, price, max_attempts, retry_delay, local_date, daily_limit, evidence)
+               SELECT 1, l.id, i / 1000 + 1, l.phone, 'simulator', 'ended', 'busy', 0, i, i, 0, 1000000, 0,
+                 '1970-01-01', 1000000, '{}'
+               FROM n JOIN leads l ON l.id = i % 1000 + 1";
+    sql(&place).execute(old, [calls.cast_signed()]).unwrap();
+    let mut slowest = Duration::ZERO;
+    for _ in 0..5 {
+        let began = System::new();
+        let victim = Running::start(server(&place));
+        assert_eq!(victim.get("/api/voice-campaigns", &token), 200);
+        slowest = slowest.max(began.monotonic());
+        drop(victim);
+    }
+    println!("{calls} calls: after a kill it served within {slowest:?}");
+    assert!(slowest < PATIENCE / 10, "{slowest:?}");
 }

@@ -124,7 +124,7 @@ async fn dialing(world: &World, campaign: &Campaign) -> (DialingState, Option<Ho
 }
 
 /// Events of a campaign: type and data.
-async fn events(world: &World) -> Vec<(String, serde_json::Value)> {
+pub(crate) async fn events(world: &World) -> Vec<(String, serde_json::Value)> {
     let pool = world.store.pool().clone();
     let connection = pool.get().unwrap();
     let mut statement = connection.prepare("SELECT type, data FROM events ORDER BY id").unwrap();

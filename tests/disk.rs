@@ -1,18 +1,27 @@
-//! What lies on the disk: a write-ahead log that was cut off anywhere.
+//! What lies on the disk: a write-ahead log that was cut off anywhere, a disk that is full, files that are not ours.
 //!
 //! `VC_TEST_LOG_STEP` sets after how many bytes the log is cut again, `VC_TEST_SEED` which of its bits flip.
 
-use crate::support::evidence;
+use crate::crash::{check, differences, number, stock_one, with_data};
+use crate::power_cuts::look;
+use crate::support::disk::Disk;
+use crate::support::evidence::{self, Evidence};
+use crate::support::program::{Place, Running};
 use crate::support::world::folder_in_memory;
 use chrono::{DateTime, Utc};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rusqlite::Connection;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use voice_campaigns::clock::Manual;
+use voice_campaigns::domain::campaign::Request;
 use voice_campaigns::store::{Scope, Store, data_file};
 
 fn now() -> DateTime<Utc> {
@@ -83,4 +92,167 @@ fn a_log_that_was_cut_off_anywhere_or_damaged_leaves_what_was_committed_up_to_th
 fn store_and_close(folder: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(store(folder).close());
+}
+
+/// Waits, in real time, until something is so.
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+    const LOOK_EVERY: Duration = Duration::from_millis(20);
+    for look in 0..1_500 {
+        if is_so() {
+            return LOOK_EVERY * look;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    panic!("{what}: not within 30 seconds");
+}
+
+#[test]
+fn when_the_disk_is_full_nobody_new_is_dialed_what_is_alive_is_written_down_and_it_goes_on_with_room() {
+    let Some(mut disk) = Disk::mount() else { return };
+    let place = disk.place();
+    let _evidence = Evidence::of(&place.path("data"), "full-disk");
+    let token = place.token("admin");
+    with_data(&place, |tx| {
+        let body = json!({
+            "name": "Full", "status": "active", "calls_per_day": 100_000, "max_attempts_per_lead": 1,
+            "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59", "max_concurrent_calls": 40,
+            "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+            "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
+        });
+        tx.insert_campaign(&Request::read(body, None).unwrap(), "test").map(drop)
+    });
+    stock_one(&place, 1, 20_000);
+    let mut command = place.program(&["serve", "--port", "0"]);
+    command.env("VC_SIMULATOR_SPEED", "20").env("VC_QUOTA_REQUESTS_PER_HOUR", "100000");
+    let mut running = Running::start(command);
+    assert_eq!(fs::metadata(place.path("data/ballast")).unwrap().len(), 16 * 1024 * 1024);
+    let dials = || fs::read_to_string(place.path("data/simulator-ledger.jsonl")).unwrap().lines().count();
+    let alive = || number(&look(&place), "SELECT count(*) FROM calls WHERE state <> 'ended'");
+    wait_for("calls are alive", || dials() > 60 && alive() > 20);
+
+    let used: u64 = disk.say("used").parse().unwrap();
+    disk.say(&format!("room {}", used + 4_096));
+    wait_for("the ballast is given up", || !place.path("data/ballast").exists());
+    // What was claimed before that may still be on its way to the carrier.
+    std::thread::sleep(Duration::from_millis(100));
+    let at_the_end = dials();
+    wait_for("the calls alive have ended", || alive() == 0);
+    assert_eq!(dials(), at_the_end, "somebody was dialed on a full disk");
+    let lost = "SELECT count(*) FROM calls WHERE outcome = 'interrupted'";
+    assert_eq!(number(&look(&place), lost), 0);
+    let (status, body) = running.ask("GET", "/ready", &token);
+    assert_eq!((status, body.contains("the disk is full")), (503, true), "{body}");
+    assert_eq!(running.get("/api/voice-campaigns/1", &token), 200);
+    let made = running.send("POST", "/api/demo-campaign", &token, "{}");
+    assert_eq!((made.0, made.1.is_some()), (503, true), "a write is refused, and says when to come again");
+    let paused = running.send("PATCH", "/api/voice-campaigns/1/status", &token, r#"{"status":"paused"}"#);
+    assert_eq!(paused.0, 200, "what forbids calls is written");
+    let active = running.send("PATCH", "/api/voice-campaigns/1/status", &token, r#"{"status":"active"}"#);
+    assert_eq!(active.0, 200);
+    assert_eq!(dials(), at_the_end);
+
+    disk.say("room 0");
+    let took = wait_for("dialing goes on", || dials() > at_the_end);
+    assert!(place.path("data/ballast").exists());
+    assert_eq!(running.send("POST", "/api/demo-campaign", &token, "{}").0, 201);
+    assert_eq!(running.end_by("TERM"), Some(0), "{}", running.complaints());
+    let dials = differences(&place).unwrap();
+    check(&place);
+    println!(
+        "{dials} dials around a full disk: 0 while it was, 0 lost; it went on {took:?} after there was room"
+    );
+    assert!(took < Duration::from_secs(5));
+}
+
+/// The checksum of every file in a folder, by name. What SQLite makes beside a file while it looks does not count.
+fn checksums(folder: &Path) -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let is_beside = |path: &Path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name == "lock"
+            || name.ends_with("-shm")
+            || (name.ends_with("-wal") && fs::read(path).unwrap().is_empty())
+    };
+    let mut files: Vec<_> = entries
+        .filter(|path| path.is_file() && !is_beside(path))
+        .map(|path| (path.clone(), format!("{:x?}", Sha256::digest(fs::read(&path).unwrap()))))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Nobody in particular, whom the permissions of files bind; the tests may run as root, whom they do not.
+const NOBODY: u32 = 65_534;
+
+fn make_readable(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn what_is_not_ours_or_cannot_be_written_is_refused_in_one_line_and_left_as_it_is() {
+    type Spoil = fn(&Path);
+    let fixtures: [(&str, Spoil); 12] = [
+        ("text", |folder| fs::write(data_file(folder), "Dear diary\n".repeat(500)).unwrap()),
+        ("zeros", |folder| fs::write(data_file(folder), vec![0; 8_192]).unwrap()),
+        ("only the first words of a database", |folder| {
+            fs::write(data_file(folder), b"SQLite format 3\0").unwrap();
+        }),
+        ("a damaged header", |folder| damage(folder, 0, b"SQLite formaX")),
+        ("a page size that there is none", |folder| damage(folder, 16, &[0x12, 0x34])),
+        ("a damaged schema", |folder| damage(folder, 100, &[0xFF; 200])),
+        ("another program's", |folder| alter(folder, "PRAGMA application_id = 7")),
+        ("nobody's, with tables", |folder| {
+            alter(folder, "PRAGMA user_version = 0; PRAGMA application_id = 0")
+        }),
+        ("of the future", |folder| alter(folder, "PRAGMA user_version = 999")),
+        ("a folder in its place", |folder| {
+            fs::remove_file(data_file(folder)).unwrap();
+            fs::create_dir(data_file(folder)).unwrap();
+        }),
+        ("a file that cannot be written", |folder| make_readable(&data_file(folder), 0o444)),
+        ("a folder that cannot be written", |folder| make_readable(folder, 0o555)),
+    ];
+    for (what, spoil) in fixtures {
+        let place = Place::new();
+        let data = place.path("data");
+        place.token("admin");
+        spoil(&data);
+        let before = checksums(&data);
+        let mut command = place.program(&["serve", "--port", "0"]);
+        if what.ends_with("cannot be written") && is_root() {
+            for path in [place.path(""), data.clone(), data_file(&data)] {
+                chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let output = match command.output() {
+            Ok(output) => output,
+            Err(error) => {
+                eprintln!("SKIPPED: {what}: nobody but root can start the program here: {error}");
+                continue;
+            }
+        };
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{what}: {said}");
+        assert_eq!(said.lines().count(), 1, "{what}: {said}");
+        assert!(output.stdout.is_empty(), "{what}");
+        make_readable(&data, 0o755);
+        assert_eq!(checksums(&data), before, "{what}: {said}");
+    }
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}
+
+fn damage(folder: &Path, at: usize, with: &[u8]) {
+    let mut bytes = fs::read(data_file(folder)).unwrap();
+    bytes[at..at + with.len()].copy_from_slice(with);
+    fs::write(data_file(folder), bytes).unwrap();
+}
+
+fn alter(folder: &Path, sql: &str) {
+    let connection = Connection::open(data_file(folder)).unwrap();
+    connection.execute_batch(sql).unwrap();
+    connection.close().unwrap();
 }

@@ -143,7 +143,9 @@ fn strike(
         disk.say(&format!("cut {seed}"));
         return None;
     }
-    if mishap.ends_life() || victim.has_ended() {
+    // One that was hit while it started may end, and says why.
+    let lives = !mishap.ends_life() && victim.listens_or_ends() && !victim.has_ended();
+    if !lives {
         drop(victim);
         disk.say("stop 0");
         return None;
@@ -151,7 +153,7 @@ fn strike(
     Some(victim)
 }
 
-fn look(place: &Place) -> Connection {
+pub(crate) fn look(place: &Place) -> Connection {
     Connection::open_with_flags(data_file(&place.path("data")), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
 }
 
@@ -210,9 +212,11 @@ fn whatever_goes_wrong_at_whichever_change_each_call_is_placed_once_and_told() {
     for at in (first..=changes).step_by(stride) {
         for mishap in Mishap::all(evidence::seed() + at) {
             let before = receiver.ledger().len();
-            let survivor = strike(&mut disk, &place, at, mishap, &told);
-            let mut last = survivor.unwrap_or_else(|| told(&place));
-            last.wait_until_it_listens();
+            let mut last = strike(&mut disk, &place, at, mishap, &told).unwrap_or_else(|| {
+                let mut next = told(&place);
+                next.wait_until_it_listens();
+                next
+            });
             wait_until_done(&place, &last);
             assert_eq!(last.end_by("TERM"), Some(0), "{at} {mishap:?}: {}", last.complaints());
             let dials = differences(&place).unwrap_or_else(|told| panic!("{at} {mishap:?}: {told}"));

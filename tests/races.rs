@@ -7,12 +7,14 @@
 use crate::api_campaigns::example;
 use crate::support::TestServer;
 use crate::support::evidence::{self, Evidence};
+use crate::support::uas::Hum;
 use crate::support::world::{folder_in_memory, suppression};
 use chrono::TimeDelta;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::UdpSocket;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -20,6 +22,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use voice_campaigns::carrier::sip::{self, Sip};
 use voice_campaigns::carrier::{Capacity, Carrier, DialRequest, Leg, LegEvents};
 use voice_campaigns::clock::{Clock, System};
 use voice_campaigns::dialer;
@@ -126,14 +129,21 @@ struct Office {
 impl Office {
     fn open(folder: &Path) -> Office {
         let clock: Arc<dyn Clock> = Arc::new(System::new());
-        let store = Store::open(folder, clock.clone()).unwrap();
         let order = Arc::new(AtomicU64::new(0));
         let switchboard = Switchboard::new(order.clone(), &clock);
         let (dialed, bell) = (switchboard.dialed.clone(), switchboard.bell.subscribe());
+        let office = Office::with(folder, clock, Arc::new(switchboard));
+        Office { order, dialed, bell, ..office }
+    }
+
+    /// One that calls over another carrier, of which it sees no dial.
+    fn with(folder: &Path, clock: Arc<dyn Clock>, carrier: Arc<dyn Carrier>) -> Office {
+        let store = Store::open(folder, clock).unwrap();
         let (stop, stopped) = watch::channel(false);
         let grace = TimeDelta::seconds(20);
-        let dialer = tokio::spawn(dialer::run(store.clone(), Arc::new(switchboard), grace, stopped));
-        Office { store, order, dialed, next_number: AtomicI64::new(0), stop, dialer, bell }
+        let dialer = tokio::spawn(dialer::run(store.clone(), carrier, grace, stopped));
+        let (order, dialed, next_number) = (Arc::default(), Arc::default(), AtomicI64::new(0));
+        Office { store, order, dialed, next_number, stop, dialer, bell: watch::channel(0).1 }
     }
 
     /// The place of this moment in the order of all dials.
@@ -766,4 +776,88 @@ fn sixty_four_hands_that_cross_the_levels_of_a_budget_together_tell_each_of_them
     let hours = "every call was placed inside its calling hours";
     let broken: Vec<_> = findings.iter().filter(|one| !one.ok && one.invariant != hours).collect();
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// A carrier at the other end of a socket: everybody is busy. It takes nothing in but when it is asked to.
+struct Wire {
+    socket: UdpSocket,
+    /// The calls that it was asked for.
+    calls: HashSet<String>,
+}
+
+impl Wire {
+    fn open() -> Wire {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Wire { socket, calls: HashSet::new() }
+    }
+
+    /// Takes in all that has arrived by now.
+    fn take(&mut self) {
+        let mut buffer = [0; 4_096];
+        while let Ok((length, from)) = self.socket.recv_from(&mut buffer) {
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            let mut lines = text.lines();
+            let first = lines.next().unwrap_or_default();
+            let head: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+            let copied = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
+            let copied = head.iter().filter(|line| copied.iter().any(|name| line.starts_with(name)));
+            let copied: String = copied.map(|line| format!("{line}\r\n")).collect();
+            let status = match first.split(' ').next() {
+                Some("INVITE") => {
+                    self.calls.extend(
+                        head.iter().find(|line| line.starts_with("Call-ID:")).map(|id| id.to_string()),
+                    );
+                    "486 Busy Here"
+                }
+                Some("OPTIONS") => "200 OK",
+                _ => continue,
+            };
+            let reply = format!("SIP/2.0 {status}\r\n{copied}Content-Length: 0\r\n\r\n");
+            self.socket.send_to(reply.as_bytes(), from).unwrap();
+        }
+    }
+}
+
+/// What is sent over loopback has arrived when the sending is over, so whatever comes later was sent later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn after_the_answer_to_a_pause_no_call_leaves_for_the_carrier() {
+    let folder = folder_in_memory();
+    let clock: Arc<dyn Clock> = Arc::new(System::new());
+    let mut wire = Wire::open();
+    let trunk = json!({"name": "main", "host": wire.socket.local_addr().unwrap().to_string(),
+        "calls_per_second": 100, "channels": 1_000});
+    let settings = sip::Settings { listen: "127.0.0.1:0".parse().unwrap(), ..sip::Settings::default() };
+    let settings = sip::Settings { rtp_ports: "20000-29999".parse().unwrap(), ..settings };
+    let trunks = [serde_json::from_value(trunk).unwrap()];
+    let line = Sip::start(settings, &trunks, Arc::new(Hum), clock.clone()).await.unwrap();
+    let looking = tokio::spawn({
+        let line = line.clone();
+        async move { line.check().await }
+    });
+    while !looking.is_finished() {
+        wire.take();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let office = Office::with(folder.path(), clock, Arc::new(line));
+    let campaign = office.campaign().await;
+    let rounds = evidence::number("VC_TEST_RACES", 300);
+    let mut chance = SmallRng::seed_from_u64(evidence::seed());
+    for round in 0..rounds {
+        office.leads(campaign, 3).await;
+        office.edit(campaign, |_, _| json!({"status": "active"})).await;
+        tokio::time::sleep(Duration::from_micros(chance.random_range(0..12_000))).await;
+        office.edit(campaign, |_, _| json!({"status": "paused"})).await;
+        wire.take();
+        let before = wire.calls.len();
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        wire.take();
+        assert_eq!(wire.calls.len(), before, "a call left after the answer to pause {round}");
+    }
+    assert!(wire.calls.len() as u64 > rounds / 4, "hardly anybody was called: {}", wire.calls.len());
+    office.stop.send_replace(true);
+    while !office.dialer.is_finished() {
+        wire.take();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }

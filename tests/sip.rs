@@ -1,10 +1,11 @@
 //! Real calls, over real sockets on loopback: the driver keeps the port, and does what carriers expect.
 
 use crate::carrier::{self, CarrierUnderTest, Story};
-use crate::support::uas::{Fast, Hum, Message, Peer, Step, beep, hum};
+use crate::support::uas::{Fast, Hum, Message, Peer, Secured, Step, beep, hum};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -350,6 +351,61 @@ async fn a_challenge_is_answered_with_a_digest_that_is_right() {
     assert!(text.contains("qop=auth,") && text.contains("algorithm=SHA-256"), "{text}");
 }
 
+fn secured(way: &Secured, host: &str, ca_file: Option<&Path>) -> Value {
+    let host = format!("{host}:{}", way.address.port());
+    json!({"name": "main", "host": host, "transport": "tls", "ca_file": ca_file})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_over_tls_is_like_any_other_and_goes_on_after_the_connection_broke() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let script = |_: &Message| answers(vec![Step::Play(hum(500)), Step::HearOut(6_000), Step::Bye]);
+    let peer = Peer::start(clock.clone(), script).await;
+    let way = Secured::before(peer.address).await;
+    let trunk = secured(&way, "localhost", Some(&way.authority));
+    let line = Line::with(peer, clock, trunk, Arc::new(Hum)).await;
+    for calls in 1..=2 {
+        // A connection that broke is noticed and made again.
+        while line.sip.check().await[0].problem.is_some() {}
+        let mut call = line.dial(30);
+        assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+        call.speak();
+        assert_eq!(call.next().await, LegEvent::SpeechEnded);
+        assert_eq!(call.end().await, (Cause::RemoteHangup, String::new()));
+        line.is_idle().await;
+        let messages = line.peer.messages();
+        let count = |method: &str| messages.iter().filter(|message| message.method() == method).count();
+        assert_eq!((count("INVITE"), count("ACK")), (calls, calls), "{messages:#?}");
+        way.cut();
+    }
+    let invite = line.peer.received("INVITE").await;
+    assert!(invite.header("Via").unwrap().starts_with("SIP/2.0/TLS "), "{}", invite.text);
+    let contact = invite.header("Contact").unwrap().to_ascii_lowercase();
+    assert!(contact.contains(";transport=tls"), "{}", invite.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_nobody_trusts_is_named_and_nobody_is_dialed() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(1));
+    let peer = Peer::start(clock.clone(), |_| Vec::new()).await;
+    let (way, other) = (Secured::before(peer.address).await, Secured::before(peer.address).await);
+    let settings = || Settings { listen: "127.0.0.1:0".parse().unwrap(), ..Settings::default() };
+    for (trunk, problem) in [
+        (secured(&way, "localhost", None), "UnknownIssuer"),
+        (secured(&way, "localhost", Some(&other.authority)), "the certificate of localhost is not accepted"),
+        (secured(&way, "127.0.0.1", Some(&way.authority)), "the certificate of 127.0.0.1 is not accepted"),
+        (secured(&way, "localhost", Some(Path::new("/nowhere.pem"))), "ca_file /nowhere.pem"),
+        (secured(&way, "localhost", Some(Path::new("Cargo.toml"))), "holds no certificate"),
+    ] {
+        let trunks = [serde_json::from_value(trunk.clone()).unwrap()];
+        let sip = Sip::start(settings(), &trunks, Arc::new(Hum), clock.clone()).await.unwrap();
+        let told = sip.check().await[0].problem.clone().unwrap();
+        assert!(told.contains(problem), "{trunk}: {told}");
+        assert_eq!(sip.capacity().channels, 0);
+    }
+    assert!(peer.messages().is_empty(), "{:#?}", peer.messages());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_carrier_that_does_not_want_us_is_its_fault_and_not_the_numbers() {
     for (code, hint) in
@@ -566,23 +622,66 @@ async fn the_first_trunk_that_is_there_takes_the_calls_at_its_own_pace() {
     assert!(line.dial(30).end().await.1.starts_with("trunk second: 486"));
 }
 
+/// How many datagrams come that nobody asked for.
+const JUNK: usize = 180_000;
+
+/// Messages that are broken, huge, no messages at all, of others, or about the call that is alive but not from its carrier.
+fn junk(invite: &Message, number: usize) -> Vec<u8> {
+    let text = &invite.text;
+    let via = invite.header("Via").unwrap();
+    let other_branch = via.replace("branch=z9hG4bK", "branch=z9hG4bKx");
+    let from = invite.header("From").unwrap();
+    let id = invite.header("Call-ID").unwrap();
+    let about = |first: &str, via: &str, cseq: &str| {
+        format!(
+            "{first}\r\nVia: {via}\r\nFrom: {from}\r\nTo: <sip:x@127.0.0.1>;tag=other{number}\r\nCall-ID: {id}\r\n\
+             CSeq: {cseq}\r\nContact: <sip:x@127.0.0.1:9>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
+    };
+    match number % 10 {
+        0..4 => {
+            let mut bytes = text.clone().into_bytes();
+            let at = number * 7 % bytes.len();
+            bytes[at] = (number % 256) as u8;
+            bytes.truncate(bytes.len() - number % 300);
+            bytes
+        }
+        4 if number.is_multiple_of(1_000) => vec![b'x'; 60_000],
+        4 | 5 => (0..number % 600).map(|at| (at * number % 251) as u8).collect(),
+        6 => about("SIP/2.0 486 Busy Here", &other_branch, "1 INVITE"),
+        7 => about("SIP/2.0 200 OK", via, "1 INVITE"),
+        8 => about(
+            "BYE sip:campaigns@127.0.0.1 SIP/2.0",
+            &format!("SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK{number}"),
+            "7 BYE",
+        ),
+        _ => about(
+            "OPTIONS sip:x@127.0.0.1 SIP/2.0",
+            &format!("SIP/2.0/UDP 127.0.0.1:{};branch=z9hG4bKo{number}", number % 60_000 + 1),
+            "1 OPTIONS",
+        ),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn junk_at_its_port_harms_no_call() {
-    let line = Line::to(|_| answers(vec![Step::Play(hum(500)), Step::HearOut(6_000), Step::Bye])).await;
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let script = |_: &Message| answers(vec![Step::Play(hum(500)), Step::HearOut(6_000), Step::Bye]);
+    let peer = Peer::start(clock.clone(), script).await;
+    let line = Line::with(peer, clock, json!({"detect_machines": false}), Arc::new(Hum)).await;
     let mut call = line.dial(30);
     assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
     call.speak();
     let invite = line.peer.received("INVITE").await;
     let contact =
         invite.header("Contact").unwrap().split_once('@').unwrap().1.trim_end_matches('>').to_owned();
-    let junk = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    for number in 0..5_000_usize {
-        let mut bytes = invite.text.clone().into_bytes();
-        let at = number * 7 % bytes.len();
-        bytes[at] = (number % 256) as u8;
-        bytes.truncate(bytes.len() - number % 300);
-        let _ = junk.send_to(&bytes, &contact).await;
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let began = line.clock.monotonic();
+    for number in 0..JUNK {
+        let _ = socket.send_to(&junk(&invite, number), &contact).await;
     }
+    println!("{JUNK} in {:?}", (line.clock.monotonic() - began) / SPEED);
     assert_eq!(call.next().await, LegEvent::SpeechEnded);
     assert_eq!(call.end().await.0, Cause::RemoteHangup);
     line.is_idle().await;

@@ -1,19 +1,29 @@
-//! Real calls of the real program, with the voice of flite, to SIPp, which others wrote.
+//! Real calls of the real program, with the voice of flite, to programs that others wrote: SIPp as the carrier, Kamailio
+//! as a proxy before it, baresip as a telephone.
 
 use crate::support::peers::peer;
 use crate::support::program::{PATIENCE, Place, Running};
 use crate::support::uas::{Fast, Peer, Step, hum};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
+use voice_campaigns::clock::{Clock, System};
+use voice_campaigns::media::g711::Codec;
 use voice_campaigns::media::wav;
 
 /// Where SIPp counts, once a second.
 const STATISTICS: &str = "sipp.csv";
+/// What SIPp was sent, and when.
+const MESSAGES: &str = "sipp-messages.log";
+/// How soon a call is taken back.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// What SIPp did not expect.
 const COMPLAINTS: &str = "sipp.log";
 
@@ -27,7 +37,11 @@ struct Sipp(Child);
 
 impl Sipp {
     fn start(place: &Place, transport: &str, port: u16) -> Sipp {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sip/town.xml");
+        Sipp::play(place, "town.xml", transport, port)
+    }
+
+    fn play(place: &Place, scenario: &str, transport: &str, port: u16) -> Sipp {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sip").join(scenario);
         let mut command = Command::new(peer("sipp"));
         command.args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-aa", "-rtp_echo", "-nd", "-nostdin", "-sf"]);
         command.arg(file).args(["-p", &port.to_string(), "-mp", &free_port().to_string()]);
@@ -38,10 +52,14 @@ impl Sipp {
             "1",
             "-stf",
             STATISTICS,
+            "-trace_msg",
+            "-message_file",
+            MESSAGES,
             "-trace_err",
             "-error_file",
             COMPLAINTS,
         ]);
+        command.env("TZ", "UTC");
         command.current_dir(place.path("")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Sipp(command.spawn().unwrap())
     }
@@ -210,12 +228,199 @@ fn the_do_not_call_list_takes_a_ringing_call_back() {
     let token = place.token("write");
     call(&server, &token, 1, ["+12025550103".to_owned()].into_iter());
     until(&server, || calls(&server, &token).first().is_some_and(|call| call["state"] == "ringing"));
+    let asked_at = System::new().now();
     send(&server, "POST", "/api/do-not-call", &token, &json!({"phone": "+12025550103"}));
     until(&server, || are_over(&calls(&server, &token), 1));
     let call = &calls(&server, &token)[0];
     // It would have rung for fifteen seconds.
     assert!(call["outcome"] == "canceled" && call["timeline"].as_array().unwrap().len() == 3, "{call:#}");
     until(&server, || sipp.counted(&place).0 == 1);
+    let messages = std::fs::read_to_string(place.path(MESSAGES)).unwrap();
+    let blocks: Vec<&str> = messages.split("----------------------------------------------- ").collect();
+    let taken_back = blocks.iter().find(|block| block.contains("\nCANCEL sip:")).unwrap();
+    let at = taken_back.lines().next().unwrap();
+    let at = chrono::NaiveDateTime::parse_from_str(at, "%Y-%m-%d %H:%M:%S%.f").unwrap().and_utc();
+    let took = (at - asked_at).to_std().unwrap();
+    assert!(took < AT_ONCE, "{took:?}");
+}
+
+/// The same on a clock of our own, for each way to take a call back.
+#[test]
+fn a_ringing_call_is_taken_back_within_a_second() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (path, body) in [
+        ("/api/do-not-call", json!({"phone": "+12025550101"})),
+        ("/api/dialing/stop", json!({"hang_up": true})),
+        ("/api/calls/1/hangup", json!({})),
+    ] {
+        let rings = |_: &_| vec![Step::Reply(180, "")];
+        let peer = runtime.block_on(Peer::start(Arc::new(Fast::new(1)), rings));
+        let place = Place::new();
+        set_trunk(&place, peer.address.port(), "udp");
+        speak_hum(&place);
+        let server = place.serve();
+        let token = place.token("admin");
+        call(&server, &token, 1, ["+12025550101".to_owned()].into_iter());
+        until(&server, || calls(&server, &token).first().is_some_and(|call| call["state"] == "ringing"));
+        let clock = System::new();
+        let asked_at = clock.monotonic();
+        send(&server, "POST", path, &token, &body);
+        runtime.block_on(peer.received("CANCEL"));
+        let took = clock.monotonic() - asked_at;
+        assert!(took < AT_ONCE, "{path}: {took:?}");
+        until(&server, || are_over(&calls(&server, &token), 1));
+        assert_eq!(calls(&server, &token)[0]["outcome"], "canceled", "{path}");
+    }
+}
+
+/// Gives the program a voice that hums for five seconds.
+fn speak_hum(place: &Place) {
+    let settings = std::fs::read_to_string(place.path("voice-campaigns.toml")).unwrap();
+    let settings = settings.replace("flite -voice kal -f /dev/stdin -o {output}", "cat hello.wav");
+    std::fs::write(place.path("voice-campaigns.toml"), settings).unwrap();
+    std::fs::write(place.path("hello.wav"), wav::write(8_000, &hum(5_000))).unwrap();
+}
+
+/// Another program that serves; ended when dropped, with all that it started.
+struct Daemon(Child);
+
+impl Daemon {
+    /// What it says is in `log` then.
+    fn start(place: &Place, program: &str, arguments: &[&str], log: &str) -> Daemon {
+        let mut command = Command::new(peer(program));
+        let log = std::fs::File::create(place.path(log)).unwrap();
+        command.args(arguments).current_dir(place.path("")).stdin(Stdio::null());
+        command.stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
+        Daemon(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let group = Pid::from_child(&self.0);
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = self.0.wait();
+    }
+}
+
+/// A file of `tests/sip` with these words put in their places.
+fn filled(place: &Place, file: &str, words: &[(&str, String)]) -> String {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sip").join(file);
+    let mut text = std::fs::read_to_string(source).unwrap();
+    for (word, value) in words {
+        text = text.replace(word, value);
+    }
+    std::fs::write(place.path(file), text).unwrap();
+    place.path(file).to_str().unwrap().to_owned()
+}
+
+#[cfg_attr(not(all(has_sipp, has_kamailio)), ignore = "sipp or kamailio is not installed")]
+#[test]
+fn a_proxy_that_stays_on_the_way_is_kept_on_it_and_one_that_refuses_us_is_asked_once() {
+    let (place, port, behind) = (Place::new(), free_port(), free_port());
+    let _sipp = Sipp::play(&place, "behind-proxy.xml", "udp", behind);
+    let words = [("LISTEN", port.to_string()), ("NEXT", behind.to_string())];
+    let config = filled(&place, "kamailio.cfg", &words);
+    let folder = place.path("").to_str().unwrap().to_owned();
+    let arguments = ["-DD", "-E", "-m", "32", "-M", "4", "-Y", &folder, "-f", &config];
+    let _kamailio = Daemon::start(&place, "kamailio", &arguments, "kamailio.log");
+    set_trunk(&place, port, "udp");
+    speak_hum(&place);
+    let server = place.serve();
+    let token = place.token("write");
+    call(&server, &token, 1, ["+12025550101".to_owned()].into_iter());
+    until(&server, || are_over(&calls(&server, &token), 1));
+    assert_eq!(calls(&server, &token)[0]["outcome"], "success", "{:#}", calls(&server, &token)[0]);
+    let log = || std::fs::read_to_string(place.path("kamailio.log")).unwrap();
+    until(&server, || ["loose-routed ACK", "loose-routed BYE"].iter().all(|line| log().contains(line)));
+    drop(server);
+
+    let settings = std::fs::read_to_string(place.path("voice-campaigns.toml")).unwrap();
+    std::fs::write(place.path("voice-campaigns.toml"), settings.replace("s3cret", "wrong")).unwrap();
+    let server = place.serve();
+    for number in ["+12025550102", "+12025550103"] {
+        send(&server, "POST", "/api/voice-campaigns/1/leads", &token, &json!({"phone": number}));
+    }
+    send(&server, "PATCH", "/api/voice-campaigns/1/status", &token, &json!({"status": "active"}));
+    let campaign = || -> Value {
+        serde_json::from_str(&server.ask("GET", "/api/voice-campaigns/1/stats", &token).1).unwrap()
+    };
+    until(&server, || campaign()["standing"]["code"] == "carrier_refused");
+    let calls = calls(&server, &token);
+    let refused: Vec<&Value> = calls.iter().filter(|call| call["outcome"] == "carrier_refused").collect();
+    let [refused] = refused.as_slice() else { panic!("{calls:#?}") };
+    assert!(refused["detail"].as_str().unwrap().contains("check the user name"), "{refused:#}");
+    assert_eq!(calls.len(), 2, "the next one was dialed");
+}
+
+#[cfg_attr(not(has_baresip), ignore = "baresip is not installed")]
+#[test]
+fn a_telephone_hears_us_holds_the_call_and_presses_nine() {
+    let place = Place::new();
+    std::fs::write(place.path("answer.wav"), wav::write(8_000, &hum(20_000))).unwrap();
+    // It listens at the port after that of SIP as well, which somebody may have.
+    let started = (0..5).find_map(|_| start_baresip(&place));
+    let (_baresip, port, control) = started.expect("baresip does not start");
+    set_trunk(&place, port, "udp");
+    speak_hum(&place);
+    let server = place.serve();
+    let token = place.token("write");
+    call(&server, &token, 1, ["+12025550101".to_owned()].into_iter());
+    until(&server, || calls(&server, &token).first().is_some_and(|call| call["state"] == "answered"));
+    let tell = |command: &str, parameters: &str| {
+        let text = json!({"command": command, "params": parameters}).to_string();
+        let mut stream = TcpStream::connect(("127.0.0.1", control)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "{}:{text},", text.len()).unwrap();
+        let mut answer = [0; 1_024];
+        let length = stream.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        assert!(answer.contains("\"ok\":true"), "{command}: {answer}");
+    };
+    // As long as the greeting is not over it hears all of it.
+    std::thread::sleep(Duration::from_secs(2));
+    tell("hold", "");
+    std::thread::sleep(Duration::from_millis(500));
+    tell("resume", "");
+    std::thread::sleep(Duration::from_millis(500));
+    tell("sndcode", "9");
+    until(&server, || are_over(&calls(&server, &token), 1));
+    assert_eq!(calls(&server, &token)[0]["outcome"], "opted_out", "{:#}", calls(&server, &token)[0]);
+    let files: Vec<_> = std::fs::read_dir(place.path("")).unwrap().map(|file| file.unwrap().path()).collect();
+    let recorded = files.iter().find(|file| file.to_str().unwrap().ends_with("-dec.wav"));
+    let recorded = wav::read(&std::fs::read(recorded.unwrap()).unwrap()).unwrap().samples;
+    let source = hum(5_000);
+    let said: Vec<i16> =
+        source.iter().map(|sample| Codec::Pcmu.decode(Codec::Pcmu.encode(*sample))).collect();
+    // Where the line is silent it writes a 2.
+    let is_same = |(heard, said): (&i16, &i16)| (heard - said).abs() <= 2;
+    let begin = recorded.windows(80).position(|window| window.iter().zip(&said).all(is_same));
+    let begin = begin.expect("we were not heard");
+    let heard = &recorded[begin..(begin + 8_000).min(recorded.len())];
+    let same = heard.iter().zip(&said).filter(|pair| is_same(*pair)).count();
+    println!("{same} of {} samples are the same", heard.len());
+    assert!(same * 100 >= heard.len() * 95, "{same} of {}", heard.len());
+}
+
+/// A telephone with the number of the only lead, its port, and the port on which it is told what to do.
+fn start_baresip(place: &Place) -> Option<(Daemon, u16, u16)> {
+    let (port, control) = (free_port(), free_port());
+    let folder = place.path("").to_str().unwrap().trim_end_matches('/').to_owned();
+    let words = [("LISTEN", port.to_string()), ("CONTROL", control.to_string()), ("FOLDER", folder.clone())];
+    filled(place, "baresip.config", &words);
+    std::fs::rename(place.path("baresip.config"), place.path("config")).unwrap();
+    let account =
+        format!("<sip:+12025550101@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma\n");
+    std::fs::write(place.path("accounts"), account).unwrap();
+    let baresip = Daemon::start(place, "baresip", &["-4", "-f", &folder], "baresip.log");
+    for _ in 0..100 {
+        let log = std::fs::read(place.path("baresip.log")).unwrap();
+        if String::from_utf8_lossy(&log).contains("baresip is ready") {
+            return Some((baresip, port, control));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    None
 }
 
 /// The only test of the whole way with sound of our own, so that it needs no other program.
@@ -234,10 +439,7 @@ fn who_presses_nine_is_hung_up_and_never_called_again() {
     let peer = runtime.block_on(Peer::start(Arc::new(Fast::new(1)), presses_nine));
     let place = Place::new();
     set_trunk(&place, peer.address.port(), "udp");
-    let settings = std::fs::read_to_string(place.path("voice-campaigns.toml")).unwrap();
-    let settings = settings.replace("flite -voice kal -f /dev/stdin -o {output}", "cat hello.wav");
-    std::fs::write(place.path("voice-campaigns.toml"), settings).unwrap();
-    std::fs::write(place.path("hello.wav"), wav::write(8_000, &hum(5_000))).unwrap();
+    speak_hum(&place);
     let server = place.serve();
     let token = place.token("write");
     call(&server, &token, 1, ["+12025550101".to_owned()].into_iter());

@@ -108,7 +108,7 @@ fn under_load_for_long_it_holds_no_more_than_in_the_beginning() {
     let to = receiver.url("/");
     with_data(&place, move |tx| {
         let body = json!({
-            "name": "Soak", "status": "active", "calls_per_day": 1_000_000, "max_concurrent_calls": 100,
+            "name": "Soak", "status": "active", "calls_per_day": 1_000_000, "max_concurrent_calls": 500,
             "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
             "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
             "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",

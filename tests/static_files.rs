@@ -116,6 +116,15 @@ fn every_address_in_the_page_its_styles_and_its_modules_leads_to_a_file() {
             }
         }
     }
+    // What follows the mark of a merge that was not finished, a browser leaves out without a word.
+    for file in files.iter().filter(|file| [".html", ".css", ".js"].iter().any(|end| file.ends_with(end))) {
+        if text(file)
+            .lines()
+            .any(|line| ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|mark| line.starts_with(mark)))
+        {
+            problems.push(format!("{file} has the marks of a merge"));
+        }
+    }
     let missing = addresses.into_iter().filter_map(|(from, address)| {
         let target = target(&from, &address)?;
         (!files.contains(&target)).then(|| format!("{from} leads to {address}, and there is no {target}"))

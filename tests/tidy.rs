@@ -5,10 +5,11 @@ use crate::support::reference::DOCUMENT;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use voice_campaigns::config::Config;
 
 /// Which module may use which others of ours. A module that is missing here fails the test.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("domain", &[]),
     ("media", &[]),
     ("speech", &["domain", "media", "clock"]),
@@ -20,11 +21,12 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("carrier", &["domain", "clock", "media", "speech"]),
     // The settings of drivers are part of the settings.
     ("config", &["domain", "carrier", "speech"]),
-    ("dialer", &["store", "carrier", "domain", "clock"]),
-    ("webhooks", &["store", "domain", "clock"]),
-    ("http", &["store", "domain", "clock", "token", "meter", "media"]),
+    ("lives", &["store", "domain", "clock"]),
+    ("dialer", &["store", "carrier", "lives", "domain", "clock"]),
+    ("webhooks", &["store", "lives", "domain", "clock"]),
+    ("http", &["store", "lives", "domain", "clock", "token", "meter", "media"]),
     ("listener", &[]),
-    ("housekeeping", &["store", "domain", "clock"]),
+    ("housekeeping", &["store", "lives", "domain", "clock"]),
     (
         "server",
         &[
@@ -33,6 +35,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
             "dialer",
             "webhooks",
             "housekeeping",
+            "lives",
             "store",
             "carrier",
             "speech",
@@ -57,7 +60,7 @@ const ONLY_IN: [(&str, &[&str]); 11] = [
     ("r2d2_sqlite", &["store/"]),
     ("rocket", &["http/", "server.rs", "store/pool.rs"]),
     ("reqwest", &["webhooks/client.rs", "speech/http.rs"]),
-    ("rustls", &["webhooks/client.rs", "speech/http.rs", "server.rs", "listener/"]),
+    ("rustls", &["webhooks/client.rs", "speech/http.rs", "server.rs", "listener/", "carrier/sip/stack.rs"]),
     ("tokio_rustls", &["listener/"]),
     ("anyhow", &["cli.rs", "demo.rs", "server.rs"]),
     ("clap", &["cli.rs"]),
@@ -265,4 +268,40 @@ fn the_readme_and_the_reference_list_every_route_there_is() {
         described.extend(item.as_object().unwrap().keys().map(|m| format!("`{} {path}`", m.to_uppercase())));
     }
     assert_eq!(described, mounted);
+}
+
+/// The lines of one part of the licences, up to their first ` | `: names with versions.
+fn named_in_licences(heading: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(root().join("static/licences.txt")).unwrap();
+    let (_, part) = text.split_once(&format!("\n{heading}\n\n")).unwrap();
+    let (part, _) = part.split_once("\n\n").unwrap();
+    part.lines().map(|line| line.split(" | ").next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn the_licences_are_those_of_what_is_in_the_program() {
+    // As `.packaging/sbom` asks: macros run while it is built and leave nothing of their own behind.
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--edges", "normal,no-proc-macro", "--target", "x86_64-unknown-linux-gnu"])
+        .args(["--prefix", "none", "--no-dedupe", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let crates: BTreeSet<String> = tree
+        .lines()
+        .skip(1)
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ").replacen(" v", " ", 1))
+        .collect();
+    let manifest = fs::read_to_string(root().join("static/vendor/MANIFEST")).unwrap();
+    let mut page: BTreeSet<String> = manifest
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    page.insert("lucide icons".to_owned());
+    let hint = "run .packaging/sbom";
+    assert_eq!(named_in_licences("Crates in the program"), crates, "{hint}");
+    assert_eq!(named_in_licences("Of the page"), page, "{hint}");
 }

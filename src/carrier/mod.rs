@@ -11,7 +11,7 @@ use crate::domain::voice::Voice;
 use chrono::TimeDelta;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// What a carrier needs to know to place one call.
 #[derive(Clone, Debug)]
@@ -64,24 +64,47 @@ pub trait Carrier: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     /// How much it takes at the moment.
     fn capacity(&self) -> Capacity;
-    /// Asks for one call. Never fails: a refusal arrives as `Ended` like every other end. Must not block.
+    /// Asks for one call. Never fails: a refusal arrives as `Ended` like every other end. Must not block: a leg whose
+    /// carrier is not asked yet says so, [`Leg::asking`].
     fn dial(&self, request: DialRequest, events: LegEvents) -> Leg;
 }
 
 /// The live thing that a carrier gives us. Dropping it hangs up.
 pub struct Leg {
     command: Box<dyn FnMut(LegCommand) + Send>,
+    asking: Option<oneshot::Receiver<()>>,
 }
 
 impl Leg {
     /// A leg that takes commands this way. The function must not block; after the end it ignores everything.
     pub fn new(command: impl FnMut(LegCommand) + Send + 'static) -> Leg {
-        Leg { command: Box::new(command) }
+        Leg { command: Box::new(command), asking: None }
+    }
+
+    /// One whose carrier is still to be asked: once it was, or will never be, the other end of `asking` is dropped.
+    pub fn asking(self, asking: oneshot::Receiver<()>) -> Leg {
+        Leg { asking: Some(asking), ..self }
+    }
+
+    /// Whether the carrier was asked is told by this; none when it was already.
+    pub fn take_asking(&mut self) -> Option<Asking> {
+        self.asking.take().map(Asking)
     }
 
     /// Tells the leg what to do.
     pub fn command(&mut self, command: LegCommand) {
         (self.command)(command);
+    }
+}
+
+/// A dial that is still on its way to the carrier.
+pub struct Asking(oneshot::Receiver<()>);
+
+impl Asking {
+    /// Ends when the carrier was asked, or will never be.
+    pub async fn is_over(self) {
+        // The other end only ever goes away.
+        let _ = self.0.await;
     }
 }
 

@@ -5,7 +5,7 @@
 //! at most once per attempt.
 
 use super::plan::{self, Dial, Planned};
-use crate::carrier::{Carrier, DialRequest, Leg, LegEvents, Report};
+use crate::carrier::{Asking, Carrier, DialRequest, Leg, LegEvents, Report};
 use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::breaker::{Breaker, Trip};
@@ -14,6 +14,7 @@ use crate::domain::campaign::Status;
 use crate::domain::clock_guard::{ClockGuard, Trust};
 use crate::domain::event::Event;
 use crate::domain::gate::{Hold, HoldReason};
+use crate::domain::other_call;
 use crate::domain::pacing::{Shares, Spacing};
 use crate::store::{Store, StoreError, Tx, Worker};
 use chrono::TimeDelta;
@@ -24,7 +25,8 @@ use tokio::sync::{mpsc, watch};
 
 /// A call while it is alive, with the leg it runs on.
 struct Live {
-    campaign_id: i64,
+    /// Whose carrier its end tells of; none for a call that is no attempt.
+    campaign_id: Option<i64>,
     call: LiveCall,
     leg: Leg,
     deadline: Instant,
@@ -61,11 +63,15 @@ pub struct Dialer {
     /// Steady time.
     deadlines: BTreeSet<(Instant, i64)>,
     facts: Vec<Fact>,
+    /// Dials of this turn that are still on their way.
+    asking: Vec<Asking>,
     breakers: HashMap<i64, Breaker>,
     shares: Shares,
     spacing: Spacing,
     /// The carrier took calls when it was last looked at.
     is_open: bool,
+    /// The disk was full when it was last looked at.
+    is_short_of_room: bool,
     guard: ClockGuard,
     /// The wall time at which the campaigns must be looked at again; none when nothing is due by time alone.
     plan_at: Option<Instant>,
@@ -97,7 +103,12 @@ impl Dialer {
         let changes = store.changes();
         let (last_seen_at, confirmations) =
             store.read(|s| Ok::<_, StoreError>((s.last_seen_at()?, s.clock_confirmations()?))).await?;
-        let interrupted = store.write(|tx| tx.settle_interrupted(|_| true)).await?;
+        let interrupted = store
+            .write(|tx| {
+                let others = tx.settle_interrupted_others(|_| true, true)?;
+                Ok::<_, StoreError>(tx.settle_interrupted(|_| true)? + others)
+            })
+            .await?;
         if interrupted > 0 {
             tracing::warn!(
                 calls = interrupted,
@@ -109,6 +120,7 @@ impl Dialer {
         Ok(Dialer {
             spacing: Spacing::new(carrier.capacity().calls_per_second),
             is_open: false,
+            is_short_of_room: false,
             store,
             carrier,
             reports,
@@ -117,6 +129,7 @@ impl Dialer {
             live: HashMap::new(),
             deadlines: BTreeSet::new(),
             facts: Vec::new(),
+            asking: Vec::new(),
             breakers: HashMap::new(),
             shares: Shares::default(),
             guard: ClockGuard::new(last_seen_at),
@@ -218,12 +231,16 @@ impl Dialer {
         }
         self.look_beside(now)?;
         self.look_at_carrier(now);
+        let is_short = self.store.is_short_of_room();
+        if std::mem::replace(&mut self.is_short_of_room, is_short) && !is_short {
+            self.plan_at = Some(now);
+        }
         let distrust = self.look_at_clocks().await?;
         if !self.facts.is_empty() {
             self.plan_at = Some(now);
         }
         if self.plan_at.is_some_and(|at| at <= now) {
-            let may_dial = distrust.is_none() && !self.is_stopping;
+            let may_dial = distrust.is_none() && !self.is_stopping && !is_short;
             did += self.write_and_dial(may_dial).await?;
         }
         let deadline = self.deadlines.first().map(|(at, _)| *at);
@@ -310,14 +327,14 @@ impl Dialer {
             && let Some(live) = self.live.remove(&call_id)
         {
             self.deadlines.remove(&(live.deadline, call_id));
-            let breaker = self.breakers.entry(live.campaign_id).or_default();
-            let trip = breaker.trips(ending.outcome, ending.ended_at);
-            let tripped = trip.map(|trip| (trip, ending.detail.clone()));
+            let tripped = live.campaign_id.and_then(|campaign_id| {
+                let breaker = self.breakers.entry(campaign_id).or_default();
+                let trip = breaker.trips(ending.outcome, ending.ended_at)?;
+                Some(Fact::Tripped { campaign_id, trip, detail: ending.detail.clone() })
+            });
             let (ending, timeline) = (ending.shifted(shift), live.call.timeline(shift));
             self.facts.push(Fact::Ended { call_id, ending, timeline });
-            if let Some((trip, detail)) = tripped {
-                self.facts.push(Fact::Tripped { campaign_id: live.campaign_id, trip, detail });
-            }
+            self.facts.extend(tripped);
         }
     }
 
@@ -389,13 +406,15 @@ impl Dialer {
         let store = self.store.clone();
         let gate = store.dialing().await;
         self.is_unsure = true;
-        let written = store.write(move |tx| {
+        let written = store.write_on_a_full_disk(move |tx| {
             write_facts(tx, &facts)?;
             if let Some(alive) = alive {
                 // Only after the facts: what they end has ended so, and not unseen.
                 tx.settle_interrupted(|call_id| !alive.contains(&call_id))?;
+                tx.settle_interrupted_others(|id| !alive.contains(&other_call::key(id)), false)?;
             }
-            let to_cancel = tx.calls_to_cancel()?;
+            let mut to_cancel = tx.calls_to_cancel()?;
+            to_cancel.extend(tx.other_calls_to_cancel()?.into_iter().map(other_call::key));
             let planned = match may_dial {
                 true => Some(plan::plan(tx, shares, allowed, carrier)?),
                 false => None,
@@ -414,7 +433,16 @@ impl Dialer {
             let is_late = self.clock.steady() - started > COMMIT_MAX;
             dialed = self.carry_out(planned, is_late, free);
         }
-        drop(gate);
+        let asking = std::mem::take(&mut self.asking);
+        match asking.is_empty() {
+            true => drop(gate),
+            false => drop(tokio::spawn(async move {
+                for dial in asking {
+                    dial.is_over().await;
+                }
+                drop(gate);
+            })),
+        }
         for call_id in to_cancel {
             self.apply(call_id, |call, now| call.cancel(now));
         }
@@ -470,7 +498,8 @@ impl Dialer {
         };
         let call = LiveCall::new(plan, self.clock.steady());
         let deadline = call.deadline();
-        let leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
+        let mut leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
+        self.asking.extend(leg.take_asking());
         self.live.insert(claim.call_id, Live { campaign_id, call, leg, deadline });
         self.deadlines.insert((deadline, claim.call_id));
     }
@@ -499,10 +528,22 @@ fn write_facts(tx: &Tx, facts: &[Fact]) -> Result<(), StoreError> {
 
 fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
     match fact {
-        Fact::Progress { call_id, state, at, timeline } => tx.progress(*call_id, *state, *at, timeline),
-        Fact::Ended { call_id, ending, timeline } => tx.settle(*call_id, ending.clone(), Some(timeline)),
-        Fact::OptedOut { call_id } => tx.opt_out_on_call(*call_id),
-        Fact::PressedLate { call_id, key } => tx.pressed_after_call(*call_id, *key),
+        Fact::Progress { call_id, state, at, timeline } => match other_call::id_of(*call_id) {
+            Some(id) => tx.other_progress(id, *state, *at, timeline),
+            None => tx.progress(*call_id, *state, *at, timeline),
+        },
+        Fact::Ended { call_id, ending, timeline } => match other_call::id_of(*call_id) {
+            Some(id) => tx.settle_other(id, ending.clone(), Some(timeline)),
+            None => tx.settle(*call_id, ending.clone(), Some(timeline)),
+        },
+        Fact::OptedOut { call_id } => match other_call::id_of(*call_id) {
+            Some(id) => tx.opt_out_on_other_call(id),
+            None => tx.opt_out_on_call(*call_id),
+        },
+        Fact::PressedLate { call_id, key } => match other_call::id_of(*call_id) {
+            Some(id) => tx.pressed_after_other_call(id, *key),
+            None => tx.pressed_after_call(*call_id, *key),
+        },
         Fact::Tripped { campaign_id, trip, detail } => tripped(tx, *campaign_id, *trip, detail.as_deref()),
     }
 }

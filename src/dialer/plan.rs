@@ -9,9 +9,11 @@ use crate::domain::event::Event;
 use crate::domain::gate::{Gate, Hold, HoldReason, Rules};
 use crate::domain::guard::Overall;
 use crate::domain::lead::{Lead, LeadStatus};
+use crate::domain::other_call::{self, Filling, OtherCall};
 use crate::domain::pacing::Shares;
 use crate::domain::phone::Phone;
 use crate::domain::schedule::{self, TimeOfDay};
+use crate::domain::script_preview::Values;
 use crate::store::{Claim, StoreError, Tx};
 use chrono::TimeDelta;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -20,7 +22,8 @@ use std::sync::Arc;
 /// A claimed call and all that is needed to place it.
 pub(super) struct Dial {
     pub(super) claim: Claim,
-    pub(super) campaign_id: i64,
+    /// Whose carrier this tells of; none for a call that a person asked for.
+    pub(super) campaign_id: Option<i64>,
     pub(super) lead_id: i64,
     pub(super) phone: Phone,
     pub(super) caller_id: Option<Phone>,
@@ -92,6 +95,8 @@ pub(super) fn plan(
         next_due: None,
         sounds: HashMap::new(),
     };
+    // Whoever asked for a call by hand waits for it.
+    let (mut dials, is_waiting) = planner.trials()?;
     let mut candidates = Vec::new();
     let mut active = HashSet::new();
     for campaign in tx.active_campaigns()? {
@@ -103,7 +108,6 @@ pub(super) fn plan(
         }
     }
     shares.keep(|id| active.contains(&id));
-    let mut dials = Vec::new();
     while planner.left > 0 && planner.looks < LOOKS_MAX {
         let wanting = candidates.iter().filter(|candidate| !candidate.is_exhausted);
         let Some(chosen) = shares.next(wanting.map(|candidate| candidate.campaign.id)) else { break };
@@ -126,7 +130,7 @@ pub(super) fn plan(
             }
         }
     }
-    let is_starved = candidates.iter().any(|candidate| !candidate.is_exhausted);
+    let is_starved = is_waiting || candidates.iter().any(|candidate| !candidate.is_exhausted);
     if planner.looks >= LOOKS_MAX {
         planner.due(tx.now);
     }
@@ -134,6 +138,58 @@ pub(super) fn plan(
 }
 
 impl Planner<'_, '_> {
+    /// The test calls that have a line, and whether others wait for one. What stands in the way of one ends it: nobody
+    /// waits longer than they would stay beside the phone.
+    fn trials(&mut self) -> Result<(Vec<Dial>, bool), StoreError> {
+        let (mut dials, mut is_waiting) = (Vec::new(), false);
+        for trial in self.tx.trials_waiting()? {
+            match self.trial(&trial)? {
+                Ok(Some(dial)) => dials.push(dial),
+                Ok(None) => is_waiting = true,
+                Err(why) => {
+                    self.tx.settle_other(trial.id, other_call::not_placed(why, self.tx.now), None)?;
+                }
+            }
+        }
+        Ok((dials, is_waiting))
+    }
+
+    /// A test call: placed, or waiting, or why it is not to be.
+    fn trial(&mut self, trial: &OtherCall) -> Result<Result<Option<Dial>, String>, StoreError> {
+        let (Some(campaign), Some(phone)) = (self.tx.campaign(trial.campaign_id)?, trial.phone) else {
+            return Ok(Err("The campaign was deleted before this call was placed".into()));
+        };
+        if trial.hung_up_by.is_some() {
+            return Ok(Err("It was taken back before it was placed".into()));
+        }
+        let lead = trial.lead_id.map(|id| self.tx.lead(id)).transpose()?.flatten();
+        let values = Values::read(&trial.variables).unwrap_or_default();
+        let gate = Gate::new(&campaign, 0, self.overall, self.tx.now);
+        let filling = Filling::of_test(&values, lead.as_ref().map(|lead| &lead.about));
+        let plan = match gate.trial(filling, self.tx.number(phone)?) {
+            Ok(plan) => plan,
+            Err(hold) => return Ok(Err(other_call::refusal(&hold))),
+        };
+        let until = trial.asked_at + other_call::LINE_WAIT;
+        if self.left == 0 {
+            let is_over = self.tx.now >= until;
+            self.due(until.max(self.tx.now));
+            let why = || format!("No line was free within {} seconds", other_call::LINE_WAIT.num_seconds());
+            return Ok(if is_over { Err(why()) } else { Ok(None) });
+        }
+        self.tx.place_trial(trial.id, self.carrier)?;
+        self.left -= 1;
+        Ok(Ok(Some(Dial {
+            claim: Claim { call_id: other_call::key(trial.id), attempt: 1 },
+            campaign_id: None,
+            lead_id: trial.lead_id.unwrap_or_default(),
+            phone,
+            caller_id: campaign.settings.caller_id,
+            recorded: self.recorded(campaign.id, &plan.prompts)?,
+            plan: self.guarded(plan),
+        })))
+    }
+
     fn due(&mut self, at: Instant) {
         self.next_due = Some(self.next_due.map_or(at, |due| due.min(at)));
     }
@@ -253,10 +309,14 @@ impl Planner<'_, '_> {
         Ok(None)
     }
 
-    fn claim(&mut self, candidate: &mut Candidate, lead: Lead, mut plan: Plan) -> Result<Dial, StoreError> {
-        // Where nobody may be called, nobody is put through to either.
-        let recorded = self.recorded(candidate.campaign.id, &plan.prompts)?;
+    /// Where nobody may be called, nobody is put through to either.
+    fn guarded(&self, mut plan: Plan) -> Plan {
         plan.transfer_to = plan.transfer_to.filter(|to| self.tx.guard().refusal(*to).is_none());
+        plan
+    }
+
+    fn claim(&mut self, candidate: &mut Candidate, lead: Lead, plan: Plan) -> Result<Dial, StoreError> {
+        let recorded = self.recorded(candidate.campaign.id, &plan.prompts)?;
         let Candidate { campaign, rules, dials_today, .. } = &*candidate;
         let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now);
         let zones = gate.zones_of(lead.about.time_zone, lead.about.phone);
@@ -266,11 +326,11 @@ impl Planner<'_, '_> {
         self.overall.money = self.overall.money + campaign.settings.cost_per_call;
         Ok(Dial {
             claim,
-            campaign_id: campaign.id,
+            campaign_id: Some(campaign.id),
             lead_id: lead.id,
             phone: lead.about.phone,
             caller_id: campaign.settings.caller_id,
-            plan,
+            plan: self.guarded(plan),
             recorded,
         })
     }

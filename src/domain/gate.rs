@@ -12,11 +12,13 @@ use super::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
 use super::guard::{self, Overall};
 use super::keys::KeyMap;
 use super::lead::{Lead, LeadStatus};
+use super::other_call::{Absent, Filling};
 use super::outcome::Criteria;
 use super::phone::Phone;
 use super::phrases::{OptOut, Phrases};
 use super::schedule::{self, ClosedReason, Opening, Schedule};
 use super::script::Template;
+use super::script_preview::Values;
 use super::voice::Voice;
 use super::zones;
 use crate::words;
@@ -386,7 +388,9 @@ impl<'a> Gate<'a> {
         if let Some(reason) = number.refusal {
             return Err(Hold::standing(reason));
         }
-        let plan = self.plan(lead)?;
+        let filling =
+            Filling { values: &Values::default(), lead: Some(&lead.about), absent: Absent::Refused };
+        let plan = self.plan(filling, lead.attempts + 1 < self.campaign.settings.max_attempts_per_lead)?;
         let zones = self.zones_of(lead.about.time_zone, lead.about.phone);
         if zones.is_empty() {
             return Err(Hold::standing(HoldReason::TimeZoneUnknown));
@@ -407,6 +411,27 @@ impl<'a> Gate<'a> {
             Number { free_at: Some(at), .. } => Err(Hold::until(HoldReason::CalledTooOften, at)),
             Number { is_in_call: false, free_at: None, .. } => Ok(plan),
         }
+    }
+
+    /// Whether a call may be placed that a person asks for by hand, to try the campaign. What forbids the number and
+    /// the switch for all dialing count; status, hours, limits and money of the campaign do not.
+    pub fn trial(&self, filling: Filling, number: Number) -> Result<Plan, Hold> {
+        let standing = |reason| Err(Hold::standing(reason));
+        match number {
+            _ if self.overall.is_stopped => standing(HoldReason::DialingStopped),
+            Number { is_suppressed: true, .. } => standing(HoldReason::DoNotCall),
+            Number { refusal: Some(reason), .. } => standing(reason),
+            Number { is_in_call: true, .. } => standing(HoldReason::NumberInCall),
+            Number { is_suppressed: false, refusal: None, is_in_call: false, free_at: _ } => {
+                self.plan(filling, true)
+            }
+        }
+    }
+
+    /// What is said to somebody who calls us.
+    pub fn reception(&self, filling: Filling) -> Result<Plan, Hold> {
+        let plan = self.plan(filling, false)?;
+        Ok(Plan { machine_detection: Some(false), ..plan })
     }
 
     /// Says on whose clocks the hours are closed, where those are not the campaign's.
@@ -432,9 +457,9 @@ impl<'a> Gate<'a> {
         }
     }
 
-    fn plan(&self, lead: &Lead) -> Result<Plan, Hold> {
+    fn plan(&self, filling: Filling, may_call_back: bool) -> Result<Plan, Hold> {
         let settings = &self.campaign.settings;
-        let render = |template: &Template| template.render(&|name| lead.about.value(name).map(Cow::Owned));
+        let render = |template: &Template| filling.said(template);
         let missing = |names: Vec<String>| Hold {
             reason: HoldReason::MissingVariable,
             until: None,
@@ -456,7 +481,7 @@ impl<'a> Gate<'a> {
             prompts,
             keys: keys.clone(),
             phrases,
-            may_call_back: lead.attempts + 1 < settings.max_attempts_per_lead,
+            may_call_back,
             transfer_to: settings.transfer_number,
             machine_detection: settings.machine_detection,
             script,

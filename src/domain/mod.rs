@@ -26,6 +26,7 @@ pub mod invalid;
 pub mod keys;
 pub mod lead;
 pub mod money;
+pub mod other_call;
 pub mod outcome;
 pub mod pacing;
 pub mod phone;

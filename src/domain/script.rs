@@ -79,6 +79,28 @@ impl Template {
             false => Err(Missing { names: missing }),
         }
     }
+
+    /// The same where something stands in for each value that nobody has.
+    pub fn render_with<'v>(
+        &self,
+        values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
+        stand_in: &dyn Fn(&str) -> String,
+    ) -> String {
+        let mut said = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => said.push_str(text),
+                Part::Slot { name, fallback } => {
+                    match (values(name).filter(|value| !value.trim().is_empty()), fallback) {
+                        (Some(value), _) => said.push_str(&value),
+                        (None, Some(fallback)) => said.push_str(fallback),
+                        (None, None) => said.push_str(&stand_in(name)),
+                    }
+                }
+            }
+        }
+        said
+    }
 }
 
 impl fmt::Display for Missing {

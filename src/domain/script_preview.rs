@@ -64,6 +64,11 @@ impl Values {
         Ok(Values(values))
     }
 
+    /// The value of a name in its comparison form.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// The same odd text for each of these names.
     pub fn odd<'n>(names: impl Iterator<Item = &'n str>) -> Values {
         Values(names.map(|name| (name.to_owned(), ODD.to_owned())).collect())

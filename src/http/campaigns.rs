@@ -8,7 +8,7 @@ use super::etag::{IfMatch, IfNoneMatch, Tag};
 use super::idempotency::Repeatable;
 use super::openapi::{parameters, schemas};
 use super::query::{self, PAGE_SIZE, Query};
-use super::{Settings, webhooks};
+use super::{Settings, voices, webhooks};
 use crate::domain::campaign::{
     self, Campaign, CampaignType, EventType, LeadTimeZonePolicy, Priority, Status, VoiceGender, Webhook,
 };
@@ -226,6 +226,7 @@ async fn create(
     }
     let request = campaign::Request::read(body.exact_value().await?, None)?;
     webhooks::refuse_private(&request.settings.webhooks, &[], &settings.allowed_networks)?;
+    voices::try_voice(settings, &request.settings).await?;
     let warnings = script_lint::lint(&request.settings, &Sample::default(), Occasion::Saved);
     let by = caller.0.name.clone();
     db.write(move |tx| {
@@ -291,6 +292,11 @@ async fn update(
         Ok((seen, body, request, read))
     })
     .await?;
+    let voice =
+        |of: &campaign::Settings| (of.ai_voice_id.clone(), of.ai_voice_language.clone(), of.ai_voice_gender);
+    if voice(&request.settings) != voice(&seen.settings) || request.status == Some(Status::Active) {
+        voices::try_voice(settings, &request.settings).await?;
+    }
     let deed = caller.1;
     let written = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;
@@ -361,6 +367,7 @@ async fn remove(
     responses((status = 200, body = View, description = "The campaign as it is now."),
         (status = 409, description = "- `conflict`: A draft campaign cannot become paused; it can become active or completed"))
 )]
+#[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[patch("/voice-campaigns/<id>/status", data = "<data>")]
 async fn set_status(
     caller: WriteScope<'_>,
@@ -369,6 +376,7 @@ async fn set_status(
     head: BodyHead,
     if_match: IfMatch,
     data: Data<'_>,
+    settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let mut body = Fields::of(head.json(data, JSON_MAX).await?.value().await?)?;
@@ -376,6 +384,11 @@ async fn set_status(
     let status = body.finish(status)?;
     query.finish()?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
+    if status == Status::Active {
+        let (id, if_match) = (id.clone(), if_match.clone());
+        let seen = db.read(move |snapshot| unchanged(snapshot, &id, &if_match)).await?;
+        voices::try_voice(settings, &seen.settings).await?;
+    }
     let deed = caller.1;
     let changed = db.write_and_wait_for_dials(move |tx| {
         let before = unchanged(tx, &id, &if_match)?;

@@ -169,10 +169,14 @@ struct Memory {
 }
 
 /// Tells listeners what changes, until the shutdown.
-pub(super) async fn run(store: Store, feed: Arc<Feed>, shutdown: Shutdown) {
+pub(super) async fn run(store: Store, feed: Arc<Feed>, shutdown: Shutdown) -> Result<(), StoreError> {
     let clock = store.clock().clone();
     let mut memory = Memory::default();
-    let (mut is_watching, mut ticks, mut ticks_alone) = (false, 0u32, 0);
+    // Those who listen when a life begins have missed what the one before would have told.
+    let (mut is_watching, mut ticks, mut ticks_alone) = (feed.has_listeners(), 0u32, 0);
+    if is_watching {
+        feed.tell(vec![Told::resync()]);
+    }
     let mut next_tick = clock.steady() + TICK;
     loop {
         let mut with_time = false;
@@ -222,6 +226,7 @@ pub(super) async fn run(store: Store, feed: Arc<Feed>, shutdown: Shutdown) {
             () = clock.sleep_until(clock.steady() + GAP) => {}
         }
     }
+    Ok(())
 }
 
 /// Reads what has changed, and says how it differs from what is known.

@@ -27,6 +27,7 @@ mod lead_actions;
 mod leads;
 mod metrics;
 mod openapi;
+mod other_calls;
 mod overview;
 mod people;
 mod preview;
@@ -50,6 +51,7 @@ use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::address::Network;
 use crate::domain::phone::Country;
+use crate::lives::{self, Who};
 use crate::store::pool;
 use answer::Answer;
 pub use door::{Door, OfPort};
@@ -125,6 +127,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
+        .mount("/api", other_calls::routes())
         .mount("/api", preview::routes())
         .mount("/api", prompts::routes())
         .mount("/api", export::routes())
@@ -148,7 +151,18 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
 
 async fn start_feed(rocket: &Rocket<Orbit>) {
     if let (Some(db), Some(feed)) = (pool::Db::fetch(rocket), rocket.state::<Arc<events::Feed>>()) {
-        rocket::tokio::spawn(events::run((**db).clone(), feed.clone(), rocket.shutdown()));
+        let (store, feed, shutdown) = ((***db).clone(), feed.clone(), rocket.shutdown());
+        let who = Who {
+            name: "feed",
+            worker: None,
+            message: "The stream of live changes failed and was restarted; pages that listen look again",
+        };
+        rocket::tokio::spawn(async move {
+            lives::keep(&store, who, shutdown.clone(), || {
+                events::run(store.clone(), feed.clone(), shutdown.clone())
+            })
+            .await;
+        });
     }
 }
 

@@ -107,6 +107,7 @@ pub(super) async fn ready(
 
 fn alive(store: &Store, worker: Worker) -> Check {
     match store.since_beat(worker) {
+        None if store.is_fallen(worker) => Check::bad(worker.word(), "it failed, and starts again"),
         None => Check::bad(worker.word(), "it has not begun"),
         Some(since) if since > worker.patience() => {
             Check::bad(worker.word(), &format!("it has not gone round for {} seconds", since.as_secs()))

@@ -66,6 +66,24 @@ const TEXT_MAX: usize = 1_000;
 /// No voice may take longer, with the time until it has time for us.
 const WAIT_MAX: Duration = Duration::from_secs(150);
 
+/// What a voice is tried with.
+const TRIAL: &str = "Hello.";
+
+/// Whether there is the voice that a campaign names. With real calls that is found out before anybody is called.
+pub(super) async fn try_voice(settings: &Settings, campaign: &campaign::Settings) -> Result<(), ApiError> {
+    let (Ok(speaker), Some(id)) = (&settings.speaker, &campaign.ai_voice_id) else { return Ok(()) };
+    if !settings.carrier.real_calls {
+        return Ok(());
+    }
+    let (language, gender) = (campaign.ai_voice_language.clone(), campaign.ai_voice_gender);
+    let said = (speaker.say)(TRIAL, &Voice { id: Some(id.clone()), language, gender });
+    let said = timeout(WAIT_MAX, said).await.unwrap_or_else(|_| Err("it had no time".into()));
+    said.map(drop).map_err(|problem| {
+        let message = format!("must be a voice that {} has; it says: {problem}", speaker.name);
+        Invalid::one("ai_voice_id", message).into()
+    })
+}
+
 /// Lets a few texts in.
 pub(super) struct Previews(Semaphore);
 

@@ -26,6 +26,8 @@ const OUTPUT: &str = "{output}";
 pub struct Program {
     words: Vec<String>,
     usual: Option<String>,
+    /// The voices that it has, of a program that takes another one where it has not the one that is wanted.
+    voices: Option<Arc<[String]>>,
     limit: TimeDelta,
     clock: Arc<dyn Clock>,
     places: Arc<Semaphore>,
@@ -44,7 +46,8 @@ impl Program {
             return Err(format!("voice.command: there is no program `{name}` on this machine"));
         }
         let (words, usual) = (words.to_vec(), settings.name.clone());
-        Ok(Program { words, usual, limit, clock, places: Arc::new(Semaphore::new(AT_ONCE)) })
+        let voices = voices_of(name);
+        Ok(Program { words, usual, voices, limit, clock, places: Arc::new(Semaphore::new(AT_ONCE)) })
     }
 
     /// The first of the programs known that this machine has.
@@ -77,6 +80,13 @@ impl Program {
         let name = voice.id.as_deref().or(self.usual.as_deref()).unwrap_or_default();
         if name.starts_with('-') || name.chars().any(char::is_control) {
             return Err(SpeechError(format!("`{name}` cannot be the name of a voice")));
+        }
+        // A file or an address is found by the program itself.
+        if let Some(voices) =
+            self.voices.as_deref().filter(|_| !name.is_empty() && !name.contains(['/', '.']))
+            && !voices.iter().any(|known| known == name)
+        {
+            return Err(SpeechError(format!("there is no voice `{name}`, only {}", voices.join(", "))));
         }
         let gender = voice.gender.map_or("", |gender| match gender {
             VoiceGender::Male => "male",
@@ -127,6 +137,7 @@ impl Synthesizer for Program {
         let program = Program {
             words: self.words.clone(),
             usual: self.usual.clone(),
+            voices: self.voices.clone(),
             limit: self.limit,
             clock: self.clock.clone(),
             places: self.places.clone(),
@@ -134,6 +145,17 @@ impl Synthesizer for Program {
         let (text, voice) = (text.to_owned(), voice.clone());
         Box::pin(async move { decoded(program.run(text, voice).await?).await })
     }
+}
+
+/// The voices of flite, which takes its usual one instead of one that it does not have and says nothing.
+fn voices_of(program: &str) -> Option<Arc<[String]>> {
+    if program.rsplit('/').next() != Some("flite") {
+        return None;
+    }
+    let listed = std::process::Command::new(program).arg("-lv").stdin(Stdio::null()).output().ok()?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let voices: Arc<[String]> = listed.split_once(':')?.1.split_whitespace().map(str::to_owned).collect();
+    (!voices.is_empty()).then_some(voices)
 }
 
 /// A program that runs; dropped, it is killed with all that it started.

@@ -4,6 +4,7 @@
 use super::guard::Watch;
 use super::{Store, StoreError};
 use crate::domain::guard::{Countries, Guard};
+use crate::domain::other_call;
 use crate::domain::phone::Phone;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -307,6 +308,29 @@ fn calls_to_erased(connection: &Connection, watch: &Watch) -> Result<Vec<String>
     Ok(found)
 }
 
+/// Compares what is left of a ledger with the test calls, and takes those out of it.
+fn test_calls(connection: &Connection, asked: &mut HashMap<i64, Asked>) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT id, coalesce(phone, ''), placed_at IS NOT NULL, coalesce(outcome, '') FROM other_calls
+               WHERE kind = 'test' AND carrier = 'simulator'";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, phone, is_placed, outcome): (i64, String, bool, String) =
+            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        match asked.remove(&other_call::key(id)) {
+            Some(_) if !is_placed => found.push(format!("test call {id} was asked for before it was placed")),
+            Some(entry) if entry.phone == phone || phone.is_empty() => {}
+            Some(_) => found.push(format!("test call {id} was asked for with another number")),
+            None if !is_placed || outcome == "interrupted" || outcome.is_empty() => {}
+            None => found.push(format!("test call {id} was never asked for")),
+        }
+    }
+    // Those of campaigns that were removed for good.
+    asked.retain(|key, _| other_call::id_of(*key).is_none());
+    Ok(found)
+}
+
 /// The local time of each dial against the hours and days that were in force, where the details are still kept.
 fn calls_outside_hours(connection: &Connection) -> Result<Vec<String>, StoreError> {
     use crate::domain::schedule::{TimeOfDay, WorkingDays};
@@ -372,7 +396,9 @@ fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, St
         // A line torn by a crash belongs to a dial that never started.
         let Ok(entry) = serde_json::from_str::<Asked>(&line) else { continue };
         let (call_id, lead_id, attempt) = (entry.call_id, entry.lead_id, entry.attempt);
-        if !attempts.insert((lead_id, attempt)) {
+        // A call that is no attempt is to no lead, or to one that was not dialed with it.
+        let is_attempt = other_call::id_of(call_id).is_none();
+        if is_attempt && !attempts.insert((lead_id, attempt)) {
             found.push(format!("attempt {attempt} of lead {lead_id} was asked for again"));
         }
         if asked.insert(call_id, entry).is_some() {
@@ -399,6 +425,7 @@ fn differences(connection: &Connection, ledger: &Path) -> Result<Vec<String>, St
             None => found.push(format!("call {id} was never asked for")),
         }
     }
+    found.extend(test_calls(connection, &mut asked)?);
     // The ledger outlives the calls of campaigns that were removed for good.
     let mut is_kept = connection.prepare(
         "SELECT 1 FROM leads l JOIN campaign_totals t ON t.campaign_id = l.campaign_id WHERE l.id = ?1",

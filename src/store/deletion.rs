@@ -12,7 +12,8 @@ impl Tx<'_> {
     /// Removes some rows of a campaign that was deleted longer ago than `retention`; true while there is more.
     pub fn purge_deleted(&self, retention: TimeDelta) -> Result<bool, StoreError> {
         let find = "SELECT id FROM campaigns WHERE deleted_at <= ?1 AND id NOT IN
-                      (SELECT campaign_id FROM calls WHERE state <> 'ended') LIMIT 1";
+                      (SELECT campaign_id FROM calls WHERE state <> 'ended'
+                       UNION ALL SELECT campaign_id FROM other_calls WHERE state <> 'ended') LIMIT 1";
         let before = ms(self.now - retention);
         let found: Option<i64> =
             self.connection.prepare_cached(find)?.query_row([before], |row| row.get(0)).optional()?;
@@ -34,6 +35,7 @@ impl Tx<'_> {
                (SELECT quarter FROM call_quarters WHERE campaign_id = ?1 ORDER BY quarter LIMIT 1 OFFSET ?2),
                9223372036854775807)",
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE campaign_id = ?1 LIMIT ?2)",
+            "DELETE FROM other_calls WHERE id IN (SELECT id FROM other_calls WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE campaign_id = ?1 ORDER BY id LIMIT ?2)",
             "DELETE FROM leads WHERE id IN (SELECT id FROM leads WHERE campaign_id = ?1 LIMIT ?2)",
         ];

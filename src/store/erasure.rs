@@ -103,7 +103,9 @@ impl Snapshot<'_> {
             Ok::<_, StoreError>(self.connection.prepare_cached(sql)?.exists(params)?)
         };
         let number = phone.to_string();
-        if is_there("SELECT 1 FROM calls WHERE phone = ?1 AND state <> 'ended'", &[&number])? {
+        if is_there("SELECT 1 FROM calls WHERE phone = ?1 AND state <> 'ended'", &[&number])?
+            || is_there("SELECT 1 FROM other_calls WHERE phone = ?1 AND state <> 'ended'", &[&number])?
+        {
             return Ok(Some(Erasure::InCall));
         }
         let is_importing = is_there("SELECT 1 FROM imports WHERE state = 'running'", &[])?;
@@ -155,6 +157,8 @@ impl Tx<'_> {
         )?;
         let calls = self.ids("SELECT id FROM calls WHERE phone = ?1", &number)?;
         let mut traces = Traces { leads: leads.len(), calls: calls.len(), ..Traces::default() };
+        let sql = "UPDATE other_calls SET phone = NULL, detail = NULL, timeline = '[]', variables = '{}' WHERE phone = ?1";
+        traces.calls += self.execute(sql, [&number])?;
         for id in calls {
             traces.events += self.forget_call(id)?;
         }

@@ -67,7 +67,9 @@ impl Snapshot<'_> {
     /// What there is to know about a number before it is dialed.
     pub fn number(&self, phone: Phone) -> Result<Number, StoreError> {
         let guard = self.guard();
-        let sql = "SELECT EXISTS (SELECT 1 FROM calls WHERE phone = ?1 AND state <> 'ended'),
+        let sql = "SELECT EXISTS (SELECT 1 FROM calls WHERE phone = ?1 AND state <> 'ended')
+                            OR EXISTS (SELECT 1 FROM other_calls
+                                       WHERE phone = ?1 AND state <> 'ended' AND placed_at IS NOT NULL),
                           (SELECT placed_at FROM calls WHERE phone = ?1 AND placed_at > ?2
                            ORDER BY placed_at DESC LIMIT 1 OFFSET ?3)";
         let since = ms(self.now - guard::WINDOW);
@@ -179,6 +181,8 @@ impl Tx<'_> {
         let sql = "SELECT coalesce(max(id), 0) FROM calls";
         let newest: i64 = self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
         self.set_fact(HUNG_UP_TO, &newest.to_string())?;
+        let sql = "UPDATE other_calls SET hung_up_by = coalesce(hung_up_by, ?1) WHERE state <> 'ended'";
+        self.execute(sql, ["whoever ended all calls"])?;
         self.wake_dialer();
         Ok(())
     }

@@ -8,6 +8,7 @@
 mod analytics;
 mod audit;
 pub mod backup;
+mod ballast;
 mod calls;
 mod campaigns;
 mod changes;
@@ -28,6 +29,7 @@ mod imports;
 mod lead_batches;
 mod leads;
 mod memo;
+mod other_calls;
 mod pages;
 pub mod pool;
 mod prompts;
@@ -62,6 +64,7 @@ pub use guard::Stop;
 pub use imports::{Import, NewImport, Undo};
 pub use lead_batches::{BatchChanged, Retried};
 pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
+pub use other_calls::{NewTrial, OtherCallFilter};
 pub use pages::Pages;
 pub use prompts::Prompt;
 pub use replies::RememberedReply;
@@ -76,6 +79,7 @@ use crate::domain::Instant;
 use crate::domain::campaign::Campaign;
 use crate::domain::gate::Hold;
 use crate::domain::guard::Guard;
+use ballast::Ballast;
 use changes::Changes;
 use file::Opener;
 use guard::Watch;
@@ -85,7 +89,7 @@ use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use suppression::SuppressionKey;
-use tokio::sync::{RwLock, RwLockReadGuard, watch};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
 use vitals::Vitals;
 use writer::{Signals, Told, Writer, WriterThread};
 
@@ -150,7 +154,8 @@ struct Inner {
     signals: Signals,
     changes: Arc<Changes>,
     vitals: Arc<Vitals>,
-    dial_gate: RwLock<()>,
+    ballast: Arc<Ballast>,
+    dial_gate: Arc<RwLock<()>>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
     _lock: Option<std::fs::File>,
@@ -190,7 +195,13 @@ impl Store {
             .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
         let (signals, changes, vitals) =
             (Signals::new(), Arc::<Changes>::default(), Arc::<Vitals>::default());
-        let told = Told { signals: signals.clone(), changes: changes.clone(), vitals: vitals.clone() };
+        let ballast = Arc::new(Ballast::of(folder));
+        let told = Told {
+            signals: signals.clone(),
+            changes: changes.clone(),
+            vitals: vitals.clone(),
+            ballast: ballast.clone(),
+        };
         let (writer, thread) = Writer::start(writing, clock.clone(), watch.clone(), told);
         Ok(Store(Arc::new(Inner {
             folder: folder.to_owned(),
@@ -207,19 +218,47 @@ impl Store {
             signals,
             changes,
             vitals,
-            dial_gate: RwLock::new(()),
+            ballast,
+            dial_gate: Arc::default(),
             clock_hold: Mutex::new(None),
             _lock: lock,
         })))
     }
 
-    /// Runs one transaction and commits it when it answers `Ok`; the answer comes after the commit is on disk.
+    /// Runs one transaction and commits it when it answers `Ok`; the answer comes after the commit is on disk. Refused
+    /// while the disk is full.
     pub async fn write<T, E>(&self, job: impl FnOnce(&Tx) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        if self.is_short_of_room() {
+            return Err(StoreError::Full.into());
+        }
+        self.write_on_a_full_disk(job).await
+    }
+
+    /// Like [`Self::write`], also while the disk is full: for what became of calls, and for what forbids them. There is
+    /// room for some thousands of those.
+    pub async fn write_on_a_full_disk<T, E>(
+        &self,
+        job: impl FnOnce(&Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         self.0.writer.write(job).await
+    }
+
+    /// Keeps room on the disk for what must be written when there is no other.
+    pub fn keep_ballast(&self) {
+        self.0.ballast.keep();
+    }
+
+    /// Whether the disk is full, and only what must be is written.
+    pub fn is_short_of_room(&self) -> bool {
+        self.0.ballast.is_short(self.0.clock.monotonic())
     }
 
     /// Moves the write-ahead log into the file and empties it; false when readers were in the way.
@@ -229,7 +268,7 @@ impl Store {
 
     /// Like [`Self::write`], but answers only when no dial that was claimed before the commit is still on its
     /// way to the carrier. After the answer to a pause, a deletion or a lowered limit nothing dials any more
-    /// that it forbids.
+    /// that it forbids. Also while the disk is full.
     pub async fn write_and_wait_for_dials<T, E>(
         &self,
         job: impl FnOnce(&Tx) -> Result<T, E> + Send + 'static,
@@ -238,14 +277,14 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let answer = self.write(job).await;
+        let answer = self.write_on_a_full_disk(job).await;
         drop(self.0.dial_gate.write().await);
         answer
     }
 
     /// Held by the dialer from before a claim until the carrier was asked.
-    pub async fn dialing(&self) -> RwLockReadGuard<'_, ()> {
-        self.0.dial_gate.read().await
+    pub async fn dialing(&self) -> OwnedRwLockReadGuard<()> {
+        self.0.dial_gate.clone().read_owned().await
     }
 
     /// Reads from one consistent snapshot.

@@ -17,6 +17,7 @@ const REPORTS_MAX: i64 = 50;
 const EVENTS: &str = "events_pruned_to";
 const IMPORTS: &str = "imports_pruned_to";
 const CALLS: &str = "calls_pruned_to";
+const OTHER_CALLS: &str = "other_calls_pruned_to";
 
 impl Tx<'_> {
     /// Removes some of the events that were written longer ago than `retention`, up to the first that is still to be
@@ -54,12 +55,25 @@ impl Tx<'_> {
     /// Empties timeline and evidence of some of the calls that ended longer ago than `retention`; true while there may
     /// be more.
     pub fn prune_call_details(&self, retention: TimeDelta) -> Result<bool, StoreError> {
+        if self.prune_other_calls(retention)? {
+            return Ok(true);
+        }
         let first = self.pruned_to(CALLS)?;
         let sql = "SELECT id, ended_at FROM calls WHERE id > ?1 ORDER BY id LIMIT ?2";
         let Some((last, is_more)) = self.old_rows(sql, first, ROWS_MAX, retention)? else { return Ok(false) };
         let sql = "UPDATE calls SET timeline = '[]', evidence = '{}' WHERE id > ?1 AND id <= ?2";
         self.execute(sql, [first, last])?;
         self.set_fact(CALLS, &last.to_string())?;
+        Ok(is_more)
+    }
+
+    fn prune_other_calls(&self, retention: TimeDelta) -> Result<bool, StoreError> {
+        let first = self.pruned_to(OTHER_CALLS)?;
+        let sql = "SELECT id, ended_at FROM other_calls WHERE id > ?1 ORDER BY id LIMIT ?2";
+        let Some((last, is_more)) = self.old_rows(sql, first, ROWS_MAX, retention)? else { return Ok(false) };
+        let sql = "UPDATE other_calls SET timeline = '[]', variables = '{}' WHERE id > ?1 AND id <= ?2";
+        self.execute(sql, [first, last])?;
+        self.set_fact(OTHER_CALLS, &last.to_string())?;
         Ok(is_more)
     }
 

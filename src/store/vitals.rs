@@ -36,7 +36,7 @@ impl Worker {
 /// What is counted in memory.
 #[derive(Debug, Default)]
 pub(super) struct Vitals {
-    /// When each worker began its last round: milliseconds since the start plus one; 0 for never.
+    /// When each worker began its last round: milliseconds since the start plus one; 0 for never, [`FALLEN`] after a failure.
     beats: [AtomicU64; 3],
     is_stopping: AtomicBool,
     pub(super) commits: Durations,
@@ -44,6 +44,8 @@ pub(super) struct Vitals {
     ended: [AtomicU64; OUTCOMES],
 }
 
+/// Stands for a worker that has failed since.
+const FALLEN: u64 = u64::MAX;
 const OUTCOMES: usize = 17;
 
 /// What a transaction did that is counted once it is committed.
@@ -106,13 +108,24 @@ pub struct FileSizes {
 impl Store {
     /// A worker begins a round.
     pub fn beat(&self, worker: Worker) {
-        let at = u64::try_from(self.0.clock.monotonic().as_millis()).unwrap_or(u64::MAX - 1);
+        let at = u64::try_from(self.0.clock.monotonic().as_millis()).unwrap_or(FALLEN - 2);
         self.0.vitals.beats[worker as usize].store(at + 1, Ordering::Relaxed);
     }
 
-    /// How long ago a worker began its last round; none if it never did.
+    /// A worker has failed, and lives again when it begins its next round.
+    pub fn fell(&self, worker: Worker) {
+        self.0.vitals.beats[worker as usize].store(FALLEN, Ordering::Relaxed);
+    }
+
+    /// Whether a worker has failed and does not live again yet.
+    pub fn is_fallen(&self, worker: Worker) -> bool {
+        self.0.vitals.beats[worker as usize].load(Ordering::Relaxed) == FALLEN
+    }
+
+    /// How long ago a worker began its last round; none if it never did, or has failed since.
     pub fn since_beat(&self, worker: Worker) -> Option<Duration> {
-        let at = self.0.vitals.beats[worker as usize].load(Ordering::Relaxed).checked_sub(1)?;
+        let at = self.0.vitals.beats[worker as usize].load(Ordering::Relaxed);
+        let at = Some(at).filter(|at| *at != FALLEN)?.checked_sub(1)?;
         Some(self.0.clock.monotonic().saturating_sub(Duration::from_millis(at)))
     }
 

@@ -3,6 +3,7 @@
 //! with it. The answer is sent after the commit.
 
 use super::StoreError;
+use super::ballast::Ballast;
 use super::changes::{Change, Changes};
 use super::guard::Watch;
 use super::tx::{Tx, Wakes};
@@ -62,6 +63,7 @@ pub(super) struct Told {
     pub(super) signals: Signals,
     pub(super) changes: Arc<Changes>,
     pub(super) vitals: Arc<Vitals>,
+    pub(super) ballast: Arc<Ballast>,
 }
 
 /// The thread; ends when the writer is closed and the queue is empty.
@@ -143,7 +145,13 @@ impl Writer {
 
     /// Queues a job nobody waits for; dropped when the queue is full.
     pub(super) fn post(&self, job: impl FnOnce(&Tx) -> Result<(), StoreError> + Send + 'static) {
-        let job: Job = Box::new(move |tx| (tx.and_then(job).is_ok(), Box::new(|_| ())));
+        let job: Job = Box::new(move |tx| {
+            let done = tx.and_then(|tx| {
+                catch_unwind(AssertUnwindSafe(|| job(tx)))
+                    .unwrap_or_else(|_| Err(StoreError::Failed("a transaction panicked".into())))
+            });
+            (done.is_ok(), Box::new(|_| ()))
+        });
         if let Ok(sender) = self.sender() {
             let _ = sender.try_send(Work::Transaction(job));
         }
@@ -173,8 +181,12 @@ fn run(
         let outcome = committed.as_ref().map(|_| ()).map_err(Clone::clone);
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = answers.len(), "a commit failed; its jobs were undone");
+            told.ballast.a_write_failed(matches!(error, StoreError::Full));
         }
-        if let Ok(Committed { wakes, touched, happened }) = committed {
+        if let Ok(Committed { wakes, touched, happened, has_failures }) = committed {
+            if has_failures {
+                told.ballast.a_write_failed(false);
+            }
             told.vitals.commits.add(clock.monotonic().saturating_sub(started));
             told.vitals.count(happened);
             told.signals.send(wakes);
@@ -206,6 +218,8 @@ struct Committed {
     wakes: Wakes,
     touched: Vec<Change>,
     happened: Vec<Happened>,
+    /// Some of its jobs failed, for whatever reason.
+    has_failures: bool,
 }
 
 /// Runs the first job and those that wait behind it in one transaction.
@@ -237,6 +251,7 @@ fn commit_batch(
             committed.happened.extend(tx.happened());
             committed.touched.extend(tx.into_changes());
         } else {
+            committed.has_failures = true;
             step(&transaction, "ROLLBACK TO job")?;
         }
         step(&transaction, "RELEASE job")?;
@@ -261,4 +276,23 @@ fn refuse(job: Job, error: rusqlite::Error, answers: &mut Vec<Answer>) -> Result
 
 fn step(transaction: &Connection, sql: &str) -> rusqlite::Result<()> {
     transaction.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::System;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_job_that_panics_costs_nobody_the_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Arc::new(System::new())).unwrap();
+        store.0.writer.post(|_| panic!("nobody waits for this one"));
+        let panicked =
+            store.write(|_| -> Result<(), StoreError> { panic!("somebody waits for this one") }).await;
+        assert!(matches!(panicked, Err(StoreError::Failed(_))));
+        store.write(|tx| tx.trust_clock()).await.unwrap();
+        store.close().await;
+    }
 }

@@ -45,8 +45,8 @@ pub struct Deliverer {
     hands: HashMap<i64, usize>,
 }
 
-/// How long to wait after the database refused, or after a panic.
-pub(super) const RETRY_AFTER: TimeDelta = TimeDelta::seconds(1);
+/// How long to wait after the database refused.
+const RETRY_AFTER: TimeDelta = TimeDelta::seconds(1);
 /// How often to look for commits of other processes.
 const LOOK_EVERY: TimeDelta = TimeDelta::seconds(1);
 /// Tries under way at one time: in all, at an endpoint that works, and at one that does not.

@@ -13,7 +13,8 @@ pub use engine::{Deliverer, Turn};
 pub use signature::{Signed, sign};
 
 use crate::domain::delivery::Reply;
-use crate::store::Store;
+use crate::lives::{self, Who};
+use crate::store::{Store, StoreError, Worker};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -43,17 +44,17 @@ pub trait Client: Send + Sync {
 }
 
 /// Delivers until `stop` says so. A panic costs the tries that were under way, which are made again.
-pub async fn run(store: Store, client: Arc<dyn Client>, mut stop: watch::Receiver<bool>) {
-    let clock = store.clock().clone();
-    loop {
-        let life = Deliverer::new(store.clone(), client.clone()).run(stop.clone());
-        match tokio::spawn(life).await {
-            Ok(()) => return,
-            Err(panic) => tracing::error!(%panic, "the delivery of webhooks panicked; it starts again"),
-        }
-        tokio::select! {
-            () = clock.sleep_until(clock.steady() + engine::RETRY_AFTER) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-    }
+pub async fn run(store: Store, client: Arc<dyn Client>, stop: watch::Receiver<bool>) {
+    let who = Who {
+        name: "webhooks",
+        worker: Some(Worker::Webhooks),
+        message: "The delivery of events failed and was restarted; what was under way is sent again",
+    };
+    lives::keep(&store, who, lives::stopped(&stop), || live(store.clone(), client.clone(), stop.clone()))
+        .await;
+}
+
+async fn live(store: Store, client: Arc<dyn Client>, stop: watch::Receiver<bool>) -> Result<(), StoreError> {
+    Deliverer::new(store, client).run(stop).await;
+    Ok(())
 }

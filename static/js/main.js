@@ -2,7 +2,7 @@
 import { html, render, signal, effect, useEffect, useErrorBoundary } from './lib/ui.js';
 import { route, match } from './lib/router.js';
 import { readSession, session, signIn } from './lib/api.js';
-import { connect, disconnect, on } from './lib/live.js';
+import { connect, disconnect, link, on } from './lib/live.js';
 import { Toasts, Confirm, fail } from './lib/notify.js';
 import { loadOverview } from './lib/store.js';
 import { Empty, Loading } from './components/basic.js';
@@ -47,6 +47,15 @@ async function follow(path) {
 effect(() => {
   const { path } = route.value;
   if (session.value) follow(path);
+});
+
+// Browsers remember that a module could not be loaded, so a page that failed while the server was away takes a reload.
+let wasLost = false;
+effect(() => {
+  if (link.value === 'lost') wasLost = true;
+  if (link.value !== 'live') return;
+  if (wasLost && shown.peek().isBroken) location.reload();
+  wasLost = false;
 });
 
 effect(() => {

@@ -75,7 +75,7 @@ const rows = await page.evaluate(() => document.querySelectorAll('*').length);
 assert.ok(rows <= 2500, `${rows} elements`);
 ok('100,000 leads and 10,000 calls', steps.join(', ') + ' ms');
 
-// While calls go on, what is told of them costs little.
+// While hundreds of calls a second come and go, what is told of them costs little; `calm.mjs` holds the page to its gate.
 await api('PUT', `voice-campaigns/${big.id}`, { max_concurrent_calls: 5, calls_per_day: 1_000_000 });
 await api('PATCH', `voice-campaigns/${big.id}/status`, { status: 'active' });
 for (const [name, where] of [['list', '#/campaigns'], ['overview', place]]) {
@@ -85,7 +85,7 @@ for (const [name, where] of [['list', '#/campaigns'], ['overview', place]]) {
   await new Promise((done) => setTimeout(done, 4000));
   const perSecond = ((await work()).TaskDuration - start.TaskDuration) * 1000 / ((Date.now() - began) / 1000);
   ok(`live ${name}`, `${perSecond.toFixed(1)} ms of work a second`);
-  assert.ok(perSecond <= 60, `${perSecond} ms of work a second`);
+  assert.ok(perSecond <= 30, `${perSecond} ms of work a second`);
 }
 assert.deepEqual(problems, []);
 await close();

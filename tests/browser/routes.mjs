@@ -17,13 +17,14 @@ await api('POST', 'do-not-call', { phone: '+12125550199', reason: 'asked by lett
 await api('POST', 'webhooks', { url: 'https://crm.example.com/calls', events: ['call.completed'], description: 'our CRM' });
 await until('calls', async () => (await api('GET', `voice-campaigns/${told.id}/stats`)).completed_calls > 10);
 const [call] = await api('GET', `voice-campaigns/${told.id}/calls?outcome=success`);
+const [delivery] = await until('a delivery', () => api('GET', 'webhook-deliveries'));
 const [lead] = await api('GET', `voice-campaigns/${told.id}/leads`);
 
 const c = `#/campaigns/${told.id}`;
 const PLACES = [
   '#/campaigns', '#/campaigns?filter=draft', '#/campaigns?q=nobody', c, `${c}/calls`, `${c}/calls?call=${call.id}`, `${c}/leads`,
   `${c}/leads?lead=${lead.id}`, `${c}/script`, `#/campaigns/${waiting.id}`, '#/campaigns/2', '#/campaigns/2/leads', '#/campaigns/999999',
-  '#/campaigns/new', '#/live', '#/calls', `#/calls?call=${call.id}`, '#/calls?q=nobody-is-called-so', '#/dnc', '#/webhooks', '#/tokens', '#/settings',
+  '#/campaigns/new', '#/live', '#/calls', `#/calls?call=${call.id}`, '#/calls?q=nobody-is-called-so', '#/dnc', '#/webhooks', `#/webhooks?delivery=${delivery.id}`, '#/tokens', '#/settings',
   '#/reference', '#/no-such-place',
 ];
 

@@ -1,13 +1,15 @@
 // What the tests of the page share: a real Chromium, what must never happen in it, and a client of the API.
-// They get BASE (the server), TOKEN (scope admin) and MODULES (where playwright-core and axe-core are installed).
+// They get BASE (the server), TOKEN (scope admin), MODULES (where playwright-core and axe-core are installed), and to end the
+// server and start it again SERVER (its process), PROGRAM and, as the folder they work in, its own.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 
-const { BASE, TOKEN, MODULES, CHROMIUM = '/usr/bin/chromium' } = process.env;
+const { BASE, TOKEN, MODULES, SERVER, PROGRAM, CHROMIUM = '/usr/bin/chromium' } = process.env;
 const require = createRequire(path.resolve(MODULES) + '/');
 const { chromium } = require('playwright-core');
 const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
@@ -148,8 +150,12 @@ export async function accessibilityProblems(page) {
   return answer.result.value ?? [`axe failed: ${JSON.stringify(answer).slice(0, 300)}`];
 }
 
-/** By how many pixels the page can be scrolled sideways. */
-export const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+/** By how many pixels the page, or what is open above it, can be scrolled sideways. */
+export const overflow = (page) =>
+  page.evaluate(() => {
+    const above = [...document.querySelectorAll('dialog[open], dialog[open] > *')];
+    return Math.max(document.documentElement.scrollWidth - innerWidth, ...above.map((one) => one.scrollWidth - one.clientWidth));
+  });
 
 /** Looks again until something is so. */
 export async function until(what, isSo, patience = 20_000) {
@@ -160,4 +166,21 @@ export async function until(what, isSo, patience = 20_000) {
     if (Date.now() > end) assert.fail(`${what} did not come`);
     await new Promise((done) => setTimeout(done, 50));
   }
+}
+
+let child = null;
+process.on('exit', () => child?.kill('SIGKILL'));
+
+/** Ends the server as a power cut would, and waits until nobody listens any more. */
+export async function endServer() {
+  if (child) child.kill('SIGKILL');
+  else process.kill(Number(SERVER), 'SIGKILL');
+  await until('the end of the server', () => fetch(base + 'health').then(() => false, () => true));
+}
+
+/** Starts it again, on the same port and with the same data. */
+export async function startServer(settings = {}) {
+  const env = { ...process.env, VC_SIMULATOR_SPEED: '40', ...settings };
+  child = spawn(PROGRAM, ['--port', new URL(base).port], { env, stdio: 'ignore' });
+  await until('the server', () => fetch(base + 'ready').then(({ ok: isReady }) => isReady, () => false));
 }

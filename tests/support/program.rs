@@ -94,6 +94,21 @@ impl Running {
         self.url = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("`{first}`")).to_owned();
     }
 
+    /// Waits until it listens or has ended; whether it listens.
+    pub(crate) fn listens_or_ends(&mut self) -> bool {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                self.url =
+                    line.strip_prefix("listening on ").unwrap_or_else(|| panic!("`{line}`")).to_owned();
+                true
+            }
+            Err(_) => {
+                self.end();
+                false
+            }
+        }
+    }
+
     /// Whether it has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
@@ -115,7 +130,7 @@ impl Running {
         Running { child, lines, complaints, url: String::new() }
     }
 
-    /// Its number.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -168,13 +183,26 @@ impl Running {
 
     /// The status code and the body of a request with a token.
     pub(crate) fn ask(&self, method: &str, path: &str, token: &str) -> (u16, String) {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
-        let agent: ureq::Agent = config.build().into();
         let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         let request = request.header("Authorization", format!("Bearer {token}"));
-        let mut answer = agent.run(request.body(()).unwrap()).unwrap();
+        let mut answer = agent().run(request.body(()).unwrap()).unwrap();
         (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
     }
+
+    /// The status code of a request with a token and a body of JSON, and when it says to come again.
+    pub(crate) fn send(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, Option<String>) {
+        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        let request = request.header("Authorization", format!("Bearer {token}"));
+        let request = request.header("Content-Type", "application/json").body(body.to_owned()).unwrap();
+        let answer = agent().run(request).unwrap();
+        let again = answer.headers().get("Retry-After").map(|value| value.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), again)
+    }
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
+    config.build().into()
 }
 
 impl Drop for Running {

@@ -4,8 +4,10 @@
 use chrono::TimeDelta;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use voice_campaigns::clock::{Clock, Sleep, System};
@@ -234,6 +236,103 @@ impl Peer {
     pub(crate) fn heard(&self) -> Vec<u8> {
         self.shared.heard.lock().unwrap().values().next().cloned().unwrap_or_default()
     }
+}
+
+/// A way to a peer that nobody else reads: takes TLS off what comes for it, and puts it on what it sends.
+pub(crate) struct Secured {
+    pub(crate) address: SocketAddr,
+    /// Who signed the certificate, which is for `localhost`.
+    pub(crate) authority: PathBuf,
+    connections: Arc<Mutex<Vec<AbortHandle>>>,
+    task: AbortHandle,
+    _folder: tempfile::TempDir,
+}
+
+impl Secured {
+    /// A way to the peer at this address.
+    pub(crate) async fn before(peer: SocketAddr) -> Secured {
+        let mut about = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        about.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let authority = folder.path().join("authority.pem");
+        std::fs::write(&authority, about.self_signed(&key).unwrap().pem()).unwrap();
+        let issuer = rcgen::Issuer::new(about, key);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = certificate.signed_by(&key, &issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider);
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let connections: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
+        let kept = connections.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let accepting = acceptor.accept(stream);
+                // Who does not trust the certificate goes away.
+                let task = tokio::spawn(async move {
+                    if let Ok(stream) = accepting.await {
+                        pass_on(stream, peer).await;
+                    }
+                });
+                kept.lock().unwrap().push(task.abort_handle());
+            }
+        });
+        Secured { address, authority, connections, task: task.abort_handle(), _folder: folder }
+    }
+
+    /// Breaks all connections.
+    pub(crate) fn cut(&self) {
+        self.connections.lock().unwrap().drain(..).for_each(|task| task.abort());
+    }
+}
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.cut();
+    }
+}
+
+/// Every message of a stream becomes a datagram, and the other way round.
+async fn pass_on(stream: tokio_rustls::server::TlsStream<TcpStream>, peer: SocketAddr) {
+    let (mut incoming, mut outgoing) = tokio::io::split(stream);
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(peer).await.unwrap();
+    let inwards = async {
+        let mut taken = Vec::new();
+        while incoming.read_buf(&mut taken).await.is_ok_and(|count| count > 0) {
+            while let Some(length) = first_message(&taken) {
+                socket.send(&taken[..length]).await.unwrap();
+                taken.drain(..length);
+            }
+        }
+    };
+    let outwards = async {
+        let mut buffer = vec![0; 65_536];
+        while let Ok(length) = socket.recv(&mut buffer).await {
+            if outgoing.write_all(&buffer[..length]).await.is_err() || outgoing.flush().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = inwards => {}
+        () = outwards => {}
+    }
+}
+
+/// How long the first message is, if all of it has come.
+fn first_message(taken: &[u8]) -> Option<usize> {
+    let head = taken.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+    let text = Message { text: String::from_utf8_lossy(&taken[..head]).into_owned() };
+    let body: usize = text.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    (taken.len() >= head + body).then_some(head + body)
 }
 
 /// A call that is answered: its socket for sound, and where the other side hears.

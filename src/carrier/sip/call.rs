@@ -23,8 +23,11 @@ use chrono::TimeDelta;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+/// How long it may take until the INVITE has left; whoever forbids dialing waits for it.
+const ASK_WAIT: TimeDelta = TimeDelta::seconds(2);
 /// How long the carrier has to confirm that a call was taken back or hung up.
 const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 /// How long somebody who picked up hears nothing, at most.
@@ -57,6 +60,8 @@ pub(super) struct Call {
     request: DialRequest,
     events: LegEvents,
     commands: UnboundedReceiver<LegCommand>,
+    /// Dropped once the carrier was asked.
+    asked: Option<oneshot::Sender<()>>,
     words: Words,
 }
 
@@ -68,15 +73,17 @@ impl Call {
         request: DialRequest,
         events: LegEvents,
         commands: UnboundedReceiver<LegCommand>,
+        asked: oneshot::Sender<()>,
     ) -> Call {
         let texts = request.words.iter().filter(|text| !text.trim().is_empty()).cloned().collect();
         let words = Words::new(carrier.voice.clone(), request.voice.clone(), request.recorded.clone(), texts);
-        Call { carrier, place, request, events, commands, words }
+        Call { carrier, place, request, events, commands, asked: Some(asked), words }
     }
 
     /// Makes the call and reports what happens, to its end.
     pub(super) async fn run(mut self) {
         let end = self.lead().await.unwrap_or_else(End::failed);
+        self.asked = None;
         self.report(LegEvent::Ended(end.cause, end.detail));
     }
 
@@ -94,13 +101,27 @@ impl Call {
             Some(number) => dialed(number, &trunk.number_prefix),
             None => trunk.username.clone().unwrap_or_else(|| "anonymous".into()),
         };
-        let outgoing = self.carrier.stack.invite(Invite {
+        let invite = Invite {
             trunk,
             address,
             callee: dialed(self.request.phone, &trunk.number_prefix),
             caller,
             offer: local.offer(&[Codec::Pcmu, Codec::Pcma]),
-        })?;
+        };
+        let until = self.now() + ASK_WAIT;
+        let outgoing = tokio::select! {
+            // Who was told to hang up asks no more.
+            biased;
+            Some(LegCommand::HangUp) | None = self.commands.recv() => {
+                return Ok(End::of(Cause::LocalHangup));
+            }
+            () = self.carrier.clock.sleep_until(until) => {
+                self.place.trunk.doubt();
+                return Ok(End::failed(format!("trunk {}: the call could not be sent in time", trunk.name)));
+            }
+            outgoing = self.carrier.stack.invite(invite) => outgoing?,
+        };
+        self.asked = None;
         let mut session = Session { line, heard, local, agreed: None, outgoing };
         let end = match self.ring(&mut session).await {
             Ok(answer) => self.talk(&mut session, answer).await,

@@ -28,7 +28,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use trunk::{Place, Trunk};
 
 /// How long a trunk has to answer when it is asked whether it is there.
@@ -122,14 +122,16 @@ impl Carrier for Sip {
             return Leg::new(|_| {});
         };
         let (to_commands, commands) = mpsc::unbounded_channel();
+        let (asked, asking) = oneshot::channel();
         let inner = self.inner.clone();
         self.inner
             .runtime
-            .spawn(async move { Call::new(inner, place, request, events, commands).run().await });
-        Leg::new(move |command| {
+            .spawn(async move { Call::new(inner, place, request, events, commands, asked).run().await });
+        let leg = Leg::new(move |command| {
             // After the end nobody takes commands any more.
             let _ = to_commands.send(command);
-        })
+        });
+        leg.asking(asking)
     }
 }
 

@@ -35,6 +35,9 @@ impl Refusal {
         let hint = match code {
             401 | 407 => ": check the user name and the password",
             403 => ": check that the trunk may call this country and show this caller id",
+            488 | 606 => {
+                ": it may want encrypted sound (SRTP), which is not supported, or another codec than PCMU and PCMA"
+            }
             301 | 302 | 305 => ": the carrier sends calls elsewhere, which is not followed",
             _ => "",
         };

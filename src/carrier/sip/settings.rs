@@ -5,6 +5,7 @@ use crate::domain::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What all trunks share.
@@ -81,6 +82,8 @@ pub enum Transport {
     Udp,
     /// In a stream.
     Tcp,
+    /// In a stream that nobody else reads.
+    Tls,
 }
 
 /// The way to a carrier.
@@ -89,11 +92,15 @@ pub enum Transport {
 pub struct Trunk {
     /// What it is called.
     pub name: String,
-    /// The carrier: a name or an address, and a port where it is not 5060.
+    /// The carrier: a name or an address, and a port where it is not 5060, or 5061 with TLS.
     pub host: String,
     /// How messages travel.
     #[serde(default)]
     pub transport: Transport,
+    /// A PEM file with the authorities of which one must have signed the carrier's certificate; none for those that this
+    /// machine trusts.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// Where messages are sent, if not to the host.
     #[serde(default)]
     pub proxy: Option<String>,
@@ -152,8 +159,15 @@ fn half_a_minute() -> u32 {
     30
 }
 
-/// Where SIP lives when no port is named.
-const PORT: u16 = 5_060;
+impl Transport {
+    /// Where SIP lives when no port is named.
+    fn port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5_060,
+            Transport::Tls => 5_061,
+        }
+    }
+}
 
 impl Trunk {
     /// Says what cannot be used, if something cannot.
@@ -168,11 +182,14 @@ impl Trunk {
             return Err("name must be one word".into());
         }
         for (field, host) in [("host", Some(&self.host)), ("proxy", self.proxy.as_ref())] {
-            if host.is_some_and(|host| !is_word(host) || place(host).is_none()) {
+            if host.is_some_and(|host| !is_word(host) || place(host, self.transport.port()).is_none()) {
                 return Err(format!(
                     "{field} must be a name or an address, such as sip.example.com or [2001:db8::1]:5060"
                 ));
             }
+        }
+        if self.ca_file.is_some() && self.transport != Transport::Tls {
+            return Err("ca_file needs transport = \"tls\"".into());
         }
         if self.username.as_ref().is_some_and(|username| !is_word(username)) {
             return Err("username must be one word without @ ; ? & < > or quotes".into());
@@ -198,21 +215,25 @@ impl Trunk {
 
     /// Where messages are sent: a name or an address, and a port.
     pub(super) fn destination(&self) -> (&str, u16) {
-        place(self.proxy.as_deref().unwrap_or(&self.host)).unwrap_or((&self.host, PORT))
+        let port = self.transport.port();
+        place(self.proxy.as_deref().unwrap_or(&self.host), port).unwrap_or((&self.host, port))
     }
 }
 
 /// The name or address, and the port, of `host`, `host:port`, `[address]` or `[address]:port`.
-fn place(text: &str) -> Option<(&str, u16)> {
+fn place(text: &str, usual: u16) -> Option<(&str, u16)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;
             host.parse::<std::net::Ipv6Addr>().ok()?;
-            (host, port.strip_prefix(':').or(port.is_empty().then_some("5060"))?)
+            match port.strip_prefix(':') {
+                None if port.is_empty() => (host, None),
+                port => (host, Some(port?)),
+            }
         }
-        None => text.split_once(':').unwrap_or((text, "5060")),
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
-    let port = port.parse().ok().filter(|port| *port != 0)?;
+    let port = port.map_or(Some(usual), |port| port.parse().ok()).filter(|port| *port != 0)?;
     (!host.is_empty()).then_some((host, port))
 }
 
@@ -243,6 +264,9 @@ mod tests {
             (json!({"host": "[2001:db8::1]:5080"}), ("2001:db8::1", 5_080)),
             (json!({"host": "[2001:db8::1]"}), ("2001:db8::1", 5_060)),
             (json!({"proxy": "edge.example.com:5070"}), ("edge.example.com", 5_070)),
+            (json!({"transport": "tls"}), ("sip.example.com", 5_061)),
+            (json!({"transport": "tls", "host": "[2001:db8::1]"}), ("2001:db8::1", 5_061)),
+            (json!({"transport": "tls", "host": "sip.example.com:443"}), ("sip.example.com", 443)),
         ] {
             assert_eq!(trunk(with).unwrap().destination(), destination);
         }
@@ -265,7 +289,9 @@ mod tests {
             ("options_seconds", json!({"options_seconds": 1})),
             ("caller_id", json!({"caller_id": "0800"})),
             ("hots", json!({"hots": "x"})),
-            ("variant", json!({"transport": "tls"})),
+            ("variant", json!({"transport": "sctp"})),
+            ("host", json!({"host": "[2001:db8::1]x"})),
+            ("ca_file", json!({"ca_file": "/etc/ca.pem"})),
         ] {
             let problem = trunk(with.clone()).unwrap_err();
             assert!(problem.contains(field), "{with}: {problem}");

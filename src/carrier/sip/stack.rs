@@ -7,12 +7,14 @@ use crate::media::dtmf;
 use rsipstack::EndpointBuilder;
 use rsipstack::dialog::DialogId;
 use rsipstack::dialog::authenticate::Credential;
-use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
+use rsipstack::dialog::dialog::{
+    Dialog, DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle,
+};
 use rsipstack::dialog::dialog_layer::DialogLayer;
-use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
+use rsipstack::dialog::invitation::InviteOption;
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::dialog::registration::Registration;
-use rsipstack::platform::{CancellationToken, JoinHandle};
+use rsipstack::platform::CancellationToken;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{self, Header, Method, Response, SipMessage, StatusCode, StatusCodeKind, Uri};
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption, MessageInspector};
@@ -20,11 +22,22 @@ use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transaction::{CallIdFormat, TransactionReceiver, make_tag};
 use rsipstack::transport::tcp_listener::TcpListenerConnection;
+use rsipstack::transport::tls::{TlsConfig, TlsConnection};
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, SipConnection, TransportLayer};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls_platform_verifier::Verifier;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// What we understand.
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY";
@@ -36,6 +49,14 @@ const BYE_PAUSE: Duration = Duration::from_millis(100);
 const GLARE_TRIES: usize = 3;
 const REGISTERED_SECONDS: u32 = 300;
 
+/// What became of an INVITE.
+type Asked = rsipstack::Result<(InviteDialog, Option<Response>)>;
+
+tokio::task_local! {
+    /// Set when the message that this task sends leaves.
+    static ASKING: Arc<AtomicBool>;
+}
+
 /// The stack, listening.
 pub(super) struct Stack {
     layer: Arc<DialogLayer>,
@@ -43,6 +64,7 @@ pub(super) struct Stack {
     token: CancellationToken,
     listens: SocketAddr,
     public_ip: Option<IpAddr>,
+    secured: Secured,
 }
 
 /// A call that is to be made.
@@ -100,7 +122,7 @@ pub(super) struct Outgoing {
     dialog: InviteDialog,
     states: DialogStateReceiver,
     /// Until the final answer.
-    answer: Option<JoinHandle<InviteAsyncResult>>,
+    answer: Option<JoinHandle<Asked>>,
     id: Option<DialogId>,
 }
 
@@ -133,7 +155,8 @@ impl Stack {
         let layer = Arc::new(DialogLayer::new(inner.clone()));
         tokio::spawn(async move { endpoint.serve().await });
         tokio::spawn(receive(layer.clone(), incoming));
-        Ok(Stack { layer, endpoint: inner, token, listens, public_ip: settings.public_ip })
+        let secured = Secured::default();
+        Ok(Stack { layer, endpoint: inner, token, listens, public_ip: settings.public_ip, secured })
     }
 
     /// Falls silent.
@@ -158,12 +181,26 @@ impl Stack {
         let transport = match trunk.transport {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
         };
         uri(&format!("sip:{user}@{address}{transport}"))
     }
 
-    /// Asks for a call.
-    pub(super) fn invite(&self, invite: Invite) -> Result<Outgoing, String> {
+    /// Makes sure that there is a way to a carrier that nobody else reads, where it is to be so. What comes from the
+    /// carrier comes over the same way.
+    async fn secure(&self, trunk: &Trunk, address: SocketAddr) -> Result<(), String> {
+        if trunk.transport != Transport::Tls || self.secured.is_to(trunk, address)? {
+            return Ok(());
+        }
+        let token = self.token.child_token();
+        let connection = self.secured.connect(trunk, destination(trunk, address), token.clone()).await?;
+        self.endpoint.transport_layer.add_connection(connection);
+        self.secured.keep(trunk, address, token);
+        Ok(())
+    }
+
+    /// Asks for a call; ends when the INVITE has left. Given up before, it never leaves.
+    pub(super) async fn invite(&self, invite: Invite<'_>) -> Result<Outgoing, String> {
         let Invite { trunk, address, callee, caller, offer } = invite;
         let option = InviteOption {
             callee: uri(&format!("sip:{callee}@{}", trunk.host))?,
@@ -176,14 +213,46 @@ impl Stack {
             headers: Some(vec![Header::Supported("timer".into()), Header::Allow(ALLOW.into())]),
             ..InviteOption::default()
         };
-        let (to_states, states) = self.layer.new_dialog_state_channel();
-        let asked = self.layer.do_invite_async(option, to_states);
-        let (dialog, answer) = asked.map_err(|error| error.to_string())?;
+        self.secure(trunk, address).await?;
+        let (to_states, mut states) = self.layer.new_dialog_state_channel();
+        let has_left = Arc::new(AtomicBool::new(false));
+        let layer = self.layer.clone();
+        let asking = async move { layer.do_invite(option, to_states).await };
+        let mut asking: Pin<Box<dyn Future<Output = Asked> + Send>> =
+            Box::pin(ASKING.scope(has_left.clone(), asking));
+        let early = std::future::poll_fn(|context| match asking.as_mut().poll(context) {
+            Poll::Ready(asked) => Poll::Ready(Some(asked)),
+            // The poll in which the message was made ready has handed it over.
+            Poll::Pending if has_left.load(Ordering::Relaxed) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        let (dialog, answer) = match early.await {
+            Some(asked) => {
+                let (dialog, response) = asked.map_err(|error| error.to_string())?;
+                (dialog.clone(), tokio::spawn(async move { Ok((dialog, response)) }))
+            }
+            None => match self.dialog_of(states.try_recv().ok()) {
+                Some(dialog) => (dialog, tokio::spawn(asking)),
+                None => return Err("the library lost a call".into()),
+            },
+        };
         Ok(Outgoing { layer: self.layer.clone(), dialog, states, answer: Some(answer), id: None })
+    }
+
+    /// The dialog that has just begun.
+    fn dialog_of(&self, begun: Option<DialogState>) -> Option<InviteDialog> {
+        match begun {
+            Some(DialogState::Calling(id)) => match self.layer.get_dialog(&id) {
+                Some(Dialog::Invite(dialog)) => Some(dialog),
+                Some(_) | None => None,
+            },
+            Some(_) | None => None,
+        }
     }
 
     /// Asks whether the carrier is there; whatever it answers says yes.
     pub(super) async fn probe(&self, trunk: &Trunk, address: SocketAddr) -> Result<u16, String> {
+        self.secure(trunk, address).await?;
         let to = uri(&format!("sip:{}", trunk.host))?;
         let from =
             sip::typed::From { display_name: None, uri: self.contact(trunk, address)?, params: vec![] };
@@ -207,17 +276,103 @@ impl Stack {
 
     /// Registers; the answer is for how many seconds.
     pub(super) async fn register(&self, trunk: &Trunk, address: SocketAddr) -> Result<u32, String> {
+        self.secure(trunk, address).await?;
         let mut registration = Registration::new(self.endpoint.clone(), credential(trunk));
         registration.outbound_proxy = Some(address);
         let contact = self.contact(trunk, address)?;
         registration.contact = Some(sip::typed::Contact { display_name: None, uri: contact, params: vec![] });
-        let server = uri(&format!("sip:{}", trunk.host))?;
+        let transport = match trunk.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
+        };
+        let server = uri(&format!("sip:{}{transport}", trunk.host))?;
         let asked = registration.register(server, Some(REGISTERED_SECONDS)).await;
         let response = asked.map_err(|error| error.to_string())?;
         match response.status_code.kind() {
             StatusCodeKind::Successful => Ok(registration.granted_expires.unwrap_or(REGISTERED_SECONDS)),
             _ => Err(refusal(&response).detail(&trunk.name)),
         }
+    }
+}
+
+/// The connections that nobody else reads, by the address of the carrier.
+#[derive(Default)]
+struct Secured {
+    /// With whom they were made, and whether they live.
+    known: Mutex<HashMap<SocketAddr, (Identity, CancellationToken)>>,
+    /// Reads what this machine trusts once, when it is first wanted.
+    verifier: OnceLock<Result<Arc<dyn ServerCertVerifier>, String>>,
+}
+
+/// Whose certificate was looked at, and who had to have signed it.
+type Identity = (String, Option<PathBuf>);
+
+fn identity(trunk: &Trunk) -> Identity {
+    (trunk.destination().0.to_owned(), trunk.ca_file.clone())
+}
+
+impl Secured {
+    fn known(&self) -> MutexGuard<'_, HashMap<SocketAddr, (Identity, CancellationToken)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is one for this trunk. The library finds connections by their address alone, so no other carrier
+    /// may be at it.
+    fn is_to(&self, trunk: &Trunk, address: SocketAddr) -> Result<bool, String> {
+        match self.known().get(&address).filter(|(_, token)| !token.is_cancelled()) {
+            Some((with, _)) if *with == identity(trunk) => Ok(true),
+            Some(((name, _), _)) => Err(format!(
+                "{address} is {name} as well for another trunk: give both the same name and the same ca_file"
+            )),
+            None => Ok(false),
+        }
+    }
+
+    fn keep(&self, trunk: &Trunk, address: SocketAddr, token: CancellationToken) {
+        self.known().insert(address, (identity(trunk), token));
+    }
+
+    /// Connects, and looks at the certificate.
+    async fn connect(
+        &self,
+        trunk: &Trunk,
+        to: SipAddr,
+        token: CancellationToken,
+    ) -> Result<SipConnection, String> {
+        // The one choice for the process; another that was made before is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (authorities, verifier) = match &trunk.ca_file {
+            Some(file) => {
+                let read = tokio::fs::read(file).await;
+                let pem = read.map_err(|error| format!("ca_file {}: {error}", file.display()))?;
+                if CertificateDer::pem_slice_iter(&pem).next().is_none_or(|found| found.is_err()) {
+                    return Err(format!("ca_file {} holds no certificate in PEM", file.display()));
+                }
+                (pem, None)
+            }
+            None => (Vec::new(), Some(self.verifier()?)),
+        };
+        let name = trunk.destination().0.to_owned();
+        let ca_certs = Some(authorities);
+        let config = TlsConfig { ca_certs, sni_hostname: Some(name.clone()), ..TlsConfig::default() };
+        let connected = TlsConnection::connect(&to, Some(&config), verifier, Some(token)).await;
+        connected.map(SipConnection::Tls).map_err(|error| {
+            let error = error.to_string();
+            match error.contains("certificate") {
+                true => format!("the certificate of {name} is not accepted ({error}): is the host right, and who signed it in ca_file?"),
+                false => format!("no secured connection to {name}: {error}"),
+            }
+        })
+    }
+
+    fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, String> {
+        let read = || -> Result<Arc<dyn ServerCertVerifier>, String> {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let verifier = Verifier::new(provider);
+            Ok(Arc::new(verifier.map_err(|error| format!("this machine trusts no certificates: {error}"))?))
+        };
+        self.verifier.get_or_init(read).clone()
     }
 }
 
@@ -247,10 +402,10 @@ impl Outgoing {
         }
     }
 
-    fn answered(&mut self, result: InviteAsyncResult) -> Signal {
-        match result {
-            Ok((id, Some(response))) => {
-                self.id = Some(id);
+    fn answered(&mut self, asked: Asked) -> Signal {
+        match asked {
+            Ok((dialog, Some(response))) => {
+                self.id = Some(dialog.id());
                 match response.status_code {
                     StatusCode::OK => Signal::Answered(Answer {
                         session_expires: session_expires(response.session_expires_header()),
@@ -442,6 +597,8 @@ struct Dialect;
 
 impl MessageInspector for Dialect {
     fn before_send(&self, mut message: SipMessage, _: Option<&SipAddr>) -> SipMessage {
+        // What is sent outside of such a task is no INVITE.
+        let _ = ASKING.try_with(|has_left| has_left.store(true, Ordering::Relaxed));
         let headers = match &mut message {
             SipMessage::Request(request) => &mut request.headers,
             SipMessage::Response(response) => &mut response.headers,
@@ -509,6 +666,7 @@ fn destination(trunk: &Trunk, address: SocketAddr) -> SipAddr {
     let transport = match trunk.transport {
         Transport::Udp => sip::Transport::Udp,
         Transport::Tcp => sip::Transport::Tcp,
+        Transport::Tls => sip::Transport::Tls,
     };
     SipAddr { r#type: Some(transport), addr: address.into() }
 }

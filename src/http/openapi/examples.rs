@@ -70,6 +70,8 @@ pub(super) fn of(schema: &str) -> Option<Value> {
         "Retried" => json!({"matched": 40, "queued": 35, "attempts_used_up": 4, "do_not_call": 1}),
         "Import" => import(),
         "Call" => call(),
+        "OtherCall" => other_call(),
+        "TestCallRequest" => json!({"phone": "+1 202 555 0101", "variables": {"plan": "Basic"}}),
         "DialingSwitch" => json!({
             "stopped": true,
             "since": "2026-03-04T10:00:00Z",
@@ -499,6 +501,28 @@ fn import() -> Value {
         "error": null,
         "created_at": "2026-03-01T09:31:00Z",
         "finished_at": "2026-03-01T09:31:01Z",
+    })
+}
+
+fn other_call() -> Value {
+    json!({
+        "id": 3,
+        "kind": "test",
+        "campaign_id": 1,
+        "lead_id": null,
+        "phone": "+12025550101",
+        "carrier": "simulator",
+        "is_simulated": true,
+        "state": "ended",
+        "outcome": "success",
+        "detail": null,
+        "asked_at": "2026-03-04T10:04:20Z",
+        "placed_at": "2026-03-04T10:04:20Z",
+        "answered_at": "2026-03-04T10:04:31Z",
+        "ended_at": "2026-03-04T10:05:10Z",
+        "seconds": 39,
+        "timeline": [{"at": "2026-03-04T10:04:20Z", "event": "placed"}],
+        "placed_by": "Grace",
     })
 }
 

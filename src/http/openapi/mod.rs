@@ -17,8 +17,8 @@ use super::error::ApiError;
 use super::query::Query;
 use super::{
     analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
-    imports, lead_actions, leads, overview, people, preview, prompts, server_settings, session, stats,
-    tokens, voices, webhooks,
+    imports, lead_actions, leads, other_calls, overview, people, preview, prompts, server_settings, session,
+    stats, tokens, voices, webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -84,6 +84,11 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
             vec![imports::Reference::openapi()],
         ),
         ("Calls", "A call is one dial of one lead.", vec![calls::Reference::openapi()]),
+        (
+            "Other calls",
+            "Calls that are no dial of a lead and in no sum of a campaign: test calls, and those that somebody makes to us.",
+            vec![other_calls::Reference::openapi()],
+        ),
         ("Exports", "Leads and calls as tables for a spreadsheet.", vec![export::Reference::openapi()]),
         (
             "Dialing",

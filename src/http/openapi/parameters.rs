@@ -76,6 +76,24 @@ pub(in crate::http) struct CallId {
     id: i64,
 }
 
+/// The test call that a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct OtherCallId {
+    /// Id of the call.
+    #[param(minimum = 1, example = 3)]
+    call_id: i64,
+}
+
+/// Of one lead.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct OfLead {
+    /// Only those of this lead.
+    #[param(minimum = 1)]
+    lead_id: Option<i64>,
+}
+
 /// The webhook that a path names.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

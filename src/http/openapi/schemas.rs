@@ -14,6 +14,7 @@ use crate::domain::imports::{self, How, ImportState, OnDuplicate, Reason, Warnin
 use crate::domain::keys::{Action, KEYS};
 use crate::domain::lead::LeadStatus;
 use crate::domain::money::Money;
+use crate::domain::other_call::Kind;
 use crate::domain::outcome::Outcome;
 use crate::domain::schedule::WorkingDays;
 use crate::domain::script_lint::WarningCode;
@@ -61,6 +62,7 @@ word_schemas! {
     EventType = "EventType", "The facts that other systems can be told of.";
     LeadStatus = "LeadStatus", "Where a lead is on its way.";
     Outcome = "Outcome", "How a call ended, or what it concluded. Up to `transferred` somebody, or a machine, picked up.";
+    Kind = "OtherCallKind", "How a call that is no dial of a lead comes about: asked for by hand, or made to us.";
     CallState = "CallState", "How far a call has come.";
     Stage = "Stage", "How far calls have come, for whoever looks for some of them.";
     Interval = "Interval", "How long periods are.";
@@ -611,6 +613,20 @@ pub(in crate::http) struct PreviewRequest {
     /// A fallback to try instead of the campaign's.
     #[schema(max_length = 20000)]
     fallback_script: Option<String>,
+}
+
+/// Whom to call, and what to fill the script with.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct TestCallRequest {
+    /// The number to call, best with its country code.
+    #[schema(min_length = 1)]
+    phone: String,
+    /// A lead of the campaign, whose values fill the script. Without one, the name of a value is said where it would stand.
+    #[schema(minimum = 1)]
+    lead_id: Option<i64>,
+    /// Values by name that are used before those of the lead: texts, numbers, true and false.
+    variables: Option<Map<String, Value>>,
 }
 
 /// A text, and who speaks it.

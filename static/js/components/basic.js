@@ -191,6 +191,18 @@ export function Field({ label, hint, error, children, class: c, optional }) {
   </div>`;
 }
 
+/** The control of a field, whose text is a signal: `<${Field} label="Name">${input(name, {maxlength: 200})}<//>`. */
+export const input =
+  (text, { as = 'input', class: c, ...more } = {}) =>
+  (wired) =>
+    html`<${as}
+      class=${cx('input', c)}
+      value=${text.value}
+      onInput=${(event) => (text.value = event.currentTarget.value)}
+      ...${more}
+      ...${wired}
+    />`;
+
 /** Puts the focus on the first control in `root` that is marked as wrong, once it is drawn. */
 export const focusInvalid = (root) =>
   setTimeout(() => (root || document).querySelector('[aria-invalid="true"]')?.focus());

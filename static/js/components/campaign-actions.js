@@ -5,7 +5,7 @@ import { canWrite, create, del, downloadUrl, get, patch, put } from '../lib/api.
 import { go } from '../lib/router.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { dayRange, hourMinute, money, openLeads, plural, zoneName } from '../lib/format.js';
-import { ActionButton, CopyButton, Field, FormDialog, Icon, Menu, Picks, Sheet } from './basic.js';
+import { ActionButton, CopyButton, Field, FormDialog, Icon, input, Menu, Picks, Sheet } from './basic.js';
 
 const people = (count) => plural(count, 'person', 'people');
 
@@ -173,17 +173,6 @@ function BudgetDialog({ campaign, onChange }) {
     closeDialog();
     onChange?.();
   };
-  const control = (attributes) =>
-    html`<input
-      class="input num"
-      type="number"
-      inputmode="decimal"
-      min="0"
-      step="any"
-      value=${amount.value}
-      onInput=${(event) => (amount.value = event.currentTarget.value)}
-      ...${attributes}
-    />`;
   return html`<${FormDialog}
     title=${`Budget of “${name}”`}
     ok="Save budget"
@@ -195,7 +184,9 @@ function BudgetDialog({ campaign, onChange }) {
       ${money(stats.total_cost)} spent so far, ${money(stats.cost_per_call)} for each call that is answered. Calling
       stops when the budget is used up.
     </p>
-    <${Field} label="New budget" hint="Leave it empty for no limit." error=${problem.value}>${control}<//>
+    <${Field} label="New budget" hint="Leave it empty for no limit." error=${problem.value}>
+      ${input(amount, { class: 'num', type: 'number', inputmode: 'decimal', min: 0, step: 'any' })}
+    <//>
   <//>`;
 }
 
@@ -218,14 +209,6 @@ function CopyDialog({ campaign }) {
     dialog.value = copy.webhooks.some((webhook) => webhook.secret) ? { kind: 'secrets', campaign: copy } : null;
     go(`/campaigns/${copy.id}`);
   };
-  const control = (attributes) =>
-    html`<input
-      class="input"
-      maxlength="200"
-      value=${name.value}
-      onInput=${(event) => (name.value = event.currentTarget.value)}
-      ...${attributes}
-    />`;
   return html`<${FormDialog}
     title=${`Duplicate “${campaign.name}”`}
     ok="Duplicate"
@@ -233,7 +216,7 @@ function CopyDialog({ campaign }) {
     onSubmit=${save}
     onProblem=${(fields) => (problem.value = fields.name || '')}
   >
-    <${Field} label="Name of the copy" error=${problem.value}>${control}<//>
+    <${Field} label="Name of the copy" error=${problem.value}>${input(name, { maxlength: 200 })}<//>
     <${Picks} legend="Take over" name="copy-leads" options=${COPIES} chosen=${leads} />
   <//>`;
 }

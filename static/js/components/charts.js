@@ -15,6 +15,9 @@ function roundUp(max) {
   return [1, 2, 2.5, 4, 5, 10].map((step) => step * power).find((step) => step >= max) ?? max;
 }
 
+/** The same for counts, which have no halves. */
+const roundUpCount = (max) => 2 * roundUp(Math.max(1, Math.ceil(max / 2)));
+
 /** How wide an element is, as it changes. @returns {[any, import('@preact/signals').Signal<number>]} */
 function useWidth() {
   const ref = useRef(null);
@@ -113,7 +116,7 @@ export function StackedBars({ data, label }) {
   const left = 38;
   const room = Math.max(0, width.value - left);
   const tall = HEIGHT - BELOW - ABOVE;
-  const max = roundUp(Math.max(1, ...data.map(({ parts }) => sum(parts))));
+  const max = roundUpCount(Math.max(...data.map(({ parts }) => sum(parts))));
   const step = room / data.length;
   const y = (value) => ABOVE + tall - (value / max) * tall;
   // So many columns share one label that the labels do not touch.

@@ -3,7 +3,7 @@
 import { html } from '../lib/ui.js';
 import { canWrite, create, get, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
-import { ago, num, plural, stamp } from '../lib/format.js';
+import { ahead, num, plural, stamp } from '../lib/format.js';
 import { fail, toast } from '../lib/notify.js';
 import { ActionButton, CopyButton, Loading, Problem, Sheet } from './basic.js';
 
@@ -24,7 +24,7 @@ export function Result({ delivery: { state, last_try: last } }) {
 /** What the list and the sheet say about what comes next, or went wrong. */
 export function detailOf({ state, next_try_at: next, last_try: last }) {
   const trouble = last?.message ?? (last?.error && `${last.error}`);
-  const words = [trouble, state === 'pending' && next && `Next try ${ago(next)}`].filter(Boolean);
+  const words = [trouble, state === 'pending' && next && `Next try ${ahead(next)}`].filter(Boolean);
   return words.join('. ');
 }
 

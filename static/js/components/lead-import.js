@@ -5,7 +5,7 @@ import { create, del, downloadUrl, get, post, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { bytes, capital, num, plural } from '../lib/format.js';
-import { ActionButton, Field, Icon, Note } from './basic.js';
+import { ActionButton, Field, Icon, input, Note } from './basic.js';
 import { BUILT_IN, normalName, variables } from './script.js';
 
 /** What a column can become beside a script variable, and its words. */
@@ -273,9 +273,7 @@ function MappingRow({ column, target, asked, choose }) {
 function Choices({ report, options, fields, set }) {
   const why = report.reasons.map((reason) => reason.why ?? {});
   const homeless = why.reduce((sum, counts) => sum + (counts.needs_country || 0), 0);
-  const hint = homeless
-    ? `Without it ${plural(homeless, 'number')} of the file cannot be called.`
-    : 'For numbers written without +.';
+  const missing = homeless > 0 && `Without it ${plural(homeless, 'number')} of the file cannot be called.`;
   const country = (attributes) =>
     html`<select
       class="input"
@@ -298,7 +296,12 @@ function Choices({ report, options, fields, set }) {
       )}
     </select>`;
   return html`<div class="cols two">
-    <${Field} label="Country of the numbers" hint=${hint} error=${fields.default_country}>${country}<//>
+    <${Field}
+      label="Country of the numbers"
+      hint="For numbers written without +."
+      error=${fields.default_country || missing}
+      >${country}<//
+    >
     <${Field} label="People who are in the campaign already">${duplicates}<//>
   </div>`;
 }
@@ -327,13 +330,6 @@ function Refused({ problem, fields, isFirst, set }) {
     event.preventDefault();
     if (title.value.trim()) set({ mapping: { [title.value.trim()]: 'phone' } });
   };
-  const control = (attributes) =>
-    html`<input
-      class="input"
-      value=${title.value}
-      onInput=${(event) => (title.value = event.currentTarget.value)}
-      ...${attributes}
-    />`;
   // What comes after that says how to ask the API.
   const words = fields.header ? `${fields.header.split('. Name one')[0]}.` : problem;
   return html`<${Note} kind="danger" icon="triangle-alert">
@@ -342,7 +338,7 @@ function Refused({ problem, fields, isFirst, set }) {
       isFirst &&
       fields.header &&
       html`<form class="row wrap" onSubmit=${say}>
-        <${Field} label="Heading of the column with the phone numbers">${control}<//>
+        <${Field} label="Heading of the column with the phone numbers">${input(title)}<//>
         <button class="btn">Check again</button>
       </form>`
     }

@@ -9,6 +9,7 @@ import {
   ActionButton,
   Field,
   focusInvalid,
+  input,
   FormDialog,
   Icon,
   Loading,
@@ -283,16 +284,6 @@ function LeadForm({ lead, etag, campaign, onClose, onSaved }) {
           ...${wired}
         />`}
     <//>`;
-  const plain =
-    (signal, attributes, tag = 'input') =>
-    (wired) =>
-      html`<${tag}
-        class="input"
-        value=${signal.value}
-        onInput=${(event) => (signal.value = event.currentTarget.value)}
-        ...${attributes}
-        ...${wired}
-      />`;
   return html`<${FormDialog}
     title=${lead ? 'Edit lead' : 'Add a lead'}
     ok=${lead ? 'Save' : 'Add lead'}
@@ -303,14 +294,12 @@ function LeadForm({ lead, etag, campaign, onClose, onSaved }) {
   >
     <div class="cols two">${FIELDS.map(([name, label, hint]) => text(name, label, hint))}</div>
     <${Field} label="Values for the script" optional hint="One a line: name: value" error=${problems.value.variables}>
-      ${plain(variables, { rows: 3, placeholder: 'plan: Basic' }, 'textarea')}
+      ${input(variables, { as: 'textarea', rows: 3, placeholder: 'plan: Basic' })}
     <//>
     <div class="cols two">
-      <${Field} label="Tags" optional hint="With commas between them" error=${problems.value.tags}
-        >${plain(tags, {})}<//
-      >
+      <${Field} label="Tags" optional hint="With commas between them" error=${problems.value.tags}>${input(tags)}<//>
       <${Field} label="Priority" hint="5 is called first" error=${problems.value.priority}>
-        ${plain(priority, { type: 'number', min: 1, max: 5 })}
+        ${input(priority, { type: 'number', min: 1, max: 5 })}
       <//>
     </div>
   <//>`;
@@ -345,14 +334,7 @@ function CallBack({ lead, onClose, onSaved }) {
   >
     <p>They are called then, or as soon after as the calling hours and limits of the campaign allow.</p>
     <${Field} label="When" hint="On the clock of this computer." error=${problem.value}>
-      ${(wired) =>
-        html`<input
-          class="input"
-          type="datetime-local"
-          value=${at.value}
-          onInput=${(event) => (at.value = event.currentTarget.value)}
-          ...${wired}
-        />`}
+      ${input(at, { type: 'datetime-local' })}
     <//>
   <//>`;
 }

@@ -2,25 +2,26 @@
 import { html, signal, useEffect } from '../lib/ui.js';
 import { canWrite, create } from '../lib/api.js';
 import { dur } from '../lib/format.js';
+import { onBeat } from '../lib/live.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { ActionButton, Outcome } from './basic.js';
 import { personOf } from './call-table.js';
 
-/** One clock for all cards, which runs only while somebody looks. */
 const now = signal(Date.now());
-let watchers = 0;
-let timer = 0;
 
 function useNow() {
   useEffect(() => {
-    now.value = Date.now();
-    if (watchers++ === 0) timer = setInterval(() => (now.value = Date.now()), 1000);
-    return () => --watchers === 0 && clearInterval(timer);
+    const tick = () => {
+      now.value = Date.now();
+    };
+    tick();
+    return onBeat(tick);
   }, []);
   return now.value;
 }
 
-const Clock = ({ since }) =>
+/** How long ago something was, counting on. */
+export const Clock = ({ since }) =>
   html`<span class="num muted small">${dur((useNow() - new Date(since).getTime()) / 1000)}</span>`;
 
 const STATES = { placed: 'Dialing', ringing: 'Ringing', answered: 'Talking', ended: 'Ended' };

@@ -2,7 +2,7 @@
 import { html, useSignal } from '../lib/ui.js';
 import { ask, create } from '../lib/api.js';
 import { toast } from '../lib/notify.js';
-import { CopyButton, Field, FormDialog, Note, Sheet } from './basic.js';
+import { CopyButton, Field, FormDialog, input, Note, Sheet } from './basic.js';
 
 /** What receivers can be told of, in words. */
 export const EVENTS = [
@@ -37,14 +37,6 @@ export function WebhookForm({ hook, onClose, onSaved }) {
     const isOn = events.value.includes(word);
     events.value = isOn ? events.value.filter((other) => other !== word) : [...events.value, word];
   };
-  const text = (signal, attributes) => (wired) =>
-    html`<input
-      class="input"
-      value=${signal.value}
-      onInput=${(event) => (signal.value = event.currentTarget.value)}
-      ...${attributes}
-      ...${wired}
-    />`;
   const { url: wrongUrl, events: wrongEvents, description: wrongDescription, secret: wrongSecret } = problems.value;
   return html`<${FormDialog}
     title=${hook ? 'Edit webhook' : 'Add webhook'}
@@ -55,7 +47,7 @@ export function WebhookForm({ hook, onClose, onSaved }) {
     onProblem=${(fields) => (problems.value = fields)}
   >
     <${Field} label="Address" hint="Where events are sent by POST, signed." error=${wrongUrl}>
-      ${text(url, { type: 'url', autofocus: true, placeholder: 'crm.example.com/calls, with its scheme in front', maxlength: 2000 })}
+      ${input(url, { type: 'url', autofocus: true, placeholder: 'crm.example.com/calls, with its scheme in front', maxlength: 2000 })}
     <//>
     <fieldset class="field">
       <legend class="label">Tell it when</legend>
@@ -75,12 +67,12 @@ export function WebhookForm({ hook, onClose, onSaved }) {
       ${wrongEvents && html`<p class="err" role="alert">${wrongEvents}</p>`}
     </fieldset>
     <${Field} label="Note" optional error=${wrongDescription}>
-      ${text(description, { placeholder: 'Our CRM', maxlength: 500 })}
+      ${input(description, { placeholder: 'Our CRM', maxlength: 500 })}
     <//>
     ${
       !hook &&
       html`<${Field} label="Signing secret" optional hint="Leave it empty and one is made." error=${wrongSecret}>
-        ${text(secret, { autocomplete: 'off', placeholder: 'whsec_…' })}
+        ${input(secret, { autocomplete: 'off', placeholder: 'whsec_…' })}
       <//>`
     }
   <//>`;

@@ -166,6 +166,17 @@ export function editing(campaign, etag) {
     return saving;
   };
 
+  /** Saves what was typed here over what somebody else saved; fields that were not touched here become theirs. */
+  draft.overwrite = async () => {
+    const { data, etag: newest } = await ask('GET', `/voice-campaigns/${campaign.id}`);
+    tag = newest;
+    draft.campaign.value = data;
+    const typed = Object.entries(draft.form.value).filter(([name]) => dirty.has(apiField(name)));
+    draft.form.value = { ...formOf(data), ...Object.fromEntries(typed) };
+    draft.state.value = 'changed';
+    return draft.save();
+  };
+
   async function send() {
     if (draft.state.value === 'stale') return false;
     const wrong = problemsOf(draft.form.value);

@@ -61,6 +61,8 @@ export function ago(at, now = Date.now()) {
   if (size < 86400) return relative.format(Math.round(seconds / 3600), 'hour');
   return relative.format(Math.round(seconds / 86400), 'day');
 }
+/** When something is tried that may be due already: `in a moment`, `in 3 hr.` */
+export const ahead = (at, now = Date.now()) => (new Date(at).getTime() - now < 45_000 ? 'in a moment' : ago(at, now));
 const HOURS = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
 /** `14:05` */
 export const time = (at, timeZone) => formatted({ ...HOURS, timeZone }, at);
@@ -77,6 +79,11 @@ export const isoDay = (at, timeZone) =>
   intl(Intl.DateTimeFormat, { year: 'numeric', month: '2-digit', day: '2-digit', timeZone }, 'en-CA').format(
     new Date(at),
   );
+/** Weekday and time of an instant in a zone, in the words of a campaign: `["Thursday", "14:05"]`. */
+export const weekTime = (at, timeZone) => [
+  intl(Intl.DateTimeFormat, { weekday: 'long', timeZone }, 'en').format(new Date(at)),
+  intl(Intl.DateTimeFormat, { ...HOURS, timeZone }, 'en-GB').format(new Date(at)),
+];
 /** When something goes on, no longer than needed: `14:05` today, `Mon 10:00` within a week, else with the date. */
 export function soon(at, timeZone, now = Date.now()) {
   if (isoDay(at, timeZone) === isoDay(now, timeZone)) return time(at, timeZone);

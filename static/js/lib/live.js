@@ -6,16 +6,20 @@ import { signal, batch, useEffect, useRef } from './ui.js';
 export const link = signal('connecting');
 
 const EVENTS = ['campaign', 'stats', 'call', 'lead', 'leads', 'import', 'delivery', 'end'];
-/** Patches are handed on this often at most, so that nothing is drawn more than about twelve times a second. */
+/** What comes at the same time is handed on together. */
 const GAP_MS = 80;
+/** While more keeps coming, all that changed is drawn at once on this beat, and the clocks with it. */
+const BEAT_MS = 1000;
 const RETRY_MS = 4000;
 
 const listeners = new Map();
+const clocks = new Set();
 let source = null;
 let isWanted = false;
 let hasMissed = false;
 let queue = [];
 let timer = 0;
+let toldAt = 0;
 
 /**
  * Calls `listener` with the data of each event of a type; `resync` says that events were missed and everything must be
@@ -37,16 +41,37 @@ export function useLive(handlers) {
   }, []);
 }
 
-function flush() {
+/** Calls `tick` once a second, when everything else is drawn too. Returns how to stop it. */
+export function onBeat(tick) {
+  clocks.add(tick);
+  if (!timer) wakeIn(untilBeat());
+  return () => clocks.delete(tick);
+}
+
+const untilBeat = () => Math.ceil(BEAT_MS - (performance.now() % BEAT_MS));
+
+function wakeIn(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(beat, ms);
+}
+
+function beat() {
   timer = 0;
   const events = queue;
   queue = [];
-  batch(() => events.forEach(([type, data]) => listeners.get(type)?.forEach((listener) => listener(data))));
+  if (events.length) toldAt = performance.now();
+  batch(() => {
+    events.forEach(([type, data]) => listeners.get(type)?.forEach((listener) => listener(data)));
+    clocks.forEach((tick) => tick());
+  });
+  if (clocks.size) wakeIn(untilBeat());
 }
 
 function push(type, data) {
   queue.push([type, data]);
-  timer ||= setTimeout(flush, GAP_MS);
+  const isAfterSilence = queue.length === 1 && performance.now() - toldAt > BEAT_MS;
+  if (isAfterSilence) wakeIn(GAP_MS);
+  else if (!timer) wakeIn(untilBeat());
 }
 
 function open() {

@@ -1,5 +1,5 @@
 // The Overview tab of a campaign: progress, numbers, charts, and the calls of just now.
-import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
+import { html, memo } from '../lib/ui.js';
 import { canWrite, get, useResource, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { route, setQuery } from '../lib/router.js';
@@ -7,7 +7,6 @@ import {
   day,
   dayMonth,
   DAYS,
-  dur,
   finishedLeads,
   grouped,
   isoDay,
@@ -35,6 +34,8 @@ import {
 } from '../components/basic.js';
 import { Burn, ChartCard, Heatmap, HeatKey, StackedBars } from '../components/charts.js';
 import { CallTable } from '../components/call-table.js';
+import { useSoon } from '../components/pager.js';
+import { Clock } from '../components/live-call.js';
 
 /** How the charts can be divided: the word of the API, ours, and how many days back they go. */
 const INTERVALS = [
@@ -46,6 +47,8 @@ const INTERVALS = [
 
 /** Charts are drawn from the server's sums, which are read again no more often than this while calls end. */
 const RELOAD_MS = 10000;
+/** So many calls on the line, and so many that have ended, are shown. */
+const ALIVE = 20;
 const LATEST = 5;
 
 export function CampaignOverview({ campaign }) {
@@ -57,11 +60,10 @@ export function CampaignOverview({ campaign }) {
     (options) => get(withQuery(`${path}/analytics`, periodOf(by, campaign.time_zone)), options),
     { keep: true },
   );
-  const [calls, reloadCalls] = useResource(`${id}`, (options) => get(`${path}/calls?limit=20`, options));
-  useReloadOnCalls(id, reloadAnalytics, reloadCalls);
+  const [calls, reloadCalls] = useCalls(id);
+  useReloadOnCalls(id, reloadAnalytics);
   if (!stats.total_leads) return html`<${NoLeads} campaign=${campaign} />`;
   const { data, error } = analytics.value;
-  const alive = (calls.value.data ?? []).filter((call) => call.state !== 'ended');
   const isCalling = stats.standing.state === 'calling';
   return html`<div class="grid">
     <${Hero} campaign=${campaign} projection=${data?.spend.projection} />
@@ -72,10 +74,10 @@ export function CampaignOverview({ campaign }) {
         : !data
           ? html`<div class="c12"><${Loading} rows=${2} h=${240} /></div>`
           : html`<${PerPeriod} class=${isCalling ? 'c8' : 'c12'} data=${data} />
-              ${isCalling && html`<${OnTheLine} calls=${alive} />`}
+              ${isCalling && html`<${OnTheLine} calls=${calls.data?.alive ?? []} />`}
               <${WhenAnswered} data=${data} /><${Money} data=${data} />`
     }
-    <${Latest} campaign=${campaign} calls=${calls.value} retry=${reloadCalls} />
+    <${Latest} id=${id} calls=${calls.data?.ended} error=${calls.error} retry=${reloadCalls} />
   </div>`;
 }
 
@@ -87,27 +89,45 @@ function periodOf(by, timeZone) {
   return { interval, from, to: isoDay(Date.now(), timeZone) };
 }
 
-/** The sums follow the calls at a distance, so that a busy campaign does not have them added up for every call. */
-function useReloadOnCalls(id, reloadAnalytics, reloadCalls) {
-  const timers = useRef({ analytics: 0, calls: 0 });
-  const later = (name, reload, wait) => {
-    timers.current[name] ||= setTimeout(() => {
-      timers.current[name] = 0;
-      reload();
-    }, wait);
-  };
+/** Calls that are alive and the last that have ended, as many of each as are shown. */
+async function loadCalls(path, options) {
+  const of = (state, limit) => get(withQuery(`${path}/calls`, { state, limit }), options);
+  const [alive, ended] = await Promise.all([of('alive', ALIVE), of('ended', LATEST)]);
+  return { alive, ended };
+}
+
+/** The same after one of them changed, or null where that cannot be said without asking. */
+function withChange({ alive, ended }, patch) {
+  const known = [...alive, ...ended].find(({ id }) => id === patch.id);
+  if (!known && !patch.placed_at) return null;
+  const call = { ...known, ...patch };
+  const add = (calls, limit) =>
+    [call, ...calls.filter(({ id }) => id !== call.id)].sort((a, b) => b.id - a.id).slice(0, limit);
+  if (call.state !== 'ended') return { alive: add(alive, ALIVE), ended };
+  return { alive: alive.filter(({ id }) => id !== call.id), ended: add(ended, LATEST) };
+}
+
+/** The calls of just now. They are patched as they change, and read again only where that does not do. */
+function useCalls(id) {
+  const [resource, reload] = useResource(`${id}`, (options) => loadCalls(`/voice-campaigns/${id}`, options));
+  const reloadSoon = useSoon(reload);
   useLive({
-    call: ({ campaign_id: changedId }) => {
-      if (changedId !== id) return;
-      later('calls', reloadCalls, 1000);
-      later('analytics', reloadAnalytics, RELOAD_MS);
+    call: (patch) => {
+      const { data } = resource.peek();
+      if (patch.campaign_id !== id || !data) return;
+      const changed = withChange(data, patch);
+      if (changed) resource.value = { ...resource.peek(), data: changed };
+      else if (data.alive.length >= ALIVE) reloadSoon();
     },
-    resync: () => {
-      reloadCalls();
-      reloadAnalytics();
-    },
+    resync: reload,
   });
-  useEffect(() => () => Object.values(timers.current).forEach(clearTimeout), []);
+  return [resource.value, reload];
+}
+
+/** The sums follow the calls at a distance, so that a busy campaign does not have them added up for every call. */
+function useReloadOnCalls(id, reload) {
+  const reloadSoon = useSoon(reload, RELOAD_MS);
+  useLive({ call: ({ campaign_id: changedId }) => changedId === id && reloadSoon(), resync: reload });
 }
 
 function NoLeads({ campaign }) {
@@ -187,7 +207,7 @@ const TITLES = {
   month: 'Outcomes per month',
 };
 
-function PerPeriod({ data, class: c }) {
+const PerPeriod = memo(({ data, class: c }) => {
   const { interval, time_zone: zone } = data;
   const isHour = interval === 'hour';
   // Hours are instants; days come without a clock, and mean the zone of the campaign already.
@@ -222,9 +242,9 @@ function PerPeriod({ data, class: c }) {
   >
     <${StackedBars} data=${columns} label=${title} />
   <//>`;
-}
+});
 
-function WhenAnswered({ data }) {
+const WhenAnswered = memo(({ data }) => {
   const zone = zoneName(data.time_zone);
   const sub = `Share of calls that were picked up, ${zone} time`;
   if (!data.by_hour.length) {
@@ -254,7 +274,7 @@ function WhenAnswered({ data }) {
   >
     <${Heatmap} hours=${hours} rows=${rows} label="Share of calls picked up, by weekday and hour" />
   <//>`;
-}
+});
 
 const range = (numbers) => {
   const [first, last] = [Math.min(...numbers), Math.max(...numbers)];
@@ -268,7 +288,7 @@ function best(cells) {
   return top ? `Best: ${top.weekday.slice(0, 3)} ${top.hour}:00, ${pct(top.answered / top.calls)}` : '';
 }
 
-function Money({ data }) {
+const Money = memo(({ data }) => {
   const { budget, spent, points, projection } = data.spend;
   const sub = budget == null ? `${money(spent)} spent, no budget limit` : `${money(spent)} of ${money(budget)} used`;
   if (points.length < 2)
@@ -289,27 +309,20 @@ function Money({ data }) {
   return html`<${ChartCard} class="c5" title="Budget" sub=${sub} table=${table}>
     <${Burn} points=${dots} ahead=${ahead} budget=${budget} label=${`Money spent over time. ${sub}.`} />
   <//>`;
-}
+});
 
 /** Who is on the phone, with a clock for each. */
-function OnTheLine({ calls }) {
-  const now = useSignal(Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => (now.value = Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, []);
-  const line = (call) => {
-    const since = call.answered_at ?? call.placed_at;
-    return html`<article key=${call.id} class=${`live ${call.answered_at ? 'talking' : 'ringing'}`}>
+const OnTheLine = memo(({ calls }) => {
+  const line = (call) =>
+    html`<article key=${call.id} class=${`live ${call.answered_at ? 'talking' : 'ringing'}`}>
       <div class="row">
         <span class="live-dot" aria-hidden="true"></span>
         <b class="strong truncate">${call.lead_name || call.phone}</b>
         <span class="grow"></span>
         <span class="small muted">${call.answered_at ? 'Talking' : 'Ringing'}</span>
-        <span class="num muted small">${dur((now.value - Date.parse(since)) / 1000)}</span>
+        <${Clock} since=${call.answered_at ?? call.placed_at} />
       </div>
     </article>`;
-  };
   const link = html`<a class="btn ghost small" href="#/live">Open live view</a>`;
   return html`<${Card} class="c4" title="On the line now" actions=${link} flush>
     ${
@@ -318,21 +331,19 @@ function OnTheLine({ calls }) {
         : html`<p class="muted padded">Dialing the next lead…</p>`
     }
   <//>`;
-}
+});
 
-function Latest({ campaign, calls, retry }) {
-  const link = html`<a class="btn ghost small" href=${`#/campaigns/${campaign.id}/calls`}
+const Latest = memo(({ id, calls, error, retry }) => {
+  const link = html`<a class="btn ghost small" href=${`#/campaigns/${id}/calls`}
     >All calls<${Icon} n="arrow-right" c="s"
   /></a>`;
-  const { data, error } = calls;
-  const ended = (data ?? []).filter((call) => call.state === 'ended').slice(0, LATEST);
   return html`<${Card} class="c12" title="Latest calls" flush actions=${link}>
     ${error && html`<${Problem} error=${error} retry=${retry} />`}
     ${
-      data &&
-      (ended.length
-        ? html`<${CallTable} items=${ended} campaign=${false} onOpen=${(id) => setQuery({ call: String(id) })} />`
+      calls &&
+      (calls.length
+        ? html`<${CallTable} items=${calls} campaign=${false} onOpen=${(id) => setQuery({ call: String(id) })} />`
         : html`<p class="muted padded">No call has ended yet.</p>`)
     }
   <//>`;
-}
+});

@@ -3,7 +3,7 @@ import { html } from '../lib/ui.js';
 import { ask, canWrite, get, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { route, setQuery, go } from '../lib/router.js';
-import { Icon, Loading, Problem, Standing } from '../components/basic.js';
+import { Empty, Icon, Loading, Problem, Standing } from '../components/basic.js';
 import { ActionDialogs, MainAction, MoreActions } from '../components/campaign-actions.js';
 import { CallSheet } from '../components/call-sheet.js';
 import { CampaignOverview } from './campaign-overview.js';
@@ -76,8 +76,17 @@ export default function Campaign({ params: { id, tab = '' } }) {
 const Missing = ({ error, retry }) =>
   html`<div class="page">
     <h1 class="vh">Campaign</h1>
-    <${Problem} error=${error} retry=${retry} />
-    <a href="#/campaigns">All campaigns</a>
+    ${
+      error.status === 404
+        ? html`<${Empty}
+            icon="megaphone"
+            title="There is no such campaign"
+            actions=${html`<a class="btn" href="#/campaigns">All campaigns</a>`}
+          >
+            It may have been deleted.
+          <//>`
+        : html`<${Problem} error=${error} retry=${retry} /> <a href="#/campaigns">All campaigns</a>`
+    }
   </div>`;
 
 function Header({ campaign, onChange }) {

@@ -4,7 +4,18 @@ import { canWrite, create, del, downloadUrl, post, withQuery } from '../lib/api.
 import { route, setQuery } from '../lib/router.js';
 import { ago, num, plural, stamp } from '../lib/format.js';
 import { fail, toast } from '../lib/notify.js';
-import { Empty, Field, focusInvalid, FormDialog, Icon, Loading, Problem, Search, Sheet } from '../components/basic.js';
+import {
+  Empty,
+  Field,
+  focusInvalid,
+  FormDialog,
+  Icon,
+  input,
+  Loading,
+  Problem,
+  Search,
+  Sheet,
+} from '../components/basic.js';
 import { Pager, usePager } from '../components/pager.js';
 
 export const title = 'Do not call';
@@ -153,14 +164,6 @@ function Add({ onAdded }) {
     }
     isBusy.value = false;
   };
-  const input = (signal, attributes) => (wired) =>
-    html`<input
-      class="input"
-      value=${signal.value}
-      onInput=${(event) => (signal.value = event.currentTarget.value)}
-      ...${attributes}
-      ...${wired}
-    />`;
   return html`<form class="card dnc-add" onSubmit=${add} novalidate>
     <${Field} label="Add a number" error=${fields.value.phone}>
       ${input(phone, { type: 'tel', placeholder: '+49 30 23125 118', autocomplete: 'off' })}
@@ -207,16 +210,7 @@ function Remove({ entry, onClose, onChanged }) {
   >
     <p>Nobody is called by this alone: leads that were taken out of their queues stay out until you retry them.</p>
     <${Field} label="Why may it be called again?" hint="Kept with the history of the number." error=${problem.value}>
-      ${(wired) =>
-        html`<input
-          class="input"
-          autofocus
-          maxlength="500"
-          placeholder="Agreed again in writing"
-          value=${reason.value}
-          onInput=${(event) => (reason.value = event.currentTarget.value)}
-          ...${wired}
-        />`}
+      ${input(reason, { autofocus: true, maxlength: 500, placeholder: 'Agreed again in writing' })}
     <//>
   <//>`;
 }
@@ -259,15 +253,7 @@ function Import({ onClose, onImported }) {
         />`}
     <//>
     <${Field} label="Country of numbers without +" optional hint="Two letters, such as US or DE.">
-      ${(wired) =>
-        html`<input
-          class="input"
-          maxlength="2"
-          style="max-width:90px"
-          value=${country.value}
-          onInput=${(event) => (country.value = event.currentTarget.value)}
-          ...${wired}
-        />`}
+      ${input(country, { maxlength: 2, style: 'max-width:90px' })}
     <//>
   <//>`;
 }

@@ -18,7 +18,8 @@ export function Login() {
     try {
       await signIn(token.value.trim());
     } catch (error) {
-      problem.value = error.message;
+      // The command that it names is in “Where is my token?” below, too.
+      problem.value = error.message.replaceAll('`', '');
     }
     busy.value = false;
   };

@@ -114,7 +114,7 @@ function Details({ document, path, method, operation, parameters, isEvent }) {
   const setArg = (name, value) => (args.value = { ...args.value, [name]: value });
   return html`<div class="op-body">
     <div class="stack">
-      ${operation.description && html`<p class="pre">${marked(operation.description)}</p>`}
+      ${operation.description?.split('\n\n').map((words, i) => html`<p key=${i}>${marked(words)}</p>`)}
       ${
         parameters.length > 0 &&
         html`<section aria-label="Parameters">

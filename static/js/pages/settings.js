@@ -177,7 +177,7 @@ function InForce() {
   return html`<${Card} title="About">
       <dl class="kv">
         <dt>Version</dt>
-        <dd class="num">${data.version}</dd>
+        <dd class="num">${data.version} (<a href="licences.txt" target="_blank">licences</a>)</dd>
         <dt>Running since</dt>
         <dd>${stamp(data.started_at)}</dd>
         <dt>Data folder</dt>

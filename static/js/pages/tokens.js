@@ -9,6 +9,7 @@ import {
   Field,
   FormDialog,
   Icon,
+  input,
   Loading,
   Note,
   Picks,
@@ -27,6 +28,23 @@ const SCOPES = [
 const scopeLabel = Object.fromEntries(SCOPES.map(([word, label]) => [word, label]));
 
 export default function Tokens() {
+  if (isAdmin.value) return html`<${All} />`;
+  return html`<div class="page">
+    <${Head} />
+    <${Note}>Only a token that may do everything can see and make tokens.<//>
+  </div>`;
+}
+
+const Head = ({ children }) =>
+  html`<header class="page-head">
+    <div class="grow">
+      <h1>API tokens</h1>
+      <p>For scripts, CRMs and other programs. People sign in here with them, too.</p>
+    </div>
+    ${children}
+  </header>`;
+
+function All() {
   const [resource, reload] = useResource('tokens', (options) => get('/tokens', options));
   const isAsking = useSignal(false);
   const made = useSignal(null);
@@ -37,26 +55,17 @@ export default function Tokens() {
     reload();
   };
   return html`<div class="page">
-    <header class="page-head">
-      <div class="grow">
-        <h1>API tokens</h1>
-        <p>For scripts, CRMs and other programs. People sign in here with them, too.</p>
-      </div>
-      ${
-        isAdmin.value &&
-        html`<button type="button" class="btn primary" onClick=${() => (isAsking.value = true)}>
-          <${Icon} n="plus" />New token
-        </button>`
-      }
-    </header>
+    <${Head}>
+      <button type="button" class="btn primary" onClick=${() => (isAsking.value = true)}>
+        <${Icon} n="plus" />New token
+      </button>
+    <//>
     ${
-      !isAdmin.value
-        ? html`<${Note}>Only a token that may do everything can see and make tokens.<//>`
-        : error
-          ? html`<${Problem} error=${error} retry=${reload} />`
-          : !tokens
-            ? html`<${Loading} rows=${3} h=${48} />`
-            : html`<${List} tokens=${tokens} onChange=${reload} />`
+      error
+        ? html`<${Problem} error=${error} retry=${reload} />`
+        : !tokens
+          ? html`<${Loading} rows=${3} h=${48} />`
+          : html`<${List} tokens=${tokens} onChange=${reload} />`
     }
     ${isAsking.value && html`<${NewToken} onClose=${() => (isAsking.value = false)} onMade=${onMade} />`}
     ${made.value && html`<${Made} token=${made.value} onClose=${() => (made.value = null)} />`}
@@ -131,16 +140,7 @@ function NewToken({ onClose, onMade }) {
     onProblem=${(fields) => (problem.value = fields.name || '')}
   >
     <${Field} label="What is it for?" error=${problem.value}>
-      ${(wired) =>
-        html`<input
-          class="input"
-          autofocus
-          maxlength="200"
-          placeholder="CRM sync"
-          value=${name.value}
-          onInput=${(event) => (name.value = event.currentTarget.value)}
-          ...${wired}
-        />`}
+      ${input(name, { autofocus: true, maxlength: 200, placeholder: 'CRM sync' })}
     <//>
     <${Picks} legend="May do" name="scope" options=${SCOPES} chosen=${scope} />
   <//>`;

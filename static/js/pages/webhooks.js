@@ -12,6 +12,7 @@ import {
   Field,
   FormDialog,
   Icon,
+  input,
   Loading,
   Menu,
   Problem,
@@ -220,16 +221,7 @@ function RedeliverFailed({ hook, onClose }) {
     onProblem=${(fields) => (problem.value = fields.since || '')}
   >
     <p>Everything that was given up for <span class="mono wrap-any">${hook.url}</span> is sent again.</p>
-    <${Field} label="Since" error=${problem.value}>
-      ${(wired) =>
-        html`<input
-          class="input"
-          type="date"
-          value=${since.value}
-          onInput=${(event) => (since.value = event.currentTarget.value)}
-          ...${wired}
-        />`}
-    <//>
+    <${Field} label="Since" error=${problem.value}> ${input(since, { type: 'date' })} <//>
   <//>`;
 }
 

@@ -1,9 +1,10 @@
 // The last step: everything once more, what it may cost, and what to think of before people are called.
 import { html } from '../lib/ui.js';
 import { get, post, useResource } from '../lib/api.js';
+import { RULES } from '../lib/draft.js';
 import { setQuery } from '../lib/router.js';
 import { overview } from '../lib/store.js';
-import { capital, dayRange, money, num, openLeads, plural, zoneName } from '../lib/format.js';
+import { capital, dayRange, money, num, openLeads, plural, WEEK, weekTime, zoneName } from '../lib/format.js';
 import { Icon, Loading, Note, Problem } from '../components/basic.js';
 import { WarningText } from './campaign-script.js';
 
@@ -17,8 +18,30 @@ export function ReviewStep({ draft }) {
   const people = openLeads(data.leads);
   return html`<div class="stack">
     ${people ? html`<${Estimate} form=${form} people=${people} />` : html`<${Nobody} />`}
-    ${people > 0 && html`<${Warnings} id=${id} />`}<${Summary} form=${form} people=${people} /><${Consent} />
+    ${people > 0 && html`<${Warnings} id=${id} />`}<${Summary} form=${form} people=${people} />
+    ${people > 0 && html`<${NotYet} form=${form} />`}<${Consent} />
   </div>`;
+}
+
+/** Whether these are hours of the campaign. A window over midnight belongs to the day on which it begins. */
+function isWithinHours({ working_days: days, calling_hours_start: from, calling_hours_end: until, time_zone: zone }) {
+  const [today, now] = weekTime(Date.now(), zone);
+  const yesterday = WEEK.at(WEEK.indexOf(today) - 1);
+  if (from < until) return days.includes(today) && from <= now && now < until;
+  return (days.includes(today) && from <= now) || (days.includes(yesterday) && now < until);
+}
+
+/** Who starts a campaign in the evening should not wonder why nobody is called. */
+function NotYet({ form }) {
+  const isKnown = form.lead_time_zone_policy !== 'lead' && !Object.keys(RULES.schedule(form)).length;
+  if (!isKnown || isWithinHours(form)) return null;
+  const edit = html`<button type="button" class="btn small" onClick=${() => setQuery({ step: 'schedule' })}>
+    Edit hours
+  </button>`;
+  return html`<${Note} icon="clock" action=${edit}>
+    <strong>Nobody is called at once.</strong> It is ${weekTime(Date.now(), form.time_zone).join(' ')} there, outside
+    the hours.
+  <//>`;
 }
 
 /** What the server would warn of, now that it knows the leads: also that nobody could be called. */

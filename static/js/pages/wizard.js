@@ -1,7 +1,7 @@
 // Making a campaign in five short steps, and changing one in the same steps. From the second step on it is a draft on the
 // server, so nothing is lost when the page is closed.
 import { html, useEffect, useMemo, useRef, useSignal } from '../lib/ui.js';
-import { ask, patch, useResource } from '../lib/api.js';
+import { ask, canWrite, patch, useResource } from '../lib/api.js';
 import { route, setQuery, go } from '../lib/router.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { editing, RULES } from '../lib/draft.js';
@@ -24,6 +24,11 @@ const STEPS = [
 ];
 
 export default function Wizard({ params: { id } }) {
+  if (!canWrite.value) {
+    return html`<${Frame} heading="Campaign" back="#/campaigns">
+      <${Note}>A token that may only read cannot make or change campaigns.<//>
+    <//>`;
+  }
   return id ? html`<${Edit} id=${id} />` : html`<${New} />`;
 }
 
@@ -133,7 +138,7 @@ function Steps({ campaign, etag, reload }) {
     <div class="stack">
       <div class="card wiz-card">
         <h2 ref=${heading} tabindex="-1">${question}</h2>
-        ${draft.state.value === 'stale' && html`<${Stale} reload=${reload} />`}
+        ${draft.state.value === 'stale' && html`<${Stale} draft=${draft} reload=${reload} />`}
         <${Step} key=${current} draft=${draft} ready=${ready} />
       </div>
       <${Foot} draft=${draft} at=${at} ready=${ready} />
@@ -141,15 +146,19 @@ function Steps({ campaign, etag, reload }) {
   <//>`;
 }
 
-const Stale = ({ reload }) =>
-  html`<${Note}
-    kind="warn"
-    icon="triangle-alert"
-    action=${html`<button class="btn small" onClick=${reload}>Reload</button>`}
-  >
-    <strong>Someone changed this campaign in the meantime.</strong> Reload to see it as it is now; what you typed since
-    then is not kept.
-  <//>`;
+function Stale({ draft, reload }) {
+  const overwrite = () => draft.overwrite().catch(fail);
+  const ref = useRef(null);
+  useEffect(() => ref.current.scrollIntoView({ block: 'nearest' }), []);
+  const actions = html`<${ActionButton} class="btn small" run=${overwrite}>Save mine over it<//>
+    <button class="btn small" onClick=${reload}>Reload</button>`;
+  return html`<div ref=${ref} role="alert">
+    <${Note} kind="warn" icon="triangle-alert" action=${actions}>
+      <strong>Someone changed this campaign in the meantime.</strong> Save what you changed here over it, or reload to
+      see it as it is now; a reload does not keep what you typed.
+    <//>
+  </div>`;
+}
 
 function SaveState({ draft }) {
   const words = {

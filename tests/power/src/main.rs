@@ -9,6 +9,8 @@
 //! | `stop N` | from the Nth change on nothing changes any more, as if the machine stood still; `stop 0` for never |
 //! | `fault N` | the Nth change fails, and those after it work again |
 //! | `full N` | from the Nth change on there is no space, until `stop 0` |
+//! | `room BYTES` | from now on files take this much together and no more; `room 0` for as much as they like |
+//! | `used` | answers with how much they take |
 //! | `count` | answers with the changes since the last line of these four |
 //! | `deaf` | from now on synchronizing a write-ahead log does nothing, which is what `synchronous=NORMAL` saves itself |
 //! | `end` | unmounts and ends |
@@ -86,6 +88,8 @@ struct Disk {
     changes: u64,
     trouble: Trouble,
     is_deaf: bool,
+    /// How much the files may take together; none for no limit.
+    room: Option<u64>,
 }
 
 type Done<T> = Result<T, Errno>;
@@ -107,6 +111,7 @@ impl Disk {
             changes: 0,
             trouble: Trouble::None,
             is_deaf: false,
+            room: None,
         }
     }
 
@@ -139,9 +144,32 @@ impl Disk {
         }
     }
 
+    /// What the files take that somebody can find.
+    fn used(&self) -> u64 {
+        let found = self.nodes.values().filter_map(|node| match &node.now {
+            Body::Folder(names) => Some(names.values()),
+            Body::File(_) => None,
+        });
+        let lengths = found.flatten().filter_map(|id| match &self.nodes.get(id)?.now {
+            Body::File(bytes) => Some(bytes.len() as u64),
+            Body::Folder(_) => None,
+        });
+        lengths.sum()
+    }
+
     fn alter(&mut self, id: u64, change: Change) -> Done<()> {
         let name = self.node(id)?.name.clone();
         self.change(&name)?;
+        if let (Some(room), Body::File(bytes)) = (self.room, &self.node(id)?.now) {
+            let end = match &change {
+                Change::Written(at, data) => at + data.len(),
+                Change::Resized(length) => *length,
+            };
+            let more = end.saturating_sub(bytes.len()) as u64;
+            if more > 0 && self.used() + more > room {
+                return Err(Errno::ENOSPC);
+            }
+        }
         let node = self.node(id)?;
         let Body::File(bytes) = &mut node.now else { return Err(Errno::EISDIR) };
         change.apply(bytes);
@@ -437,6 +465,19 @@ impl Filesystem for Mounted {
         answer!(reply, written, |reply: ReplyWrite, ()| reply.written(data.len() as u32));
     }
 
+    fn fallocate(
+        &self,
+        _: &Request,
+        id: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        length: u64,
+        _: i32,
+        reply: ReplyEmpty,
+    ) {
+        answer!(reply, self.disk().alter(id.0, Change::Resized((offset + length) as usize)), nothing);
+    }
+
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         reply.ok();
     }
@@ -467,7 +508,9 @@ impl Filesystem for Mounted {
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
         const BLOCKS: u64 = 1 << 20;
-        reply.statfs(BLOCKS, BLOCKS, BLOCKS, BLOCKS, BLOCKS, 4_096, 255, 4_096);
+        let disk = self.disk();
+        let free = disk.room.map_or(BLOCKS, |room| room.saturating_sub(disk.used()) / 4_096);
+        reply.statfs(BLOCKS, free, free, BLOCKS, BLOCKS, 4_096, 255, 4_096);
     }
 }
 
@@ -481,6 +524,8 @@ fn obey(line: &str, disk: &mut Disk, saved: &mut Disk) -> Option<String> {
         "save" => *saved = disk.clone(),
         "back" => *disk = Disk { changes: 0, trouble: Trouble::None, ..saved.clone() },
         "deaf" => disk.is_deaf = true,
+        "room" => disk.room = (number > 0).then_some(number),
+        "used" => return Some(disk.used().to_string()),
         "count" => return Some(changes.to_string()),
         "stop" | "fault" | "full" => {
             disk.changes = 0;

@@ -1,0 +1,148 @@
+//! Calls that are no attempt of the dialer: one that a person asks for by hand to try a campaign, and one that somebody
+//! makes to us. They are in no sum, budget or limit of their campaign.
+
+use super::Instant;
+use super::call::{CallState, Ending};
+use super::gate::Hold;
+use super::lead::NewLead;
+use super::outcome::Outcome;
+use super::phone::Phone;
+use super::script::{Missing, Template};
+use super::script_preview::Values;
+use crate::words;
+use chrono::TimeDelta;
+use serde_json::Value;
+use std::borrow::Cow;
+
+words! {
+    /// How a call that is no attempt comes about.
+    pub enum Kind {
+        /// A person asked for it, to hear what a lead would hear.
+        Test = "test",
+        /// Somebody called us.
+        Inbound = "inbound",
+    }
+}
+
+/// Such a call as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OtherCall {
+    /// Never reused; of a row of its own, beside those of the dialer's calls.
+    pub id: i64,
+    /// How it came about.
+    pub kind: Kind,
+    /// Its campaign.
+    pub campaign_id: i64,
+    /// The lead whose values were said, or who called.
+    pub lead_id: Option<i64>,
+    /// Who is called, or who called; none where that is withheld, or the person was erased.
+    pub phone: Option<Phone>,
+    /// Who carries it; `simulator` says that nobody's phone rang.
+    pub carrier: String,
+    /// How far it has come.
+    pub state: CallState,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// A sentence about the end, where the outcome does not say it all.
+    pub detail: Option<String>,
+    /// When it was asked for, or came in.
+    pub asked_at: Instant,
+    /// When it was handed to the carrier, or came in; none while it waits for a line, and ever after if it got none.
+    pub placed_at: Option<Instant>,
+    /// When it was picked up.
+    pub answered_at: Option<Instant>,
+    /// When it was over.
+    pub ended_at: Option<Instant>,
+    /// What happened when: `[{"at","event"}]`.
+    pub timeline: Value,
+    /// Who asked for it; nobody did for a call to us.
+    pub placed_by: Option<String>,
+    /// Values that were sent along.
+    pub variables: Value,
+    /// Who wanted it to end while it was alive.
+    pub hung_up_by: Option<String>,
+}
+
+/// How long one that was asked for waits for a line.
+pub const LINE_WAIT: TimeDelta = TimeDelta::seconds(30);
+
+/// What such a call is known by where it meets those of the dialer: below zero, where no attempt is.
+pub fn key(id: i64) -> i64 {
+    -id
+}
+
+/// Which such call is known by this; none for an attempt of the dialer.
+pub fn id_of(key: i64) -> Option<i64> {
+    (key < 0).then_some(-key)
+}
+
+/// What a script is filled with.
+#[derive(Clone, Copy, Debug)]
+pub struct Filling<'a> {
+    /// Values that were sent, which come first.
+    pub values: &'a Values,
+    /// The lead whose values come next.
+    pub lead: Option<&'a NewLead>,
+    /// What becomes of a value that nobody has.
+    pub absent: Absent,
+}
+
+/// What becomes of a value that nobody has and that has no fallback in the script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Nothing is said at all.
+    Refused,
+    /// Its name is said, so that whoever tries a script hears where a value goes.
+    Named,
+    /// It is left out.
+    LeftOut,
+}
+
+impl<'a> Filling<'a> {
+    /// What a test call says: what was sent, then what the lead has; without a lead, names in the place of values.
+    pub fn of_test(values: &'a Values, lead: Option<&'a NewLead>) -> Filling<'a> {
+        let absent = if lead.is_some() { Absent::Refused } else { Absent::Named };
+        Filling { values, lead, absent }
+    }
+
+    /// The text of a template.
+    pub(super) fn said(&self, template: &Template) -> Result<String, Missing> {
+        let said = template.render(&|name| self.value(name));
+        match (said, self.absent) {
+            (Err(_), Absent::Named) => {
+                Ok(template.render_with(&|name| self.value(name), &|name| name.replace('_', " ")))
+            }
+            (Err(_), Absent::LeftOut) => {
+                Ok(template.render_with(&|name| self.value(name), &|_| String::new()))
+            }
+            (said, Absent::Refused | Absent::Named | Absent::LeftOut) => said,
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<Cow<'a, str>> {
+        let sent = self.values.get(name).map(Cow::Borrowed);
+        sent.or_else(|| self.lead.and_then(|lead| lead.value(name)).map(Cow::Owned))
+    }
+}
+
+/// The end of a call that was asked for and not placed.
+pub fn not_placed(why: String, at: Instant) -> Ending {
+    Ending { outcome: Outcome::Canceled, answered_at: None, ended_at: at, detail: Some(why) }
+}
+
+/// Why it was not placed, in a sentence.
+pub fn refusal(hold: &Hold) -> String {
+    let sentence = hold.reason.sentence();
+    match &hold.detail {
+        Some(detail) => format!("{sentence}: {detail}"),
+        None => sentence.to_owned(),
+    }
+}
+
+/// The end of a call that was alive when the server stopped.
+pub fn interrupted(call: &OtherCall, at: Instant) -> Ending {
+    match call.placed_at {
+        Some(placed_at) => Ending::interrupted(call.answered_at, at.max(placed_at)),
+        None => not_placed("The server stopped before this call was placed; nobody was called".into(), at),
+    }
+}

@@ -1,0 +1,295 @@
+//! Calls that are no attempt of the dialer: those tried by hand, and those that somebody makes to us. They change no sum.
+
+use super::do_not_call::Suppression;
+use super::row::{Cells, json_text, ms};
+use super::{Snapshot, StoreError, Tx};
+use crate::domain::Instant;
+use crate::domain::call::{CallState, Ending};
+use crate::domain::do_not_call::Source;
+use crate::domain::fields::Words;
+use crate::domain::keys::Action;
+use crate::domain::other_call::{self, Kind, OtherCall};
+use crate::domain::outcome::Outcome;
+use crate::domain::phone::Phone;
+use rusqlite::{OptionalExtension, Row, named_params, params};
+use serde_json::Value;
+
+/// Which such calls a list shows, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct OtherCallFilter {
+    /// Only those of this campaign.
+    pub campaign_id: Option<i64>,
+    /// Only those of this lead.
+    pub lead_id: Option<i64>,
+    /// Only those that came about so.
+    pub kind: Option<Kind>,
+    /// Only those with a lower id.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// One that is to be written down.
+#[derive(Clone, Debug)]
+pub struct NewTrial {
+    /// The campaign that is tried.
+    pub campaign_id: i64,
+    /// The lead whose values are said.
+    pub lead_id: Option<i64>,
+    /// Who is called.
+    pub phone: Phone,
+    /// Who will carry it.
+    pub carrier: &'static str,
+    /// Values that were sent along.
+    pub variables: Value,
+    /// Who asks for it.
+    pub by: String,
+}
+
+macro_rules! columns {
+    () => {
+        "o.id, o.kind, o.campaign_id, o.lead_id, o.phone, o.carrier, o.state, o.outcome, o.detail, o.asked_at,
+         o.placed_at, o.answered_at, o.ended_at, o.timeline, o.placed_by, o.variables, o.hung_up_by FROM other_calls o"
+    };
+}
+
+macro_rules! filtered {
+    () => {
+        " JOIN campaigns c ON c.id = o.campaign_id
+          WHERE o.id < :before AND c.deleted_at IS NULL AND (:campaign IS NULL OR o.campaign_id = :campaign)
+          AND (:lead IS NULL OR o.lead_id = :lead) AND (:kind IS NULL OR o.kind = :kind)"
+    };
+}
+
+fn read(row: &Row) -> rusqlite::Result<OtherCall> {
+    let mut cells = Cells::of(row);
+    let c = &mut cells;
+    Ok(OtherCall {
+        id: c.get()?,
+        kind: c.word()?,
+        campaign_id: c.get()?,
+        lead_id: c.get()?,
+        phone: c.parse_optional(|text: String| Phone::from_e164(&text))?,
+        carrier: c.get()?,
+        state: c.word()?,
+        outcome: c.parse_optional(|word: String| Outcome::from_word(&word))?,
+        detail: c.get()?,
+        asked_at: c.instant()?,
+        placed_at: c.instant_optional()?,
+        answered_at: c.instant_optional()?,
+        ended_at: c.instant_optional()?,
+        timeline: c.json()?,
+        placed_by: c.get()?,
+        variables: c.json()?,
+        hung_up_by: c.get()?,
+    })
+}
+
+impl Snapshot<'_> {
+    /// Such a call of a campaign that was not deleted.
+    pub fn other_call(&self, id: i64) -> Result<Option<OtherCall>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            columns!(),
+            " JOIN campaigns c ON c.id = o.campaign_id WHERE o.id = ?1 AND c.deleted_at IS NULL"
+        );
+        Ok(self.connection.prepare_cached(sql)?.query_row([id], read).optional()?)
+    }
+
+    /// A page of such calls of campaigns that were not deleted, newest first.
+    pub fn other_calls(&self, filter: &OtherCallFilter) -> Result<Vec<OtherCall>, StoreError> {
+        let of_lead = concat!(
+            "SELECT ",
+            columns!(),
+            filtered!(),
+            " AND o.lead_id = :lead ORDER BY o.id DESC LIMIT :limit"
+        );
+        let of_campaign = concat!(
+            "SELECT ",
+            columns!(),
+            filtered!(),
+            " AND o.campaign_id = :campaign ORDER BY o.id DESC LIMIT :limit"
+        );
+        let of_all = concat!("SELECT ", columns!(), filtered!(), " ORDER BY o.id DESC LIMIT :limit");
+        let sql = match (filter.lead_id, filter.campaign_id) {
+            (Some(_), _) => of_lead,
+            (None, Some(_)) => of_campaign,
+            (None, None) => of_all,
+        };
+        let params = named_params! {
+            ":before": filter.before.unwrap_or(i64::MAX),
+            ":campaign": filter.campaign_id,
+            ":lead": filter.lead_id,
+            ":kind": filter.kind.map(Words::word),
+            ":limit": filter.limit as i64,
+        };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params, read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The test call of a campaign that has not ended, if there is one.
+    pub fn trial_alive(&self, campaign_id: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT id FROM other_calls WHERE campaign_id = ?1 AND kind = 'test' AND state <> 'ended'";
+        Ok(self.connection.prepare_cached(sql)?.query_row([campaign_id], |row| row.get(0)).optional()?)
+    }
+
+    /// The test calls that wait for a line, the oldest first.
+    pub fn trials_waiting(&self) -> Result<Vec<OtherCall>, StoreError> {
+        let mut waiting = self.open_other_calls()?;
+        waiting.retain(|call| call.placed_at.is_none());
+        waiting.sort_by_key(|call| call.id);
+        Ok(waiting)
+    }
+
+    /// Those that have not ended, whatever became of their campaigns.
+    fn open_other_calls(&self) -> Result<Vec<OtherCall>, StoreError> {
+        let sql = concat!("SELECT ", columns!(), " WHERE o.state <> 'ended'");
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Those that are alive and must end: their campaign was deleted, or somebody said to hang up; a test call also when
+    /// its number may no longer be called or all dialing was stopped.
+    pub fn other_calls_to_cancel(&self) -> Result<Vec<i64>, StoreError> {
+        let mut to_cancel = Vec::new();
+        for call in self.open_other_calls()? {
+            if call.placed_at.is_some() && self.must_end(&call)? {
+                to_cancel.push(call.id);
+            }
+        }
+        Ok(to_cancel)
+    }
+
+    fn must_end(&self, call: &OtherCall) -> Result<bool, StoreError> {
+        let is_forbidden = match (call.kind, call.phone) {
+            (Kind::Test, Some(phone)) => self.stop()?.is_some() || self.is_suppressed(phone)?,
+            (Kind::Test, None) => true,
+            (Kind::Inbound, _) => false,
+        };
+        Ok(is_forbidden || call.hung_up_by.is_some() || self.campaign(call.campaign_id)?.is_none())
+    }
+
+    fn other_call_even_deleted(&self, id: i64) -> Result<OtherCall, StoreError> {
+        let sql = concat!("SELECT ", columns!(), " WHERE o.id = ?1");
+        Ok(self.connection.prepare_cached(sql)?.query_row([id], read)?)
+    }
+}
+
+impl Tx<'_> {
+    /// Writes down a call that a person asks for. The dialer places it, once, when a line is free.
+    pub fn ask_for_trial(&self, trial: &NewTrial) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO other_calls (kind, campaign_id, lead_id, phone, carrier, state, asked_at, placed_by, variables)
+                   VALUES ('test', ?1, ?2, ?3, ?4, 'placed', ?5, ?6, ?7)";
+        self.execute(
+            sql,
+            params![
+                trial.campaign_id,
+                trial.lead_id,
+                trial.phone.to_string(),
+                trial.carrier,
+                ms(self.now),
+                trial.by,
+                json_text(&trial.variables),
+            ],
+        )?;
+        self.wake_dialer();
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    /// Writes down that a test call goes to the carrier. Only after the commit may the carrier be asked.
+    pub fn place_trial(&self, id: i64, carrier: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE other_calls SET placed_at = ?2, carrier = ?3 WHERE id = ?1 AND placed_at IS NULL";
+        self.execute(sql, params![id, ms(self.now), carrier])?;
+        Ok(())
+    }
+
+    /// Writes down how far such a call has come; never goes back.
+    pub fn other_progress(
+        &self,
+        id: i64,
+        state: CallState,
+        at: Instant,
+        timeline: &Value,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE other_calls SET state = ?2, timeline = ?3,
+                     answered_at = CASE WHEN ?2 = 'answered' THEN coalesce(answered_at, ?4) ELSE answered_at END
+                   WHERE id = ?1 AND state <> 'ended' AND NOT (state = 'answered' AND ?2 = 'ringing')";
+        self.execute(sql, params![id, state.word(), json_text(timeline), ms(at)])?;
+        Ok(())
+    }
+
+    /// Ends such a call; one that has ended already is left as it is. `timeline` none keeps what is stored.
+    pub fn settle_other(&self, id: i64, ending: Ending, timeline: Option<&Value>) -> Result<(), StoreError> {
+        let call = self.other_call_even_deleted(id)?;
+        if call.state == CallState::Ended {
+            return Ok(());
+        }
+        let detail = match (ending.outcome, call.hung_up_by) {
+            (Outcome::Canceled, Some(by)) => Some(format!("Hung up by {by}")),
+            _ => ending.detail,
+        };
+        let sql = "UPDATE other_calls SET state = 'ended', outcome = ?2, detail = ?3, answered_at = ?4, ended_at = ?5,
+                     timeline = coalesce(?6, timeline) WHERE id = ?1";
+        let (answered_at, ended_at) = (ending.answered_at.map(ms), ms(ending.ended_at));
+        let timeline = timeline.map(json_text);
+        self.execute(sql, params![id, ending.outcome.word(), detail, answered_at, ended_at, timeline])?;
+        if ending.outcome == Outcome::OptedOut {
+            self.opt_out_on_other_call(id)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody wants such a call to end; whoever said so first is remembered. False for one that has ended.
+    pub fn hang_up_other_call(&self, id: i64, by: &str) -> Result<bool, StoreError> {
+        let sql =
+            "UPDATE other_calls SET hung_up_by = coalesce(hung_up_by, ?2) WHERE id = ?1 AND state <> 'ended'";
+        let is_alive = self.execute(sql, params![id, by])? > 0;
+        if is_alive {
+            self.wake_dialer();
+        }
+        Ok(is_alive)
+    }
+
+    /// Somebody asked, on this call, never to be called again. Whoever withholds their number cannot be listed.
+    pub fn opt_out_on_other_call(&self, id: i64) -> Result<(), StoreError> {
+        let call = self.other_call_even_deleted(id)?;
+        let Some(phone) = call.phone else { return Ok(()) };
+        let reason = match call.kind {
+            Kind::Test => "asked on a test call",
+            Kind::Inbound => "asked when they called us",
+        };
+        let suppression =
+            Suppression { reason: reason.into(), source: Source::Call, call_id: None, by: "server".into() };
+        self.add_to_do_not_call_list(phone, &suppression)?;
+        Ok(())
+    }
+
+    /// A key was pressed on such a call that has ended: whether that is a wish not to be called again, its campaign says.
+    pub fn pressed_after_other_call(&self, id: i64, key: char) -> Result<(), StoreError> {
+        let call = self.other_call_even_deleted(id)?;
+        let campaign = self.campaign_even_deleted(call.campaign_id)?;
+        match campaign.and_then(|campaign| campaign.settings.key_map().action(key)) {
+            Some(Action::OptOut) => self.opt_out_on_other_call(id),
+            Some(Action::Yes | Action::No | Action::CallBack | Action::Transfer | Action::Repeat) | None => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends those whose end nobody will see, after a restart or a failed write; none of them is dialed again. `is_lost`
+    /// is asked for those that were handed to the carrier, and `is_restart` says that nobody waits for a line any more.
+    pub fn settle_interrupted_others(
+        &self,
+        is_lost: impl Fn(i64) -> bool,
+        is_restart: bool,
+    ) -> Result<usize, StoreError> {
+        let mut open = self.open_other_calls()?;
+        open.retain(|call| if call.placed_at.is_some() { is_lost(call.id) } else { is_restart });
+        for call in &open {
+            self.settle_other(call.id, other_call::interrupted(call, self.now), None)?;
+        }
+        Ok(open.len())
+    }
+}
