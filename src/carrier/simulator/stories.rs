@@ -195,7 +195,7 @@ mod tests {
             assert_eq!(Story::of(&elsewhere, phone, 2), story, "{line}");
         }
         assert_eq!(reserved(100, 1), None);
-        assert_eq!(reserved(114, 1), None);
+        assert_eq!(reserved(116, 1), None);
     }
 
     #[test]
