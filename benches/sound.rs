@@ -158,6 +158,7 @@ fn request(call_id: i64) -> DialRequest {
         ring_timeout: TimeDelta::seconds(30),
         words: vec!["Hello.".into()],
         voice: Voice::default(),
+        recorded: Vec::new(),
         machine_detection: None,
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 84] = [
+const ROUTES: [(&str, &str, bool); 88] = [
     ("GET", "/api/audit", true),
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
@@ -61,6 +61,10 @@ const ROUTES: [(&str, &str, bool); 84] = [
     ("GET", "/api/calls/1/recording", false),
     ("DELETE", "/api/calls/1/recording", true),
     ("POST", "/api/voice-campaigns/1/preview", false),
+    ("GET", "/api/voice-campaigns/1/prompts", false),
+    ("POST", "/api/voice-campaigns/1/prompts", true),
+    ("GET", "/api/voice-campaigns/1/prompts/1", false),
+    ("DELETE", "/api/voice-campaigns/1/prompts/1", true),
     ("GET", "/api/voice-campaigns/1/leads/export", false),
     ("GET", "/api/voice-campaigns/1/calls/export", false),
     ("GET", "/api/calls/export", false),
@@ -123,6 +127,7 @@ fn every_route_is_in_the_table_below() {
                         .path()
                         .replace("<id>", "1")
                         .replace("<import_id>", "1")
+                        .replace("<prompt_id>", "1")
                         .replace("<call_id>", "1");
                     format!("{} {}", route.method, path.replace("<number>", "+12025550101"))
                 })

@@ -128,6 +128,7 @@ fn request(tested: &dyn CarrierUnderTest, story: Story) -> DialRequest {
         ring_timeout: TimeDelta::seconds(30),
         words: vec!["Hello.".into()],
         voice: Voice::default(),
+        recorded: Vec::new(),
         machine_detection: None,
     }
 }

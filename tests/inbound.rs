@@ -232,6 +232,7 @@ fn request() -> DialRequest {
         ring_timeout: TimeDelta::seconds(30),
         words: vec!["Hello.".into()],
         voice: Voice::default(),
+        recorded: Vec::new(),
         machine_detection: Some(false),
     }
 }

@@ -19,6 +19,7 @@ mod api_operations;
 mod api_other_calls;
 mod api_overview;
 mod api_page;
+mod api_prompts;
 mod api_reference;
 mod api_scripts;
 mod api_session;

@@ -181,7 +181,7 @@ fn a_backup_names_the_key_that_it_lacks() {
     let note = String::from_utf8(made.stderr).unwrap();
     assert!(note.contains("suppression.key and secret.key are not in it"), "{note}");
     let Backup { sealed_under, .. } = backup::verify(&place.path("copy.sqlite")).unwrap();
-    assert_eq!(sealed_under, [name.clone()]);
+    assert_eq!(sealed_under, std::slice::from_ref(&name));
     let said = place.answer(&["backup", "verify", "copy.sqlite"]);
     assert!(said.contains(&format!("sealed under the key {name}, which is not in it")), "{said}");
     let missing = format!("sealed under the key {name}, which is not here");

@@ -59,6 +59,7 @@ impl Town {
             ring_timeout,
             words: Vec::new(),
             voice: Voice::default(),
+            recorded: Vec::new(),
             machine_detection: None,
         };
         let leg = self.simulator.dial(request, LegEvents::new(call_id, self.inbox.clone()));
@@ -417,6 +418,7 @@ fn absurd_lengths_never_panic() {
                 ring_timeout: [TimeDelta::MIN, TimeDelta::MAX, TimeDelta::zero()][call_id % 3],
                 words: Vec::new(),
                 voice: Voice::default(),
+                recorded: Vec::new(),
                 machine_detection: None,
             };
             let mut leg = town.simulator.dial(request, LegEvents::new(call_id as i64, town.inbox.clone()));
@@ -572,6 +574,7 @@ fn plan(call_id: i64) -> Plan {
         _ => KeyMap::usual(Criteria::of(criteria)),
     };
     Plan {
+        prompts: Vec::new(),
         key_wait: Plan::key_wait(&keys, call_id % 8 > 3),
         keys,
         phrases: Phrases::of("en-US"),
@@ -617,6 +620,7 @@ fn a_hundred_thousand_muddled_calls_have_one_ending_each() {
                 ring_timeout: plan.ring_timeout,
                 words: Vec::new(),
                 voice: Voice::default(),
+                recorded: Vec::new(),
                 machine_detection: None,
             };
             let placed_at = town.clock.now();

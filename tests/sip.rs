@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use voice_campaigns::carrier::sip::{Ports, Settings, Sip};
-use voice_campaigns::carrier::{Capacity, Carrier, DialRequest, Leg, LegEvents, Report};
+use voice_campaigns::carrier::{Capacity, Carrier, DialRequest, Leg, LegEvents, Recorded, Report};
 use voice_campaigns::clock::Clock;
 use voice_campaigns::domain::Instant;
 use voice_campaigns::domain::call::{LegCommand, LegEvent};
@@ -76,8 +76,7 @@ impl Line {
     }
 
     fn dial_as(&self, ring_seconds: i64, machine_detection: Option<bool>) -> Call {
-        let (inbox, reports) = mpsc::unbounded_channel();
-        let request = DialRequest {
+        self.place(DialRequest {
             call_id: 1,
             lead_id: 1,
             attempt: 1,
@@ -86,8 +85,13 @@ impl Line {
             ring_timeout: TimeDelta::seconds(ring_seconds),
             words: vec!["Hello.".into()],
             voice: Voice::default(),
+            recorded: Vec::new(),
             machine_detection,
-        };
+        })
+    }
+
+    fn place(&self, request: DialRequest) -> Call {
+        let (inbox, reports) = mpsc::unbounded_channel();
         Call { leg: self.sip.dial(request, LegEvents::new(1, inbox)), reports }
     }
 }
@@ -212,6 +216,34 @@ async fn what_is_said_arrives_sample_by_sample_and_its_end_is_told_once() {
         heard.windows(50).position(|window| *window == expected[..50]).expect("the voice is not heard");
     assert!(heard[begin..].starts_with(&expected), "the sound is not the same");
     assert!(heard[..begin].iter().all(|byte| *byte == 0xff), "something was heard before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_recorded_is_heard_in_place_of_its_words_and_the_rest_is_spoken() {
+    let line = Line::to(|_| answers(vec![Step::HearOut(6_000), Step::Bye])).await;
+    let mu_law = |sound: Vec<i16>| sound.into_iter().map(|sample| Codec::Pcmu.encode(sample));
+    let sound: Vec<u8> = mu_law(beep(400)).collect();
+    let text = "Good day. Press 9.".to_owned();
+    let mut call = line.place(DialRequest {
+        call_id: 1,
+        lead_id: 1,
+        attempt: 1,
+        phone: Phone::from_e164("+12025550101").unwrap(),
+        caller_id: None,
+        ring_timeout: TimeDelta::seconds(30),
+        words: vec![text.clone()],
+        voice: Voice::default(),
+        recorded: vec![Recorded { text: "Good day".into(), sound: sound.clone().into() }],
+        machine_detection: Some(false),
+    });
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    call.leg.command(LegCommand::Speak { text, speech_ms: 10_000 });
+    assert_eq!(call.next().await, LegEvent::SpeechEnded);
+    call.end().await;
+    let expected: Vec<u8> = sound.into_iter().chain(mu_law(hum(10_000))).collect();
+    let heard = line.peer.heard();
+    let begin = heard.windows(50).position(|window| *window == expected[..50]).expect("nothing is heard");
+    assert!(heard[begin..].starts_with(&expected), "the sound is not the same");
 }
 
 /// What becomes of a transfer that the carrier answers so, and what it was asked for.

@@ -36,6 +36,8 @@ pub struct DialRequest {
     pub words: Vec<String>,
     /// Who says it.
     pub voice: Voice,
+    /// What was recorded of it.
+    pub recorded: Vec<Recorded>,
     /// Whether it is to be found out who picked up, a person or a machine; none leaves it to the carrier's settings.
     pub machine_detection: Option<bool>,
 }
@@ -49,6 +51,15 @@ pub struct Capacity {
     pub calls_per_second: Option<f64>,
     /// The steady time before which it takes no dial, where its pace depends on more than the dials of one dialer.
     pub next_at: Option<Instant>,
+}
+
+/// A text that was recorded: wherever it is part of what is said, this is heard.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The text.
+    pub text: String,
+    /// G.711 mu-law, 8,000 samples a second.
+    pub sound: Arc<[u8]>,
 }
 
 /// Places calls.

@@ -530,7 +530,7 @@ impl Dialer {
 
     /// Takes somebody who calls us and is written down. They may have given up meanwhile.
     fn welcome(&mut self, arrival: Incoming, guest: Guest) {
-        let Guest { call_id, lead_id, called, plan } = guest;
+        let Guest { call_id, lead_id, called, plan, recorded } = guest;
         let request = DialRequest {
             call_id,
             lead_id: lead_id.unwrap_or_default(),
@@ -540,6 +540,7 @@ impl Dialer {
             ring_timeout: plan.ring_timeout,
             words: plan.words(),
             voice: plan.voice.clone(),
+            recorded,
             machine_detection: plan.machine_detection,
         };
         let call = LiveCall::incoming(plan, self.clock.steady());
@@ -561,7 +562,7 @@ impl Dialer {
     }
 
     fn place(&mut self, dial: Dial) {
-        let Dial { claim, campaign_id, lead_id, phone, caller_id, plan } = dial;
+        let Dial { claim, campaign_id, lead_id, phone, caller_id, plan, recorded } = dial;
         let request = DialRequest {
             call_id: claim.call_id,
             lead_id,
@@ -571,6 +572,7 @@ impl Dialer {
             ring_timeout: plan.ring_timeout,
             words: plan.words(),
             voice: plan.voice.clone(),
+            recorded,
             machine_detection: plan.machine_detection,
         };
         let call = LiveCall::new(plan, self.clock.steady());

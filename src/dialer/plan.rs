@@ -1,6 +1,7 @@
 //! Which leads are dialed now? Asks the gate about each in turn, inside one transaction, and claims those that
 //! nothing objects to. Decides nothing itself and never talks to a carrier.
 
+use crate::carrier::Recorded;
 use crate::domain::Instant;
 use crate::domain::call::Plan;
 use crate::domain::campaign::{Campaign, LeadTimeZonePolicy, Status};
@@ -15,7 +16,7 @@ use crate::domain::schedule::{self, TimeOfDay};
 use crate::domain::script_preview::Values;
 use crate::store::{Claim, NewIncoming, StoreError, Tx};
 use chrono::TimeDelta;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// A claimed call and all that is needed to place it.
@@ -27,6 +28,7 @@ pub(super) struct Dial {
     pub(super) phone: Phone,
     pub(super) caller_id: Option<Phone>,
     pub(super) plan: Plan,
+    pub(super) recorded: Vec<Recorded>,
 }
 
 /// What a look at all campaigns gave.
@@ -73,6 +75,8 @@ struct Planner<'t, 'c> {
     /// Calls that may still be claimed.
     left: usize,
     next_due: Option<Instant>,
+    /// Of prompts, by their ids.
+    sounds: HashMap<i64, Arc<[u8]>>,
 }
 
 /// Claims up to `capacity` calls, shared among the campaigns by their priority.
@@ -82,8 +86,15 @@ pub(super) fn plan(
     capacity: usize,
     carrier: &'static str,
 ) -> Result<Planned, StoreError> {
-    let mut planner =
-        Planner { tx, carrier, overall: tx.overall()?, looks: 0, left: capacity, next_due: None };
+    let mut planner = Planner {
+        tx,
+        carrier,
+        overall: tx.overall()?,
+        looks: 0,
+        left: capacity,
+        next_due: None,
+        sounds: HashMap::new(),
+    };
     // Whoever asked for a call by hand waits for it.
     let (mut dials, is_waiting) = planner.trials()?;
     let mut candidates = Vec::new();
@@ -174,7 +185,8 @@ impl Planner<'_, '_> {
             lead_id: trial.lead_id.unwrap_or_default(),
             phone,
             caller_id: campaign.settings.caller_id,
-            plan,
+            recorded: self.recorded(campaign.id, &plan.prompts)?,
+            plan: self.guarded(plan),
         })))
     }
 
@@ -297,9 +309,14 @@ impl Planner<'_, '_> {
         Ok(None)
     }
 
-    fn claim(&mut self, candidate: &mut Candidate, lead: Lead, mut plan: Plan) -> Result<Dial, StoreError> {
-        // Where nobody may be called, nobody is put through to either.
+    /// Where nobody may be called, nobody is put through to either.
+    fn guarded(&self, mut plan: Plan) -> Plan {
         plan.transfer_to = plan.transfer_to.filter(|to| self.tx.guard().refusal(*to).is_none());
+        plan
+    }
+
+    fn claim(&mut self, candidate: &mut Candidate, lead: Lead, plan: Plan) -> Result<Dial, StoreError> {
+        let recorded = self.recorded(candidate.campaign.id, &plan.prompts)?;
         let Candidate { campaign, rules, dials_today, .. } = &*candidate;
         let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now);
         let zones = gate.zones_of(lead.about.time_zone, lead.about.phone);
@@ -313,8 +330,25 @@ impl Planner<'_, '_> {
             lead_id: lead.id,
             phone: lead.about.phone,
             caller_id: campaign.settings.caller_id,
-            plan,
+            plan: self.guarded(plan),
+            recorded,
         })
+    }
+
+    /// The sounds of prompts, each read once.
+    fn recorded(&mut self, campaign_id: i64, prompts: &[(i64, String)]) -> Result<Vec<Recorded>, StoreError> {
+        let mut recorded = Vec::new();
+        for (id, text) in prompts {
+            let sound = match self.sounds.get(id) {
+                Some(sound) => Some(sound.clone()),
+                None => self.tx.prompt_sound(campaign_id, *id)?,
+            };
+            if let Some(sound) = sound {
+                self.sounds.insert(*id, sound.clone());
+                recorded.push(Recorded { text: text.clone(), sound });
+            }
+        }
+        Ok(recorded)
     }
 
     /// What a hold means for the queue: the lead goes, or the whole campaign waits.
@@ -373,6 +407,7 @@ pub(super) struct Guest {
     pub(super) lead_id: Option<i64>,
     pub(super) called: Phone,
     pub(super) plan: Plan,
+    pub(super) recorded: Vec<Recorded>,
 }
 
 /// Takes somebody who calls one of these numbers, or says why not.
@@ -405,5 +440,10 @@ pub(super) fn receive(
     let Ok(plan) = gate.reception(filling) else { return Ok(Err(Turned::NotNow)) };
     let call = NewIncoming { campaign_id: campaign.id, lead_id, caller, carrier };
     let call_id = other_call::key(tx.insert_incoming(&call)?);
-    Ok(Ok(Guest { call_id, lead_id, called, plan }))
+    let mut recorded = Vec::new();
+    for (id, text) in &plan.prompts {
+        let sound = tx.prompt_sound(campaign.id, *id)?;
+        recorded.extend(sound.map(|sound| Recorded { text: text.clone(), sound }));
+    }
+    Ok(Ok(Guest { call_id, lead_id, called, plan, recorded }))
 }

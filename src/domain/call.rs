@@ -177,6 +177,8 @@ pub struct Plan {
     pub voice: Voice,
     /// What counts as a success.
     pub criteria: Criteria,
+    /// Uploaded prompts that are played, each with the words of a script that it stands for.
+    pub prompts: Vec<(i64, String)>,
     /// What the keys do.
     pub keys: KeyMap,
     /// How long a key is waited for when the script was heard out.

@@ -498,6 +498,9 @@ impl Request {
                 some(prompt),
             ),
         };
+        if settings.fallback_prompt.is_some() && settings.fallback_script.is_none() {
+            f.problem::<()>("fallback_prompt", "needs fallback_script to say in words what the prompt says");
+        }
         let transfers = settings.keys.as_ref().and_then(|keys| keys.key_for(Action::Transfer));
         if let (Some(key), None) = (transfers, settings.transfer_number) {
             f.problem::<()>("transfer_number", format!("is required while key {key} is `transfer`"));

@@ -16,7 +16,6 @@ use super::other_call::{Absent, Filling};
 use super::outcome::Criteria;
 use super::phone::Phone;
 use super::phrases::{OptOut, Phrases};
-use super::recording;
 use super::schedule::{self, ClosedReason, Opening, Schedule};
 use super::script::Template;
 use super::script_preview::Values;
@@ -473,11 +472,15 @@ impl<'a> Gate<'a> {
         let fallback =
             self.rules.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
         let Rules { keys, opt_out, phrases, .. } = &*self.rules;
+        let prompts =
+            [(settings.script_prompt, Some(&script)), (settings.fallback_prompt, fallback.as_ref())];
+        let prompts = prompts.into_iter().filter_map(|(id, words)| Some((id?, words?.clone()))).collect();
         let script = opt_out.after(script);
         let own = settings.recording_announcement.clone().filter(|words| !words.trim().is_empty());
-        let usual = || recording::announcement(&settings.ai_voice_language).to_owned();
+        let usual = || phrases.recorded.to_owned();
         Ok(Plan {
             key_wait: Plan::key_wait(keys, opt_out.is_told_in(&script)),
+            prompts,
             keys: keys.clone(),
             phrases,
             may_call_back,

@@ -29,7 +29,7 @@ const PHRASES: [Phrases; 7] = [
         language: "en",
         opt_out: "If you do not want to be called again, press",
         signs: ["star", "pound"],
-        recorded: "This call is recorded.",
+        recorded: "This call is being recorded.",
         thanks: "Thank you. Goodbye.",
         call_back: "We will call you again later. Goodbye.",
         opted_out: "You will not be called again. Goodbye.",

@@ -135,6 +135,22 @@ impl Json {
     }
 }
 
+/// A body that is a file.
+pub(super) struct Upload {
+    bytes: Vec<u8>,
+    /// SHA-256 of its bytes.
+    pub(super) hash: [u8; 32],
+    /// The right to be in memory.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Upload {
+    /// What is in it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// What a body of several kinds was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -236,28 +252,30 @@ impl BodyHead {
         self.read(data, bytes_max, Some(large)).await
     }
 
+    /// Reads the body as a sound; a large one waits until there is room for it.
+    pub(super) async fn sound(
+        &self,
+        data: Data<'_>,
+        bytes_max: u64,
+        large: &LargeBodies,
+    ) -> Result<Upload, ApiError> {
+        let is_sound = self.content_type.as_ref().is_some_and(|kind| kind.top() == "audio");
+        let stream = self.open(data, bytes_max, "audio/wav or audio/mpeg", is_sound).await?;
+        let (bytes, place) = gather(stream, bytes_max, Some(large)).await?;
+        if bytes.is_empty() {
+            return Err(empty());
+        }
+        Ok(Upload { hash: Sha256::digest(&bytes).into(), bytes, _place: place })
+    }
+
     async fn read(
         &self,
         data: Data<'_>,
         bytes_max: u64,
         large: Option<&LargeBodies>,
     ) -> Result<Json, ApiError> {
-        let mut stream = self.open(data, bytes_max, "application/json", self.is_json()).await?;
-        let mut bytes = Vec::new();
-        let mut place = None;
-        let mut chunk = Vec::with_capacity(CHUNK);
-        while next(&mut stream, &mut chunk).await? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() as u64 > bytes_max {
-                return Err(too_large(stream, bytes_max).await);
-            }
-            if let Some(LargeBodies(places)) = large
-                && bytes.len() > SMALL_MAX
-                && place.is_none()
-            {
-                place = places.clone().acquire_owned().await.ok();
-            }
-        }
+        let stream = self.open(data, bytes_max, "application/json", self.is_json()).await?;
+        let (bytes, place) = gather(stream, bytes_max, large).await?;
         Ok(Json::new(bytes, place))
     }
 
@@ -435,6 +453,30 @@ pub(super) async fn aside<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let done = rocket::tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|panic| Err(ApiError::Internal { cause: panic.to_string() }))
+}
+
+/// Reads all of a body; a large one waits until there is room for it.
+async fn gather(
+    mut stream: DataStream<'_>,
+    bytes_max: u64,
+    large: Option<&LargeBodies>,
+) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), ApiError> {
+    let mut bytes = Vec::new();
+    let mut place = None;
+    let mut chunk = Vec::with_capacity(CHUNK);
+    while next(&mut stream, &mut chunk).await? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > bytes_max {
+            return Err(too_large(stream, bytes_max).await);
+        }
+        if let Some(LargeBodies(places)) = large
+            && bytes.len() > SMALL_MAX
+            && place.is_none()
+        {
+            place = places.clone().acquire_owned().await.ok();
+        }
+    }
+    Ok((bytes, place))
 }
 
 /// Reads on; false at the end.

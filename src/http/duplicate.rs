@@ -68,12 +68,13 @@ async fn duplicate(
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     let made = db.write(move |tx| {
         let original = campaigns::existing(tx, &id)?;
-        let mut settings = original.settings;
+        let mut settings = original.settings.clone();
         settings.name = wish.name.unwrap_or_else(|| copy_name(&settings.name));
         // One number leads to one campaign.
         settings.inbound_number = None;
         (settings.script_prompt, settings.fallback_prompt) = (None, None);
         let copy = tx.insert_campaign(&Request { settings, status: Some(Status::Draft) }, &by)?;
+        let copy = tx.copy_prompts(&original, copy)?;
         Ok::<_, ApiError>((original.id, copy))
     });
     let (original, copy) = made.await?;

@@ -43,6 +43,8 @@ pub(super) enum ApiError {
     NoSuchPerson,
     /// No import of this id.
     NoSuchImport,
+    /// No prompt of this id.
+    NoSuchPrompt,
     /// No endpoint of this id.
     NoSuchWebhook,
     /// No delivery of this id.
@@ -147,6 +149,7 @@ impl ApiError {
             | ApiError::NotListed
             | ApiError::NoSuchPerson
             | ApiError::NoSuchImport
+            | ApiError::NoSuchPrompt
             | ApiError::NoSuchWebhook
             | ApiError::NoSuchDelivery
             | ApiError::NoSuchToken
@@ -181,6 +184,7 @@ impl ApiError {
             | ApiError::NotListed
             | ApiError::NoSuchPerson
             | ApiError::NoSuchImport
+            | ApiError::NoSuchPrompt
             | ApiError::NoSuchWebhook
             | ApiError::NoSuchDelivery
             | ApiError::NoSuchToken
@@ -230,6 +234,7 @@ impl ApiError {
                 "This is no phone number; give it with its country code, as +12025550101".into()
             }
             ApiError::NoSuchImport => "Import not found".into(),
+            ApiError::NoSuchPrompt => "Prompt not found".into(),
             ApiError::NoSuchWebhook => "Webhook not found".into(),
             ApiError::NoSuchDelivery => "Webhook delivery not found".into(),
             ApiError::NoSuchToken => "Token not found".into(),

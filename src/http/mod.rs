@@ -32,6 +32,7 @@ mod other_calls;
 mod overview;
 mod people;
 mod preview;
+mod prompts;
 mod query;
 mod quota;
 mod ready;
@@ -134,6 +135,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", other_calls::routes())
         .mount("/api", recordings::routes())
         .mount("/api", preview::routes())
+        .mount("/api", prompts::routes())
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())
         .mount("/api", carrier::routes())

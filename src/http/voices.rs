@@ -168,7 +168,7 @@ fn read(body: Value) -> Result<(String, Voice), Invalid> {
 }
 
 /// A WAV file.
-struct Sound(Vec<u8>);
+pub(super) struct Sound(pub(super) Vec<u8>);
 
 impl<'r> Responder<'r, 'static> for Sound {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {

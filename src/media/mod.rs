@@ -5,6 +5,8 @@ pub mod amd;
 pub mod beep;
 pub mod dtmf;
 pub mod g711;
+pub mod mp3;
+pub mod prompt;
 pub mod resample;
 pub mod rtp;
 pub mod sdp;

@@ -82,7 +82,7 @@ impl Call {
         asked: oneshot::Sender<()>,
     ) -> Call {
         let texts = request.words.iter().filter(|text| !text.trim().is_empty()).cloned().collect();
-        let words = Words::new(carrier.voice.clone(), request.voice.clone(), texts);
+        let words = Words::new(carrier.voice.clone(), request.voice.clone(), request.recorded.clone(), texts);
         Call { carrier, place, request, events, commands, asked: Some(asked), words }
     }
 

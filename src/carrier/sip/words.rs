@@ -1,7 +1,9 @@
 //! What will be said on a call, becoming sound while it rings.
 
+use crate::carrier::Recorded;
 use crate::domain::voice::Voice;
-use crate::speech::{Sound, SpeechError, Synthesizer};
+use crate::media::g711::Codec;
+use crate::speech::{Saying, Sound, SpeechError, Synthesizer};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -10,6 +12,7 @@ use tokio::task::JoinSet;
 pub(super) struct Words {
     synthesizer: Arc<dyn Synthesizer>,
     voice: Voice,
+    recorded: Vec<Recorded>,
     being_made: JoinSet<(String, Result<Sound, SpeechError>)>,
     /// None while it is being made.
     made: HashMap<String, Option<Sound>>,
@@ -17,8 +20,14 @@ pub(super) struct Words {
 
 impl Words {
     /// Begins with these texts.
-    pub(super) fn new(synthesizer: Arc<dyn Synthesizer>, voice: Voice, texts: Vec<String>) -> Words {
-        let mut words = Words { synthesizer, voice, being_made: JoinSet::new(), made: HashMap::new() };
+    pub(super) fn new(
+        synthesizer: Arc<dyn Synthesizer>,
+        voice: Voice,
+        recorded: Vec<Recorded>,
+        texts: Vec<String>,
+    ) -> Words {
+        let (being_made, made) = (JoinSet::new(), HashMap::new());
+        let mut words = Words { synthesizer, voice, recorded, being_made, made };
         for text in texts {
             words.want(&text);
         }
@@ -31,10 +40,35 @@ impl Words {
             return sound.clone();
         }
         self.made.insert(text.to_owned(), None);
-        let saying = self.synthesizer.say(text, &self.voice);
+        let saying = self.say(text);
         let text = text.to_owned();
         self.being_made.spawn(async move { (text, saying.await) });
         None
+    }
+
+    /// The sound of a text: what was recorded of it, and the rest in the voice.
+    fn say(&self, text: &str) -> Saying {
+        let found = self.recorded.iter().find_map(|recorded| Some((recorded, text.find(&recorded.text)?)));
+        let Some((Recorded { text: known, sound }, at)) = found else {
+            return self.synthesizer.say(text, &self.voice);
+        };
+        let spoken = |text: &str| {
+            let has_words = text.contains(char::is_alphanumeric);
+            has_words.then(|| self.synthesizer.say(text.trim(), &self.voice))
+        };
+        let (before, after) = (spoken(&text[..at]), spoken(&text[at + known.len()..]));
+        let sound = sound.clone();
+        Box::pin(async move {
+            let mut whole: Vec<i16> = Vec::new();
+            if let Some(before) = before {
+                whole.extend_from_slice(&before.await?);
+            }
+            whole.extend(sound.iter().map(|byte| Codec::Pcmu.decode(*byte)));
+            if let Some(after) = after {
+                whole.extend_from_slice(&after.await?);
+            }
+            Ok(whole.into())
+        })
     }
 
     /// Whether a text is ready or being made.

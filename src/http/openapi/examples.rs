@@ -126,6 +126,14 @@ pub(super) fn of(schema: &str) -> Option<Value> {
             "suppressed": true,
         }),
         "Webhook" => webhook(),
+        "Prompt" => json!({
+            "id": 2,
+            "name": "Welcome",
+            "seconds": 12.4,
+            "is_script": true,
+            "is_fallback": false,
+            "created_at": "2026-03-01T09:40:00Z",
+        }),
         "NewWebhook" => json!({
             "url": "https://crm.example.com/calls",
             "events": ["call.completed"],

@@ -37,6 +37,27 @@ pub(in crate::http) struct ImportId {
     import_id: i64,
 }
 
+/// The prompt that a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct PromptId {
+    /// Id of the campaign.
+    #[param(minimum = 1, example = 1)]
+    id: i64,
+    /// Id of the prompt.
+    #[param(minimum = 1, example = 2)]
+    prompt_id: i64,
+}
+
+/// What a prompt is called.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct PromptName {
+    /// 1 to 200 characters.
+    #[param(min_length = 1, max_length = 200, example = "Welcome")]
+    name: String,
+}
+
 /// The lead that a path names.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -57,5 +57,12 @@ export function filled(script, values) {
   return [...parts, script.slice(at)];
 }
 
+/** A script with its values, as plain text. */
+export const plain = (script, values) =>
+  script.replace(SLOT, (all, name, fallback) => (name ? values[normalName(name)] || (fallback ?? all) : all[0]));
+
+/** What the server says after a script. */
+export const Added = ({ text }) => text && html`<span class="muted" title="Said after the script">${text}</span>`;
+
 /** About how many seconds a text takes to say, at 150 words a minute. */
 export const spokenSeconds = (text) => Math.round((text.split(/\s+/).filter(Boolean).length / 150) * 60);

@@ -18,7 +18,17 @@ const NUMBERS = {
   budget: true,
 };
 /** Fields that are nothing when they are empty. */
-const OPTIONAL = ['description', 'fallback_script', 'ai_voice_id', 'ai_voice_gender', 'start_date', 'end_date'];
+const OPTIONAL = [
+  'description',
+  'fallback_script',
+  'ai_voice_id',
+  'ai_voice_gender',
+  'transfer_number',
+  'start_date',
+  'end_date',
+];
+/** Fields that are kept as the API has them. */
+const AS_THEY_ARE = ['keys', 'opt_out_sentence', 'machine_detection', 'script_prompt', 'fallback_prompt'];
 const PLAIN = [
   'name',
   'description',
@@ -29,6 +39,7 @@ const PLAIN = [
   'ai_voice_id',
   'ai_voice_language',
   'ai_voice_gender',
+  'transfer_number',
   'time_zone',
   'lead_time_zone_policy',
   'working_days',
@@ -43,6 +54,7 @@ function formOf(campaign) {
   const plain = PLAIN.map((name) => [name, campaign[name] ?? '']);
   return {
     ...Object.fromEntries(plain.map(([name, value]) => [name, typeof value === 'number' ? String(value) : value])),
+    ...Object.fromEntries(AS_THEY_ARE.map((name) => [name, campaign[name] ?? null])),
     calling_hours_start: hourMinute(campaign.calling_hours_start),
     calling_hours_end: hourMinute(campaign.calling_hours_end),
     start_date: date(campaign.start_date),
@@ -74,7 +86,10 @@ const isPositive = (text) => Number(text) > 0;
 /** What is wrong with each step, by field. What only the server knows it says itself. */
 export const RULES = {
   basics: ({ name }) => (name.trim() ? {} : { name: 'Give the campaign a name, so that you find it again.' }),
-  script: ({ script_template, system_prompt, success_criteria }) => ({
+  script: ({ script_template, system_prompt, success_criteria, keys, transfer_number }) => ({
+    ...(keys && !Object.values(keys).includes('opt_out') && { keys: 'One key must mean “Do not call me again”.' }),
+    ...(Object.values(keys ?? {}).includes('transfer') &&
+      !transfer_number.trim() && { transfer_number: 'Enter the number, such as +12025550123.', keys: 'Say who takes the calls that are put through.' }),
     ...(script_template.trim().length < 20 && {
       script_template: 'Write at least one full sentence for the agent to say.',
     }),

@@ -5,7 +5,8 @@ import { canWrite, get, post, useResource } from '../lib/api.js';
 import { capital, dayRange, dur, hourMinute, money, num, plural, span, stamp, zoneName } from '../lib/format.js';
 import { Card, Icon, Note } from '../components/basic.js';
 import { Listen } from '../components/listen.js';
-import { filled, normalName, SAMPLE, spokenSeconds } from '../components/script.js';
+import { addedTo, keysOf } from '../components/keys.js';
+import { Added, filled, normalName, plain, SAMPLE, spokenSeconds } from '../components/script.js';
 
 export function CampaignScript({ campaign }) {
   return html`<div class="grid">
@@ -49,15 +50,21 @@ function Said({ campaign }) {
     const { previews } = await post(`/voice-campaigns/${campaign.id}/preview`, whose);
     return previews[0].script;
   };
+  const whose = lead ? { lead_id: lead.id } : { values: SAMPLE };
+  const [heard] = useResource(`heard ${campaign.id} ${campaign.updated_at} ${lead?.id}`, (options) =>
+    post(`/voice-campaigns/${campaign.id}/preview`, whose, options),
+  );
+  const [spoken] = heard.value.data?.previews ?? [];
+  const added = addedTo(spoken?.script, plain(campaign.script_template, values));
   const who = lead ? values.name || lead.phone : SAMPLE.name;
   return html`<${Card}
     class="c7"
     title="Script"
-    sub=${`As ${who} would hear it, about ${spokenSeconds(campaign.script_template)} seconds`}
+    sub=${`As ${who} would hear it, about ${spoken?.seconds ?? spokenSeconds(campaign.script_template)} seconds`}
     actions=${edit(campaign, 'script')}
   >
     <div class="stack">
-      <p class="script">${filled(campaign.script_template, values)}</p>
+      <p class="script">${filled(campaign.script_template, values)} <${Added} text=${added} /></p>
       <${Listen} key=${campaign.updated_at} text=${say} voice=${campaign} />
       ${
         campaign.fallback_script &&
@@ -66,6 +73,14 @@ function Said({ campaign }) {
           <p class="script">${filled(campaign.fallback_script, values)}</p>
         </div>`
       }
+      <div>
+        <h3>Keys</h3>
+        <dl class="kv">
+          ${keysOf(campaign).map(([key, words]) => row(key, words))}
+          ${campaign.transfer_number && row('Put through to', campaign.transfer_number)}
+          ${campaign.machine_detection != null && row('Answering machines', campaign.machine_detection ? 'Recognised' : 'Not looked for')}
+        </dl>
+      </div>
       <div>
         <h3>Instructions to the agent</h3>
         <p class="muted pre">${campaign.system_prompt}</p>
@@ -126,7 +141,11 @@ function Checked({ answer }) {
   </div>`;
 }
 
-const FIELD_WORDS = { script_template: 'The script', fallback_script: 'The message for voicemail' };
+const FIELD_WORDS = {
+  script_template: 'The script',
+  fallback_script: 'The message for voicemail',
+  opt_out_sentence: 'The sentence about opting out',
+};
 /** Warnings whose words continue the name of the field; the others are sentences, about the field. */
 const CONTINUED = ['no_identification', 'no_opt_out', 'very_long_script'];
 

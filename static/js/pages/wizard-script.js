@@ -2,8 +2,9 @@
 import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
 import { get, post, useResource } from '../lib/api.js';
 import { Field, Icon, Note } from '../components/basic.js';
+import { addedTo, Keys, Machines, OptOut, Prompts } from '../components/keys.js';
 import { Listen } from '../components/listen.js';
-import { BUILT_IN, filled, normalName, SAMPLE, spokenSeconds, variables } from '../components/script.js';
+import { Added, BUILT_IN, filled, normalName, plain, SAMPLE, spokenSeconds, variables } from '../components/script.js';
 import { valuesOf, WarningText } from './campaign-script.js';
 
 /** So long after the last key the server is asked how it would sound. */
@@ -45,7 +46,8 @@ export function ScriptStep({ draft }) {
       hint="How it should behave: its task, its tone, and what it must never say."
       >${area('system_prompt', 4)}<//
     >
-    <${Goal} draft=${draft} /><${Voice} draft=${draft} />
+    <${Goal} draft=${draft} /><${Keys} draft=${draft} /><${OptOut} draft=${draft} /><${Voice} draft=${draft} />
+    <${Prompts} draft=${draft} /><${Machines} draft=${draft} />
   </div>`;
 }
 
@@ -121,7 +123,9 @@ function Preview({ form, example, preview }) {
         <${Icon} n="eye" c="s" /><b class="strong grow">Heard by ${example.name}</b>
         <span class="small muted num">about ${seconds} s</span>
       </div>
-      <p class="script" aria-live="polite">${filled(form.script_template, example.values)}</p>
+      <p class="script" aria-live="polite">
+        ${filled(form.script_template, example.values)} <${Added} text=${addedTo(preview.script, plain(form.script_template, example.values))} />
+      </p>
       ${preview.script && html`<${Listen} text=${preview.script} voice=${form} />`}
     </div>
     ${
