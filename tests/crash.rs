@@ -91,6 +91,8 @@ pub(crate) fn make_campaigns(place: &Place) {
                 "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
                 "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
                 "max_concurrent_calls": 6,
+                // Nobody is waited for who might press a key, which no simulator makes shorter.
+                "opt_out_sentence": "",
             });
             body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
             tx.insert_campaign(&Request::read(body, None).unwrap(), "test")?;
@@ -151,7 +153,8 @@ pub(crate) fn compare_with_ledger(place: &Place) -> usize {
 
 /// Likewise, or the first difference.
 pub(crate) fn differences(place: &Place) -> Result<usize, String> {
-    let ledger = fs::read_to_string(place.path("data/simulator-ledger.jsonl")).unwrap();
+    // There is none before the first dial.
+    let ledger = fs::read_to_string(place.path("data/simulator-ledger.jsonl")).unwrap_or_default();
     let asked: Vec<Asked> = ledger.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let connection = sql(place);
     let mut statement = connection.prepare("SELECT id, lead_id, attempt, phone, outcome FROM calls").unwrap();

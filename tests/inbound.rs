@@ -274,6 +274,7 @@ async fn a_call_over_sip_is_answered_once_spoken_to_and_hung_up() {
 
     guest.send("INFO", "info", 2, "Content-Type: application/dtmf-relay\r\n", "Signal=9\r\n").await;
     guest.until("SIP/2.0 200").await;
+    assert_eq!(next(&mut reports).await, LegEvent::SpeechBegan);
     assert_eq!(next(&mut reports).await, LegEvent::Digit('9'));
 
     leg.command(LegCommand::HangUp);

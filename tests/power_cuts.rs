@@ -78,9 +78,9 @@ fn if_commits_did_not_wait_for_the_disk_the_same_comparison_would_tell() {
     // As often as it takes; on a busy machine some lives are too short to dial anybody.
     let told = (0..10).find_map(|_| {
         live_and_die(&mut disk, &place, 6, &mut chance);
-        differences(&place).err()
+        differences(&place).err().filter(|told| told.contains("dialed twice, or lost"))
     });
-    assert!(told.as_ref().is_some_and(|told| told.contains("dialed twice, or lost")), "{told:?}");
+    assert!(told.is_some(), "nothing was lost");
 }
 
 /// What goes wrong.
@@ -194,7 +194,7 @@ fn whatever_goes_wrong_at_whichever_change_each_call_is_placed_once_and_told() {
             "name": "Mishaps", "status": "active", "calls_per_day": 100, "max_attempts_per_lead": 1,
             "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59", "cost_per_call": 0.25, "budget": 10,
             "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
-            "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
+            "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.", "opt_out_sentence": "",
         });
         let campaign = tx.insert_campaign(&Request::read(body, None).unwrap(), "test")?;
         tx.insert_endpoint(&EndpointRequest::read(json!({"url": to}), None).unwrap())?;
