@@ -8,10 +8,12 @@ use crate::clock::{Clock, System};
 use crate::config::{Config, ConfigError, Flags, InForce, Loaded, Sources};
 use crate::demo;
 use crate::domain::Instant;
+use crate::domain::call::CallState;
 use crate::domain::fields::Words;
 use crate::domain::guard;
 use crate::domain::imports::{Format, OnDuplicate};
-use crate::domain::phone::Country;
+use crate::domain::other_call;
+use crate::domain::phone::{self, Country, Phone};
 use crate::domain::schedule::format_instant;
 use crate::domain::trunk::Password;
 use crate::line;
@@ -20,7 +22,9 @@ use crate::server::{self, Server, StartError};
 use crate::store::backup::{self, Backup, BackupError, Restored};
 use crate::store::check::{self, Finding, sqlite_version};
 use crate::store::import::{self, DryRun, ImportOptions};
-use crate::store::{self, Deed, Import, NewImport, OpenError, Payload, Scope, Store, StoreError};
+use crate::store::{
+    self, Deed, Import, NewImport, NewTrial, OpenError, Payload, Scope, Store, StoreError, Tx,
+};
 use crate::token;
 use anyhow::{Context, Result, anyhow, bail};
 use chrono::TimeDelta;
@@ -99,6 +103,18 @@ enum Command {
     Dialing {
         #[command(subcommand)]
         command: DialingCommand,
+    },
+    /// Have the server that runs call one number, once, to hear what the leads of a campaign would hear
+    TestCall {
+        /// The campaign; whatever its status, hours, limits and budget
+        campaign_id: i64,
+        /// The number, such as +12025550101
+        phone: String,
+        /// The lead whose values are said
+        #[arg(long)]
+        lead: Option<i64>,
+        #[command(flatten)]
+        data: Data,
     },
     /// Import leads from a CSV or Excel file, and report what became of its rows
     Import {
@@ -260,6 +276,9 @@ pub fn run() -> ExitCode {
         Some(Command::Token { command }) => tokens(command),
         Some(Command::TrustClock { data }) => trust_clock(data.into()),
         Some(Command::Dialing { command }) => dialing(command),
+        Some(Command::TestCall { campaign_id, phone, lead, data }) => {
+            test_call(data.into(), campaign_id, &phone, lead)
+        }
         Some(Command::Import { campaign_id, file, country, dry_run, on_duplicate, all_or_nothing, data }) => {
             let partial = !all_or_nothing;
             let options = ImportOptions { country, partial, on_duplicate, ..ImportOptions::default() };
@@ -534,6 +553,87 @@ fn check_carrier(flags: Flags) -> Result<ExitCode> {
         }
     }
     Ok(if found.iter().all(|(_, state)| state.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How often it is looked how far a test call has come.
+const LOOK_EVERY: TimeDelta = TimeDelta::milliseconds(200);
+/// How much longer than a call may wait for a line nobody waits for a server that takes it.
+const SERVER_WAIT: TimeDelta = TimeDelta::seconds(2);
+
+/// Writes a test call down for the server, which places it, and tells how it goes, to its end.
+fn test_call(flags: Flags, campaign_id: i64, phone: &str, lead_id: Option<i64>) -> Result<ExitCode> {
+    let config = Config::load(flags)?;
+    must_exist(&config)?;
+    let phone =
+        phone::parse(phone, config.default_country).map_err(|problem| anyhow!("{phone}: {problem}"))?;
+    let has_trunks = !config.trunks.is_empty();
+    let call = with_store(&config, async |store| {
+        let id = store.write(move |tx| ask_for_trial(tx, campaign_id, phone, lead_id, has_trunks)).await?;
+        say(&format!("test call {id} to {phone} waits for the server"));
+        let (clock, mut told) = (store.clock().clone(), 0);
+        loop {
+            clock.sleep_until(clock.steady() + LOOK_EVERY).await;
+            let call = store.read(move |snapshot| snapshot.other_call(id)).await?;
+            let call = call.context("the campaign was deleted")?;
+            let timeline = call.timeline.as_array().map(Vec::as_slice).unwrap_or_default();
+            for entry in timeline.iter().skip(told) {
+                say(&format!(
+                    "{} {}",
+                    entry["at"].as_str().unwrap_or_default(),
+                    entry["event"].as_str().unwrap_or_default()
+                ));
+            }
+            told = told.max(timeline.len());
+            if call.state == CallState::Ended {
+                return Ok::<_, anyhow::Error>(call);
+            }
+            let is_missed = clock.now() > call.asked_at + other_call::LINE_WAIT + SERVER_WAIT;
+            if call.placed_at.is_none() && is_missed {
+                // Whoever starts a server later must not find it.
+                store.write(move |tx| give_up_trial(tx, id)).await?;
+            }
+        }
+    })?;
+    let detail = call.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+    say(&format!("{}{detail}", call.outcome.map(Words::word).unwrap_or_default()));
+    if call.answered_at.is_some() && call.carrier == SIMULATOR {
+        say("the simulator carried it: nobody's phone rang");
+    }
+    Ok(if call.answered_at.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The carriers of servers without trunks and with some.
+const SIMULATOR: &str = "simulator";
+const SIP: &str = "sip";
+
+fn ask_for_trial(
+    tx: &Tx,
+    campaign_id: i64,
+    phone: Phone,
+    lead_id: Option<i64>,
+    has_trunks: bool,
+) -> Result<i64> {
+    tx.campaign(campaign_id)?.with_context(|| format!("there is no campaign {campaign_id}"))?;
+    if let Some(lead_id) = lead_id {
+        let lead = tx.lead(lead_id)?.filter(|lead| lead.campaign_id == campaign_id);
+        lead.with_context(|| format!("campaign {campaign_id} has no lead {lead_id}"))?;
+    }
+    if let Some(alive) = tx.trial_alive(campaign_id)? {
+        bail!("test call {alive} of this campaign has not ended; one is made at a time");
+    }
+    let carrier = if has_trunks || !tx.trunks()?.is_empty() { SIP } else { SIMULATOR };
+    tx.note(&Deed::of_command(OPERATOR, "test-call", campaign_id))?;
+    let (variables, by) = (json!({}), OPERATOR.to_owned());
+    Ok(tx.ask_for_trial(&NewTrial { campaign_id, lead_id, phone, carrier, variables, by })?)
+}
+
+fn give_up_trial(tx: &Tx, id: i64) -> Result<()> {
+    let is_waiting = tx.other_call(id)?.is_some_and(|call| call.placed_at.is_none());
+    if is_waiting {
+        let why = "No server took it; it is placed by the one that runs on this data folder".to_owned();
+        tx.settle_other(id, other_call::not_placed(why, tx.now), None)?;
+    }
+    Ok(())
 }
 
 fn unreadable(error: &StoreError) -> Finding {

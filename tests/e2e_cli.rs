@@ -397,6 +397,33 @@ fn create_campaign(server: &Running, token: &str) -> i64 {
 }
 
 #[test]
+fn a_test_call_is_made_by_the_server_that_runs_and_told_to_its_end() {
+    let place = Place::new();
+    let token = place.token("write");
+    let mut command = place.program(&["--port", "0"]);
+    command.env("VC_SIMULATOR_SPEED", "100");
+    let server = Running::start(command);
+    let campaign = create_campaign(&server, &token).to_string();
+    let said = place.answer(&["test-call", &campaign, "+1 202 555 0101"]);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "test call 1 to +12025550101 waits for the server");
+    let events: Vec<&str> =
+        lines.iter().filter_map(|line| line.split_once("Z ")).map(|(_, event)| event).collect();
+    assert!(events.starts_with(&["placed", "ringing", "answered"]), "{said}");
+    assert!(said.contains("\nsuccess") && said.ends_with("nobody's phone rang\n"), "{said}");
+    let (_, stats) = server.ask("GET", &format!("{CAMPAIGNS}/{campaign}/stats"), &token);
+    assert!(stats.contains("\"attempts\":0"), "{stats}");
+    for (arguments, problem) in [
+        (["test-call", "7", "+12025550101"], "there is no campaign 7"),
+        (["test-call", &campaign, "202"], "202: "),
+    ] {
+        let refused = place.run(&arguments);
+        let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(1) && complaint.contains(problem), "{complaint}");
+    }
+}
+
+#[test]
 fn check_reports_a_damaged_file_as_a_finding() {
     use std::os::unix::fs::FileExt;
     let place = Place::new();

@@ -162,6 +162,10 @@ impl Planner<'_, '_> {
         if trial.hung_up_by.is_some() {
             return Ok(Err("It was taken back before it was placed".into()));
         }
+        // Whoever asked while nobody's phone rang must not make one ring, nor the other way round.
+        if trial.carrier != self.carrier {
+            return Ok(Err("Another carrier took over before it was placed; ask again".into()));
+        }
         let lead = trial.lead_id.map(|id| self.tx.lead(id)).transpose()?.flatten();
         let values = Values::read(&trial.variables).unwrap_or_default();
         let gate = Gate::new(&campaign, 0, self.overall, self.tx.now);
