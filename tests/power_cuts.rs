@@ -183,7 +183,7 @@ fn wait_until_done(place: &Place, running: &Running) {
 #[test]
 fn whatever_goes_wrong_at_whichever_change_each_call_is_placed_once_and_told() {
     const LEADS: i64 = 4;
-    let stride = usize::try_from(evidence::number("VC_TEST_STRIDE", 120)).unwrap();
+    let stride = usize::try_from(evidence::number("VC_TEST_STRIDE", 240)).unwrap();
     let Some(mut disk) = Disk::mount() else { return };
     let place = disk.place();
     let _evidence = Evidence::of(&place.path("data"), "mishaps");

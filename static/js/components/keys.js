@@ -17,8 +17,7 @@ const ACTIONS = {
 const FIXED = ['call_completed', 'message_left'];
 
 /** What the keys of a campaign do when it does not say it. */
-const usual = (criteria) =>
-  FIXED.includes(criteria) ? { 9: 'opt_out' } : { 1: 'yes', 2: 'no', 9: 'opt_out' };
+const usual = (criteria) => (FIXED.includes(criteria) ? { 9: 'opt_out' } : { 1: 'yes', 2: 'no', 9: 'opt_out' });
 
 /** The keys of a campaign in the order of a telephone: `[key, words]`. */
 export function keysOf({ keys, success_criteria }) {
@@ -47,17 +46,30 @@ export function Keys({ draft }) {
   const without = (key) => Object.fromEntries(Object.entries(map).filter(([known]) => known !== key));
   const move = (from, to) => set({ ...without(from), [to]: map[from] });
   const number = (attributes) =>
-    html`<input class="input" type="tel" placeholder="+12025550123" ...${draft.bind('transfer_number')} ...${attributes} />`;
+    html`<input
+      class="input"
+      type="tel"
+      placeholder="+12025550123"
+      ...${draft.bind('transfer_number')}
+      ...${attributes}
+    />`;
   return html`<fieldset class="field">
     <legend class="label">Keys</legend>
-    <p class="hint">What a person can press while the agent speaks, and for some seconds after it. One key always takes them off your list.</p>
+    <p class="hint">
+      What a person can press while the agent speaks, and for some seconds after it. One key always takes them off your
+      list.
+    </p>
     <div class="stack-s">
       ${
         isOwn
           ? used.map(
               (key) =>
                 html`<div class="row" key=${key}>
-                  <select class="input key" aria-label="Key" onChange=${(event) => move(key, event.currentTarget.value)}>
+                  <select
+                    class="input key"
+                    aria-label="Key"
+                    onChange=${(event) => move(key, event.currentTarget.value)}
+                  >
                     ${KEYS.filter((other) => other === key || !map[other]).map(
                       (other) => html`<option key=${other} value=${other} selected=${other === key}>${other}</option>`,
                     )}
@@ -77,9 +89,11 @@ export function Keys({ draft }) {
                   </button>
                 </div>`,
             )
-          : html`<p>${keysOf(form)
-              .map(([key, words]) => `${key}: ${words}`)
-              .join(' · ')}</p>`
+          : html`<p>
+              ${keysOf(form)
+                .map(([key, words]) => `${key}: ${words}`)
+                .join(' · ')}
+            </p>`
       }
       <div class="row wrap">
         ${
@@ -121,12 +135,17 @@ export function OptOut({ draft }) {
       <option value="own" selected=${chosen === 'own'}>My own words</option>
       <option value="none" selected=${chosen === 'none'}>Nothing</option>
     </select>`;
-  const own = (attributes) => html`<input class="input" maxlength="500" ...${draft.bind('opt_out_sentence')} ...${attributes} />`;
+  const own = (attributes) =>
+    html`<input class="input" maxlength="500" ...${draft.bind('opt_out_sentence')} ...${attributes} />`;
   return html`<div class="cols two">
-    <${Field} label="After the script, about opting out" hint="Left out when the script itself says which key to press.">${select}<//>
+    <${Field} label="After the script, about opting out" hint="Left out when the script itself says which key to press."
+      >${select}<//
+    >
     ${
       chosen === 'own' &&
-      html`<${Field} label="Your sentence" error=${draft.problems.value.opt_out_sentence} hint="Say which key to press.">${own}<//>`
+      html`<${Field} label="Your sentence" error=${draft.problems.value.opt_out_sentence} hint="Say which key to press."
+        >${own}<//
+      >`
     }
   </div>`;
 }
@@ -144,8 +163,7 @@ export function Machines({ draft }) {
   const select = (attributes) =>
     html`<select class="input" onChange=${choose} ...${attributes}>
       ${options.map(
-        ([word, label, meant]) =>
-          html`<option key=${word} value=${word} selected=${value === meant}>${label}</option>`,
+        ([word, label, meant]) => html`<option key=${word} value=${word} selected=${value === meant}>${label}</option>`,
       )}
     </select>`;
   return html`<${Field}
@@ -195,12 +213,16 @@ export function Prompts({ draft }) {
       <option value="" selected=${form[field] == null}>The voice</option>
       ${list.map(
         (prompt) =>
-          html`<option key=${prompt.id} value=${prompt.id} selected=${form[field] === prompt.id}>${prompt.name}</option>`,
+          html`<option key=${prompt.id} value=${prompt.id} selected=${form[field] === prompt.id}>
+            ${prompt.name}
+          </option>`,
       )}
     </select>`;
   return html`<fieldset class="field">
     <legend class="label">Recorded prompts <span class="faint">(optional)</span></legend>
-    <p class="hint">A recording of somebody, WAV or MP3, is played instead of the voice. Write above in words what it says.</p>
+    <p class="hint">
+      A recording of somebody, WAV or MP3, is played instead of the voice. Write above in words what it says.
+    </p>
     <div class="stack-s">
       ${list.map(
         (prompt) =>

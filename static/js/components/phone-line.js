@@ -4,7 +4,20 @@ import { ask, get, post, useResource } from '../lib/api.js';
 import { num, plural } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { loadOverview } from '../lib/store.js';
-import { ActionButton, BusyIcon, Card, Empty, Field, FormDialog, Icon, input, Loading, Menu, Note, Problem } from './basic.js';
+import {
+  ActionButton,
+  BusyIcon,
+  Card,
+  Empty,
+  Field,
+  FormDialog,
+  Icon,
+  input,
+  Loading,
+  Menu,
+  Note,
+  Problem,
+} from './basic.js';
 
 /** No event tells that a trunk is lost or found. */
 const LOOK_MS = 5000;
@@ -17,9 +30,12 @@ const PRESETS = [
   ['freeswitch', 'FreeSWITCH', { host: 'pbx.local', number_prefix: '+', transport: 'udp', register: false }],
 ];
 const PRESET_WORDS = {
-  twilio: 'The address of your trunk is under Elastic SIP Trunking, Termination; user name and password are those of its credential list. The number that people see must be verified. Secure trunking stays off.',
-  telnyx: 'User name and password are those of a credential connection. Leave both empty if Telnyx knows this server by its address.',
-  asterisk: 'User name and password are those of an endpoint with auth_type=userpass. It needs allow=ulaw,alaw, dtmf_mode=rfc4733, direct_media=no and rtp_symmetric=yes.',
+  twilio:
+    'The address of your trunk is under Elastic SIP Trunking, Termination; user name and password are those of its credential list. The number that people see must be verified. Secure trunking stays off.',
+  telnyx:
+    'User name and password are those of a credential connection. Leave both empty if Telnyx knows this server by its address.',
+  asterisk:
+    'User name and password are those of an endpoint with auth_type=userpass. It needs allow=ulaw,alaw, dtmf_mode=rfc4733, direct_media=no and rtp_symmetric=yes.',
   freeswitch: 'User name and password are those of a user in its directory. Allow the codecs PCMU and PCMA.',
 };
 
@@ -265,10 +281,19 @@ function TrunkForm({ trunk, onClose, onSaved }) {
     <${Field} label="Name" hint="What you call it: one word." error=${wrong.name}>
       ${input(name, { maxlength: 100, autofocus: true, placeholder: 'main' })}
     <//>
-    <${Field} label="Address of the carrier" hint="A name or an address, and a port if it is not the usual one, 5060, or 5061 with TLS." error=${wrong.host}>
+    <${Field}
+      label="Address of the carrier"
+      hint="A name or an address, and a port if it is not the usual one, 5060, or 5061 with TLS."
+      error=${wrong.host}
+    >
       ${input(host, { maxlength: 200, placeholder: 'sip.example.com', autocomplete: 'off', spellcheck: false })}
     <//>
-    <${Field} label="User name" optional hint="Empty if the carrier knows this server by its address." error=${wrong.username}>
+    <${Field}
+      label="User name"
+      optional
+      hint="Empty if the carrier knows this server by its address."
+      error=${wrong.username}
+    >
       ${input(username, { maxlength: 200, autocomplete: 'off', spellcheck: false })}
     <//>
     <${Field}
@@ -287,7 +312,12 @@ function TrunkForm({ trunk, onClose, onSaved }) {
       />
       <span>The carrier wants this server to register</span></label
     >
-    <${Field} label="Number that people see" optional hint="When the campaign names none. The carrier must know it as yours." error=${wrong.caller_id}>
+    <${Field}
+      label="Number that people see"
+      optional
+      hint="When the campaign names none. The carrier must know it as yours."
+      error=${wrong.caller_id}
+    >
       ${input(caller, { type: 'tel', maxlength: 30, placeholder: '+1 202 555 0101' })}
     <//>
     <${Field} label="Lines at the same time" error=${wrong.channels}>

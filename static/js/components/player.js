@@ -38,7 +38,8 @@ export function Conversation({ call, onChange }) {
     audio.current?.play().catch(() => {});
   };
   return html`${
-    recording && html`<${Player} call=${call} audio=${audio} at=${at} seek=${seek} onDelete=${onChange} key=${call.id} />`
+    recording &&
+    html`<${Player} call=${call} audio=${audio} at=${at} seek=${seek} onDelete=${onChange} key=${call.id} />`
   }
   ${!recording && gone && html`<${Note} icon="volume-2">${GONE[gone] ?? 'The recording is gone.'}<//>`}
   ${transcript?.length > 0 && html`<${Transcript} lines=${transcript} at=${at} hear=${recording && hear} />`}`;
@@ -138,7 +139,9 @@ function Wave({ peaks, share }) {
   if (!count) return null;
   const half = HEIGHT / 2;
   const bars = (values, way) =>
-    values.map((peak, i) => `M${i + 0.5} ${half}v${way * Math.max(1, (Math.sqrt(peak / 255) * (half - 2)).toFixed(1))}`);
+    values.map(
+      (peak, i) => `M${i + 0.5} ${half}v${way * Math.max(1, (Math.sqrt(peak / 255) * (half - 2)).toFixed(1))}`,
+    );
   const picture = (name) =>
     html`<g class=${name}>
       <path class="agent" d=${bars(peaks.agent, -1).join('')} />
@@ -146,7 +149,12 @@ function Wave({ peaks, share }) {
     </g>`;
   return html`<svg viewBox=${`0 0 ${count} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
     ${picture('ahead')}
-    <svg width=${`${share * 100}%`} height="100%" viewBox=${`0 0 ${Math.max(share * count, 0.001)} ${HEIGHT}`} preserveAspectRatio="none">
+    <svg
+      width=${`${share * 100}%`}
+      height="100%"
+      viewBox=${`0 0 ${Math.max(share * count, 0.001)} ${HEIGHT}`}
+      preserveAspectRatio="none"
+    >
       ${picture('heard')}
     </svg>
   </svg>`;
@@ -182,7 +190,11 @@ function Transcript({ lines, at, hear }) {
         const words = html`<span class="num muted">${dur(line.seconds)}</span>
           <b>${WHO[line.speaker] ?? line.speaker}</b>
           <span class="wrap-any">${said(line)}</span>`;
-        return html`<li key=${i} class=${cx(line.speaker, i === current && 'current')} aria-current=${i === current ? 'true' : null}>
+        return html`<li
+          key=${i}
+          class=${cx(line.speaker, i === current && 'current')}
+          aria-current=${i === current ? 'true' : null}
+        >
           ${
             hear
               ? html`<button

@@ -61,8 +61,8 @@ export function TestCallSheet({ campaign, onClose }) {
   return html`<${Sheet} title="Make a test call" sub=${campaign.name} onClose=${onClose}>
     <div class="stack">
       <p class="muted">
-        Calls one number, once, whatever the status and the hours of the campaign. It is in none of the results. Where the
-        script has a value of a lead, its name is said.
+        Calls one number, once, whatever the status and the hours of the campaign. It is in none of the results. Where
+        the script has a value of a lead, its name is said.
       </p>
       <form
         class="stack"
@@ -88,7 +88,9 @@ export function TestCallSheet({ campaign, onClose }) {
 const Result = ({ call }) =>
   html`<div class="stack-s">
     <div class="row wrap">
-      <b class="strong">${call.state === 'ended' ? html`<${Outcome} o=${call.outcome} exact />` : STATES[call.state]}</b>
+      <b class="strong"
+        >${call.state === 'ended' ? html`<${Outcome} o=${call.outcome} exact />` : STATES[call.state]}</b
+      >
       ${call.seconds > 0 && html`<span class="muted num">${dur(call.seconds)}</span>`}
     </div>
     ${call.detail && html`<p class="muted">${call.detail}</p>`}

@@ -89,7 +89,10 @@ export const RULES = {
   script: ({ script_template, system_prompt, success_criteria, keys, transfer_number }) => ({
     ...(keys && !Object.values(keys).includes('opt_out') && { keys: 'One key must mean “Do not call me again”.' }),
     ...(Object.values(keys ?? {}).includes('transfer') &&
-      !transfer_number.trim() && { transfer_number: 'Enter the number, such as +12025550123.', keys: 'Say who takes the calls that are put through.' }),
+      !transfer_number.trim() && {
+        transfer_number: 'Enter the number, such as +12025550123.',
+        keys: 'Say who takes the calls that are put through.',
+      }),
     ...(script_template.trim().length < 20 && {
       script_template: 'Write at least one full sentence for the agent to say.',
     }),

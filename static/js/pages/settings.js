@@ -94,44 +94,48 @@ function Carrier() {
   if (error) return html`<${Problem} error=${error} retry=${reload} />`;
   if (!data) return html`<${Loading} rows=${1} h=${120} />`;
   return html`<${Card} title="Carrier" sub="Who places the calls">
-    <dl class="kv">
-      <dt>Driver</dt>
-      <dd>
-        <${Icon} n=${data.real_calls ? 'phone-call' : 'flask-conical'} c="s" />
-        ${` ${data.driver === 'simulator' ? 'Simulator' : data.driver}. `}
-        ${data.real_calls ? 'Phones ring and people answer.' : 'No real phone is called.'}
-      </dd>
-      <dt>Works</dt>
-      <dd><span class=${'pill ' + (data.status === 'up' ? 'calling' : 'attention')}>${WORKS[data.status]}</span></dd>
-      ${
-        data.last_error &&
-        html`<dt>Last failure</dt>
-          <dd class="wrap-any">${data.last_error}</dd>`
-      }
-      <dt>Lines</dt>
-      <dd>
-        ${num(data.channels_in_use)} of ${num(data.channels)} in use
-        <div class="meter-short">
-          <${Meter} value=${data.channels_in_use} max=${data.channels} label="Lines in use" calm />
-        </div>
-      </dd>
-      <dt>Pace</dt>
-      <dd>${data.calls_per_second ? `At most ${num(data.calls_per_second)} calls a second` : 'No limit of its own'}</dd>
-      ${
-        voices.value.data &&
-        html`<dt>Voice</dt>
-          <dd class="wrap-any">${voiceWords(voices.value.data)}</dd>`
-      }
-      ${!isAdmin.value && data.trunks.map((trunk) => html`<${Trunk} key=${trunk.name} ...${trunk} />`)}
-    </dl>
-  <//>
+      <dl class="kv">
+        <dt>Driver</dt>
+        <dd>
+          <${Icon} n=${data.real_calls ? 'phone-call' : 'flask-conical'} c="s" />
+          ${` ${data.driver === 'simulator' ? 'Simulator' : data.driver}. `}
+          ${data.real_calls ? 'Phones ring and people answer.' : 'No real phone is called.'}
+        </dd>
+        <dt>Works</dt>
+        <dd><span class=${'pill ' + (data.status === 'up' ? 'calling' : 'attention')}>${WORKS[data.status]}</span></dd>
+        ${
+          data.last_error &&
+          html`<dt>Last failure</dt>
+            <dd class="wrap-any">${data.last_error}</dd>`
+        }
+        <dt>Lines</dt>
+        <dd>
+          ${num(data.channels_in_use)} of ${num(data.channels)} in use
+          <div class="meter-short">
+            <${Meter} value=${data.channels_in_use} max=${data.channels} label="Lines in use" calm />
+          </div>
+        </dd>
+        <dt>Pace</dt>
+        <dd>
+          ${data.calls_per_second ? `At most ${num(data.calls_per_second)} calls a second` : 'No limit of its own'}
+        </dd>
+        ${
+          voices.value.data &&
+          html`<dt>Voice</dt>
+            <dd class="wrap-any">${voiceWords(voices.value.data)}</dd>`
+        }
+        ${!isAdmin.value && data.trunks.map((trunk) => html`<${Trunk} key=${trunk.name} ...${trunk} />`)}
+      </dl>
+    <//>
     ${isAdmin.value && html`<${PhoneLine} onChange=${reload} />`}`;
 }
 
 const voiceWords = ({ name, kind, voice, problem }) =>
   problem
     ? `Nobody can speak: ${problem}`
-    : [name, kind === 'service' ? 'a service' : 'on this machine', voice && `usually ${voice}`].filter(Boolean).join(', ');
+    : [name, kind === 'service' ? 'a service' : 'on this machine', voice && `usually ${voice}`]
+        .filter(Boolean)
+        .join(', ');
 
 /** A way to a carrier: whether it takes calls, and how many. */
 function Trunk({ name, host, status, problem, channels, channels_in_use, calls_per_second, registered }) {
