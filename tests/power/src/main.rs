@@ -20,14 +20,15 @@
 //! changes do not count.
 
 use fuser::{
-    BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
-    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
-    ReplyEntry, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
+    Generation, INodeNo, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -541,6 +542,18 @@ fn obey(line: &str, disk: &mut Disk, saved: &mut Disk) -> Option<String> {
     Some("done".to_owned())
 }
 
+/// Takes the disk away. A child that was just forked may hold a file of it for a moment longer.
+fn unmount(mounted: BackgroundSession, folder: &Path) -> io::Result<()> {
+    const TRIES: usize = 250;
+    for _ in 0..TRIES {
+        if Command::new("fusermount3").arg("-u").arg(folder).stderr(Stdio::null()).status()?.success() {
+            return mounted.join();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    mounted.umount_and_join()
+}
+
 fn main() -> io::Result<()> {
     let folder = PathBuf::from(std::env::args_os().nth(1).ok_or(io::ErrorKind::InvalidInput)?);
     let disk = Arc::new(Mutex::new(Disk::new()));
@@ -557,7 +570,7 @@ fn main() -> io::Result<()> {
             || obey(&line, &mut disk.lock().expect("nobody panics with the disk in hand"), &mut saved);
         let said = if line.starts_with("cut") || line == "back" {
             // The kernel remembers pages of what is no longer so.
-            mounted.umount_and_join()?;
+            unmount(mounted, &folder)?;
             let said = obey();
             mounted = mount(&folder)?;
             said
@@ -567,5 +580,5 @@ fn main() -> io::Result<()> {
         println!("{}", said.unwrap_or_else(|| "what?".to_owned()));
         io::stdout().flush()?;
     }
-    mounted.umount_and_join()
+    unmount(mounted, &folder)
 }
