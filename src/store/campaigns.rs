@@ -510,7 +510,9 @@ impl Tx<'_> {
         let id = self.connection.last_insert_rowid();
         self.execute("INSERT INTO campaign_totals (campaign_id) VALUES (?1)", [id])?;
         let mut webhooks = request.settings.webhooks.clone();
-        self.put_webhooks(id, &mut webhooks)?;
+        if !webhooks.is_empty() {
+            self.put_webhooks(id, &mut webhooks)?;
+        }
         self.touch(Change::Campaign(id));
         let mut campaign = self.existing(id)?;
         if status != Status::Draft {

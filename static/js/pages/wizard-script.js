@@ -124,7 +124,7 @@ function Preview({ form, example, preview }) {
         <span class="small muted num">about ${seconds} s</span>
       </div>
       <p class="script" aria-live="polite">
-        ${filled(form.script_template, example.values)}
+        ${filled(form.script_template, example.values)}${' '}
         <${Added} text=${addedTo(preview.script, plain(form.script_template, example.values))} />
       </p>
       ${preview.script && html`<${Listen} text=${preview.script} voice=${form} />`}
