@@ -341,18 +341,7 @@ impl Planner<'_, '_> {
 
     /// The sounds of prompts, each read once.
     fn recorded(&mut self, campaign_id: i64, prompts: &[(i64, String)]) -> Result<Vec<Recorded>, StoreError> {
-        let mut recorded = Vec::new();
-        for (id, text) in prompts {
-            let sound = match self.sounds.get(id) {
-                Some(sound) => Some(sound.clone()),
-                None => self.tx.prompt_sound(campaign_id, *id)?,
-            };
-            if let Some(sound) = sound {
-                self.sounds.insert(*id, sound.clone());
-                recorded.push(Recorded { text: text.clone(), sound });
-            }
-        }
-        Ok(recorded)
+        recorded(self.tx, campaign_id, prompts, &mut self.sounds)
     }
 
     /// What a hold means for the queue: the lead goes, or the whole campaign waits.
@@ -405,6 +394,27 @@ impl Planner<'_, '_> {
     }
 }
 
+/// The sounds of prompts; each is read once and then known.
+fn recorded(
+    tx: &Tx,
+    campaign_id: i64,
+    prompts: &[(i64, String)],
+    known: &mut HashMap<i64, Arc<[u8]>>,
+) -> Result<Vec<Recorded>, StoreError> {
+    let mut recorded = Vec::new();
+    for (id, text) in prompts {
+        let sound = match known.get(id) {
+            Some(sound) => Some(sound.clone()),
+            None => tx.prompt_sound(campaign_id, *id)?,
+        };
+        if let Some(sound) = sound {
+            known.insert(*id, sound.clone());
+            recorded.push(Recorded { text: text.clone(), sound });
+        }
+    }
+    Ok(recorded)
+}
+
 /// Somebody who calls us and is written down.
 pub(super) struct Guest {
     pub(super) call_id: i64,
@@ -444,10 +454,6 @@ pub(super) fn receive(
     let Ok(plan) = gate.reception(filling) else { return Ok(Err(Turned::NotNow)) };
     let call = NewIncoming { campaign_id: campaign.id, lead_id, caller, carrier };
     let call_id = other_call::key(tx.insert_incoming(&call)?);
-    let mut recorded = Vec::new();
-    for (id, text) in &plan.prompts {
-        let sound = tx.prompt_sound(campaign.id, *id)?;
-        recorded.extend(sound.map(|sound| Recorded { text: text.clone(), sound }));
-    }
+    let recorded = recorded(tx, campaign.id, &plan.prompts, &mut HashMap::new())?;
     Ok(Ok(Guest { call_id, lead_id, called, plan, recorded }))
 }

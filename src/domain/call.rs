@@ -657,37 +657,22 @@ impl LiveCall {
         }
     }
 
+    /// Only then does a report about a transfer mean anything.
+    fn is_transferring(&self) -> bool {
+        matches!(self.phase, Phase::Transferring { .. })
+    }
+
     fn transferred(&mut self, at: Instant) -> Vec<Effect> {
-        match self.phase {
-            Phase::Transferring { .. } => self.end(Outcome::Transferred, at),
-            Phase::Dialing
-            | Phase::Ringing
-            | Phase::Announcing
-            | Phase::Speaking
-            | Phase::Listening { .. }
-            | Phase::LastWords
-            | Phase::LeavingMessage
-            | Phase::Connecting { .. }
-            | Phase::Parting { .. }
-            | Phase::Ending { .. }
-            | Phase::Ended => Vec::new(),
+        match self.is_transferring() {
+            true => self.end(Outcome::Transferred, at),
+            false => Vec::new(),
         }
     }
 
     fn transfer_refused(&mut self, why: String, at: Instant) -> Vec<Effect> {
-        match self.phase {
-            Phase::Transferring { .. } => self.nobody(why, at),
-            Phase::Dialing
-            | Phase::Ringing
-            | Phase::Announcing
-            | Phase::Speaking
-            | Phase::Listening { .. }
-            | Phase::LastWords
-            | Phase::LeavingMessage
-            | Phase::Connecting { .. }
-            | Phase::Parting { .. }
-            | Phase::Ending { .. }
-            | Phase::Ended => Vec::new(),
+        match self.is_transferring() {
+            true => self.nobody(why, at),
+            false => Vec::new(),
         }
     }
 
