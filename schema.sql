@@ -417,6 +417,8 @@ CREATE TABLE other_calls (
   placed_by   TEXT,                                                  -- a token's name; NULL: somebody called us
   variables   TEXT NOT NULL DEFAULT '{}',
   hung_up_by  TEXT,                                                  -- who asked for its end while it was alive
+  transcript  TEXT NOT NULL DEFAULT '[]',
+  erased_at   INTEGER,                                               -- the person asked to be forgotten
   CHECK ((state = 'ended') = (outcome IS NOT NULL)),
   CHECK ((state = 'ended') = (ended_at IS NOT NULL)),
   CHECK ((kind = 'test') = (placed_by IS NOT NULL))
@@ -439,7 +441,7 @@ CREATE TABLE trunks (
 
 -- Recordings of calls. The sound is in recordings/<call_id>.wav of the data folder.
 CREATE TABLE recordings (
-  call_id    INTEGER PRIMARY KEY REFERENCES calls (id),
+  call_id    INTEGER PRIMARY KEY,                                    -- of calls; below zero, the id of one of other_calls
   ms         INTEGER NOT NULL CHECK (ms >= 0),
   bytes      INTEGER NOT NULL CHECK (bytes >= 0),
   peaks      BLOB NOT NULL,                                          -- how loud it is: pairs of a byte for us and one for them
@@ -449,5 +451,5 @@ CREATE TABLE recordings (
   has_file   INTEGER NOT NULL DEFAULT 1 CHECK (has_file IN (0, 1)),
   CHECK ((deleted_at IS NULL) = (reason IS NULL))
 ) STRICT;
-CREATE INDEX recordings_by_age ON recordings (created_at) WHERE deleted_at IS NULL;
+CREATE INDEX recordings_by_age ON recordings (created_at, bytes) WHERE deleted_at IS NULL;
 CREATE INDEX recordings_going ON recordings (call_id) WHERE has_file = 1 AND deleted_at IS NOT NULL;

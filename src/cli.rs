@@ -380,9 +380,7 @@ fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
 fn demo(port: Option<u16>) -> Result<ExitCode> {
     let data = demo::folder()?;
     let flags = Flags { data: Some(data.path().to_owned()), port, ..Flags::default() };
-    let mut loaded = Loaded::new(Sources::of_this_process(demo::defaults(), flags))?;
-    // Whatever the file in this folder says: a demonstration rings nobody.
-    loaded.config.trunks.clear();
+    let loaded = Loaded::new(Sources::of_this_process(demo::defaults(), flags))?;
     log::start(&loaded.config.log.filter);
     runtime()?.block_on(demo::run(&loaded, Arc::new(System::new())))?;
     Ok(ExitCode::SUCCESS)

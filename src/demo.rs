@@ -19,6 +19,10 @@ use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
+/// Why it has no trunk, and gets none.
+const RINGS_NOBODY: &str = "the demonstration rings nobody, so it takes no trunk: start `voice-campaigns` without `demo` for real calls, or \
+                            take `trunks` out of the settings";
+
 /// A folder that is removed when the answer is dropped.
 pub(crate) fn folder() -> Result<TempDir> {
     tempfile::Builder::new()
@@ -41,7 +45,7 @@ pub(crate) fn defaults() -> Config {
 /// Runs the demonstration until somebody stops it.
 pub(crate) async fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<()> {
     let mut stop = Stop::new()?;
-    let server = Server::start(loaded, clock).await?;
+    let server = Server::start_without_trunks(loaded, clock, RINGS_NOBODY).await?;
     let shown = show(&server, &mut stop).await;
     server.stop().await.and(shown)
 }

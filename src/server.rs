@@ -67,6 +67,24 @@ const HTTP_GRACE_SECONDS: u32 = 3;
 impl Server {
     /// Opens the data folder and starts everything; it listens when the answer comes.
     pub async fn start(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<Server, StartError> {
+        let objection = loaded.config.says_no_countries().then_some(config::NO_COUNTRIES);
+        Server::open(loaded, clock, objection).await
+    }
+
+    /// The same, for as long as it lives without any trunk; why, in a sentence.
+    pub async fn start_without_trunks(
+        loaded: &Loaded,
+        clock: Arc<dyn Clock>,
+        objection: &'static str,
+    ) -> Result<Server, StartError> {
+        Server::open(loaded, clock, Some(objection)).await
+    }
+
+    async fn open(
+        loaded: &Loaded,
+        clock: Arc<dyn Clock>,
+        objection: Option<&'static str>,
+    ) -> Result<Server, StartError> {
         let config = &loaded.config;
         if let Some(folder) = config.static_dir.as_ref().filter(|folder| !folder.is_dir()) {
             let message = format!("`static` must name a folder with the page; {} is none", folder.display());
@@ -96,7 +114,7 @@ impl Server {
             voice: voice.as_ref().map(|speaker| speaker.synthesizer.clone()).map_err(String::clone),
             sip: config.sip.clone(),
             fixed: config.trunks.clone(),
-            objection: config.says_no_countries().then(|| config::NO_COUNTRIES.to_owned()),
+            objection: objection.map(str::to_owned),
             simulator: config.simulator.clone(),
             ledger: ledger_file(&config.data),
         };

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 88] = [
+const ROUTES: [(&str, &str, bool); 92] = [
     ("GET", "/api/audit", true),
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
@@ -54,10 +54,14 @@ const ROUTES: [(&str, &str, bool); 88] = [
     ("GET", "/api/voice-campaigns/1/test-calls", false),
     ("GET", "/api/voice-campaigns/1/test-calls/1", false),
     ("POST", "/api/voice-campaigns/1/test-calls/1/hangup", true),
+    ("GET", "/api/voice-campaigns/1/test-calls/1/recording", false),
+    ("DELETE", "/api/voice-campaigns/1/test-calls/1/recording", true),
     ("GET", "/api/voice-campaigns/1/inbound-calls", false),
     ("GET", "/api/inbound-calls", false),
     ("GET", "/api/inbound-calls/1", false),
     ("POST", "/api/inbound-calls/1/hangup", true),
+    ("GET", "/api/inbound-calls/1/recording", false),
+    ("DELETE", "/api/inbound-calls/1/recording", true),
     ("GET", "/api/calls/1/recording", false),
     ("DELETE", "/api/calls/1/recording", true),
     ("POST", "/api/voice-campaigns/1/preview", false),

@@ -134,6 +134,8 @@ fn requests_calls_commits_and_what_waits_are_shown_to_prometheus() {
         ("webhook_deliveries_pending", 0.0),
         ("webhook_lag_seconds", 0.0),
         ("writer_queue_length", 0.0),
+        ("recordings", 0.0),
+        ("recordings_size_bytes", 0.0),
     ] {
         assert_eq!(value(&text, &format!("voice_campaigns_{name}")), expected, "{name}");
     }

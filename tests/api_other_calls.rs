@@ -14,15 +14,16 @@ fn a_test_call_comes_back_with_every_field_in_the_documented_order() {
     let answer = server.post(TESTS, &json!({"phone": "+1 202 555 0101"})).send();
     let shown = r#"{"id":1,"kind":"test","campaign_id":1,"lead_id":null,"phone":"+12025550101","carrier":"simulator",
 "is_simulated":true,"state":"placed","outcome":null,"detail":null,"asked_at":"2026-03-04T10:00:00Z","placed_at":null,
-"answered_at":null,"ended_at":null,"seconds":null,"timeline":[],"placed_by":"vc_writer"}"#
+"answered_at":null,"ended_at":null,"seconds":null,"timeline":[],"placed_by":"vc_writer","recording":null"#
         .replace('\n', "");
+    let whole = format!(r#"{shown},"peaks":null,"recording_gone":null,"transcript":[]}}"#);
     assert_eq!(
         (answer.status, answer.header("Location")),
         (201, Some("/api/voice-campaigns/1/test-calls/1"))
     );
-    assert_eq!(answer.body, shown);
-    assert_eq!(server.request("GET", &format!("{TESTS}/1")).token(READER).send().body, shown);
-    assert_eq!(server.get(TESTS).send().body, format!("[{shown}]"));
+    assert_eq!(answer.body, whole);
+    assert_eq!(server.request("GET", &format!("{TESTS}/1")).token(READER).send().body, whole);
+    assert_eq!(server.get(TESTS).send().body, format!("[{shown}}}]"));
     assert_eq!(server.get("/api/inbound-calls").send().body, "[]");
     assert_eq!(server.get("/api/voice-campaigns/1/calls").send().body, "[]");
     let stats = server.get("/api/voice-campaigns/1/stats").send().json();

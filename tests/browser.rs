@@ -130,3 +130,9 @@ fn an_edit_of_the_page_is_seen_by_a_reload() {
 fn a_carrier_is_added_tried_out_and_removed_and_nobody_is_called() {
     tell("trunks.mjs", &[("VC_DEFAULT_COUNTRY", "US"), ("VC_SIP_LISTEN", "127.0.0.1:0")]);
 }
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn what_was_recorded_is_listened_to_and_calls_that_count_in_no_sum_are_found() {
+    tell("recordings.mjs", &[]);
+}

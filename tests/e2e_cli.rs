@@ -347,6 +347,28 @@ fn the_demo_moves_within_seconds_and_leaves_nothing_behind() {
     assert!(!place.path("data").exists());
 }
 
+#[test]
+fn the_demo_takes_no_trunk_from_its_settings_and_none_later() {
+    let place = Place::new();
+    let trunk = "default_country = \"US\"\n[[trunks]]\nname = \"main\"\nhost = \"sip.example.com\"\n";
+    fs::write(place.path("voice-campaigns.toml"), trunk).unwrap();
+    let output = place.run(&["demo", "--port", "0"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(complaint(&output).contains("the demonstration rings nobody"), "{output:?}");
+
+    fs::write(place.path("voice-campaigns.toml"), "default_country = \"US\"\n").unwrap();
+    fs::create_dir(place.path("tmp")).unwrap();
+    let mut command = place.program(&["demo", "--port", "0"]);
+    command.env("TMPDIR", place.path("tmp"));
+    let mut demo = Running::spawn(command);
+    let link = demo.line();
+    let (url, token) = link.split_once("/#token=").unwrap();
+    demo.url = url.to_owned();
+    let body = r#"{"name": "main", "host": "127.0.0.1:5099", "confirm": true}"#;
+    assert_eq!(demo.send("POST", "/api/trunks", token, body).0, 409);
+    assert_eq!(demo.ask("GET", "/api/trunks", token), (200, "[]".to_owned()));
+}
+
 /// The example of the README works as it is written.
 #[test]
 #[cfg_attr(not(all(has_bash, has_curl)), ignore = "bash or curl is not installed")]

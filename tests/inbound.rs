@@ -1,7 +1,7 @@
 //! Calls that somebody makes to us: taken for the campaign whose number they called, told its script, in none of its sums.
 
 use crate::support::uas::{Fast, Hum, Message, Peer};
-use crate::support::world::{MONDAY_NOON, World, story};
+use crate::support::world::{MONDAY_NOON, World, story, suppression};
 use chrono::TimeDelta;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -14,12 +14,14 @@ use voice_campaigns::carrier::{Carrier, DialRequest, Incoming, LegEvents, Report
 use voice_campaigns::clock::Clock;
 use voice_campaigns::domain::call::{CallState, LegCommand, LegEvent};
 use voice_campaigns::domain::campaign::{Campaign, Status};
+use voice_campaigns::domain::gate::HoldReason;
+use voice_campaigns::domain::lead::Lead;
 use voice_campaigns::domain::other_call::{Kind, OtherCall, Turned};
 use voice_campaigns::domain::outcome::{Cause, Outcome};
 use voice_campaigns::domain::phone::Phone;
 use voice_campaigns::domain::voice::Voice;
 use voice_campaigns::speech::{Saying, Synthesizer};
-use voice_campaigns::store::OtherCallFilter;
+use voice_campaigns::store::{OtherCallFilter, Tx};
 
 const OURS: &str = "+12025550199";
 
@@ -120,6 +122,107 @@ async fn a_number_that_is_calling_us_is_not_dialed_meanwhile_and_a_crash_ends_th
     world.check().await;
 }
 
+const KEYS: &str = r#"{"3": "call_back", "9": "opt_out"}"#;
+
+async fn that_calls_back(world: &World) -> Campaign {
+    let keys: serde_json::Value = serde_json::from_str(KEYS).unwrap();
+    world.campaign(json!({"campaign_type": "inbound", "inbound_number": OURS, "keys": keys})).await
+}
+
+/// What the caller was told at last.
+async fn last_words(world: &World, call: &OtherCall) -> String {
+    let key = call.key();
+    let transcript = world.store.read(move |s| s.transcript(key)).await.unwrap();
+    let lines = transcript.as_array().unwrap().clone();
+    let said = lines.iter().rfind(|line| line["speaker"] == "agent").unwrap();
+    said["text"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_lead_who_calls_and_wishes_it_is_called_back_by_their_campaign_within_its_hours() {
+    let mut world = World::new(MONDAY_NOON).await;
+    that_calls_back(&world).await;
+    let hours = json!({"calling_hours_start": "09:00", "calling_hours_end": "13:00", "retry_delay_minutes": 30,
+        "max_attempts_per_lead": 2});
+    let outbound = world.campaign(hours).await;
+    let caller = story(115, 0);
+    // The other one keeps the campaign from being completed.
+    world.leads(&outbound, [caller.clone(), story(104, 0)]).await;
+    world.run_for(TimeDelta::minutes(5)).await;
+    world.simulator.call_us(phone(OURS), Some(phone(&caller)));
+    world.run_for(TimeDelta::minutes(5)).await;
+    let call = all(&world).await.remove(0);
+    assert_eq!((call.outcome, &call.detail), (Some(Outcome::Callback), &None), "{call:?}");
+    assert_eq!(last_words(&world, &call).await, "We will call you again later. Goodbye.");
+    let of_caller = async |world: &World| {
+        let leads = world.all_leads(&outbound).await;
+        leads.into_iter().find(|lead| lead.about.phone == phone(&caller)).unwrap()
+    };
+    let lead = of_caller(&world).await;
+    assert_eq!((lead.status.to_string().as_str(), lead.attempts), ("scheduled", 1));
+    assert_eq!(lead.wait_reason, Some(HoldReason::CallBack));
+    let asked_at = call.ended_at.unwrap();
+    assert!(lead.next_call_at.unwrap() - asked_at >= TimeDelta::minutes(119), "{lead:?}");
+    world.check().await;
+    // Two hours later it is outside the hours.
+    world.run_for(TimeDelta::hours(20)).await;
+    assert_eq!(of_caller(&world).await.attempts, 1);
+    world.run_for(TimeDelta::hours(2)).await;
+    assert_eq!(of_caller(&world).await.attempts, 2);
+    world.check().await;
+    // All attempts are used up, so nothing is promised any more.
+    world.simulator.call_us(phone(OURS), Some(phone(&caller)));
+    world.run_for(TimeDelta::minutes(5)).await;
+    let call = all(&world).await.remove(0);
+    assert_eq!(last_words(&world, &call).await, "We cannot promise you a call. Goodbye.");
+    assert!(call.detail.as_deref().unwrap().starts_with("No call-back is arranged: "), "{call:?}");
+    world.run_for(TimeDelta::days(2)).await;
+    assert_eq!(of_caller(&world).await.attempts, 2);
+}
+
+#[tokio::test]
+async fn nobody_is_promised_a_call_that_would_not_come() {
+    for (case, why) in [
+        ("unknown", "the number of the caller is that of no lead"),
+        ("paused", "The campaign is paused; set its status to active to go on"),
+        ("listed", "The number is on the do-not-call list"),
+        ("stopped", "All dialing of this server was stopped by hand; start it again to go on"),
+        ("only inbound", "An inbound campaign never dials; make an outbound one to call these leads"),
+    ] {
+        let mut world = World::new(MONDAY_NOON).await;
+        let inbound = that_calls_back(&world).await;
+        let caller = story(115, 0);
+        let outbound = world.campaign(json!({})).await;
+        match case {
+            "unknown" => {}
+            "only inbound" => world.leads(&inbound, [caller.clone()]).await,
+            _ => world.leads(&outbound, [caller.clone(), story(104, 0)]).await,
+        }
+        world.run_for(TimeDelta::minutes(5)).await;
+        let number = phone(&caller);
+        match case {
+            "paused" => drop(world.set_status(&outbound, Status::Paused).await),
+            "stopped" => world.write(|tx| tx.stop_dialing("Grace", None)).await,
+            "listed" => {
+                let listed = move |tx: &Tx| tx.add_to_do_not_call_list(number, &suppression("they wrote"));
+                world.write(listed).await;
+            }
+            _ => {}
+        }
+        let before = world.all_leads(&outbound).await;
+        world.simulator.call_us(phone(OURS), Some(number));
+        world.run_for(TimeDelta::minutes(5)).await;
+        let call = all(&world).await.remove(0);
+        assert_eq!(call.outcome, Some(Outcome::Callback), "{case}: {call:?}");
+        assert_eq!(last_words(&world, &call).await, "We cannot promise you a call. Goodbye.", "{case}");
+        assert_eq!(call.detail, Some(format!("No call-back is arranged: {why}")), "{case}");
+        let after = world.all_leads(&outbound).await;
+        let waits = |leads: &[Lead]| leads.iter().map(|lead| lead.wait_reason).collect::<Vec<_>>();
+        assert_eq!(waits(&after), waits(&before), "{case}");
+        world.check().await;
+    }
+}
+
 /// The driver with a trunk to a peer, and somebody who calls from there.
 struct Line {
     sip: Sip,
@@ -161,21 +264,24 @@ struct Guest {
     sound: UdpSocket,
     server: SocketAddr,
     tag: String,
+    /// Whether they say where they are to be found.
+    tells: bool,
 }
 
 impl Guest {
     async fn from(ip: &str, line: &Line) -> Guest {
         let socket = UdpSocket::bind((ip, 0)).await.unwrap();
         let sound = UdpSocket::bind((ip, 0)).await.unwrap();
-        Guest { socket, sound, server: line.server, tag: String::new() }
+        Guest { socket, sound, server: line.server, tag: String::new(), tells: true }
     }
 
     async fn send(&self, method: &str, branch: &str, sequence: u32, headers: &str, body: &str) {
         let (us, server, tag) = (self.socket.local_addr().unwrap(), self.server, &self.tag);
+        let contact = if self.tells { format!("Contact: <sip:them@{us}>\r\n") } else { String::new() };
         let text = format!(
             "{method} sip:12025550199@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bK{branch};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:anonymous@example.com>;tag=them\r\nTo: <sip:+12025550199@example.com>{tag}\r\n\
-             Call-ID: call-{}\r\nCSeq: {sequence} {}\r\nContact: <sip:them@{us}>\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+             Call-ID: call-{}\r\nCSeq: {sequence} {}\r\n{contact}{headers}Content-Length: {}\r\n\r\n{body}",
             us.port(),
             method,
             body.len()
@@ -184,15 +290,27 @@ impl Guest {
     }
 
     async fn invite(&self, headers: &str) {
+        self.invite_again("invite", 1, headers, "sendrecv").await;
+    }
+
+    /// Wants the session so: who sends.
+    async fn invite_again(&self, branch: &str, sequence: u32, headers: &str, direction: &str) {
         let sound = self.sound.local_addr().unwrap();
         let body = format!(
-            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 9 8 0 101\r\n\
-             a=rtpmap:101 telephone-event/8000\r\n",
+            "v=0\r\no=- 1 {sequence} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 9 8 0 101\r\n\
+             a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n",
             ip = sound.ip(),
             port = sound.port()
         );
         let headers = format!("{headers}Content-Type: application/sdp\r\n");
-        self.send("INVITE", "invite", 1, &headers, &body).await;
+        self.send("INVITE", branch, sequence, &headers, &body).await;
+    }
+
+    /// The next packet of sound; none where it stays silent for a while.
+    async fn hears(&self) -> Option<usize> {
+        let mut packet = [0; 400];
+        let heard = tokio::time::timeout(Duration::from_millis(300), self.sound.recv_from(&mut packet));
+        heard.await.ok().map(|heard| heard.unwrap().0)
     }
 
     async fn next(&self) -> Message {
@@ -291,6 +409,43 @@ async fn a_call_over_sip_is_answered_once_spoken_to_and_hung_up() {
 }
 
 #[tokio::test]
+async fn a_caller_may_hold_the_call_and_come_back_to_it() {
+    let mut line = Line::new(2, Arc::new(Hum)).await;
+    let mut guest = Guest::from("127.0.0.1", &line).await;
+    guest.invite("").await;
+    let (inbox, mut reports) = mpsc::unbounded_channel();
+    let mut leg = line.arrival().await.take(request(), LegEvents::new(-1, inbox)).unwrap();
+    let answer = guest.until("SIP/2.0 200").await;
+    guest.acknowledge(&answer).await;
+    assert_eq!(next(&mut reports).await, LegEvent::Answered);
+    leg.command(LegCommand::Speak { text: "Hello.".into(), speech_ms: 10_000 });
+    assert_eq!(next(&mut reports).await, LegEvent::SpeechBegan);
+    let changes = [("sendonly", "recvonly"), ("inactive", "inactive"), ("sendrecv", "sendrecv")];
+    for (sequence, (wanted, agreed)) in (2..).zip(changes) {
+        assert_eq!(guest.hears().await.is_some(), sequence == 2, "before {wanted}");
+        guest.invite_again(&format!("again{sequence}"), sequence, "", wanted).await;
+        let answer = guest.until("SIP/2.0 200").await;
+        assert_eq!(answer.header("CSeq"), Some(format!("{sequence} INVITE").as_str()), "{}", answer.text);
+        assert!(answer.body().contains(&format!("\r\na={agreed}\r\n")), "{}", answer.text);
+        guest.send("ACK", &format!("ack{sequence}"), sequence, "", "").await;
+        if wanted != "sendrecv" {
+            // What was on its way has come, and nothing more does.
+            for _ in 0..2_000 {
+                if guest.hears().await.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(guest.hears().await, None, "{wanted}");
+        }
+    }
+    assert!(guest.hears().await.is_some(), "it goes on");
+    assert_eq!(next(&mut reports).await, LegEvent::SpeechEnded, "to the end");
+    guest.send("BYE", "bye", 5, "", "").await;
+    guest.until("SIP/2.0 200").await;
+    assert!(matches!(next(&mut reports).await, LegEvent::Ended(Cause::RemoteHangup, _)));
+}
+
+#[tokio::test]
 async fn a_caller_who_hangs_up_ends_the_call() {
     let mut line = Line::new(2, Arc::new(Hum)).await;
     let mut guest = Guest::from("127.0.0.1", &line).await;
@@ -305,6 +460,20 @@ async fn a_caller_who_hangs_up_ends_the_call() {
     guest.send("BYE", "bye", 2, "", "").await;
     guest.until("SIP/2.0 200").await;
     assert!(matches!(next(&mut reports).await, LegEvent::Ended(Cause::RemoteHangup, _)));
+}
+
+#[tokio::test]
+async fn a_caller_who_does_not_say_where_they_are_is_hung_up_on_where_they_called_from() {
+    let mut line = Line::new(2, Arc::new(Hum)).await;
+    let mut guest = Guest { tells: false, ..Guest::from("127.0.0.1", &line).await };
+    guest.invite("").await;
+    let (inbox, mut reports) = mpsc::unbounded_channel();
+    let mut leg = line.arrival().await.take(request(), LegEvents::new(-1, inbox)).unwrap();
+    let answer = guest.until("SIP/2.0 200").await;
+    guest.acknowledge(&answer).await;
+    assert_eq!(next(&mut reports).await, LegEvent::Answered);
+    leg.command(LegCommand::HangUp);
+    guest.until("BYE").await;
 }
 
 /// Never has anything to say.

@@ -21,7 +21,7 @@ use voice_campaigns::domain::recording::Recording;
 use voice_campaigns::housekeeping::{self, Retention};
 use voice_campaigns::media::g711::Codec;
 use voice_campaigns::media::wav;
-use voice_campaigns::store::{Kept, PutRight, StoreError, backup, data_file};
+use voice_campaigns::store::{Kept, NewIncoming, NewTrial, PutRight, StoreError, backup, data_file};
 
 /// A line that records, to a peer that plays these steps.
 async fn line(
@@ -309,6 +309,50 @@ fn a_call_says_what_there_is_of_its_recording_until_somebody_deletes_it() {
 }
 
 #[test]
+fn test_calls_and_those_that_came_in_are_listened_to_and_deleted_in_their_own_places() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    server.post("/api/voice-campaigns/1/test-calls", &json!({"phone": "+12025550101"})).send().expect(201);
+    let line = json!({"seconds": 0.0, "until": 2.0, "speaker": "agent", "kind": "speech", "text": "Hello", "cut_off": false});
+    let hello = json!([line]);
+    let said = hello.clone();
+    server.write(move |tx| {
+        let (caller, carrier) = (Phone::from_e164("+12025550102"), "sip");
+        let incoming = NewIncoming { campaign_id: 1, lead_id: None, caller, carrier };
+        assert_eq!(tx.insert_incoming(&incoming)?, 2);
+        tx.keep_transcript(-2, &said)
+    });
+    for (show, name, key) in [
+        ("/api/voice-campaigns/1/test-calls/1", "test-call-1", -1),
+        ("/api/inbound-calls/2", "inbound-call-2", -2),
+    ] {
+        let path = format!("{show}/recording");
+        assert_eq!(server.get(&path).send().error(404), "Recording not found");
+        let recording = put(server.folder.path(), key, 16_000);
+        server.write(move |tx| tx.keep_recording(key, &recording));
+        let call = server.get(show).send().expect(200);
+        let length = wav_file(16_000).len();
+        assert_eq!(call["recording"], json!({"seconds": 2.0, "bytes": length, "url": path}));
+        assert_eq!(call["peaks"], json!({"agent": [9, 255], "person": [3, 0]}));
+        let list = show.rsplit_once('/').unwrap().0;
+        assert_eq!(server.get(list).send().expect(200)[0]["recording"], call["recording"]);
+        let (headers, sound) = server.request("GET", &path).token(READER).send_for_bytes();
+        assert!(sound == wav_file(16_000), "{name}");
+        let disposition = format!("attachment; filename=\"{name}.wav\"");
+        assert!(headers.iter().any(|(_, value)| *value == disposition), "{headers:?}");
+        server.request("DELETE", &path).token(READER).send().error(403);
+        server.delete(&path).send().expect(204);
+        let call = server.get(show).send().expect(200);
+        assert_eq!([&call["recording"], &call["recording_gone"]], [&Value::Null, &json!("request")]);
+        assert_eq!(server.delete(&path).send().error(404), "Recording not found");
+    }
+    assert!(files(server.folder.path()).is_empty());
+    assert_eq!(server.get("/api/inbound-calls/2").send().expect(200)["transcript"], hello);
+    assert_eq!(server.get("/api/inbound-calls/1/recording").send().error(404), "Call not found");
+    assert_eq!(server.get("/api/calls/1/recording").send().error(404), "Call not found");
+}
+
+#[test]
 fn the_recordings_of_a_deleted_campaign_are_nobodys_business() {
     let (server, id, _) = recorded();
     server.delete("/api/voice-campaigns/1").send().expect(204);
@@ -410,6 +454,103 @@ async fn who_is_erased_is_not_heard_any_more_also_where_no_row_tells_of_it() {
     assert_eq!(files(world.folder.path()), ["2.wav"]);
 }
 
+/// A world with a call that came in from the first number, a test call to the second that said the values of a lead with
+/// the first, and a call that came in from the third; all recorded.
+async fn world_of_others() -> (World, [Phone; 3]) {
+    let mut world = World::new(MONDAY_NOON).await;
+    let ours = "+12025550199";
+    let inbound = json!({"campaign_type": "inbound", "inbound_number": ours, "record_calls": true});
+    let campaign = world.campaign(inbound).await;
+    let phones = [0, 1, 2].map(|nth| Phone::from_e164(&story(101, nth)).unwrap());
+    world.add(&campaign, vec![json!({"phone": story(101, 0), "first_name": "Ada"})]).await;
+    let trial = NewTrial {
+        campaign_id: campaign.id,
+        lead_id: Some(1),
+        phone: phones[1],
+        carrier: "simulator",
+        variables: json!({}),
+        by: "Grace".into(),
+    };
+    let ours = Phone::from_e164(ours).unwrap();
+    assert!(world.simulator.call_us(ours, Some(phones[0])));
+    world.run_for(TimeDelta::minutes(2)).await;
+    world.write(move |tx| tx.ask_for_trial(&trial)).await;
+    world.run_for(TimeDelta::minutes(2)).await;
+    assert!(world.simulator.call_us(ours, Some(phones[2])));
+    world.run_for(TimeDelta::minutes(2)).await;
+    for id in 1..=3 {
+        let recording = put(world.folder.path(), -id, 800);
+        world.write(move |tx| tx.keep_recording(-id, &recording)).await;
+    }
+    world.check().await;
+    (world, phones)
+}
+
+#[tokio::test]
+async fn whoever_calls_and_whoever_is_called_for_a_test_is_told_first_that_it_is_recorded() {
+    let (world, _) = world_of_others().await;
+    for key in [-1, -2, -3] {
+        let transcript = world.store.read(move |s| s.transcript(key)).await.unwrap();
+        assert_eq!(transcript[0]["text"], "This call is being recorded.", "{key}: {transcript}");
+        assert_eq!((&transcript[0]["speaker"], &transcript[0]["cut_off"]), (&json!("agent"), &json!(false)));
+        assert!(transcript.as_array().unwrap().len() > 1, "{transcript}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_recorded_of_calls_that_are_no_attempt_goes_as_that_of_others_does() {
+    let (mut world, [first, second, third]) = world_of_others().await;
+    assert_eq!(files(world.folder.path()), ["-1.wav", "-2.wav", "-3.wav"]);
+    // As it is when the disk was slow: nobody has written it down yet.
+    let connection = rusqlite::Connection::open(data_file(world.folder.path())).unwrap();
+    connection.execute("DELETE FROM recordings WHERE call_id = -2", []).unwrap();
+    // Also what was said of the person to somebody else.
+    world.store.erase(first).await.unwrap();
+    assert_eq!(files(world.folder.path()), ["-3.wav"]);
+    let late = put(world.folder.path(), -2, 800);
+    world.write(move |tx| tx.keep_recording(-2, &late)).await;
+    for key in [-1, -2] {
+        assert_eq!(gone(kept(&world, key).await), "erasure");
+        world.write(move |tx| tx.keep_transcript(key, &json!([{"text": "Hello Ada"}]))).await;
+        assert_eq!(world.store.read(move |s| s.transcript(key)).await.unwrap(), json!([]));
+    }
+    clean(&world).await;
+    assert_eq!(files(world.folder.path()), ["-3.wav"]);
+    let phones = world
+        .store
+        .read(|s| Ok::<_, StoreError>([1, 2, 3].map(|id| s.other_call(id).unwrap().unwrap().phone)));
+    assert_eq!(phones.await.unwrap(), [None, Some(second), Some(third)]);
+    world.run_for(TimeDelta::days(21)).await;
+    clean(&world).await;
+    assert_eq!(gone(kept(&world, -3).await), "retention");
+    assert!(files(world.folder.path()).is_empty());
+    world.run_for(TimeDelta::days(31)).await;
+    clean(&world).await;
+    assert_eq!(world.store.read(|s| s.transcript(-3)).await.unwrap(), json!([]), "as long as the timeline");
+    world.check().await;
+}
+
+#[tokio::test]
+async fn recordings_of_calls_that_are_no_attempt_go_with_their_campaign_and_are_made_to_fit_at_the_start() {
+    let (mut world, _) = world_of_others().await;
+    let folder = world.folder.path().to_owned();
+    let connection = rusqlite::Connection::open(data_file(&folder)).unwrap();
+    connection.execute("DELETE FROM recordings WHERE call_id = -2", []).unwrap();
+    fs::remove_file(folder.join("recordings/-3.wav")).unwrap();
+    put(&folder, -9, 800);
+    let done = world.store.put_recordings_right().await.unwrap();
+    assert_eq!(done, PutRight { kept: 1, missing: 1, removed: 1 });
+    assert_eq!(gone(kept(&world, -3).await), "missing");
+    assert!(matches!(kept(&world, -2).await, Some(Kept::Here(_))));
+    let retention = Retention { recordings: TimeDelta::days(1_000), ..RETENTION };
+    world.write(|tx| tx.delete_campaign(1, "test")).await;
+    world.run_for(TimeDelta::days(35)).await;
+    while housekeeping::turn(&world.store, retention).await.unwrap().has_more {}
+    assert!(files(&folder).is_empty());
+    assert_eq!(kept(&world, -1).await, None, "the rows are gone as well");
+    world.check().await;
+}
+
 #[tokio::test]
 async fn at_the_start_files_and_rows_are_made_to_fit() {
     let world = world_of(4).await;
@@ -450,6 +591,7 @@ async fn a_backup_that_comes_back_takes_no_recording_for_that_of_another_call() 
     world.leads(&campaign, [story(101, 5)]).await;
     world.run_for(TimeDelta::hours(1)).await;
     put(&folder, 3, 800);
+    put(&folder, -1, 800);
     world.store.close().await;
     drop(world.take_dialer());
     let World { store, clock, folder: held, .. } = world;
@@ -466,7 +608,7 @@ async fn a_backup_that_comes_back_takes_no_recording_for_that_of_another_call() 
         }
     };
     assert_eq!(files(&folder), ["1.wav", "2.wav"]);
-    assert_eq!(files(&restored.replaced.unwrap()), ["3.wav"]);
+    assert_eq!(files(&restored.replaced.unwrap()), ["-1.wav", "3.wav"]);
     drop(held);
 }
 

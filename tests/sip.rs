@@ -5,6 +5,7 @@ use crate::support::uas::{Fast, Hum, Message, Peer, Secured, Step, beep, hum};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -42,7 +43,7 @@ impl Line {
         voice: Arc<dyn Synthesizer>,
     ) -> Line {
         let settings = Settings {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: SocketAddr::new(peer.address.ip(), 0),
             rtp_ports: Ports { first: 20_000, last: 29_999 },
             detect_machines: trunk["detect_machines"] != false,
             ..Settings::default()
@@ -744,4 +745,113 @@ async fn other_trunks_take_the_next_call_while_one_that_is_alive_stays_on_its_ow
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert!(other.messages().iter().all(|message| message.method() != "BYE"));
+}
+
+/// Whether something is an address of version six in the place of a host.
+fn is_host_of_six(text: &str) -> bool {
+    text.contains("[::1]:") && !text.contains("127.0.0.1") && !text.contains("[[")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_over_version_six_of_the_protocol_is_like_any_other() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let hold = "m=audio 9 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=inactive\r\n";
+    let script = move |_: &Message| {
+        let talk = [Step::Play(hum(500)), Step::Keys("1"), Step::HearOut(6_000)];
+        answers([&talk[..], &[Step::Reinvite(hold), Step::Bye]].concat())
+    };
+    let peer = Peer::start_at(Ipv6Addr::LOCALHOST.into(), clock.clone(), script).await;
+    let line =
+        Line::with(peer, clock, json!({"username": "alice", "password": "s3cret"}), Arc::new(Hum)).await;
+    let options = line.peer.received("OPTIONS").await;
+    let mut call = line.dial(30);
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    call.speak();
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Digit('1'), LegEvent::SpeechEnded]);
+    assert_eq!(call.end().await, (Cause::RemoteHangup, String::new()));
+    line.is_idle().await;
+    let expected: Vec<u8> = hum(10_000).into_iter().map(|sample| Codec::Pcmu.encode(sample)).collect();
+    assert!(line.peer.heard().windows(expected.len()).any(|window| window == expected), "not heard as it is");
+    let invite = line.peer.received("INVITE").await;
+    for message in [&options, &invite] {
+        for name in ["Via", "From", "To", "Contact"] {
+            let header = message.header(name).unwrap_or("[::1]:");
+            assert!(is_host_of_six(header), "{name}: {}", message.text);
+        }
+    }
+    assert!(invite.text.starts_with("INVITE sip:+12025550101@[::1]:"), "{}", invite.text);
+    assert!(invite.body().contains("c=IN IP6 ::1\r\n") && invite.body().contains(" IN IP6 ::1\r\ns="));
+    assert_eq!(sdp::read(invite.body().as_bytes()).unwrap().address.ip(), Ipv6Addr::LOCALHOST);
+    let replies = line.peer.messages().into_iter().filter(|message| message.method() == "SIP/2.0");
+    for reply in replies {
+        assert!(is_host_of_six(reply.header("Via").unwrap()), "{}", reply.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_at_an_address_of_version_six_has_us_registered() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let peer =
+        Peer::start_at(Ipv6Addr::LOCALHOST.into(), clock.clone(), |_| vec![Step::Reply(486, "")]).await;
+    let trunk = json!({"username": "alice", "password": "s3cret", "register": true});
+    let line = Line::with(peer, clock, trunk, Arc::new(Hum)).await;
+    let asked = line.peer.received("REGISTER").await;
+    assert!(asked.text.starts_with("REGISTER sip:[::1]:"), "{}", asked.text);
+    assert!(asked.header("To").unwrap().starts_with("<sip:alice@[::1]:"), "{}", asked.text);
+    assert!(asked.header("Contact").unwrap().starts_with("<sip:alice@[::1]:"), "{}", asked.text);
+    assert_eq!(line.dial(30).end().await.0, Cause::Busy);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_picks_up_and_does_not_say_where_is_hung_up_on_where_the_answer_came_from() {
+    let line = Line::to(|_| vec![Step::Reply(180, ""), Step::Nowhere]).await;
+    let mut call = line.dial(30);
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    call.leg.command(LegCommand::HangUp);
+    assert_eq!(call.end().await.0, Cause::LocalHangup);
+    let bye = line.peer.received("BYE").await;
+    assert!(bye.text.starts_with(&format!("BYE sip:+12025550101@{} ", line.peer.address)), "{}", bye.text);
+    line.is_idle().await;
+    let methods: Vec<String> =
+        line.peer.messages().iter().map(|message| message.method().to_owned()).collect();
+    assert_eq!(methods, ["OPTIONS", "INVITE", "ACK", "BYE"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_that_is_removed_is_registered_no_more_and_one_that_is_renamed_stays() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
+    let peer = Peer::start(clock.clone(), |_| vec![Step::Reply(486, "")]).await;
+    let trunk = json!({"username": "alice", "password": "s3cret", "register": true});
+    let line = Line::with(peer, clock, trunk.clone(), Arc::new(Hum)).await;
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(line.sip.clone().run(stopped));
+    let mut renamed = json!({"name": "renamed", "host": line.peer.address});
+    renamed.as_object_mut().unwrap().extend(trunk.as_object().unwrap().clone());
+    line.sip.change(&[serde_json::from_value(renamed).unwrap()]).await.unwrap();
+    let is_up = async {
+        while line.sip.health()[0].problem.is_some() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), is_up).await.unwrap();
+    let ends = |line: &Line| {
+        let messages = line.peer.messages().into_iter().filter(|message| message.method() == "REGISTER");
+        messages.map(|message| message.header("Expires").unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(ends(&line).iter().all(|seconds| seconds == "300"), "{:?}", ends(&line));
+    line.sip.change(&[]).await.unwrap();
+    let is_gone = async {
+        while ends(&line).last().is_none_or(|seconds| seconds != "0") {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), is_gone).await.expect("it stays registered");
+    let messages = line.peer.messages();
+    let [before, last] =
+        [0, 1].map(|nth| messages.iter().filter(|m| m.method() == "REGISTER").nth_back(1 - nth));
+    assert_eq!(
+        before.unwrap().header("Contact"),
+        last.unwrap().header("Contact"),
+        "the same place is forgotten"
+    );
 }

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -41,9 +41,13 @@ impl Sipp {
     }
 
     fn play(place: &Place, scenario: &str, transport: &str, port: u16) -> Sipp {
+        Sipp::play_at(Ipv4Addr::LOCALHOST.into(), place, scenario, transport, port)
+    }
+
+    fn play_at(ip: IpAddr, place: &Place, scenario: &str, transport: &str, port: u16) -> Sipp {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sip").join(scenario);
-        let mut command = Command::new(peer("sipp"));
-        command.args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-aa", "-rtp_echo", "-nd", "-nostdin", "-sf"]);
+        let (mut command, ip) = (Command::new(peer("sipp")), ip.to_string());
+        command.args(["-i", &ip, "-mi", &ip, "-aa", "-rtp_echo", "-nd", "-nostdin", "-sf"]);
         command.arg(file).args(["-p", &port.to_string(), "-mp", &free_port().to_string()]);
         command.args(["-t", if transport == "tcp" { "t1" } else { "u1" }]);
         command.args([
@@ -85,15 +89,22 @@ impl Drop for Sipp {
 
 /// Writes settings with a trunk to this port.
 pub(crate) fn set_trunk(place: &Place, port: u16, transport: &str) {
-    let (listen, rtp) = (free_port(), 30_000 + port % 100 * 100);
+    set_trunk_at(Ipv4Addr::LOCALHOST.into(), place, port, transport);
+}
+
+/// Writes settings with a trunk to this address; the answer is where the server listens for it.
+fn set_trunk_at(ip: IpAddr, place: &Place, port: u16, transport: &str) -> SocketAddr {
+    let rtp = 30_000 + port % 100 * 100;
+    let (listen, host) = (SocketAddr::new(ip, free_port()), SocketAddr::new(ip, port));
     let settings = format!(
         "default_country = \"US\"\nquota.requests_per_hour = 1000000\n[voice]\ncommand = \"flite -voice kal -f /dev/stdin -o {{output}}\"\n\
-         [sip]\nlisten = \"127.0.0.1:{listen}\"\nrtp_ports = \"{rtp}-{}\"\n\
-         [[trunks]]\nname = \"town\"\nhost = \"127.0.0.1:{port}\"\ntransport = \"{transport}\"\nusername = \"alice\"\n\
+         [sip]\nlisten = \"{listen}\"\nrtp_ports = \"{rtp}-{}\"\n\
+         [[trunks]]\nname = \"town\"\nhost = \"{host}\"\ntransport = \"{transport}\"\nusername = \"alice\"\n\
          password = \"s3cret\"\ncalls_per_second = 20.0\nchannels = 60\noptions_seconds = 5\n",
         rtp + 999
     );
     std::fs::write(place.path("voice-campaigns.toml"), settings).unwrap();
+    listen
 }
 
 /// A request that succeeds.
@@ -107,13 +118,19 @@ pub(crate) fn send(server: &Running, method: &str, path: &str, token: &str, body
 
 /// Calls these numbers, so many at a time.
 pub(crate) fn call(server: &Running, token: &str, at_a_time: usize, numbers: impl Iterator<Item = String>) {
-    let campaign = json!({
+    call_with(server, token, json!({"max_concurrent_calls": at_a_time}), numbers);
+}
+
+/// Calls these numbers with more or other settings.
+fn call_with(server: &Running, token: &str, with: Value, numbers: impl Iterator<Item = String>) {
+    let mut campaign = json!({
         "name": "Survey", "status": "draft", "calls_per_day": 1000, "max_attempts_per_lead": 1, "cost_per_call": 0.1,
-        "ring_timeout_seconds": 15, "max_concurrent_calls": at_a_time, "success_criteria": "call_completed",
+        "ring_timeout_seconds": 15, "success_criteria": "call_completed",
         "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
         "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
         "system_prompt": "You are friendly", "script_template": "Hello, this is a test.", "opt_out_sentence": ""
     });
+    campaign.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
     send(server, "POST", "/api/voice-campaigns", token, &campaign);
     for number in numbers {
         send(server, "POST", "/api/voice-campaigns/1/leads", token, &json!({"phone": number}));
@@ -191,6 +208,58 @@ fn call_the_town(leads: usize, transport: &str) {
     assert_eq!(busy["detail"], "trunk town: 486 Busy Here, Q.850 cause 17");
     let log = server.complaints();
     assert!(!log.contains("s3cret") && !log.contains("INVITE"), "{log}");
+}
+
+/// What one side of a recording has on it.
+fn side(file: &[u8], nth: usize) -> Vec<i16> {
+    let samples = file[wav::HEADER..].chunks_exact(4);
+    samples.map(|pair| i16::from_le_bytes([pair[2 * nth], pair[2 * nth + 1]])).collect()
+}
+
+/// Where this sound begins, sample by sample as it is on a telephone line, and as long as it lasts.
+fn find(said: &[i16], heard: &[i16]) -> usize {
+    let begin = heard.windows(400).position(|window| window == &said[..400]).expect("it is not heard");
+    let same = said.iter().zip(&heard[begin..]).filter(|(said, heard)| said == heard).count();
+    println!("{same} of {} samples are the same", said.len());
+    assert_eq!(same, said.len(), "of {} samples", said.len());
+    begin
+}
+
+#[cfg_attr(not(has_sipp), ignore = "sipp is not installed")]
+#[test]
+fn what_a_carrier_sends_back_is_on_the_recording_bit_by_bit() {
+    hear_the_echo(Ipv4Addr::LOCALHOST.into());
+}
+
+#[cfg_attr(not(has_sipp), ignore = "sipp is not installed")]
+#[test]
+fn what_a_carrier_sends_back_over_version_six_is_on_the_recording_bit_by_bit() {
+    hear_the_echo(Ipv6Addr::LOCALHOST.into());
+}
+
+/// The mu-law of the telephone line loses what it loses; on the way there and back nothing is lost beside it.
+fn hear_the_echo(ip: IpAddr) {
+    let (place, port) = (Place::new(), free_port());
+    let _sipp = Sipp::play_at(ip, &place, "town.xml", "udp", port);
+    set_trunk_at(ip, &place, port, "udp");
+    speak_hum(&place);
+    let server = place.serve();
+    let token = place.token("write");
+    call_with(&server, &token, json!({"record_calls": true}), ["+12025550107".to_owned()].into_iter());
+    until(&server, || {
+        are_over(&calls(&server, &token), 1) && calls(&server, &token)[0]["recording"].is_object()
+    });
+    let said: Vec<i16> =
+        hum(5_000).into_iter().map(|sample| Codec::Pcmu.decode(Codec::Pcmu.encode(sample))).collect();
+    let file = std::fs::read(place.path("data/recordings/1.wav")).unwrap();
+    let [ours, theirs] = [0, 1].map(|nth| {
+        let side = side(&file, nth);
+        // The announcement, and then the script: the voice of this test says both with the same sound.
+        let announced = find(&said, &side);
+        announced + said.len() + find(&said, &side[announced + said.len()..])
+    });
+    let later = theirs.checked_sub(ours).expect("it came back before it was sent");
+    assert!(later < 8_000, "it came back {later} samples later");
 }
 
 #[cfg_attr(not(all(has_sipp, has_flite)), ignore = "sipp or flite is not installed")]
@@ -271,6 +340,65 @@ fn a_ringing_call_is_taken_back_within_a_second() {
         until(&server, || are_over(&calls(&server, &token), 1));
         assert_eq!(calls(&server, &token)[0]["outcome"], "canceled", "{path}");
     }
+}
+
+#[cfg_attr(not(has_sipp), ignore = "sipp is not installed")]
+#[test]
+fn somebody_who_calls_a_campaign_holds_the_call_and_presses_one() {
+    for ip in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+        call_in(ip);
+    }
+}
+
+fn call_in(ip: IpAddr) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // Calls are taken from a carrier that is there, and this one only says that it is.
+    let carrier = runtime.block_on(Peer::start_at(ip, Arc::new(Fast::new(1)), |_: &_| Vec::new()));
+    let place = Place::new();
+    let listens = set_trunk_at(ip, &place, carrier.address.port(), "udp");
+    speak_hum(&place);
+    let server = place.serve();
+    let token = place.token("admin");
+    let campaign = json!({
+        "campaign_type": "inbound", "inbound_number": "+12025550199", "keys": {"1": "yes", "9": "opt_out"},
+        "success_criteria": "says yes", "record_calls": true
+    });
+    call_with(&server, &token, campaign, std::iter::empty());
+    let list = |path: &str| -> Value { serde_json::from_str(&server.ask("GET", path, &token).1).unwrap() };
+    until(&server, || list("/api/carrier")["status"] == "up");
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sip/caller.xml");
+    let mut sipp = Command::new(peer("sipp"));
+    sipp.arg("-sf").arg(scenario).args([
+        "-i",
+        &ip.to_string(),
+        "-mi",
+        &ip.to_string(),
+        "-m",
+        "1",
+        "-nd",
+        "-nostdin",
+    ]);
+    sipp.args(["-p", &free_port().to_string(), "-mp", &free_port().to_string(), "-rtp_echo"]);
+    sipp.args(["-s", "+12025550199", "-timeout", "30", "-trace_err", "-error_file", COMPLAINTS]);
+    sipp.arg(listens.to_string()).current_dir(place.path("")).stdin(Stdio::null());
+    let went = sipp.output().unwrap();
+    let complaints = std::fs::read_to_string(place.path(COMPLAINTS));
+    assert!(went.status.success(), "{complaints:?} {}", server.complaints());
+    until(&server, || list("/api/inbound-calls")[0]["state"] == "ended");
+    let call = &list("/api/inbound-calls")[0];
+    assert_eq!((&call["outcome"], &call["phone"]), (&json!("success"), &json!("+12025550101")), "{call:#}");
+    let events: Vec<&Value> =
+        call["timeline"].as_array().unwrap().iter().map(|entry| &entry["event"]).collect();
+    let expected =
+        ["came in", "answered", "recording", "pressed 1", "heard to the end", "ended: local_hangup"];
+    assert_eq!(events, expected);
+    until(&server, || list("/api/inbound-calls/1")["recording"].is_object());
+    let file = std::fs::read(place.path("data/recordings/-1.wav")).unwrap();
+    // The announcement until the call was held, and what SIPp sent back of it.
+    let said: Vec<i16> =
+        hum(500).into_iter().map(|sample| Codec::Pcmu.decode(Codec::Pcmu.encode(sample))).collect();
+    let [ours, theirs] = [0, 1].map(|nth| find(&said, &side(&file, nth)));
+    assert!((ours..ours + 8_000).contains(&theirs), "{ours} {theirs}");
 }
 
 /// Gives the program a voice that hums for five seconds.

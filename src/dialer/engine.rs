@@ -611,18 +611,14 @@ fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
             Some(id) => tx.other_progress(id, *state, *at, timeline),
             None => tx.progress(*call_id, *state, *at, timeline),
         },
-        Fact::Ended { call_id, ending, timeline, transcript } => match other_call::id_of(*call_id) {
-            Some(id) => tx.settle_other(id, ending.clone(), Some(timeline)),
-            None => {
-                tx.settle(*call_id, ending.clone(), Some(timeline))?;
-                tx.keep_transcript(*call_id, transcript)
+        Fact::Ended { call_id, ending, timeline, transcript } => {
+            match other_call::id_of(*call_id) {
+                Some(id) => tx.settle_other(id, ending.clone(), Some(timeline))?,
+                None => tx.settle(*call_id, ending.clone(), Some(timeline))?,
             }
-        },
-        Fact::Recorded { call_id, recording } => match other_call::id_of(*call_id) {
-            // Only dialed calls are recorded.
-            Some(_) => Ok(()),
-            None => tx.keep_recording(*call_id, recording),
-        },
+            tx.keep_transcript(*call_id, transcript)
+        }
+        Fact::Recorded { call_id, recording } => tx.keep_recording(*call_id, recording),
         Fact::OptedOut { call_id } => match other_call::id_of(*call_id) {
             Some(id) => tx.opt_out_on_other_call(id),
             None => tx.opt_out_on_call(*call_id),

@@ -451,7 +451,8 @@ pub(super) fn receive(
     let (values, gate) = (Values::default(), Gate::new(&campaign, 0, Overall::default(), tx.now));
     let about = lead.as_ref().map(|lead| &lead.about);
     let filling = Filling { values: &values, lead: about, absent: Absent::LeftOut };
-    let Ok(plan) = gate.reception(filling) else { return Ok(Err(Turned::NotNow)) };
+    let may_call_back = tx.call_back_for(lead_id, caller)?.is_ok();
+    let Ok(plan) = gate.reception(filling, may_call_back) else { return Ok(Err(Turned::NotNow)) };
     let call = NewIncoming { campaign_id: campaign.id, lead_id, caller, carrier };
     let call_id = other_call::key(tx.insert_incoming(&call)?);
     let recorded = recorded(tx, campaign.id, &plan.prompts, &mut HashMap::new())?;

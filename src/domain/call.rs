@@ -227,7 +227,7 @@ impl Plan {
     fn said_after(&self, action: Action) -> Option<&'static str> {
         match action {
             // Nobody is promised a call that will not come.
-            Action::CallBack if !self.may_call_back => Some(self.phrases.thanks),
+            Action::CallBack if !self.may_call_back => Some(self.phrases.no_call_back),
             Action::Transfer if self.transfer_to.is_none() => None,
             action => self.phrases.after(action),
         }

@@ -16,6 +16,7 @@ use super::other_call::{Absent, Filling};
 use super::outcome::Criteria;
 use super::phone::Phone;
 use super::phrases::{OptOut, Phrases};
+use super::retry;
 use super::schedule::{self, ClosedReason, Opening, Schedule};
 use super::script::Template;
 use super::script_preview::Values;
@@ -423,15 +424,33 @@ impl<'a> Gate<'a> {
             Number { refusal: Some(reason), .. } => standing(reason),
             Number { is_in_call: true, .. } => standing(HoldReason::NumberInCall),
             Number { is_suppressed: false, refusal: None, is_in_call: false, free_at: _ } => {
-                Ok(Plan { announcement: None, ..self.plan(filling, true)? })
+                self.plan(filling, true)
             }
         }
     }
 
-    /// What is said to somebody who calls us. Only calls of the dialer are recorded.
-    pub fn reception(&self, filling: Filling) -> Result<Plan, Hold> {
-        let plan = self.plan(filling, false)?;
-        Ok(Plan { machine_detection: Some(false), announcement: None, ..plan })
+    /// What is said to somebody who calls us, and who may or may not be promised a call.
+    pub fn reception(&self, filling: Filling, may_call_back: bool) -> Result<Plan, Hold> {
+        Ok(Plan { machine_detection: Some(false), ..self.plan(filling, may_call_back)? })
+    }
+
+    /// When a lead is called back who calls us and asks for it; or what would break that promise.
+    pub fn call_back(&self, lead: &Lead, number: Number) -> Result<Instant, Hold> {
+        self.state()?;
+        let settings = &self.campaign.settings;
+        let allowed = lead.may_be_called_back(settings.max_attempts_per_lead, number.is_suppressed);
+        allowed.and(number.refusal.map_or(Ok(()), Err)).map_err(Hold::standing)?;
+        self.budget()?;
+        let zones = self.zones_of(lead.about.time_zone, lead.about.phone);
+        if zones.is_empty() {
+            return Err(Hold::standing(HoldReason::TimeZoneUnknown));
+        }
+        let at = retry::call_back_at(self.now, TimeDelta::minutes(settings.retry_delay_minutes));
+        let then = Gate::with(self.rules.clone(), self.campaign, self.dials_today, self.overall, at);
+        match then.hours(&zones) {
+            Err(hold) if hold.until.is_none() => Err(hold),
+            Ok(()) | Err(_) => Ok(at),
+        }
     }
 
     /// Says on whose clocks the hours are closed, where those are not the campaign's.

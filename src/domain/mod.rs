@@ -35,6 +35,7 @@ pub mod phrases;
 pub mod recording;
 pub mod recurrence;
 pub mod retry;
+pub mod room;
 pub mod schedule;
 pub mod script;
 pub mod script_lint;

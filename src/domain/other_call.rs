@@ -63,6 +63,13 @@ pub struct OtherCall {
     pub hung_up_by: Option<String>,
 }
 
+impl OtherCall {
+    /// What it is known by where it meets the calls of the dialer.
+    pub fn key(&self) -> i64 {
+        key(self.id)
+    }
+}
+
 /// Why somebody who calls us is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turned {

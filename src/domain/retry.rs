@@ -37,6 +37,11 @@ pub struct Again {
 /// How long somebody is left alone, at least, who asks on a call to be called at another time.
 const CALL_BACK_WAIT: TimeDelta = TimeDelta::hours(2);
 
+/// When somebody is called who asked at this time to be called at another, where calls are so far apart.
+pub fn call_back_at(asked_at: Instant, delay: TimeDelta) -> Instant {
+    asked_at + delay.max(CALL_BACK_WAIT)
+}
+
 /// Whether a call that ended so reached nobody, so that another try makes sense. Where an answered call broke
 /// off it is not known who was reached; when in doubt, nobody is called again. Who refuses a call has been reached.
 fn worth_another_try(outcome: Outcome, was_answered: bool) -> bool {
@@ -72,7 +77,7 @@ pub fn after(outcome: Outcome, was_answered: bool, attempts: i64, again: Again) 
     let scheduled = |next_call_at| After { status: LeadStatus::Scheduled, next_call_at, is_call_back };
     let is_left = attempts < again.attempts_max;
     match (worth_another_try(outcome, was_answered), is_left) {
-        (false, true) if is_call_back => scheduled(at(again.delay.max(CALL_BACK_WAIT))),
+        (false, true) if is_call_back => scheduled(Some(call_back_at(again.ended_at, again.delay))),
         (false, _) => After::finished(LeadStatus::Completed),
         (true, true) => scheduled(at(again.delay)),
         (true, false) => After::finished(LeadStatus::Failed),

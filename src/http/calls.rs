@@ -185,23 +185,19 @@ fn page(snapshot: &Snapshot, filter: CallFilter, limit: usize, query: &Query) ->
 
 /// What there is of a call's recording.
 pub(super) fn recording_of(snapshot: &Snapshot, call: &Call) -> Result<Option<RecordingView>, StoreError> {
-    Ok(RecordingView::of(call, snapshot.recording(call.id)?.as_ref()))
+    Ok(RecordingView::of(recording_url(call), snapshot.recording(call.id)?.as_ref()))
+}
+
+fn recording_url(call: &Call) -> String {
+    format!("/api/calls/{}/recording", call.id)
 }
 
 /// A call with all there is about it.
 fn whole(snapshot: &Snapshot, call: &Call) -> Result<String, ApiError> {
     let (names, kept) = (snapshot.names_of(call)?, snapshot.recording(call.id)?);
-    let (peaks, gone) = match &kept {
-        Some(Kept::Here(recording)) => (Some(PeaksView::of(&recording.peaks)), None),
-        Some(Kept::Gone(why)) => (None, Some(*why)),
-        None => (None, None),
-    };
-    Ok(serde_json::to_string(&WholeView {
-        call: View::of(call, &names, RecordingView::of(call, kept.as_ref())),
-        peaks,
-        recording_gone: gone,
-        transcript: snapshot.transcript(call.id)?,
-    })?)
+    let recording = RecordingView::of(recording_url(call), kept.as_ref());
+    let conversation = Conversation::of(snapshot, call.id, kept.as_ref())?;
+    Ok(serde_json::to_string(&WholeView { call: View::of(call, &names, recording), conversation })?)
 }
 
 /// Between answer and end.
@@ -283,10 +279,10 @@ pub(super) struct RecordingView {
 }
 
 impl RecordingView {
-    fn of(call: &Call, kept: Option<&Kept>) -> Option<RecordingView> {
+    /// One that is found there, if it can be listened to.
+    pub(super) fn of(url: String, kept: Option<&Kept>) -> Option<RecordingView> {
         let Some(Kept::Here(recording)) = kept else { return None };
         let seconds = recording.ms as f64 / 1_000.0;
-        let url = format!("/api/calls/{}/recording", call.id);
         Some(RecordingView { seconds, bytes: recording.bytes, url })
     }
 }
@@ -297,6 +293,13 @@ impl RecordingView {
 struct WholeView<'a> {
     #[serde(flatten)]
     call: View<'a>,
+    #[serde(flatten)]
+    conversation: Conversation,
+}
+
+/// What can be heard and read of a call.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Conversation {
     /// How loud the recording is over its time; null where there is none.
     peaks: Option<PeaksView>,
     /// Why its recording is gone, where there was one.
@@ -304,6 +307,18 @@ struct WholeView<'a> {
     /// What was said and pressed.
     #[schema(value_type = Vec<schemas::TranscriptLine>)]
     transcript: Value,
+}
+
+impl Conversation {
+    /// Of the call that the store knows by this key.
+    pub(super) fn of(snapshot: &Snapshot, key: i64, kept: Option<&Kept>) -> Result<Conversation, StoreError> {
+        let (peaks, recording_gone) = match kept {
+            Some(Kept::Here(recording)) => (Some(PeaksView::of(&recording.peaks)), None),
+            Some(Kept::Gone(why)) => (None, Some(*why)),
+            None => (None, None),
+        };
+        Ok(Conversation { peaks, recording_gone, transcript: snapshot.transcript(key)? })
+    }
 }
 
 /// How loud each side is over the time of a recording, in steps of the same length, from 0 to 255.

@@ -254,7 +254,7 @@ impl Collector for Scrape {
         family.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)?;
         let lag = load.delivery_lag_ms as f64 / 1_000.0;
         let whole = |value: i64| value as f64;
-        let gauges: [(&str, &str, Option<Unit>, f64); 7] = [
+        let gauges: [(&str, &str, Option<Unit>, f64); 9] = [
             ("calls_live", "Calls alive.", None, whole(load.live_calls)),
             ("leads_due", "Leads of active campaigns whose time has come.", None, whole(load.leads_due)),
             (
@@ -282,6 +282,8 @@ impl Collector for Scrape {
                 None,
                 tally.writer_queue as f64,
             ),
+            ("recordings", "Recordings that can be listened to.", None, whole(load.recordings)),
+            ("recordings_size", "How large they are.", Some(Unit::Bytes), whole(load.recording_bytes)),
         ];
         for (name, help, unit, value) in &gauges {
             encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?.encode_gauge(value)?;

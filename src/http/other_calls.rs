@@ -4,7 +4,7 @@ use super::Settings;
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
 use super::body::{BodyHead, JSON_MAX};
-use super::calls::talked_seconds;
+use super::calls::{Conversation, RecordingView, talked_seconds};
 use super::campaigns;
 use super::error::ApiError;
 use super::idempotency::Repeatable;
@@ -21,7 +21,7 @@ use crate::domain::phone::{self, Country, Phone};
 use crate::domain::schedule::format_instant;
 use crate::domain::script_preview::Values;
 use crate::store::pool::Db;
-use crate::store::{NewTrial, OtherCallFilter, Snapshot, Tx};
+use crate::store::{Kept, NewTrial, OtherCallFilter, Snapshot, Tx};
 use rocket::http::Status;
 use rocket::{Data, Route, State, get, post, routes};
 use serde::Serialize;
@@ -67,7 +67,7 @@ pub(super) struct Reference;
     operation_id = "make_test_call",
     params(parameters::CampaignId, parameters::IdempotencyKey),
     request_body = schemas::TestCallRequest,
-    responses((status = 201, body = View, description = "The call, before it is placed.", headers(("Location" = String))),
+    responses((status = 201, body = WholeView, description = "The call, before it is placed.", headers(("Location" = String))),
         (
             status = 409,
             description = "- `test_call_alive`: The test call 3 of this campaign has not ended; one is made at a time
@@ -109,7 +109,7 @@ async fn ask_for_trial(
             let call_id = asked.ask(tx, &campaign, carrier, by)?;
             let call = tx.other_call(call_id)?.ok_or(ApiError::NoSuchCall)?;
             let location = format!("/api/voice-campaigns/{}/test-calls/{call_id}", campaign.id);
-            Answer::created(location, &View::of(&call))
+            Answer::created(location, &WholeView::of(tx, &call)?)
         })
     })
     .await
@@ -132,12 +132,14 @@ async fn list_trials(_caller: ReadScope, id: &str, mut query: Query, db: &Db) ->
 }
 
 /// Shows a test call.
+///
+/// With what happened when, and what was said.
 #[utoipa::path(
     get,
     path = "/voice-campaigns/{id}/test-calls/{call_id}",
     operation_id = "show_test_call",
     params(parameters::CampaignId, parameters::OtherCallId),
-    responses((status = 200, body = View, description = "The call."))
+    responses((status = 200, body = WholeView, description = "The call."))
 )]
 #[get("/voice-campaigns/<id>/test-calls/<call_id>")]
 async fn show_trial(
@@ -149,7 +151,7 @@ async fn show_trial(
 ) -> Result<Answer, ApiError> {
     query.finish()?;
     let (id, call_id) = (id.to_owned(), call_id.to_owned());
-    db.read(move |snapshot| Answer::ok(&View::of(&trial(snapshot, &id, &call_id)?))).await
+    db.read(move |snapshot| Answer::ok(&WholeView::of(snapshot, &trial(snapshot, &id, &call_id)?)?)).await
 }
 
 /// Ends a test call.
@@ -158,7 +160,7 @@ async fn show_trial(
     path = "/voice-campaigns/{id}/test-calls/{call_id}/hangup",
     operation_id = "hang_up_test_call",
     params(parameters::CampaignId, parameters::OtherCallId, parameters::IdempotencyKey),
-    responses((status = 202, body = View, description = "The call as it was when it was to be ended."),
+    responses((status = 202, body = WholeView, description = "The call as it was when it was to be ended."),
         (status = 409, description = "- `call_ended`: This call has ended already"))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
@@ -218,18 +220,20 @@ async fn list_incoming(_caller: ReadScope, mut query: Query, db: &Db) -> Result<
 }
 
 /// Shows a call that came in.
+///
+/// With what happened when, and what was said.
 #[utoipa::path(
     get,
     path = "/inbound-calls/{id}",
     operation_id = "show_inbound_call",
     params(parameters::CallId),
-    responses((status = 200, body = View, description = "The call."))
+    responses((status = 200, body = WholeView, description = "The call."))
 )]
 #[get("/inbound-calls/<id>")]
 async fn show_incoming(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     query.finish()?;
     let id = id.to_owned();
-    db.read(move |snapshot| Answer::ok(&View::of(&incoming(snapshot, &id)?))).await
+    db.read(move |snapshot| Answer::ok(&WholeView::of(snapshot, &incoming(snapshot, &id)?)?)).await
 }
 
 /// Ends a call that came in.
@@ -238,7 +242,7 @@ async fn show_incoming(_caller: ReadScope, id: &str, mut query: Query, db: &Db) 
     path = "/inbound-calls/{id}/hangup",
     operation_id = "hang_up_inbound_call",
     params(parameters::CallId, parameters::IdempotencyKey),
-    responses((status = 202, body = View, description = "The call as it was when it was to be ended."),
+    responses((status = 202, body = WholeView, description = "The call as it was when it was to be ended."),
         (status = 409, description = "- `call_ended`: This call has ended already"))
 )]
 #[post("/inbound-calls/<id>/hangup", data = "<data>")]
@@ -319,10 +323,11 @@ fn hung_up(tx: &Tx, call: &OtherCall, by: &str) -> Result<Answer, ApiError> {
         let message = "This call has ended already".into();
         return Err(ApiError::Conflict { code: "call_ended", message });
     }
-    Ok(Answer::text(Status::Accepted, serde_json::to_string(&View::of(call))?))
+    Ok(Answer::text(Status::Accepted, serde_json::to_string(&WholeView::of(tx, call)?)?))
 }
 
-fn trial(snapshot: &Snapshot, id: &str, call_id: &str) -> Result<OtherCall, ApiError> {
+/// The test call that a path names.
+pub(super) fn trial(snapshot: &Snapshot, id: &str, call_id: &str) -> Result<OtherCall, ApiError> {
     let campaign = campaigns::existing(snapshot, id)?;
     let call_id = query::path_id(call_id).ok_or(ApiError::NoSuchCall)?;
     let found = snapshot.other_call(call_id)?;
@@ -330,7 +335,8 @@ fn trial(snapshot: &Snapshot, id: &str, call_id: &str) -> Result<OtherCall, ApiE
     found.filter(is_it).ok_or(ApiError::NoSuchCall)
 }
 
-fn incoming(snapshot: &Snapshot, id: &str) -> Result<OtherCall, ApiError> {
+/// The call that came in that a path names.
+pub(super) fn incoming(snapshot: &Snapshot, id: &str) -> Result<OtherCall, ApiError> {
     let id = query::path_id(id).ok_or(ApiError::NoSuchCall)?;
     snapshot.other_call(id)?.filter(|call| call.kind == Kind::Inbound).ok_or(ApiError::NoSuchCall)
 }
@@ -370,8 +376,10 @@ fn page(
     query: &Query,
 ) -> Result<Answer, ApiError> {
     let (calls, has_more) = query::page(snapshot.other_calls(filter)?, limit);
-    let views: Vec<View> = calls.iter().map(View::of).collect();
-    let answer = Answer::ok(&views)?;
+    let kept = calls.iter().map(|call| snapshot.recording(call.key()));
+    let kept: Vec<_> = kept.collect::<Result<_, _>>()?;
+    let views = calls.iter().zip(&kept).map(|(call, kept)| View::of(call, kept.as_ref()));
+    let answer = Answer::ok(&views.collect::<Vec<_>>())?;
     Ok(query.linked(answer, &calls, has_more, |last| last.id.to_string()))
 }
 
@@ -422,10 +430,36 @@ struct View<'a> {
     timeline: &'a Value,
     /// Whose token asked for it; null for a call that came in.
     placed_by: Option<&'a str>,
+    /// Its recording; null while it is alive, and where there is none.
+    recording: Option<RecordingView>,
+}
+
+/// Such a call with what was said on it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OtherCallDetails)]
+struct WholeView<'a> {
+    #[serde(flatten)]
+    call: View<'a>,
+    #[serde(flatten)]
+    conversation: Conversation,
+}
+
+impl<'a> WholeView<'a> {
+    fn of(snapshot: &Snapshot, call: &'a OtherCall) -> Result<WholeView<'a>, ApiError> {
+        let kept = snapshot.recording(call.key())?;
+        let conversation = Conversation::of(snapshot, call.key(), kept.as_ref())?;
+        Ok(WholeView { call: View::of(call, kept.as_ref()), conversation })
+    }
 }
 
 impl<'a> View<'a> {
-    fn of(call: &'a OtherCall) -> View<'a> {
+    fn of(call: &'a OtherCall, kept: Option<&Kept>) -> View<'a> {
+        let url = match call.kind {
+            Kind::Test => {
+                format!("/api/voice-campaigns/{}/test-calls/{}/recording", call.campaign_id, call.id)
+            }
+            Kind::Inbound => format!("/api/inbound-calls/{}/recording", call.id),
+        };
         View {
             id: call.id,
             kind: call.kind,
@@ -444,6 +478,7 @@ impl<'a> View<'a> {
             seconds: call.ended_at.map(|ended_at| talked_seconds(call.answered_at, ended_at)),
             timeline: &call.timeline,
             placed_by: call.placed_by.as_deref(),
+            recording: RecordingView::of(url, kept),
         }
     }
 }

@@ -4,11 +4,13 @@ use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
 use super::error::ApiError;
 use super::etag;
-use super::openapi::parameters;
+use super::openapi::{parameters, schemas};
+use super::other_calls;
 use super::query::{self, Query};
-use crate::domain::recording::{Gone, Recording};
+use crate::domain::other_call::OtherCall;
+use crate::domain::recording::Gone;
 use crate::store::pool::Db;
-use crate::store::{Kept, Snapshot};
+use crate::store::{Deed, Kept, Snapshot};
 use rocket::http::{ContentType, Status};
 use rocket::request::{FromRequest, Outcome};
 use rocket::response::{self, Responder, Response};
@@ -24,12 +26,12 @@ use utoipa::OpenApi;
 
 /// The routes of this resource, below `/api`.
 pub(super) fn routes() -> Vec<Route> {
-    routes![listen, remove]
+    routes![listen, remove, listen_to_trial, remove_of_trial, listen_to_incoming, remove_of_incoming]
 }
 
 /// The same, as the reference tells of them.
 #[derive(OpenApi)]
-#[openapi(paths(listen, remove))]
+#[openapi(paths(listen, remove, listen_to_trial, remove_of_trial, listen_to_incoming, remove_of_incoming))]
 pub(super) struct Reference;
 
 /// Gives the recording of a call.
@@ -41,11 +43,7 @@ pub(super) struct Reference;
     path = "/calls/{id}/recording",
     operation_id = "show_recording",
     params(parameters::CallId, parameters::IfNoneMatch, parameters::Range),
-    responses(
-        (status = 200, description = "All of it.", content((Vec<u8> = "audio/wav")), headers(("Content-Disposition" = String), ("Accept-Ranges" = String))),
-        (status = 206, description = "The part that was asked for.", content((Vec<u8> = "audio/wav")), headers(("Content-Range" = String), ("Accept-Ranges" = String), ("Content-Disposition" = String), ("ETag" = String))),
-        (status = 416, description = "It has no such part.", body = super::openapi::schemas::Error, headers(("Content-Range" = String))),
-    )
+    responses(schemas::Sound)
 )]
 #[get("/calls/<id>/recording")]
 async fn listen(
@@ -57,16 +55,71 @@ async fn listen(
 ) -> Result<Sound, ApiError> {
     query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchCall)?;
-    db.read(move |snapshot| existing(snapshot, id).map(drop)).await?;
-    let mut file = match File::open(db.recording_file(id)).await {
+    db.read(move |snapshot| dialed(snapshot, id)).await?;
+    sound(db, id, format!("call-{id}"), asked).await
+}
+
+/// Gives the recording of a test call.
+///
+/// As that of any other call.
+#[utoipa::path(
+    get,
+    path = "/voice-campaigns/{id}/test-calls/{call_id}/recording",
+    operation_id = "show_recording_of_test_call",
+    params(parameters::CampaignId, parameters::OtherCallId, parameters::IfNoneMatch, parameters::Range),
+    responses(schemas::Sound)
+)]
+#[get("/voice-campaigns/<id>/test-calls/<call_id>/recording")]
+async fn listen_to_trial(
+    _caller: ReadScope,
+    id: &str,
+    call_id: &str,
+    mut query: Query,
+    asked: Asked,
+    db: &Db,
+) -> Result<Sound, ApiError> {
+    query.finish()?;
+    let (id, call_id) = (id.to_owned(), call_id.to_owned());
+    let call =
+        db.read(move |snapshot| recorded(snapshot, other_calls::trial(snapshot, &id, &call_id)?)).await?;
+    sound(db, call.key(), format!("test-call-{}", call.id), asked).await
+}
+
+/// Gives the recording of a call that came in.
+///
+/// As that of any other call.
+#[utoipa::path(
+    get,
+    path = "/inbound-calls/{id}/recording",
+    operation_id = "show_recording_of_inbound_call",
+    params(parameters::CallId, parameters::IfNoneMatch, parameters::Range),
+    responses(schemas::Sound)
+)]
+#[get("/inbound-calls/<id>/recording")]
+async fn listen_to_incoming(
+    _caller: ReadScope,
+    id: &str,
+    mut query: Query,
+    asked: Asked,
+    db: &Db,
+) -> Result<Sound, ApiError> {
+    query.finish()?;
+    let id = id.to_owned();
+    let call = db.read(move |snapshot| recorded(snapshot, other_calls::incoming(snapshot, &id)?)).await?;
+    sound(db, call.key(), format!("inbound-call-{}", call.id), asked).await
+}
+
+/// The sound of the call that the store knows by this key.
+async fn sound(db: &Db, key: i64, name: String, asked: Asked) -> Result<Sound, ApiError> {
+    let mut file = match File::open(db.recording_file(key)).await {
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(ApiError::NoSuchRecording),
         file => file?,
     };
     let length = file.metadata().await?.len();
     // A recording is written once.
-    let tag = format!("\"{id}-{length}\"");
+    let tag = format!("\"{key}-{length}\"");
     if etag::names(asked.if_none_match.iter().map(String::as_str), &tag) {
-        return Ok(Sound { id, length, tag, part: None, file: None });
+        return Ok(Sound { name, length, tag, part: None, file: None });
     }
     let part = match asked.part(length, &tag) {
         Part::Whole => None,
@@ -76,7 +129,7 @@ async fn listen(
     if let Some(part) = &part {
         file.seek(SeekFrom::Start(*part.start())).await?;
     }
-    Ok(Sound { id, length, tag, part, file: Some(file) })
+    Ok(Sound { name, length, tag, part, file: Some(file) })
 }
 
 /// Deletes the recording of a call.
@@ -93,10 +146,68 @@ async fn listen(
 async fn remove(caller: WriteScope<'_>, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchCall)?;
-    let deed = caller.1;
+    forget(db, caller.1, move |snapshot| dialed(snapshot, id).map(|()| id)).await
+}
+
+/// Deletes the recording of a test call.
+///
+/// The call itself and its transcript stay.
+#[utoipa::path(
+    delete,
+    path = "/voice-campaigns/{id}/test-calls/{call_id}/recording",
+    operation_id = "delete_recording_of_test_call",
+    params(parameters::CampaignId, parameters::OtherCallId),
+    responses((status = 204, description = "It is gone."))
+)]
+#[delete("/voice-campaigns/<id>/test-calls/<call_id>/recording")]
+async fn remove_of_trial(
+    caller: WriteScope<'_>,
+    id: &str,
+    call_id: &str,
+    mut query: Query,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let (id, call_id) = (id.to_owned(), call_id.to_owned());
+    forget(db, caller.1, move |snapshot| {
+        recorded(snapshot, other_calls::trial(snapshot, &id, &call_id)?).map(|call| call.key())
+    })
+    .await
+}
+
+/// Deletes the recording of a call that came in.
+///
+/// The call itself and its transcript stay.
+#[utoipa::path(
+    delete,
+    path = "/inbound-calls/{id}/recording",
+    operation_id = "delete_recording_of_inbound_call",
+    params(parameters::CallId),
+    responses((status = 204, description = "It is gone."))
+)]
+#[delete("/inbound-calls/<id>/recording")]
+async fn remove_of_incoming(
+    caller: WriteScope<'_>,
+    id: &str,
+    mut query: Query,
+    db: &Db,
+) -> Result<Answer, ApiError> {
+    query.finish()?;
+    let id = id.to_owned();
+    forget(db, caller.1, move |snapshot| {
+        recorded(snapshot, other_calls::incoming(snapshot, &id)?).map(|call| call.key())
+    })
+    .await
+}
+
+/// Removes the recording of a call, by the key under which the store knows that.
+async fn forget(
+    db: &Db,
+    deed: Deed,
+    find: impl FnOnce(&Snapshot) -> Result<i64, ApiError> + Send + 'static,
+) -> Result<Answer, ApiError> {
     db.write(move |tx| {
-        existing(tx, id)?;
-        tx.delete_recording(id, Gone::Request)?;
+        tx.delete_recording(find(tx)?, Gone::Request)?;
         Ok::<_, ApiError>(tx.note(&deed)?)
     })
     .await?;
@@ -104,11 +215,20 @@ async fn remove(caller: WriteScope<'_>, id: &str, mut query: Query, db: &Db) -> 
     Ok(Answer::no_content())
 }
 
-/// The recording of a call that is shown.
-fn existing(snapshot: &Snapshot, call_id: i64) -> Result<Recording, ApiError> {
-    snapshot.call(call_id)?.ok_or(ApiError::NoSuchCall)?;
-    match snapshot.recording(call_id)? {
-        Some(Kept::Here(recording)) => Ok(recording),
+/// There is a call of the dialer, and it can be listened to.
+fn dialed(snapshot: &Snapshot, id: i64) -> Result<(), ApiError> {
+    snapshot.call(id)?.ok_or(ApiError::NoSuchCall)?;
+    can_be_heard(snapshot, id)
+}
+
+/// Any other call, if it can be listened to.
+fn recorded(snapshot: &Snapshot, call: OtherCall) -> Result<OtherCall, ApiError> {
+    can_be_heard(snapshot, call.key()).map(|()| call)
+}
+
+fn can_be_heard(snapshot: &Snapshot, key: i64) -> Result<(), ApiError> {
+    match snapshot.recording(key)? {
+        Some(Kept::Here(_)) => Ok(()),
         Some(Kept::Gone(_)) | None => Err(ApiError::NoSuchRecording),
     }
 }
@@ -175,7 +295,7 @@ impl Asked {
 
 /// A recording on its way out.
 struct Sound {
-    id: i64,
+    name: String,
     length: u64,
     tag: String,
     part: Option<RangeInclusive<u64>>,
@@ -185,14 +305,14 @@ struct Sound {
 
 impl<'r> Responder<'r, 'static> for Sound {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
-        let Sound { id, length, tag, part, file } = self;
+        let Sound { name, length, tag, part, file } = self;
         let mut response = Response::build();
         response.raw_header("ETag", tag);
         let Some(file) = file else { return response.status(Status::NotModified).ok() };
         response
             .header(ContentType::WAV)
             .raw_header("Accept-Ranges", "bytes")
-            .raw_header("Content-Disposition", format!("attachment; filename=\"call-{id}.wav\""));
+            .raw_header("Content-Disposition", format!("attachment; filename=\"{name}.wav\""));
         let mut size = length;
         if let Some(part) = part {
             let (first, last) = (part.start(), part.end());

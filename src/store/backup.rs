@@ -435,10 +435,11 @@ pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, Bac
     // From here on our own copy is looked at, which nobody changes behind our back.
     let (schema_version, sealed_under) = prove(incoming.path(), file)?;
     let lacks_key = prepare(incoming.path(), file, now)? && !suppression::key_file(folder).exists();
-    let of_backup = last_call(incoming.path()).map_err(sql_failed_at(file))?;
+    let own = instance(incoming.path()).map_err(sql_failed_at(file))?;
+    let last = last_calls(incoming.path()).map_err(sql_failed_at(file))?;
     incoming.as_file().sync_all().map_err(failed_at(folder))?;
     let path = data_file(folder);
-    let of_replaced = last_call(&path);
+    let of_replaced = instance(&path);
     let replaced = if path.exists() { Some(put_aside(folder, &path, now)?) } else { None };
     incoming.persist(&path).map_err(|error| failed_at(&path)(error.error))?;
     sync(folder)?;
@@ -449,18 +450,25 @@ pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, Bac
             fs::rename(&ledger, replaced.join("simulator-ledger.jsonl")).map_err(failed_at(&ledger))?;
         }
         // Of another server's calls, or one that nobody can read, none may be taken for ours.
-        let is_same = of_replaced.is_ok_and(|(instance, _)| instance == of_backup.0);
-        let last_call = if is_same { of_backup.1 } else { 0 };
-        recordings::set_aside(folder, last_call, replaced).map_err(failed_at(replaced))?;
+        let is_same = of_replaced.is_ok_and(|instance| instance == own);
+        let last = if is_same { last } else { (0, 0) };
+        recordings::set_aside(folder, last, replaced).map_err(failed_at(replaced))?;
     }
     let backup = Backup { bytes, sha256, schema_version, sealed_under };
     Ok(Restored { backup, replaced, lacks_key })
 }
 
-/// Whose database it is, and its newest call.
-fn last_call(path: &Path) -> rusqlite::Result<(Option<String>, i64)> {
+/// Whose database it is.
+fn instance(path: &Path) -> rusqlite::Result<Option<String>> {
     let connection = open_stranger(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let sql = "SELECT (SELECT value FROM facts WHERE name = 'instance_id'), coalesce(max(id), 0) FROM calls";
+    connection.query_row("SELECT max(value) FROM facts WHERE name = 'instance_id'", [], |row| row.get(0))
+}
+
+/// The newest call of a database of this version, and the newest of those that are no attempt.
+fn last_calls(path: &Path) -> rusqlite::Result<(i64, i64)> {
+    let connection = open_stranger(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let sql =
+        "SELECT (SELECT coalesce(max(id), 0) FROM calls), (SELECT coalesce(max(id), 0) FROM other_calls)";
     connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

@@ -2,6 +2,7 @@
 //! of calls alive, and for all that forbids calls. Until there is room to make it again nothing else is written and
 //! nobody is dialed.
 
+use crate::domain::room::ROOM_MIN;
 use rustix::fs::FallocateFlags;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -13,7 +14,7 @@ use std::time::Duration;
 /// Thousands of outcomes.
 const BYTES: u64 = 16 * 1024 * 1024;
 /// With less room than this a write may fail in its middle.
-const ROOM_MIN: u64 = 1024 * 1024;
+const WRITE_MIN: u64 = 1024 * 1024;
 /// How often to look whether there is room again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -44,7 +45,7 @@ impl Ballast {
     /// A write failed; gives the room up when that was because there was no other.
     pub(super) fn a_write_failed(&self, is_certain: bool) {
         let has_room =
-            || rustix::fs::statvfs(&self.path).is_ok_and(|fs| fs.f_bavail * fs.f_frsize >= ROOM_MIN);
+            || rustix::fs::statvfs(&self.path).is_ok_and(|fs| fs.f_bavail * fs.f_frsize >= WRITE_MIN);
         if self.is_kept.load(Ordering::Relaxed) && (is_certain || !has_room()) {
             let _ = std::fs::remove_file(&self.path);
             self.fall_short("its room is given up for what is alive");
@@ -55,7 +56,7 @@ impl Ballast {
         if !self.is_short.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 "the disk is full: {why}; nobody is dialed and little is written until {} MB are free",
-                2 * BYTES / 1024 / 1024
+                ROOM_MIN >> 20
             );
         }
     }
@@ -78,7 +79,7 @@ impl Ballast {
         self.is_short.load(Ordering::Relaxed)
     }
 
-    /// Makes the file where there is room for it and as much again; what was made half is removed.
+    /// Makes the file where the disk is not full; what was made half is removed.
     fn make(&self) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let has = self.path.metadata().is_ok_and(|file| file.len() == BYTES);
@@ -86,7 +87,7 @@ impl Ballast {
             return Ok(());
         }
         let fs = rustix::fs::statvfs(folder)?;
-        if fs.f_bavail * fs.f_frsize < 2 * BYTES {
+        if fs.f_bavail * fs.f_frsize < ROOM_MIN {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let mut options = OpenOptions::new();

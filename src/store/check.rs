@@ -30,10 +30,15 @@ struct Rule {
     violations: &'static str,
 }
 
-const RULES: [Rule; 22] = [
+const RULES: [Rule; 23] = [
     Rule {
         invariant: "foreign keys point to rows that exist",
         violations: "SELECT \"table\" || ' row ' || rowid FROM pragma_foreign_key_check",
+    },
+    Rule {
+        invariant: "every recording is of a call",
+        violations: "SELECT 'recording ' || call_id FROM recordings WHERE call_id NOT IN
+             (SELECT id FROM calls UNION ALL SELECT -id FROM other_calls)",
     },
     Rule {
         invariant: "calls of a campaign are counted exactly",

@@ -16,7 +16,9 @@ impl Tx<'_> {
                        UNION ALL SELECT campaign_id FROM other_calls WHERE state <> 'ended')
                      -- What is still on the disk has to be known of.
                      AND NOT EXISTS (SELECT 1 FROM calls k CROSS JOIN recordings r ON r.call_id = k.id
-                                     WHERE k.campaign_id = campaigns.id AND r.has_file = 1) LIMIT 1";
+                                     WHERE k.campaign_id = campaigns.id AND r.has_file = 1)
+                     AND NOT EXISTS (SELECT 1 FROM other_calls o CROSS JOIN recordings r ON r.call_id = -o.id
+                                     WHERE o.campaign_id = campaigns.id AND r.has_file = 1) LIMIT 1";
         let before = ms(self.now - retention);
         let found: Option<i64> =
             self.connection.prepare_cached(find)?.query_row([before], |row| row.get(0)).optional()?;
@@ -38,6 +40,8 @@ impl Tx<'_> {
                (SELECT quarter FROM call_quarters WHERE campaign_id = ?1 ORDER BY quarter LIMIT 1 OFFSET ?2),
                9223372036854775807)",
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE campaign_id = ?1 LIMIT ?2)",
+            "DELETE FROM recordings WHERE call_id IN (SELECT r.call_id FROM other_calls o CROSS JOIN recordings r
+               ON r.call_id = -o.id WHERE o.campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM other_calls WHERE id IN (SELECT id FROM other_calls WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM recordings WHERE call_id IN (SELECT r.call_id FROM calls k CROSS JOIN recordings r
                ON r.call_id = k.id WHERE k.campaign_id = ?1 LIMIT ?2)",

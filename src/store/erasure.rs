@@ -9,6 +9,7 @@ use super::row::{json_text, ms};
 use super::{Snapshot, Store, StoreError, Tx};
 use crate::domain::erasure::{Needle, forget_person};
 use crate::domain::lead::LeadStatus;
+use crate::domain::other_call;
 use crate::domain::phone::Phone;
 use crate::domain::recording::Gone;
 use chrono::TimeDelta;
@@ -165,13 +166,15 @@ impl Tx<'_> {
              WHERE c.deleted_at IS NOT NULL AND l.phone = ?1 AND c.id NOT IN (SELECT campaign_id FROM campaign_totals)",
             &number,
         )?;
-        let calls = self.ids("SELECT id FROM calls WHERE phone = ?1", &number)?;
-        let mut traces = Traces { leads: leads.len(), calls: calls.len(), ..Traces::default() };
-        let sql = "UPDATE other_calls SET phone = NULL, detail = NULL, timeline = '[]', variables = '{}' WHERE phone = ?1";
-        traces.calls += self.execute(sql, [&number])?;
+        let mut calls = self.ids("SELECT id FROM calls WHERE phone = ?1", &number)?;
+        let mut traces = Traces { leads: leads.len(), ..Traces::default() };
         for id in &calls {
             traces.events += self.forget_call(*id)?;
-            traces.recordings += usize::from(self.delete_recording(*id, Gone::Erasure)?);
+        }
+        calls.extend(self.forget_other_calls(&number, &leads)?.into_iter().map(other_call::key));
+        traces.calls = calls.len();
+        for key in &calls {
+            traces.recordings += usize::from(self.delete_recording(*key, Gone::Erasure)?);
         }
         let mut imports: BTreeSet<i64> = mentions.imports.iter().copied().collect();
         for id in leads {
@@ -205,6 +208,21 @@ impl Tx<'_> {
         let sql = "UPDATE events SET data = json_set(data, '$.lead.phone', NULL, '$.lead.name', NULL,
                      '$.lead.variables', NULL, '$.call.detail', NULL) WHERE key = ?1";
         self.execute(sql, [format!("call:{id}")])
+    }
+
+    /// Calls from the number and to it, and those on which the values of its leads were said to somebody else.
+    fn forget_other_calls(&self, number: &str, leads: &[i64]) -> Result<Vec<i64>, StoreError> {
+        let mut ids = BTreeSet::from_iter(self.ids("SELECT id FROM other_calls WHERE phone = ?1", number)?);
+        for lead in leads {
+            let sql = "SELECT id FROM other_calls WHERE lead_id = ?1";
+            ids.extend(self.ids(sql, &lead.to_string())?);
+        }
+        let sql = "UPDATE other_calls SET phone = nullif(phone, ?2), detail = NULL, timeline = '[]', variables = '{}',
+                     transcript = '[]', erased_at = ?3 WHERE id = ?1";
+        for id in &ids {
+            self.execute(sql, params![id, number, ms(self.now)])?;
+        }
+        Ok(ids.into_iter().collect())
     }
 
     /// The answer is the import that brought the lead.

@@ -5,9 +5,12 @@ use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::call::{CallState, Ending};
+use crate::domain::campaign::Campaign;
 use crate::domain::do_not_call::Source;
 use crate::domain::fields::Words;
+use crate::domain::gate::Gate;
 use crate::domain::keys::Action;
+use crate::domain::lead::Lead;
 use crate::domain::other_call::{self, Kind, OtherCall};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
@@ -57,6 +60,13 @@ pub struct NewIncoming {
     pub caller: Option<Phone>,
     /// Who carries it.
     pub carrier: &'static str,
+}
+
+/// A call that somebody who called us may be promised.
+pub struct CallBack {
+    lead: Lead,
+    campaign: Campaign,
+    at: Instant,
 }
 
 macro_rules! columns {
@@ -213,6 +223,27 @@ impl Snapshot<'_> {
         Ok(statement.query_row([number], |row| row.get(0)).optional()?)
     }
 
+    /// Whether somebody who calls us from this number, and is this lead, can be promised a call; or why not, in words that
+    /// continue a sentence.
+    pub fn call_back_for(
+        &self,
+        lead_id: Option<i64>,
+        caller: Option<Phone>,
+    ) -> Result<Result<CallBack, String>, StoreError> {
+        let lead = lead_id.map(|id| self.lead(id)).transpose()?.flatten();
+        let Some(lead) = lead.filter(|lead| Some(lead.about.phone) == caller) else {
+            return Ok(Err("the number of the caller is that of no lead".into()));
+        };
+        let Some(campaign) = self.campaign(lead.campaign_id)? else {
+            return Ok(Err("the campaign of the lead was deleted".into()));
+        };
+        let gate = Gate::new(&campaign, 0, self.overall()?, self.now);
+        match gate.call_back(&lead, self.number(lead.about.phone)?) {
+            Ok(at) => Ok(Ok(CallBack { lead, campaign, at })),
+            Err(hold) => Ok(Err(other_call::refusal(&hold))),
+        }
+    }
+
     fn other_call_even_deleted(&self, id: i64) -> Result<OtherCall, StoreError> {
         let sql = concat!("SELECT ", columns!(), " WHERE o.id = ?1");
         Ok(self.connection.prepare_cached(sql)?.query_row([id], read)?)
@@ -279,8 +310,9 @@ impl Tx<'_> {
         if call.state == CallState::Ended {
             return Ok(());
         }
-        let detail = match (ending.outcome, call.hung_up_by) {
-            (Outcome::Canceled, Some(by)) => Some(format!("Hung up by {by}")),
+        let detail = match (ending.outcome, &call.hung_up_by, call.kind) {
+            (Outcome::Canceled, Some(by), _) => Some(format!("Hung up by {by}")),
+            (Outcome::Callback, _, Kind::Inbound) => self.call_back(&call)?.or(ending.detail),
             _ => ending.detail,
         };
         let sql = "UPDATE other_calls SET state = 'ended', outcome = ?2, detail = ?3, answered_at = ?4, ended_at = ?5,
@@ -292,6 +324,18 @@ impl Tx<'_> {
             self.opt_out_on_other_call(id)?;
         }
         Ok(())
+    }
+
+    /// Arranges the call that somebody asked for who called us, as on a call of the dialer; or says why there will be none.
+    fn call_back(&self, call: &OtherCall) -> Result<Option<String>, StoreError> {
+        let why = match self.call_back_for(call.lead_id, call.phone)? {
+            Ok(CallBack { lead, campaign, at }) => match self.arrange_call_back(&campaign, &lead, at)? {
+                Ok(()) => return Ok(None),
+                Err(reason) => reason.sentence().to_owned(),
+            },
+            Err(why) => why,
+        };
+        Ok(Some(format!("No call-back is arranged: {why}")))
     }
 
     /// Somebody wants such a call to end; whoever said so first is remembered. False for one that has ended.

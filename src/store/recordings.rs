@@ -5,6 +5,7 @@ use super::erasure::files_in;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, Store, StoreError, Tx};
 use crate::domain::fields::Words;
+use crate::domain::other_call;
 use crate::domain::phone::Phone;
 use crate::domain::recording::{Gone, Recording};
 use crate::media::{RATE, tape, wav};
@@ -62,9 +63,12 @@ impl Snapshot<'_> {
 
     /// What was said and pressed on a call.
     pub fn transcript(&self, call_id: i64) -> Result<Value, StoreError> {
-        let sql = "SELECT transcript FROM calls WHERE id = ?1";
+        let (sql, id) = match other_call::id_of(call_id) {
+            Some(id) => ("SELECT transcript FROM other_calls WHERE id = ?1", id),
+            None => ("SELECT transcript FROM calls WHERE id = ?1", call_id),
+        };
         let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.query_row([call_id], |row| Cells::of(row).json())?)
+        Ok(statement.query_row([id], |row| Cells::of(row).json())?)
     }
 
     fn calls_of_deleted_recordings(&self) -> Result<Vec<i64>, StoreError> {
@@ -84,6 +88,10 @@ impl Snapshot<'_> {
 
     /// Whether there is such a call, to somebody who was not erased.
     fn may_be_heard(&self, call_id: i64) -> Result<bool, StoreError> {
+        if let Some(id) = other_call::id_of(call_id) {
+            let sql = "SELECT 1 FROM other_calls WHERE id = ?1 AND erased_at IS NULL";
+            return Ok(self.connection.prepare_cached(sql)?.exists([id])?);
+        }
         let mut statement = self.connection.prepare_cached("SELECT phone FROM calls WHERE id = ?1")?;
         let phone: Option<String> = statement.query_row([call_id], |row| row.get(0)).optional()?;
         Ok(phone.and_then(|phone| Phone::from_e164(&phone)).is_some_and(|phone| !phone.is_erased()))
@@ -93,8 +101,11 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// Writes down what was said and pressed on a call.
     pub fn keep_transcript(&self, call_id: i64, transcript: &Value) -> Result<(), StoreError> {
-        let sql = "UPDATE calls SET transcript = ?2 WHERE id = ?1";
-        self.execute(sql, params![call_id, json_text(transcript)])?;
+        let (sql, id) = match other_call::id_of(call_id) {
+            Some(id) => ("UPDATE other_calls SET transcript = ?2 WHERE id = ?1 AND erased_at IS NULL", id),
+            None => ("UPDATE calls SET transcript = ?2 WHERE id = ?1", call_id),
+        };
+        self.execute(sql, params![id, json_text(transcript)])?;
         Ok(())
     }
 
@@ -133,6 +144,9 @@ impl Tx<'_> {
             self.execute(&format!("{mark}{old}"), params![now, Gone::Retention.word(), before, limit])?;
         let orphaned = "(SELECT r.call_id FROM campaigns c CROSS JOIN calls k ON k.campaign_id = c.id
                          CROSS JOIN recordings r ON r.call_id = k.id
+                         WHERE c.deleted_at <= ?3 AND r.deleted_at IS NULL
+                         UNION ALL SELECT r.call_id FROM campaigns c CROSS JOIN other_calls o ON o.campaign_id = c.id
+                         CROSS JOIN recordings r ON r.call_id = -o.id
                          WHERE c.deleted_at <= ?3 AND r.deleted_at IS NULL LIMIT ?4)";
         let before = ms(self.now - deleted_campaigns);
         count +=
@@ -272,10 +286,11 @@ fn repaired(path: &Path) -> io::Result<Option<Recording>> {
 }
 
 /// Moves the recordings of calls that a database does not know out of the way, since it will give their ids to others.
-/// The answer is how many there were.
-pub(super) fn set_aside(folder: &Path, last_call_id: i64, aside: &Path) -> io::Result<usize> {
+/// `last` is its newest call, and the newest of those that are no attempt. The answer is how many there were.
+pub(super) fn set_aside(folder: &Path, last: (i64, i64), aside: &Path) -> io::Result<usize> {
     let (from, to) = (folder.join(RECORDINGS_FOLDER), aside.join(RECORDINGS_FOLDER));
-    let newer = |path: &PathBuf| call_of(path).is_some_and(|id| id > last_call_id);
+    let is_newer = |key: i64| other_call::id_of(key).map_or(key > last.0, |id| id > last.1);
+    let newer = |path: &PathBuf| call_of(path).is_some_and(is_newer);
     let files: Vec<PathBuf> = files_in(&from)?.into_iter().filter(newer).collect();
     if !files.is_empty() {
         std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(&to)?;

@@ -72,7 +72,7 @@ impl Tx<'_> {
         let first = self.pruned_to(OTHER_CALLS)?;
         let sql = "SELECT id, ended_at FROM other_calls WHERE id > ?1 ORDER BY id LIMIT ?2";
         let Some((last, is_more)) = self.old_rows(sql, first, ROWS_MAX, retention)? else { return Ok(false) };
-        let sql = "UPDATE other_calls SET timeline = '[]', variables = '{}' WHERE id > ?1 AND id <= ?2";
+        let sql = "UPDATE other_calls SET timeline = '[]', variables = '{}', transcript = '[]' WHERE id > ?1 AND id <= ?2";
         self.execute(sql, [first, last])?;
         self.set_fact(OTHER_CALLS, &last.to_string())?;
         Ok(is_more)

@@ -94,6 +94,10 @@ pub struct Load {
     pub delivery_lag_ms: i64,
     /// Whether somebody stopped all dialing.
     pub is_stopped: bool,
+    /// Recordings that can be listened to.
+    pub recordings: i64,
+    /// How many bytes they are.
+    pub recording_bytes: i64,
 }
 
 /// Size of the files.
@@ -182,12 +186,16 @@ impl Store {
             let pending = "SELECT count(*) FROM deliveries WHERE state = 'pending'";
             let lag =
                 "SELECT max(?1 - coalesce(min(next_try_at), ?1), 0) FROM deliveries WHERE state = 'pending'";
+            let recordings = "SELECT count(*) FROM recordings WHERE deleted_at IS NULL";
+            let bytes = "SELECT coalesce(sum(bytes), 0) FROM recordings WHERE deleted_at IS NULL";
             Ok(Load {
                 live_calls: snapshot.live_calls()?,
                 leads_due: number(due, &[now])?,
                 deliveries_pending: number(pending, &[])?,
                 delivery_lag_ms: number(lag, &[now])?,
                 is_stopped: snapshot.stop()?.is_some(),
+                recordings: number(recordings, &[])?,
+                recording_bytes: number(bytes, &[])?,
             })
         })
         .await

@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -83,6 +83,8 @@ pub(crate) enum Step {
     Reply(u16, &'static str),
     /// A reply with a session description.
     ReplyWithSound(u16, &'static str),
+    /// An answer that does not say where it is to be found.
+    Nowhere,
     /// A reply with these lines of sound.
     ReplyWith(u16, &'static str),
     /// Waits.
@@ -140,6 +142,9 @@ impl Message {
     }
 }
 
+/// How often it hangs up as long as nobody has taken note of it.
+const BYES_MAX: usize = 60;
+
 /// What it does when it is called.
 pub(crate) type Script = dyn Fn(&Message) -> Vec<Step> + Send + Sync;
 
@@ -152,6 +157,7 @@ pub(crate) struct Peer {
 
 struct Shared {
     socket: UdpSocket,
+    address: SocketAddr,
     clock: Arc<dyn Clock>,
     script: Box<Script>,
     /// What a CANCEL is answered with: 487 to the INVITE, or 200 as if it had crossed the answer.
@@ -184,7 +190,16 @@ impl Peer {
         clock: Arc<dyn Clock>,
         script: impl Fn(&Message) -> Vec<Step> + Send + Sync + 'static,
     ) -> Peer {
-        Peer::start_with(clock, Box::new(script), false).await
+        Peer::start_with(Ipv4Addr::LOCALHOST.into(), clock, Box::new(script), false).await
+    }
+
+    /// Listens at this address.
+    pub(crate) async fn start_at(
+        ip: IpAddr,
+        clock: Arc<dyn Clock>,
+        script: impl Fn(&Message) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Peer {
+        Peer::start_with(ip, clock, Box::new(script), false).await
     }
 
     /// One whose answer crosses every CANCEL.
@@ -192,14 +207,20 @@ impl Peer {
         clock: Arc<dyn Clock>,
         script: impl Fn(&Message) -> Vec<Step> + Send + Sync + 'static,
     ) -> Peer {
-        Peer::start_with(clock, Box::new(script), true).await
+        Peer::start_with(Ipv4Addr::LOCALHOST.into(), clock, Box::new(script), true).await
     }
 
-    async fn start_with(clock: Arc<dyn Clock>, script: Box<Script>, cancel_is_late: bool) -> Peer {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    async fn start_with(
+        ip: IpAddr,
+        clock: Arc<dyn Clock>,
+        script: Box<Script>,
+        cancel_is_late: bool,
+    ) -> Peer {
+        let socket = UdpSocket::bind((ip, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
         let shared = Arc::new(Shared {
             socket,
+            address,
             clock,
             script,
             cancel_is_late,
@@ -399,14 +420,25 @@ impl Shared {
     }
 
     fn description(&self, port: u16) -> String {
+        let head = self.description_head(1);
         format!(
-            "v=0\r\no=u 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
-             a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+            "{head}m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
         )
     }
 
+    fn description_head(&self, version: u32) -> String {
+        let ip = self.address.ip();
+        let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
+        format!("v=0\r\no=u 1 {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n")
+    }
+
     async fn reply(&self, to: &Message, address: SocketAddr, code: u16, headers: &str, body: &str) {
-        let own = self.socket.local_addr().unwrap();
+        let text = self.reply_of(to, code, headers, body);
+        self.socket.send_to(text.as_bytes(), address).await.unwrap();
+    }
+
+    fn reply_of(&self, to: &Message, code: u16, headers: &str, body: &str) -> String {
+        let own = self.address;
         let header = |name: &str| to.header(name).unwrap_or_default().to_owned();
         let to_header = header("To");
         let tag = if code == 100 || to_header.contains(";tag=") { "" } else { ";tag=peer" };
@@ -417,20 +449,19 @@ impl Shared {
             .filter(|line| line.to_ascii_lowercase().starts_with("via:"))
             .map(|line| format!("{line}\r\n"))
             .collect();
-        let text = format!(
+        format!(
             "SIP/2.0 {code} Words\r\n{via}From: {}\r\nTo: {to_header}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
              Contact: <sip:peer@{own}>\r\n{headers}{kind}Content-Length: {}\r\n\r\n{body}",
             header("From"),
             header("Call-ID"),
             header("CSeq"),
             body.len()
-        );
-        self.socket.send_to(text.as_bytes(), address).await.unwrap();
+        )
     }
 
     /// Sends a request of our own on a call.
     async fn request(&self, invite: &Message, address: SocketAddr, method: &str, number: u32, body: &str) {
-        let own = self.socket.local_addr().unwrap();
+        let own = self.address;
         let header = |name: &str| invite.header(name).unwrap_or_default().to_owned();
         let contact = header("Contact");
         let target = contact.trim_start_matches('<').split('>').next().unwrap_or_default().to_owned();
@@ -462,7 +493,7 @@ impl Shared {
                 Step::Reply(code, headers) => self.reply(&invite, from, code, headers, "").await,
                 Step::ReplyWithSound(code, headers) => {
                     if sound.is_none() {
-                        let opened = Wire::open(&invite).await;
+                        let opened = Wire::open(self.address.ip(), &invite).await;
                         listening = Some(Listening(
                             tokio::spawn(self.clone().listen(
                                 invite.call_id(),
@@ -476,10 +507,14 @@ impl Shared {
                     let port = sound.as_ref().unwrap().socket.local_addr().unwrap().port();
                     self.reply(&invite, from, code, headers, &self.description(port)).await;
                 }
+                Step::Nowhere => {
+                    let body = self.description(9);
+                    let reply = self.reply_of(&invite, 200, "", &body);
+                    let contact = format!("Contact: <sip:peer@{}>\r\n", self.address);
+                    self.socket.send_to(reply.replace(&contact, "").as_bytes(), from).await.unwrap();
+                }
                 Step::ReplyWith(code, lines) => {
-                    let body = format!(
-                        "v=0\r\no=u 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{lines}"
-                    );
+                    let body = self.description_head(1) + lines;
                     self.reply(&invite, from, code, "", &body).await;
                 }
                 Step::Wait(ms) => sleep(ms).await,
@@ -495,9 +530,7 @@ impl Shared {
                 },
                 Step::Reinvite(lines) => {
                     let before = self.messages.lock().unwrap().len();
-                    let body = format!(
-                        "v=0\r\no=u 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{lines}"
-                    );
+                    let body = self.description_head(2) + lines;
                     self.request(&invite, from, "INVITE", number, &body).await;
                     while !self.messages.lock().unwrap()[before..]
                         .iter()
@@ -527,7 +560,23 @@ impl Shared {
                     }
                 }
                 Step::Bye => {
-                    self.request(&invite, from, "BYE", number, "").await;
+                    let cseq = format!("{number} BYE");
+                    let is_heard = || {
+                        let messages = self.messages.lock().unwrap();
+                        let is_reply =
+                            |m: &Message| m.method() == "SIP/2.0" && m.header("CSeq") == Some(&cseq);
+                        messages
+                            .iter()
+                            .any(|message| message.call_id() == invite.call_id() && is_reply(message))
+                    };
+                    // A datagram may be lost where many others come.
+                    for _ in 0..BYES_MAX {
+                        self.request(&invite, from, "BYE", number, "").await;
+                        sleep(500).await;
+                        if is_heard() {
+                            break;
+                        }
+                    }
                     number += 1;
                 }
             }
@@ -569,9 +618,9 @@ impl Drop for Listening {
 }
 
 impl Wire {
-    async fn open(invite: &Message) -> Wire {
+    async fn open(ip: IpAddr, invite: &Message) -> Wire {
         let remote = sdp::read(invite.body().as_bytes()).unwrap().address;
-        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+        let socket = Arc::new(UdpSocket::bind((ip, 0)).await.unwrap());
         Wire { socket, remote, sequence: 0, timestamp: 0, last_voice: Arc::default() }
     }
 

@@ -189,6 +189,7 @@ impl Call {
                 end
             }
         };
+        self.end_recording(&mut session).await;
         session.outgoing.release();
         Ok(end)
     }

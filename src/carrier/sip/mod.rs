@@ -159,6 +159,9 @@ impl Sip {
                 let stays = present.iter().any(|present| Arc::ptr_eq(present, trunk));
                 if !stays {
                     keeping.abort();
+                    if !present.iter().any(|present| present.is_registered_as(trunk)) {
+                        tokio::spawn(leave(self.inner.clone(), trunk.clone()));
+                    }
                 }
                 stays
             });
@@ -244,6 +247,22 @@ async fn keep(inner: Arc<Inner>, trunk: Arc<Trunk>) {
         tokio::select! {
             () = inner.clock.sleep_until(inner.clock.steady() + again) => {}
             () = trunk.doubted() => {}
+        }
+    }
+}
+
+/// Has the carrier of a trunk that was removed forget where we are, so that nobody is sent to us any more. Whoever does not
+/// hear of it forgets it by itself, when the time of the registration is over.
+async fn leave(inner: Arc<Inner>, trunk: Arc<Trunk>) {
+    let Some(address) = trunk.registered_at() else { return };
+    let name = &trunk.settings.name;
+    tokio::select! {
+        left = inner.stack.unregister(&trunk.settings, address) => match left {
+            Ok(()) => tracing::info!(trunk = name, "a trunk that was removed is registered no more"),
+            Err(problem) => tracing::warn!(trunk = name, problem, "a trunk that was removed stays registered"),
+        },
+        () = inner.clock.sleep_until(inner.clock.steady() + PROBE_WAIT) => {
+            tracing::warn!(trunk = name, "a trunk that was removed does not answer, and stays registered");
         }
     }
 }

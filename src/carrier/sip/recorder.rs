@@ -3,6 +3,7 @@
 
 use super::sound::Heard;
 use crate::domain::recording::Recording;
+use crate::domain::room::ROOM_MIN;
 use crate::media::tape::Peaks;
 use crate::media::{RATE, wav};
 use std::collections::HashMap;
@@ -38,8 +39,6 @@ enum Order {
 
 /// Pieces that may wait: with a piece of a fifth of a second about 26 MB, and eight seconds of a hundred calls.
 const WAITING_MAX: usize = 4_000;
-/// A recording leaves at least so many bytes of the disk to others; the database needs some for every call.
-const SPACE_MIN: u64 = 64 << 20;
 /// Bytes of a second.
 const SECOND: u32 = RATE * 4;
 /// How often it is looked whether the disk has room.
@@ -230,7 +229,7 @@ impl Tape {
 
 fn has_room(path: &Path) -> io::Result<()> {
     let disk = rustix::fs::statvfs(path)?;
-    match disk.f_bavail.saturating_mul(disk.f_frsize) >= SPACE_MIN {
+    match disk.f_bavail.saturating_mul(disk.f_frsize) >= ROOM_MIN {
         true => Ok(()),
         false => Err(ErrorKind::StorageFull.into()),
     }

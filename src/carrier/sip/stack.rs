@@ -15,8 +15,10 @@ use rsipstack::dialog::invitation::InviteOption;
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::dialog::registration::Registration;
 use rsipstack::platform::CancellationToken;
-use rsipstack::sip::prelude::HeadersExt;
-use rsipstack::sip::{self, Header, Method, Response, SipMessage, StatusCode, StatusCodeKind, Uri};
+use rsipstack::sip::prelude::{HasHeaders, HeadersExt};
+use rsipstack::sip::{
+    self, Header, Method, Response, SipMessage, StatusCode, StatusCodeKind, ToTypedHeader, Uri,
+};
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption, MessageInspector};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::Transaction;
@@ -370,6 +372,15 @@ impl Stack {
 
     /// Registers; the answer is for how many seconds.
     pub(super) async fn register(&self, trunk: &Trunk, address: SocketAddr) -> Result<u32, String> {
+        self.register_for(REGISTERED_SECONDS, trunk, address).await
+    }
+
+    /// Has the carrier forget where we are.
+    pub(super) async fn unregister(&self, trunk: &Trunk, address: SocketAddr) -> Result<(), String> {
+        self.register_for(0, trunk, address).await.map(drop)
+    }
+
+    async fn register_for(&self, seconds: u32, trunk: &Trunk, address: SocketAddr) -> Result<u32, String> {
         self.secure(trunk, address).await?;
         let mut registration = Registration::new(self.endpoint.clone(), credential(trunk));
         registration.outbound_proxy = Some(address);
@@ -381,10 +392,10 @@ impl Stack {
             Transport::Tls => ";transport=tls",
         };
         let server = uri(&format!("sip:{}{transport}", trunk.host))?;
-        let asked = registration.register(server, Some(REGISTERED_SECONDS)).await;
+        let asked = registration.register(server, Some(seconds)).await;
         let response = asked.map_err(|error| error.to_string())?;
         match response.status_code.kind() {
-            StatusCodeKind::Successful => Ok(registration.granted_expires.unwrap_or(REGISTERED_SECONDS)),
+            StatusCodeKind::Successful => Ok(registration.granted_expires.unwrap_or(seconds)),
             _ => Err(refusal(&response).detail(&trunk.name)),
         }
     }
@@ -762,11 +773,12 @@ impl MessageInspector for Dialect {
                 request.headers.push(Header::Other(SOURCE.into(), from.to_string()));
             }
         }
-        let headers = match &mut message {
-            SipMessage::Request(request) => &mut request.headers,
-            SipMessage::Response(response) => &mut response.headers,
-        };
-        for header in headers.iter_mut() {
+        if let Some(target) = from.and_then(|from| untold_target(&message, from)) {
+            let headers = message.headers_mut();
+            headers.retain(|header| !matches!(header, Header::Contact(_)));
+            headers.push(Header::Contact(target.into()));
+        }
+        for header in message.headers_mut().iter_mut() {
             match header {
                 Header::WwwAuthenticate(asked) => asked.replace(asked.value().replace("SHA-256", "SHA256")),
                 Header::ProxyAuthenticate(asked) => asked.replace(asked.value().replace("SHA-256", "SHA256")),
@@ -775,6 +787,35 @@ impl MessageInspector for Dialect {
         }
         message
     }
+}
+
+/// Where somebody is found who begins a call, or picks one up, and does not say so: where it came from. Without it nobody
+/// could hang up.
+fn untold_target(message: &SipMessage, from: &SipAddr) -> Option<String> {
+    let who = match message {
+        SipMessage::Request(request) if request.method == Method::Invite => {
+            request.from_header().ok()?.value()
+        }
+        SipMessage::Response(response) if response.status_code.kind() == StatusCodeKind::Successful => {
+            let method = response.cseq_header().and_then(|cseq| cseq.method()).ok()?;
+            (method == Method::Invite).then_some(response.to_header().ok()?.value())?
+        }
+        SipMessage::Request(_) | SipMessage::Response(_) => return None,
+    };
+    let is_told = message
+        .headers()
+        .iter()
+        .any(|header| matches!(header, Header::Contact(told) if told.typed().is_ok()));
+    if is_told {
+        return None;
+    }
+    let transport = match from.r#type {
+        Some(sip::Transport::Tcp) => ";transport=tcp",
+        Some(sip::Transport::Tls) => ";transport=tls",
+        _ => "",
+    };
+    let user = user_of(who).map(|user| user + "@").unwrap_or_default();
+    Some(format!("<sip:{user}{}{transport}>", from.addr))
 }
 
 /// Takes in what comes without being asked for: requests of calls alive, and all others, which are declined.

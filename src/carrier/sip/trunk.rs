@@ -110,6 +110,20 @@ impl Trunk {
         }
     }
 
+    /// Where it has us registered; none where it does not, or is not there.
+    pub(super) fn registered_at(&self) -> Option<SocketAddr> {
+        self.state().address.filter(|_| self.settings.register)
+    }
+
+    /// Whether it registers us as the same, at the same carrier, as that one.
+    pub(super) fn is_registered_as(&self, other: &Trunk) -> bool {
+        let who = |trunk: &Trunk| {
+            let settings = &trunk.settings;
+            (settings.host.clone(), settings.proxy.clone(), settings.username.clone(), settings.transport)
+        };
+        self.settings.register && who(self) == who(other)
+    }
+
     /// When its pace allows the next call, if that is later than now.
     pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
         self.load().spacing.next_at(now)

@@ -72,17 +72,8 @@ pub(super) fn of(schema: &str) -> Option<Value> {
         "Call" => call(),
         "OtherCall" => other_call(),
         "TestCallRequest" => json!({"phone": "+1 202 555 0101", "variables": {"plan": "Basic"}}),
-        "CallDetails" => {
-            let mut call = call();
-            call["peaks"] = json!({"agent": [0, 180, 96], "person": [0, 0, 12]});
-            call["recording_gone"] = Value::Null;
-            call["transcript"] = json!([
-                {"seconds": 0.2, "until": 2.3, "speaker": "agent", "kind": "speech", "text": "This call is being recorded.", "cut_off": false},
-                {"seconds": 2.3, "until": 31.8, "speaker": "agent", "kind": "speech", "text": "Hello Ada, how do you like your Basic plan? Press 1 …", "cut_off": false},
-                {"seconds": 36.1, "until": null, "speaker": "person", "kind": "key", "text": "1", "cut_off": false},
-            ]);
-            call
-        }
+        "CallDetails" => with_conversation(call()),
+        "OtherCallDetails" => with_conversation(other_call()),
         "DialingSwitch" => json!({
             "stopped": true,
             "since": "2026-03-04T10:00:00Z",
@@ -557,7 +548,24 @@ fn other_call() -> Value {
         "seconds": 39,
         "timeline": [{"at": "2026-03-04T10:04:20Z", "event": "placed"}],
         "placed_by": "Grace",
+        "recording": null,
     })
+}
+
+/// What was said on a call, for whoever wants to know more of it.
+fn with_conversation(mut call: Value) -> Value {
+    let is_recorded = call["recording"].is_object();
+    call["peaks"] = match is_recorded {
+        true => json!({"agent": [0, 180, 96], "person": [0, 0, 12]}),
+        false => Value::Null,
+    };
+    call["recording_gone"] = Value::Null;
+    call["transcript"] = json!([
+        {"seconds": 0.2, "until": 2.3, "speaker": "agent", "kind": "speech", "text": "This call is being recorded.", "cut_off": false},
+        {"seconds": 2.3, "until": 31.8, "speaker": "agent", "kind": "speech", "text": "Hello Ada, how do you like your Basic plan? Press 1 …", "cut_off": false},
+        {"seconds": 36.1, "until": null, "speaker": "person", "kind": "key", "text": "1", "cut_off": false},
+    ]);
+    call
 }
 
 fn call() -> Value {

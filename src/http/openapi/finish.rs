@@ -123,10 +123,15 @@ fn not_found(path: &str) -> (&'static str, &'static str) {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match segments.as_slice() {
         [_, _, "imports", _, ..] => ("No such campaign or import.", "Import not found"),
+        [_, _, "test-calls", _, "recording"] => {
+            ("No such campaign or call, or no recording of it.", "Recording not found")
+        }
         [_, _, "test-calls", _, ..] => ("No such campaign or call.", "Call not found"),
         ["voice-campaigns", ..] => ("No such campaign.", "Voice campaign not found"),
         ["leads", ..] => ("No such lead.", "Lead not found"),
-        ["calls", _, "recording"] => ("No such call, or no recording of it.", "Recording not found"),
+        ["calls" | "inbound-calls", _, "recording"] => {
+            ("No such call, or no recording of it.", "Recording not found")
+        }
         ["calls" | "inbound-calls", ..] => ("No such call.", "Call not found"),
         ["do-not-call", ..] => {
             ("The number is not on the list.", "This number is not on the do-not-call list")

@@ -28,7 +28,7 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use utoipa::openapi::{Object, ObjectBuilder, RefOr, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 /// One of these texts.
 fn one_of(words: &[&str]) -> Object {
@@ -907,4 +907,18 @@ choices! {
     Delimiter = &[",", ";", "|", "tab", "comma", "semicolon", "pipe", "\\t"];
     /// Events, that of a test too.
     AnyEvent = &EventType::all().iter().map(|event| event.word()).chain([TEST_EVENT]).collect::<Vec<_>>();
+}
+
+/// The recording of a call, or a part of it.
+#[derive(IntoResponses)]
+pub(in crate::http) enum Sound {
+    /// All of it.
+    #[response(status = 200, content_type = "audio/wav", headers(("Content-Disposition" = String), ("Accept-Ranges" = String)))]
+    Whole(Vec<u8>),
+    /// The part that was asked for.
+    #[response(status = 206, content_type = "audio/wav", headers(("Content-Range" = String), ("Accept-Ranges" = String), ("Content-Disposition" = String), ("ETag" = String)))]
+    Part(Vec<u8>),
+    /// It has no such part.
+    #[response(status = 416, headers(("Content-Range" = String)))]
+    Beyond(Error),
 }

@@ -381,15 +381,10 @@ export function Sheet({ title, sub, onClose, children, actions, bottom }) {
  * One of a few choices, each with a word of explanation. `chosen` holds the value of the one that is.
  * @param {{legend: string, name: string, options: Array<[string, string, string]>, chosen: import('@preact/signals').Signal<string>}} props
  */
-export function Picks({ legend, name, options, chosen }) {
+export function Picks({ legend, name, options, chosen, onChoose = (value) => (chosen.value = value) }) {
   const pick = ([value, label, words]) =>
     html`<label key=${value} class="pick"
-      ><input
-        type="radio"
-        name=${name}
-        checked=${chosen.value === value}
-        onChange=${() => (chosen.value = value)}
-      /><span
+      ><input type="radio" name=${name} checked=${chosen.value === value} onChange=${() => onChoose(value)} /><span
         ><span><b class="strong">${label}</b><small>${words}</small></span></span
       ></label
     >`;

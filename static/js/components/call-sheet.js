@@ -11,7 +11,7 @@ import { personOf } from './call-table.js';
 import { Conversation } from './player.js';
 
 /** What an outcome means, in a sentence. */
-const WHY = {
+export const WHY = {
   success: 'A person was reached and the goal of the script was met.',
   transferred: 'The person was put through to one of your people.',
   callback: 'The person asked to be called again later.',
@@ -38,6 +38,7 @@ const EVENTS = {
   answered: 'Picked up',
   'machine detected': 'An answering machine, not a person',
   'heard to the end': 'Heard to the end',
+  'came in': 'They called',
   recording: 'The recording begins',
   'asked not to be called again': 'Asked not to be called again',
   'ended: no_answer': 'Nobody picked up',
@@ -182,7 +183,7 @@ async function forbid(call) {
   }
 }
 
-const Timeline = ({ call }) =>
+export const Timeline = ({ call }) =>
   html`<section aria-label="Timeline">
     <h3 class="sheet-h">Timeline</h3>
     ${

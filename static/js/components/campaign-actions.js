@@ -34,6 +34,12 @@ async function start({ id, name, stats }, onChange) {
   const hours = `${hourMinute(campaign.calling_hours_start)}–${hourMinute(campaign.calling_hours_end)}`;
   const when = `${dayRange(campaign.working_days)} ${hours} (${zoneName(campaign.time_zone)})`;
   const limit = `at most ${plural(campaign.calls_per_day, 'call')} a day`;
+  if (campaign.campaign_type === 'inbound') {
+    const body = `Whoever calls ${campaign.inbound_number ?? 'its number'} hears the script, at any hour. You can pause at any time.`;
+    const isSure = await confirm({ title: `Take calls for “${name}”?`, ok: 'Take calls', body });
+    if (isSure) await act(() => setStatus(id, 'active'), ['Calls are taken from now on.'], onChange);
+    return;
+  }
   const isSure = await confirm({
     title: `Start “${name}”?`,
     ok: 'Start calling',
@@ -92,7 +98,9 @@ export function MainAction({ campaign, onChange, small }) {
   if (status === 'completed' || !canWrite.value) return link(page, '', 'Results');
   if (status === 'paused') return button(resume, 'play', 'Resume');
   if (status === 'draft') {
-    return stats.total_leads ? button(start, 'play', 'Start') : link(`${page}/leads`, 'upload', 'Add leads');
+    return stats.total_leads || campaign.campaign_type === 'inbound'
+      ? button(start, 'play', 'Start')
+      : link(`${page}/leads`, 'upload', 'Add leads');
   }
   switch (stats.standing.code) {
     case 'budget':

@@ -20,6 +20,7 @@ import {
   Sheet,
 } from './basic.js';
 import { holdWords } from './holds.js';
+import { KINDS } from './other-call-sheet.js';
 
 /** First and last name, or null. */
 export const nameOf = ({ first_name: first, last_name: last }) => [first, last].filter(Boolean).join(' ') || null;
@@ -40,17 +41,26 @@ const FIELDS = [
 /** Calls that are shown with a lead. */
 const CALLS_SHOWN = 10;
 
-async function load(id, options) {
-  const [{ data: lead, etag }, calls] = await Promise.all([
+/** A lead with its last calls of every kind, the newest first. */
+async function load(id, campaign, options) {
+  const ofLead = async (path) => (await getPage(withQuery(path, { lead_id: id, limit: CALLS_SHOWN }), options)).items;
+  const [{ data: lead, etag }, dialed, incoming, tests] = await Promise.all([
     ask('GET', `/leads/${id}`, undefined, options),
-    getPage(withQuery('/calls', { lead_id: id, limit: CALLS_SHOWN }), options),
+    ofLead('/calls'),
+    ofLead('/inbound-calls'),
+    ofLead(`/voice-campaigns/${campaign.id}/test-calls`),
   ]);
-  return { lead, etag, calls: calls.items };
+  const calls = [
+    ...dialed.map((call) => ({ ...call, at: call.placed_at, key: String(call.id) })),
+    ...[...incoming, ...tests].map((call) => ({ ...call, at: call.asked_at, key: `${call.kind}-${call.id}` })),
+  ];
+  calls.sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
+  return { lead, etag, calls: calls.slice(0, CALLS_SHOWN) };
 }
 
 /** @param {{id: string, campaign: object, onClose: () => void, onChange: () => void}} props */
 export function LeadSheet({ id, campaign, onClose, onChange }) {
-  const [resource, reload] = useResource(id, (options) => load(id, options));
+  const [resource, reload] = useResource(id, (options) => load(id, campaign, options));
   // What lies above the sheet: edit, schedule, or the text of a preview.
   const open = useSignal(null);
   const { data, error } = resource.value;
@@ -194,12 +204,12 @@ const Calls = ({ calls }) =>
         ? html`<ul class="rows">
             ${calls.map(
               (call) =>
-                html`<li key=${call.id} class="row">
-                  <button type="button" class="linkbtn" onClick=${() => setQuery({ lead: '', call: String(call.id) })}>
+                html`<li key=${call.key} class="row">
+                  <button type="button" class="linkbtn" onClick=${() => setQuery({ lead: '', call: call.key })}>
                     <${Outcome} o=${call.outcome} exact />
                   </button>
-                  <span class="grow"></span
-                  ><span class="muted small" title=${stamp(call.placed_at)}>${ago(call.placed_at)}</span>
+                  ${call.kind && html`<span class="muted small">${KINDS[call.kind]}, counts in no result</span>`}
+                  <span class="grow"></span><span class="muted small" title=${stamp(call.at)}>${ago(call.at)}</span>
                 </li>`,
             )}
           </ul>`

@@ -39,7 +39,7 @@ export function Conversation({ call, onChange }) {
   };
   return html`${
     recording &&
-    html`<${Player} call=${call} audio=${audio} at=${at} seek=${seek} onDelete=${onChange} key=${call.id} />`
+    html`<${Player} call=${call} audio=${audio} at=${at} seek=${seek} onDelete=${onChange} key=${recording.url} />`
   }
   ${!recording && gone && html`<${Note} icon="volume-2">${GONE[gone] ?? 'The recording is gone.'}<//>`}
   ${transcript?.length > 0 && html`<${Transcript} lines=${transcript} at=${at} hear=${recording && hear} />`}`;
@@ -73,7 +73,8 @@ function Player({ call, audio, at, seek, onDelete }) {
     else return;
     event.preventDefault();
   };
-  const path = `/calls/${call.id}/recording`;
+  // Below the API, as other paths are here.
+  const path = recording.url.replace(/^\/api/, '');
   const words = `${dur(at.value)} of ${dur(recording.seconds)}`;
   return html`<section class="player" aria-label="Recording">
     <audio
@@ -119,14 +120,10 @@ function Player({ call, audio, at, seek, onDelete }) {
         )}
       </span>
       <span class="grow"></span>
-      <a class="btn small" href=${downloadUrl(path)} download=${`call-${call.id}.wav`}>
-        <${Icon} n="download" />Download
-      </a>
+      <a class="btn small" href=${downloadUrl(path)} download> <${Icon} n="download" />Download </a>
       ${
         canWrite.value &&
-        html`<${ActionButton} class="btn small danger" icon="trash-2" run=${() => remove(call, path, onDelete)}
-          >Delete…<//
-        >`
+        html`<${ActionButton} class="btn small danger" icon="trash-2" run=${() => remove(path, onDelete)}>Delete…<//>`
       }
     </div>
     ${problem.value && html`<${Note} kind="danger" icon="triangle-alert">${problem.value}<//>`}
@@ -160,7 +157,7 @@ function Wave({ peaks, share }) {
   </svg>`;
 }
 
-async function remove(call, path, onDelete) {
+async function remove(path, onDelete) {
   const isSure = await confirm({
     title: 'Delete this recording?',
     ok: 'Delete the recording',
@@ -170,7 +167,7 @@ async function remove(call, path, onDelete) {
   if (!isSure) return;
   try {
     await del(path);
-    toast(`The recording of call ${call.id} is deleted.`);
+    toast('The recording is deleted.');
     onDelete();
   } catch (error) {
     fail(error);

@@ -1,14 +1,29 @@
 // One call by hand, to hear what a lead would hear: whom to call, how it goes, and what came of it.
 import { html, useEffect, useSignal } from '../lib/ui.js';
-import { create, get } from '../lib/api.js';
+import { create, get, useResource } from '../lib/api.js';
 import { dur } from '../lib/format.js';
 import { fail } from '../lib/notify.js';
 import { ActionButton, Field, Note, Outcome, Sheet } from './basic.js';
+import { Conversation } from './player.js';
 
 /** How often a call that is alive is looked at. */
 const LOOK_MS = 1000;
 
 const STATES = { placed: 'Dialing', ringing: 'Ringing', answered: 'Talking', ended: 'Ended' };
+
+/** Why no test call can be made at this moment; empty where one can. */
+async function hindrance(options) {
+  const [dialing, carrier, voices] = await Promise.all(
+    ['/dialing', '/carrier', '/voices'].map((path) => get(path, options)),
+  );
+  if (dialing.stopped) return 'All calling of this server is stopped. Start it again on the page Campaigns.';
+  if (!carrier.real_calls) return '';
+  const down = carrier.trunks.filter(({ status }) => status !== 'up');
+  if (down.length === carrier.trunks.length) {
+    return `No carrier takes calls. ${down.map(({ name, problem }) => `${name}: ${problem}.`).join(' ')}`;
+  }
+  return voices.available ? '' : `Nobody can speak. ${voices.problem}`;
+}
 
 /** @param {{campaign: object, onClose: () => void}} props */
 export function TestCallSheet({ campaign, onClose }) {
@@ -16,6 +31,8 @@ export function TestCallSheet({ campaign, onClose }) {
   const call = useSignal(null);
   const phone = useSignal('');
   const problem = useSignal('');
+  const [hindered, lookAgain] = useResource('test call', hindrance);
+  const why = hindered.value.data;
   const { id, state } = call.value ?? {};
   useEffect(() => {
     if (!id || state === 'ended') return undefined;
@@ -39,6 +56,9 @@ export function TestCallSheet({ campaign, onClose }) {
     } catch (error) {
       problem.value = error.fields?.phone || error.message;
     }
+  };
+  const look = async () => {
+    call.value = await get(`${path}/${id}`);
   };
   const hangUp = async () => {
     try {
@@ -69,18 +89,36 @@ export function TestCallSheet({ campaign, onClose }) {
         novalidate
         onSubmit=${(event) => {
           event.preventDefault();
-          if (!isAlive) place();
+          if (!isAlive && !why) place();
         }}
       >
         <${Field} label="Number to call" hint="With its country code." error=${problem.value}>${control}<//>
         <div class="row">
-          <${ActionButton} class="btn primary" icon="phone" run=${place} disabled=${isAlive || !phone.value.trim()}>
+          <${ActionButton}
+            class="btn primary"
+            icon="phone"
+            run=${place}
+            disabled=${isAlive || Boolean(why) || !phone.value.trim()}
+          >
             ${id ? 'Call again' : 'Call'}
           <//>
           ${isAlive && html`<${ActionButton} class="btn danger" icon="phone-off" run=${hangUp}>Hang up<//>`}
         </div>
       </form>
-      <div role="status">${id && html`<${Result} call=${call.value} />`}</div>
+      <div role="status">
+        ${
+          why &&
+          html`<${Note}
+            kind="warn"
+            icon="triangle-alert"
+            action=${html`<${ActionButton} class="btn small" run=${lookAgain}>Look again<//>`}
+          >
+            <strong>No test call can be made now.</strong> <span class="wrap-any">${why}</span>
+          <//>`
+        }
+        ${id && html`<${Result} call=${call.value} />`}
+      </div>
+      ${state === 'ended' && html`<${Conversation} call=${call.value} onChange=${look} />`}
     </div>
   <//>`;
 }

@@ -24,6 +24,7 @@ const OPTIONAL = [
   'ai_voice_id',
   'ai_voice_gender',
   'transfer_number',
+  'inbound_number',
   'start_date',
   'end_date',
 ];
@@ -31,6 +32,8 @@ const OPTIONAL = [
 const AS_THEY_ARE = ['keys', 'opt_out_sentence', 'machine_detection', 'script_prompt', 'fallback_prompt'];
 const PLAIN = [
   'name',
+  'campaign_type',
+  'inbound_number',
   'description',
   'script_template',
   'fallback_script',
@@ -85,7 +88,11 @@ const isPositive = (text) => Number(text) > 0;
 
 /** What is wrong with each step, by field. What only the server knows it says itself. */
 export const RULES = {
-  basics: ({ name }) => (name.trim() ? {} : { name: 'Give the campaign a name, so that you find it again.' }),
+  basics: ({ name, campaign_type, inbound_number }) => ({
+    ...(!name.trim() && { name: 'Give the campaign a name, so that you find it again.' }),
+    ...(campaign_type === 'inbound' &&
+      !inbound_number.trim() && { inbound_number: 'Enter the number that people call, such as +12025550199.' }),
+  }),
   script: ({ script_template, system_prompt, success_criteria, keys, transfer_number }) => ({
     ...(keys && !Object.values(keys).includes('opt_out') && { keys: 'One key must mean “Do not call me again”.' }),
     ...(Object.values(keys ?? {}).includes('transfer') &&

@@ -62,22 +62,28 @@ function OtherCalls({ campaign, kind }) {
 }
 
 const OtherTable = ({ items, kind }) =>
-  html`<div class="scroll-x">
-    <table class="table calls" aria-label=${kind === 'test' ? 'Test calls' : 'Incoming calls'}>
-      <thead>
-        <tr>
-          <th>Number</th>
-          <th>Outcome</th>
-          <th class="r opt3">Length</th>
-          ${kind === 'test' && html`<th class="opt">By</th>`}
-          <th class="r">When</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${items.map(
-          (call) =>
-            html`<tr key=${call.id}>
-              <td class="num">${call.phone || 'Withheld'}</td>
+  html`<p class="muted small padded">These calls count in none of the results, limits and costs of the campaign.</p>
+    <div class="scroll-x">
+      <table class="table calls" aria-label=${kind === 'test' ? 'Test calls' : 'Incoming calls'}>
+        <thead>
+          <tr>
+            <th>Number</th>
+            <th>Outcome</th>
+            <th class="r opt3">Length</th>
+            ${kind === 'test' && html`<th class="opt">By</th>`}
+            <th class="r">When</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${items.map((call) => {
+            const open = (event) => {
+              event.stopPropagation();
+              setQuery({ call: `${kind}-${call.id}` });
+            };
+            return html`<tr key=${call.id} class="link" onClick=${open}>
+              <td>
+                <button type="button" class="linkbtn num" onClick=${open}>${call.phone || 'Withheld'}</button>
+              </td>
               <td>
                 ${call.outcome ? html`<${Outcome} o=${call.outcome} exact />` : 'In progress'}
                 ${call.detail && html`<div class="faint small">${call.detail}</div>`}
@@ -85,11 +91,11 @@ const OtherTable = ({ items, kind }) =>
               <td class="r opt3 num">${call.seconds == null ? '–' : dur(call.seconds)}</td>
               ${kind === 'test' && html`<td class="opt muted">${call.placed_by}</td>`}
               <td class="r muted nowrap" title=${stamp(call.asked_at)}>${ago(call.asked_at)}</td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-  </div>`;
+            </tr>`;
+          })}
+        </tbody>
+      </table>
+    </div>`;
 
 function DialedCalls({ campaign }) {
   const { q = '', outcome = '' } = route.value.query;

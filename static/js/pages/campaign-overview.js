@@ -131,6 +131,21 @@ function useReloadOnCalls(id, reload) {
 }
 
 function NoLeads({ campaign }) {
+  if (campaign.campaign_type === 'inbound') {
+    const calls = html`<a class="btn primary" href=${`#/campaigns/${campaign.id}/calls?kind=inbound`}
+      >Incoming calls</a
+    >`;
+    return html`<div class="card">
+      <${Empty} icon="phone" title="This campaign takes calls" actions=${calls}>
+        ${
+          campaign.inbound_number
+            ? `Whoever calls ${campaign.inbound_number} while it is active hears the script. `
+            : 'It has no number yet, so nobody can call it. '
+        }
+        These calls are in no result.
+      <//>
+    </div>`;
+  }
   const action = html`<a class="btn primary" href=${`#/campaigns/${campaign.id}/leads`}
     ><${Icon} n="upload" />Import a file</a
   >`;

@@ -164,6 +164,7 @@ function Schedule({ campaign }) {
   const isLeads = campaign.lead_time_zone_policy === 'lead';
   return html`<${Card} title="Schedule" actions=${edit(campaign, 'schedule')}>
     <dl class="kv">
+      ${campaign.campaign_type === 'inbound' && row('Takes calls to', campaign.inbound_number ?? 'No number yet')}
       ${row('Days', capital(dayRange(campaign.working_days)))}
       ${row('Hours', `${hours}, ${isLeads ? 'on the clock of each person' : zoneName(campaign.time_zone)}`)}
       ${campaign.start_date && row('Not before', stamp(campaign.start_date))}

@@ -6,6 +6,7 @@ import { route, setQuery, go } from '../lib/router.js';
 import { Empty, Icon, Loading, Problem, Standing } from '../components/basic.js';
 import { ActionDialogs, MainAction, MoreActions } from '../components/campaign-actions.js';
 import { CallSheet } from '../components/call-sheet.js';
+import { isOther, OtherCallSheet } from '../components/other-call-sheet.js';
 import { CampaignOverview } from './campaign-overview.js';
 import { CampaignCalls } from './campaign-calls.js';
 import { CampaignLeads } from './campaign-leads.js';
@@ -54,6 +55,7 @@ export default function Campaign({ params: { id, tab = '' } }) {
   }
   const Tab = TABS.find(([key]) => key === tab)?.[2] ?? CampaignOverview;
   const { call } = route.value.query;
+  const SheetOf = isOther(call) ? OtherCallSheet : CallSheet;
   return html`<div class="page">
     <${Header} campaign=${campaign} onChange=${reload} />
     <nav class="tabs" aria-label="Campaign">
@@ -68,7 +70,7 @@ export default function Campaign({ params: { id, tab = '' } }) {
       )}
     </nav>
     <${Tab} key=${tab} campaign=${campaign} />
-    ${call && html`<${CallSheet} id=${call} onClose=${() => setQuery({ call: '' })} />`}
+    ${call && html`<${SheetOf} id=${call} campaign=${campaign} onClose=${() => setQuery({ call: '' })} />`}
     <${ActionDialogs} />
   </div>`;
 }

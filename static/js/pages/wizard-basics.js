@@ -3,8 +3,14 @@ import { html, useSignal } from '../lib/ui.js';
 import { create as post } from '../lib/api.js';
 import { fail } from '../lib/notify.js';
 import { newCampaign } from '../lib/draft.js';
-import { Field, focusInvalid, Icon } from '../components/basic.js';
+import { Field, focusInvalid, Icon, input, Picks } from '../components/basic.js';
 import { STARTERS } from '../components/starters.js';
+
+/** Who calls whom. */
+const TYPES = [
+  ['outbound', 'Call people', 'Everybody on a list, within the hours'],
+  ['inbound', 'Take calls', 'Whoever calls a number of yours hears the script'],
+];
 
 /**
  * Name, caller and text of a campaign that does not exist yet.
@@ -14,11 +20,15 @@ export function NewStep({ create, onCreated }) {
   const name = useSignal('');
   const caller = useSignal('');
   const starter = useSignal(STARTERS[0]);
+  const type = useSignal('outbound');
+  const number = useSignal('');
   const problems = useSignal({});
+  const isInbound = type.value === 'inbound';
   create.current = async () => {
     problems.value = {
       ...(!name.value.trim() && { name: 'Give the campaign a name, so that you find it again.' }),
       ...(!caller.value.trim() && { caller: 'People must hear who is calling them.' }),
+      ...(isInbound && !number.value.trim() && { inbound_number: NUMBER_MISSING }),
     };
     if (Object.keys(problems.value).length) return void focusInvalid();
     const { script, fallback, prompt, criteria } = starter.value;
@@ -32,6 +42,7 @@ export function NewStep({ create, onCreated }) {
           fallback_script: fallback(who),
           system_prompt: prompt(who),
           success_criteria: criteria,
+          ...(isInbound && { campaign_type: 'inbound', inbound_number: number.value.trim() }),
         }),
       );
       onCreated(campaign);
@@ -68,6 +79,8 @@ export function NewStep({ create, onCreated }) {
         ${STARTERS.map((option) => html`<${Pick} key=${option.key} option=${option} chosen=${starter} />`)}
       </div>
     </fieldset>
+    <${Picks} legend="Who calls?" name="type" options=${TYPES} chosen=${type} />
+    ${isInbound && html`<${NumberField} error=${problems.value.inbound_number} control=${input(number, NUMBER)} />`}
     <div class="preview">
       <div class="row">
         <${Icon} n="eye" c="s" /><b class="strong">This text, which you can change in the next step</b>
@@ -91,6 +104,17 @@ const Pick = ({ option, chosen }) =>
     ></label
   >`;
 
+const NUMBER = { class: 'num', type: 'tel', placeholder: '+1 202 555 0199' };
+const NUMBER_MISSING = 'Enter the number that people call, such as +12025550199.';
+
+const NumberField = ({ error, control }) =>
+  html`<${Field}
+    label="Number that people call"
+    error=${error}
+    hint="A number of yours that the carrier sends here. No other campaign can have it."
+    >${control}<//
+  >`;
+
 /** The same step of a campaign that exists. */
 export function NameStep({ draft }) {
   const problems = draft.problems.value;
@@ -102,5 +126,23 @@ export function NameStep({ draft }) {
     <${Field} label="Description" optional error=${problems.description} hint="What it is for, for your colleagues."
       >${description}<//
     >
+    <${Type} draft=${draft} />
   </div>`;
+}
+
+/** Who calls whom; a campaign that calls people has no number of its own. */
+function Type({ draft }) {
+  const { campaign_type: type } = draft.form.value;
+  const choose = (word) =>
+    draft.set(word === 'inbound' ? { campaign_type: word } : { campaign_type: word, inbound_number: '' });
+  const number = (attributes) =>
+    html`<input
+      class="input num"
+      type="tel"
+      placeholder=${NUMBER.placeholder}
+      ...${draft.bind('inbound_number')}
+      ...${attributes}
+    />`;
+  return html`<${Picks} legend="Who calls?" name="type" options=${TYPES} chosen=${{ value: type }} onChoose=${choose} />
+    ${type === 'inbound' && html`<${NumberField} error=${draft.problems.value.inbound_number} control=${number} />`}`;
 }

@@ -14,6 +14,13 @@ export function LeadsStep({ draft, ready }) {
   const toCall = data && `, ${num(openLeads(data.leads))} to call.`;
   return html`<div class="stack">
     ${
+      draft.form.value.campaign_type === 'inbound' &&
+      html`<${Note} icon="phone">
+        <strong>Nobody here is called.</strong> People whose number is known are greeted with what stands beside it. You
+        can also continue without anybody.
+      <//>`
+    }
+    ${
       data?.total_leads > 0 &&
       html`<${Note} icon="users">
         <strong>${plural(data.total_leads, 'person', 'people')} in this campaign</strong>${toCall}

@@ -16,6 +16,15 @@ export function ReviewStep({ draft }) {
   if (!data) return html`<${Loading} rows=${3} />`;
   const form = draft.form.value;
   const people = openLeads(data.leads);
+  if (form.campaign_type === 'inbound') {
+    return html`<div class="stack">
+      <${Note} icon="phone">
+        <strong>Nobody is called.</strong> Whoever calls ${form.inbound_number || 'the number'} while the campaign is
+        active hears the script, at any hour.
+      <//>
+      <${Summary} form=${form} people=${people} /><${Consent} />
+    </div>`;
+  }
   return html`<div class="stack">
     ${people ? html`<${Estimate} form=${form} people=${people} />` : html`<${Nobody} />`}
     ${people > 0 && html`<${Warnings} id=${id} />`}<${Summary} form=${form} people=${people} />
@@ -111,6 +120,7 @@ function Summary({ form, people }) {
   const tries = plural(Number(form.max_attempts_per_lead), 'attempt');
   return html`<ul class="revs">
     ${line('basics', 'Name', form.name)}
+    ${form.campaign_type === 'inbound' && line('basics', 'Takes calls to', form.inbound_number || 'No number yet')}
     ${line('script', 'Script', html`<span class="clamp">${form.script_template}</span>`)}
     ${line('script', 'Voicemail', html`<span class="clamp">${form.fallback_script || 'Nothing is left'}</span>`)}
     ${line('leads', 'People', people ? `${num(people)} to call` : 'None')}

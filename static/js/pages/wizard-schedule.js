@@ -3,7 +3,7 @@ import { html } from '../lib/ui.js';
 import { dayRange, DAYS, time, WEEK, zoneName } from '../lib/format.js';
 import { UNITS } from '../lib/draft.js';
 import { overview } from '../lib/store.js';
-import { Field, Icon } from '../components/basic.js';
+import { Field, Icon, Note } from '../components/basic.js';
 
 const zones = () => Intl.supportedValuesOf('timeZone');
 const POLICIES = [
@@ -12,7 +12,15 @@ const POLICIES = [
 ];
 
 export function ScheduleStep({ draft }) {
+  const isInbound = draft.form.value.campaign_type === 'inbound';
   return html`<div class="stack">
+    ${
+      isInbound &&
+      html`<${Note} icon="phone">
+        <strong>Calls are taken at any hour</strong> while the campaign is active. Of this step only the number of lines
+        counts: so many people may be on the line at the same time.
+      <//>`
+    }
     <${Days} draft=${draft} /><${Hours} draft=${draft} /><${Week} form=${draft.form.value} />
     <${Clock} draft=${draft} /><${Limits} draft=${draft} /><${Retries} draft=${draft} />
     <${Dates} draft=${draft} />

@@ -227,6 +227,7 @@ function SaveButton({ draft }) {
 
 function StartButtons({ draft }) {
   const { id } = draft.campaign.value;
+  const isInbound = draft.form.value.campaign_type === 'inbound';
   const keep = async () => {
     if (!(await draft.save())) return void checkAll(draft);
     toast('Saved as a draft.');
@@ -237,19 +238,26 @@ function StartButtons({ draft }) {
     try {
       if (!(await isSure(draft))) return;
       await patch(`/voice-campaigns/${id}/status`, { status: 'active' });
-      toast('Calling has started.');
+      toast(isInbound ? 'Calls are taken from now on.' : 'Calling has started.');
       go(`/campaigns/${id}`);
     } catch (error) {
       fail(error);
     }
   };
   return html`<${ActionButton} run=${keep}>Save as draft<//>
-    <${ActionButton} class="btn primary" icon="play" run=${start}>Start calling<//>`;
+    <${ActionButton} class="btn primary" icon="play" run=${start}>${isInbound ? 'Take calls' : 'Start calling'}<//>`;
 }
 
 async function isSure(draft) {
   const { id, name } = draft.campaign.value;
   const form = draft.form.value;
+  if (form.campaign_type === 'inbound') {
+    return confirm({
+      title: `Take calls for “${name}” now?`,
+      ok: 'Take calls',
+      body: `Whoever calls ${form.inbound_number} hears the script, at any hour. You can pause at any time.`,
+    });
+  }
   const { data: stats } = await ask('GET', `/voice-campaigns/${id}/stats`);
   const people = openLeads(stats.leads);
   if (!people) {
