@@ -165,7 +165,7 @@ await page.getByText('Nobody is called.').waitFor();
 await look('the last step');
 await page.getByRole('button', { name: 'Take calls' }).click();
 await page.getByRole('dialog').getByRole('button', { name: 'Take calls' }).click();
-await page.getByText('This campaign takes calls').waitFor();
+await page.getByRole('heading', { name: 'This campaign takes calls' }).waitFor();
 assert.equal((await api('GET', `voice-campaigns/${hotline.id}`)).status, 'active');
 await look('a campaign that takes calls');
 await page.getByRole('link', { name: 'Incoming calls' }).click();

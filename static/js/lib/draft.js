@@ -67,6 +67,9 @@ function formOf(campaign) {
   };
 }
 
+/** A number without what people write between its digits. */
+export const bareNumber = (text) => text.replace(/[\s()./-]/g, '');
+
 /** What the fields say, as the API wants it. */
 function bodyOf(form) {
   const body = { ...form, retry_delay_minutes: Math.round(Number(form.retry_wait) * UNITS[form.retry_unit]) };
@@ -74,6 +77,7 @@ function bodyOf(form) {
   delete body.retry_unit;
   for (const name of Object.keys(NUMBERS)) body[name] = form[name].trim() === '' ? null : Number(form[name]);
   for (const name of OPTIONAL) if (!form[name].trim()) body[name] = null;
+  for (const name of ['transfer_number', 'inbound_number']) body[name] &&= bareNumber(body[name]);
   return body;
 }
 

@@ -2,7 +2,7 @@
 import { html, useSignal } from '../lib/ui.js';
 import { create as post } from '../lib/api.js';
 import { fail } from '../lib/notify.js';
-import { newCampaign } from '../lib/draft.js';
+import { bareNumber, newCampaign } from '../lib/draft.js';
 import { Field, focusInvalid, Icon, input, Picks } from '../components/basic.js';
 import { STARTERS } from '../components/starters.js';
 
@@ -42,7 +42,7 @@ export function NewStep({ create, onCreated }) {
           fallback_script: fallback(who),
           system_prompt: prompt(who),
           success_criteria: criteria,
-          ...(isInbound && { campaign_type: 'inbound', inbound_number: number.value.trim() }),
+          ...(isInbound && { campaign_type: 'inbound', inbound_number: bareNumber(number.value) }),
         }),
       );
       onCreated(campaign);
