@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// Programs that tests compare with or drive.
-const PEERS: [&str; 7] = ["baresip", "bash", "curl", "flite", "kamailio", "script", "sipp"];
+const PEERS: [&str; 8] = ["baresip", "bash", "curl", "faketime", "flite", "kamailio", "script", "sipp"];
 
 /// What the tests of the page need, with the modules that `tests/run` installs.
 const BROWSER: [&str; 2] = ["node", "chromium"];

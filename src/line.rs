@@ -315,8 +315,9 @@ impl http::Line for Line {
         sip_trunk(settings, password).map(drop)
     }
 
-    async fn get_ready(&self) -> Result<(), String> {
-        self.sip().await.map(drop)
+    async fn get_ready(&self, transport: &str) -> Result<(), String> {
+        let sip = self.sip().await?;
+        if transport == "tcp" { sip.listen_over_tcp().await } else { Ok(()) }
     }
 
     async fn follow(&self) -> Result<(), String> {

@@ -19,7 +19,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use voice_campaigns::clock::Manual;
 use voice_campaigns::domain::campaign::Request;
 use voice_campaigns::store::{Scope, Store, data_file};
@@ -255,4 +255,56 @@ fn alter(folder: &Path, sql: &str) {
     let connection = Connection::open(data_file(folder)).unwrap();
     connection.execute_batch(sql).unwrap();
     connection.close().unwrap();
+}
+
+/// Somebody reads for a minute without an end, so that no part of the log may be used again meanwhile.
+#[test]
+#[ignore = "takes a minute: tests/run --long"]
+#[allow(clippy::disallowed_methods, reason = "the time of a real process")]
+fn beside_a_reader_that_is_stuck_answers_come_and_afterwards_the_log_is_small_again() {
+    let seconds = evidence::number("VC_TEST_STUCK_SECONDS", 60);
+    let place = Place::new();
+    let token = place.token("admin");
+    with_data(&place, |tx| {
+        let body = json!({
+            "name": "Busy", "status": "active", "calls_per_day": 1_000_000, "max_concurrent_calls": 500,
+            "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
+            "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+            "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
+        });
+        tx.insert_campaign(&Request::read(body, None).unwrap(), "test").map(drop)
+    });
+    stock_one(&place, 1, i64::try_from(seconds * 25).unwrap());
+    let mut command = place.program(&["serve", "--port", "0"]);
+    command.env("VC_SIMULATOR_SPEED", "20").env("VC_SIMULATOR_CALLS_PER_SECOND", "20");
+    let mut server = Running::start(command);
+    let stuck = Connection::open(data_file(&place.path("data"))).unwrap();
+    stuck.execute_batch("BEGIN").unwrap();
+    let calls = number(&stuck, "SELECT count(*) FROM calls");
+    let (began, mut took, mut log) = (Instant::now(), Vec::new(), 0);
+    while began.elapsed() < Duration::from_secs(seconds) {
+        let asked = Instant::now();
+        assert_eq!(server.get("/api/overview", &token), 200);
+        took.push(asked.elapsed());
+        log = log.max(fs::metadata(log_of(&place.path("data"))).unwrap().len());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(number(&stuck, "SELECT count(*) FROM calls"), calls, "it sees what there was");
+    stuck.execute_batch("COMMIT").unwrap();
+    let made = number(&stuck, "SELECT count(*) FROM calls") - calls;
+    drop(stuck);
+    took.sort();
+    let late = took[took.len() * 99 / 100];
+    println!(
+        "{made} calls beside a stuck reader: a log of {log} bytes, 99 % of {} answers within {late:?}",
+        took.len()
+    );
+    assert!(made > 0 && log < 160_000 * u64::try_from(made).unwrap(), "{made} calls, {log} bytes");
+    let is_small_again = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        fs::metadata(log_of(&place.path("data"))).unwrap().len() <= 64 << 20
+    });
+    assert!(is_small_again, "what it needed beyond 64 MB is given back");
+    assert_eq!(server.end_by("TERM"), Some(0));
+    check(&place);
 }

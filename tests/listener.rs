@@ -1,6 +1,7 @@
 //! The listener in front of the HTTP server, on real sockets: what half a request, a slow one or too many of them may
 //! take, and that nobody else waits for them. Its times are short here.
 
+use crate::support::evidence;
 use crate::support::program::Place;
 use crate::support::{Options, TestServer, WRITER};
 use std::net::SocketAddr;
@@ -267,6 +268,65 @@ async fn nobody_waits_for_those_who_send_half_requests() {
         scene.told(b"GET / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 200"),
         "and then all places are free again"
     );
+}
+
+/// The real program and its own times: half a request from ten thousand hosts, while somebody who is connected goes on
+/// asking.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a quarter of a minute and many files: tests/run --long"]
+async fn ten_thousand_half_requests_cost_little_memory_and_delay_nobody() {
+    let hosts = u32::try_from(evidence::number("VC_TEST_CONNECTIONS", 10_000)).unwrap();
+    let place = Place::new();
+    let token = place.token("read");
+    let server = place.serve();
+    let address: SocketAddr = server.url.trim_start_matches("http://").parse().unwrap();
+    let before = resident_kilobytes(server.id());
+    let mut known = TcpStream::connect(address).await.unwrap();
+    let request =
+        format!("GET /api/overview HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
+
+    let mut attackers = JoinSet::new();
+    for host in 0..hosts {
+        attackers.spawn(async move {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(format!("127.1.{}.{}:0", host / 200, host % 200 + 1).parse().unwrap())?;
+            let mut stream = socket.connect(address).await?;
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: ").await?;
+            let began = Instant::now();
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+            std::io::Result::Ok(began.elapsed())
+        });
+    }
+    let (mut took, mut most) = (Vec::new(), before);
+    while !attackers.is_empty() {
+        let began = Instant::now();
+        known.write_all(request.as_bytes()).await.unwrap();
+        let mut buffer = [0; 16_384];
+        let read = known.read(&mut buffer).await.unwrap();
+        assert!(buffer[..read].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer[..read]));
+        took.push(began.elapsed());
+        most = most.max(resident_kilobytes(server.id()));
+        tokio::time::sleep(MS(20)).await;
+        while let Some(ended) = attackers.try_join_next() {
+            let lasted = ended.unwrap().unwrap_or_default();
+            assert!(lasted < MS(15_000), "one was let go after {lasted:?}");
+        }
+    }
+    took.sort();
+    let grown = most - before;
+    println!(
+        "{hosts} half requests: {} whole ones beside them, half of them within {:?}, 99 % within {:?}; {grown} kB more memory",
+        took.len(),
+        took[took.len() / 2],
+        took[took.len() * 99 / 100],
+    );
+    assert!(grown < 64 * 1_024, "{grown} kB");
+}
+
+fn resident_kilobytes(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[test]

@@ -35,6 +35,7 @@ mod dialer_faults;
 mod dialer_queue;
 mod disk;
 mod e2e_cli;
+mod e2e_clock;
 mod e2e_log;
 mod erasure;
 mod guard;

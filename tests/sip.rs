@@ -298,7 +298,7 @@ async fn a_carrier_that_takes_a_call_over_without_a_word_has_taken_it_over() {
 async fn a_campaign_decides_whether_machines_are_told_from_people() {
     for (own, is_told) in [(Some(true), true), (Some(false), false), (None, false)] {
         let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
-        let script = |_: &Message| answers(vec![Step::Play(hum(4_000)), Step::Wait(1_000), Step::Bye]);
+        let script = |_: &Message| answers(vec![Step::Play(hum(12_000)), Step::Wait(1_000), Step::Bye]);
         let peer = Peer::start(clock.clone(), script).await;
         let line = Line::with(peer, clock, json!({"detect_machines": false}), Arc::new(Hum)).await;
         let mut call = line.dial_as(30, own);

@@ -4,6 +4,7 @@ use crate::api_campaigns::example_with;
 use crate::secrets::files_with;
 use crate::support::uas::{Message, Peer, Step};
 use serde_json::{Value, json};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -236,6 +237,37 @@ async fn a_trunk_is_added_shown_changed_put_in_order_and_removed_while_the_serve
     assert!(
         actions.contains(&json!("DELETE /api/trunks/<id>")) && actions.contains(&json!("POST /api/trunks"))
     );
+    host.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_whose_port_somebody_else_has_is_refused_and_nothing_is_kept_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = somebody.local_addr().unwrap();
+    let host = Host::start(
+        folder.path(),
+        json!({"sip": {"listen": listen.to_string(), "rtp_ports": "30000-39998"}}),
+    )
+    .await;
+    let body = json!({"name": "main", "host": "127.0.0.1:9", "confirm": true});
+    let mut over_tcp = body.clone();
+    over_tcp["transport"] = json!("tcp");
+    let refused = host.send("POST", "/api/trunks", &over_tcp, 409);
+    assert_eq!(refused["code"], "no_real_calls");
+    let told = refused["error"].as_str().unwrap();
+    assert!(told.starts_with(&format!("sip.listen: cannot listen over TCP on {listen}: ")), "{told}");
+    assert_eq!(
+        (host.get("/api/trunks"), &host.get("/api/carrier")["driver"]),
+        (json!([]), &json!("simulator"))
+    );
+
+    host.send("POST", "/api/trunks", &body, 201);
+    let refused = host.send("PATCH", "/api/trunks/1", &json!({"transport": "tcp"}), 409);
+    assert_eq!(refused["code"], "no_real_calls");
+    assert_eq!(host.get("/api/trunks/1")["transport"], "udp");
+    drop(somebody);
+    host.send("PATCH", "/api/trunks/1", &json!({"transport": "tcp"}), 200);
     host.server.stop().await.unwrap();
 }
 

@@ -56,8 +56,9 @@ pub trait Line: fmt::Debug + Send + Sync + 'static {
     /// Refuses settings that no trunk can have.
     fn check(&self, settings: &TrunkSettings, password: &Password) -> Result<(), Invalid>;
 
-    /// Gets ready for real calls, and changes nothing yet. The error is a sentence about what is missing.
-    async fn get_ready(&self) -> Result<(), String>;
+    /// Gets ready for real calls over this transport, and changes nothing yet. The error is a sentence about what is
+    /// missing, such as a port that somebody else has.
+    async fn get_ready(&self, transport: &str) -> Result<(), String>;
 
     /// Makes the line what the database says from now on. Calls that are alive stay where they were dialed.
     async fn follow(&self) -> Result<(), String>;

@@ -19,7 +19,7 @@ use rocket::http::Status;
 use rocket::tokio::sync::Semaphore;
 use rocket::{Data, Route, State, delete, get, patch, post, put, routes, tokio};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa::{OpenApi, ToSchema};
 
@@ -146,7 +146,8 @@ async fn create(
     let line = settings.line.clone();
     line.check(&request.settings, request.password.as_ref().unwrap_or(&Password::None))?;
     let fixed = fixed_names(&*line);
-    let change = Change { deed: caller.0, confirm: request.confirm, line };
+    let transport = Some(request.settings.transport.clone());
+    let change = Change { deed: caller.0, confirm: request.confirm, transport, line };
     change
         .make(db, move |tx| {
             let all = tx.trunks()?;
@@ -248,7 +249,8 @@ async fn edit(
     let id = query::path_id(id).ok_or(ApiError::NoSuchTrunk)?;
     let line = settings.line.clone();
     let fixed = fixed_names(&*line);
-    let change = Change { deed: caller.0, confirm: false, line: line.clone() };
+    let transport = body.get("transport").and_then(Value::as_str).map(str::to_owned);
+    let change = Change { deed: caller.0, confirm: false, transport, line: line.clone() };
     change
         .make(db, move |tx| {
             let before = unchanged(tx, id, &if_match)?;
@@ -300,7 +302,7 @@ async fn remove(
     let confirm = query.take("confirm", query::flag).unwrap_or(false);
     query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchTrunk)?;
-    let change = Change { deed: caller.0, confirm, line: settings.line.clone() };
+    let change = Change { deed: caller.0, confirm, transport: None, line: settings.line.clone() };
     change
         .make(db, move |tx| {
             tx.delete_trunk(unchanged(tx, id, &if_match)?.id)?;
@@ -314,6 +316,8 @@ struct Change {
     deed: Deed,
     /// The caller knows that phones ring from now on, or no longer.
     confirm: bool,
+    /// What must be spoken afterwards; none where that is what is spoken already.
+    transport: Option<String>,
     line: Arc<dyn Line>,
 }
 
@@ -340,13 +344,15 @@ impl Change {
         store: Store,
         job: impl FnOnce(&Tx) -> Result<Made, ApiError> + Send + 'static,
     ) -> Result<Answer, ApiError> {
-        let Change { deed, confirm, line } = self;
+        let Change { deed, confirm, transport, line } = self;
         // One change at a time, and no dial on its way, from the first look until the line has followed.
         let held = store.hold_dials().await;
         let (before, has_fixed) = (line.carrier(), !line.fixed().is_empty());
-        if confirm && !before.real_calls {
+        if let Some(transport) = transport
+            && (confirm || before.real_calls)
+        {
             let refused = |message| ApiError::Conflict { code: "no_real_calls", message };
-            line.get_ready().await.map_err(refused)?;
+            line.get_ready(&transport).await.map_err(refused)?;
         }
         let made = store
             .write(move |tx| {

@@ -40,7 +40,7 @@ impl Line for StillLine {
         Ok(())
     }
 
-    async fn get_ready(&self) -> Result<(), String> {
+    async fn get_ready(&self, _transport: &str) -> Result<(), String> {
         Ok(())
     }
 

@@ -28,6 +28,7 @@ POLICY = f'"default";q={REQUESTS_PER_HOUR};w={HOUR}'
 
 Day = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 Time = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$")]
+KeyAction = Literal["yes", "no", "call_back", "opt_out", "transfer", "repeat"]
 Reference = Annotated[int, Field(ge=1, le=9007199254740991)]
 Money = Annotated[float, Field(ge=0, le=1e12)]
 
@@ -74,6 +75,15 @@ class NewCampaign(BaseModel):
     tags: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field([], max_length=100)
     notes: str | None = Field(None, max_length=20000)
     webhooks: list[dict[str, Any]] = Field([], max_length=20)
+    keys: dict[Annotated[str, Field(pattern=r"^[0-9*#]$")], KeyAction] | None = None
+    opt_out_sentence: str | None = Field(None, max_length=500)
+    machine_detection: bool | None = None
+    transfer_number: str | None = Field(None, pattern=r"^\+[1-9][0-9]{6,14}$")
+    record_calls: bool = False
+    recording_announcement: str | None = Field(None, max_length=500)
+    inbound_number: str | None = Field(None, pattern=r"^\+[1-9][0-9]{6,14}$")
+    script_prompt: Reference | None = None
+    fallback_prompt: Reference | None = None
 
     @model_validator(mode="after")
     def hours_differ(self):
@@ -215,6 +225,15 @@ def view(row: sqlite3.Row) -> dict[str, Any]:
         "tags": json.loads(row["tags"]),
         "notes": row["notes"],
         "webhooks": json.loads(row["webhooks"]),
+        "keys": row["keys"] and json.loads(row["keys"]),
+        "opt_out_sentence": row["opt_out_sentence"],
+        "machine_detection": None if row["machine_detection"] is None else row["machine_detection"] == 1,
+        "transfer_number": row["transfer_number"],
+        "record_calls": row["record_calls"] == 1,
+        "recording_announcement": row["recording_announcement"],
+        "inbound_number": row["inbound_number"],
+        "script_prompt": row["script_prompt"],
+        "fallback_prompt": row["fallback_prompt"],
         "created_at": instant(row["created_at"]),
         "updated_at": instant(row["updated_at"]),
     }
@@ -234,6 +253,7 @@ def insert(new: NewCampaign) -> sqlite3.Row:
         row[name] = None if row[name] is None else round(row[name] * 10000)
     for name in ("team_members", "tags", "webhooks"):
         row[name] = json.dumps(row[name])
+    row["keys"] = row["keys"] and json.dumps(row["keys"])
     for name in ("start_date", "end_date"):
         row[name] = row[name] and int(row[name].timestamp() * 1000)
     row["now"], row["by"] = int(time.time() * 1000), "peer"

@@ -97,6 +97,9 @@ function row(settings) {
   row.working_days = settings.working_days.reduce((bits, day) => bits | (1 << DAYS.indexOf(day)), 0);
   for (const name of MONEY) row[name] = settings[name] === null ? null : Math.round(settings[name] * 10000);
   for (const name of LISTS) row[name] = JSON.stringify(settings[name]);
+  row.keys = settings.keys && JSON.stringify(settings.keys);
+  row.machine_detection = settings.machine_detection === null ? null : Number(settings.machine_detection);
+  row.record_calls = Number(settings.record_calls);
   for (const name of ['start_date', 'end_date']) row[name] = settings[name] && Date.parse(settings[name]);
   return row;
 }
@@ -145,6 +148,15 @@ function view(row) {
     tags: JSON.parse(row.tags),
     notes: row.notes,
     webhooks: JSON.parse(row.webhooks),
+    keys: row.keys === null ? null : JSON.parse(row.keys),
+    opt_out_sentence: row.opt_out_sentence,
+    machine_detection: row.machine_detection === null ? null : row.machine_detection === 1,
+    transfer_number: row.transfer_number,
+    record_calls: row.record_calls === 1,
+    recording_announcement: row.recording_announcement,
+    inbound_number: row.inbound_number,
+    script_prompt: row.script_prompt,
+    fallback_prompt: row.fallback_prompt,
     created_at: instant(row.created_at),
     updated_at: instant(row.updated_at),
   };

@@ -122,10 +122,17 @@ impl Sip {
         Ok(())
     }
 
+    /// Gets ready for trunks that speak TCP; for all others it is.
+    pub async fn listen_over_tcp(&self) -> Result<(), String> {
+        self.inner.stack.listen_over_tcp().await
+    }
+
     /// Puts other trunks in the place of those there are. One with the same name, or at the same host for the same user,
     /// is the same carrier's: calls that are alive on it count on. The error is a sentence.
     pub async fn change(&self, settings: &[TrunkSettings]) -> Result<(), String> {
-        self.inner.stack.listen_for(settings).await?;
+        if settings.iter().any(|trunk| trunk.transport == Transport::Tcp) {
+            self.inner.stack.listen_over_tcp().await?;
+        }
         let mut before = self.inner.trunks().to_vec();
         let mut take = |is_it: &dyn Fn(&TrunkSettings) -> bool| {
             let at = before.iter().position(|trunk| is_it(&trunk.settings))?;

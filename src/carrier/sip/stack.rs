@@ -32,7 +32,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -169,6 +170,31 @@ impl Status {
     }
 }
 
+/// Ports that are looked at where any will do.
+const PORTS_TRIED: usize = 50;
+
+/// A port for datagrams; where any will do, one that is free for connections as well.
+async fn listen(
+    at: SocketAddr,
+    public: Option<SocketAddr>,
+    token: &CancellationToken,
+) -> Result<UdpConnection, String> {
+    let problem = |error: &dyn Display| format!("sip.listen: cannot listen on {at}: {error}");
+    for _ in 0..PORTS_TRIED {
+        let udp = UdpConnection::create_connection(at, public, Some(token.child_token())).await;
+        let udp = udp.map_err(|error| problem(&error))?;
+        let port = udp.get_addr().get_socketaddr().map_err(|error| problem(&error))?.port();
+        if at.port() != 0 || TcpListener::bind((at.ip(), port)).is_ok() {
+            return Ok(udp);
+        }
+    }
+    Err(problem(&"no port is free for datagrams and connections"))
+}
+
+fn cannot_listen_over_tcp(at: SocketAddr, error: impl Display) -> String {
+    format!("sip.listen: cannot listen over TCP on {at}: {error}")
+}
+
 /// A call that was asked for, or that was taken.
 pub(super) struct Outgoing {
     layer: Arc<DialogLayer>,
@@ -188,14 +214,16 @@ impl Stack {
         let token = CancellationToken::new();
         let transports = TransportLayer::new(token.clone());
         let public = settings.public_ip.map(|ip| SocketAddr::new(ip, settings.listen.port()));
-        let udp = UdpConnection::create_connection(settings.listen, public, Some(token.child_token()))
-            .await
-            .map_err(|error| format!("sip.listen: cannot listen on {}: {error}", settings.listen))?;
+        let udp = listen(settings.listen, public, &token).await?;
         let listens = udp.get_addr().get_socketaddr().map_err(|error| error.to_string())?;
         transports.add_transport(udp.into());
         let bound = SocketAddr::new(settings.listen.ip(), listens.port());
-        let has_tcp = trunks.iter().any(|trunk| trunk.transport == Transport::Tcp);
+        // Whoever takes any port gets both halves of it at once, before somebody else takes the other one.
+        let has_tcp =
+            settings.listen.port() == 0 || trunks.iter().any(|trunk| trunk.transport == Transport::Tcp);
         if has_tcp {
+            // The library only logs that it cannot.
+            TcpListener::bind(bound).map_err(|error| cannot_listen_over_tcp(bound, error))?;
             let tcp = TcpListenerConnection::new(bound, Some(public.unwrap_or(listens))).await;
             transports.add_transport(SipConnection::TcpListener(tcp.map_err(|error| error.to_string())?));
         }
@@ -218,10 +246,9 @@ impl Stack {
         Ok((Stack { layer, endpoint: inner, token, listens, public_ip, bound, has_tcp, secured }, visitors))
     }
 
-    /// Listens over TCP as well where one of these trunks speaks it and none did before.
-    pub(super) async fn listen_for(&self, trunks: &[Trunk]) -> Result<(), String> {
-        let wants_tcp = trunks.iter().any(|trunk| trunk.transport == Transport::Tcp);
-        if !wants_tcp || self.has_tcp.swap(true, Ordering::Relaxed) {
+    /// Listens over TCP as well, if it does not yet. The error is a sentence.
+    pub(super) async fn listen_over_tcp(&self) -> Result<(), String> {
+        if self.has_tcp.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
         let public = self.public_ip.map(|ip| SocketAddr::new(ip, self.listens.port()));
@@ -234,7 +261,7 @@ impl Stack {
         };
         listening.await.map_err(|error| {
             self.has_tcp.store(false, Ordering::Relaxed);
-            format!("sip.listen: cannot listen over TCP on {}: {error}", self.bound)
+            cannot_listen_over_tcp(self.bound, error)
         })
     }
 
