@@ -15,6 +15,7 @@ use crate::domain::imports::{Format, OnDuplicate};
 use crate::domain::other_call;
 use crate::domain::phone::{self, Country, Phone};
 use crate::domain::schedule::format_instant;
+use crate::domain::script_preview::Values;
 use crate::domain::trunk::Password;
 use crate::line;
 use crate::log;
@@ -565,7 +566,9 @@ fn test_call(flags: Flags, campaign_id: i64, phone: &str, lead_id: Option<i64>) 
     let phone =
         phone::parse(phone, config.default_country).map_err(|problem| anyhow!("{phone}: {problem}"))?;
     let has_trunks = !config.trunks.is_empty();
+    let guard = config.guard().map_err(|problem| anyhow!(problem))?;
     let call = with_store(&config, async |store| {
+        store.set_guard(guard);
         let id = store.write(move |tx| ask_for_trial(tx, campaign_id, phone, lead_id, has_trunks)).await?;
         say(&format!("test call {id} to {phone} waits for the server"));
         let (clock, mut told) = (store.clock().clone(), 0);
@@ -611,18 +614,14 @@ fn ask_for_trial(
     lead_id: Option<i64>,
     has_trunks: bool,
 ) -> Result<i64> {
-    tx.campaign(campaign_id)?.with_context(|| format!("there is no campaign {campaign_id}"))?;
-    if let Some(lead_id) = lead_id {
-        let lead = tx.lead(lead_id)?.filter(|lead| lead.campaign_id == campaign_id);
-        lead.with_context(|| format!("campaign {campaign_id} has no lead {lead_id}"))?;
-    }
-    if let Some(alive) = tx.trial_alive(campaign_id)? {
-        bail!("test call {alive} of this campaign has not ended; one is made at a time");
-    }
+    let campaign = tx.campaign(campaign_id)?;
+    let campaign = campaign.with_context(|| format!("there is no campaign {campaign_id}"))?;
     let carrier = if has_trunks || !tx.trunks()?.is_empty() { SIP } else { SIMULATOR };
     tx.note(&Deed::of_command(OPERATOR, "test-call", campaign_id))?;
     let (variables, by) = (json!({}), OPERATOR.to_owned());
-    Ok(tx.ask_for_trial(&NewTrial { campaign_id, lead_id, phone, carrier, variables, by })?)
+    let trial = NewTrial { campaign_id, lead_id, phone, carrier, variables, by };
+    let asked = tx.try_campaign(&campaign, &trial, &Values::default())?;
+    asked.map_err(|objection| anyhow!("{}", objection.sentence()))
 }
 
 fn give_up_trial(tx: &Tx, id: i64) -> Result<()> {

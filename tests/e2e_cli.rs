@@ -438,6 +438,7 @@ fn a_test_call_is_made_by_the_server_that_runs_and_told_to_its_end() {
     for (arguments, problem) in [
         (["test-call", "7", "+12025550101"], "there is no campaign 7"),
         (["test-call", &campaign, "202"], "202: "),
+        (["test-call", &campaign, "+19005550199"], "are never dialed"),
     ] {
         let refused = place.run(&arguments);
         let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();

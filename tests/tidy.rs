@@ -58,13 +58,13 @@ const MAY_USE: [(&str, &[&str]); 22] = [
 /// Crates that only some modules may name.
 const ONLY_IN: [(&str, &[&str]); 11] = [
     ("nanomp3", &["media/mp3.rs"]),
-    ("rsipstack", &["carrier/sip/stack.rs"]),
+    ("rsipstack", &["carrier/sip/stack.rs", "carrier/sip/stack/"]),
     ("prometheus_client", &["http/metrics.rs"]),
     ("rusqlite", &["store/"]),
     ("r2d2_sqlite", &["store/"]),
     ("rocket", &["http/", "server.rs", "store/pool.rs"]),
     ("reqwest", &["webhooks/client.rs", "speech/http.rs"]),
-    ("rustls", &["webhooks/client.rs", "speech/http.rs", "server.rs", "listener/", "carrier/sip/stack.rs"]),
+    ("rustls", &["webhooks/client.rs", "speech/http.rs", "server.rs", "listener/", "carrier/sip/stack/"]),
     ("tokio_rustls", &["listener/"]),
     ("anyhow", &["cli.rs", "demo.rs", "server.rs"]),
     ("clap", &["cli.rs"]),

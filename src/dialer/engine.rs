@@ -5,11 +5,11 @@
 //! at most once per attempt.
 
 use super::plan::{self, Dial, Guest, Planned};
-use crate::carrier::{Asking, Carrier, DialRequest, Incoming, Leg, LegEvents, Report};
+use crate::carrier::{Asking, Carrier, DialRequest, Incoming, Leg, LegEvents, Recorded, Report};
 use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::breaker::{Breaker, Trip};
-use crate::domain::call::{CallState, Effect, Ending, LegCommand, LegEvent, LiveCall};
+use crate::domain::call::{CallState, Effect, Ending, LegCommand, LegEvent, LiveCall, Plan};
 use crate::domain::campaign::Status;
 use crate::domain::clock_guard::{ClockGuard, Trust};
 use crate::domain::event::Event;
@@ -17,8 +17,9 @@ use crate::domain::gate::{Hold, HoldReason};
 use crate::domain::other_call::{self, Turned};
 use crate::domain::outcome::Outcome;
 use crate::domain::pacing::{Shares, Spacing};
+use crate::domain::phone::Phone;
 use crate::domain::recording::Recording;
-use crate::store::{Store, StoreError, Tx, Worker};
+use crate::store::{Claim, Store, StoreError, Tx, Worker};
 use chrono::TimeDelta;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -531,18 +532,8 @@ impl Dialer {
     /// Takes somebody who calls us and is written down. They may have given up meanwhile.
     fn welcome(&mut self, arrival: Incoming, guest: Guest) {
         let Guest { call_id, lead_id, called, plan, recorded } = guest;
-        let request = DialRequest {
-            call_id,
-            lead_id: lead_id.unwrap_or_default(),
-            attempt: 1,
-            phone: called,
-            caller_id: None,
-            ring_timeout: plan.ring_timeout,
-            words: plan.words(),
-            voice: plan.voice.clone(),
-            recorded,
-            machine_detection: plan.machine_detection,
-        };
+        let claim = Claim { call_id, attempt: 1 };
+        let request = request(&claim, lead_id.unwrap_or_default(), called, None, &plan, recorded);
         let call = LiveCall::incoming(plan, self.clock.steady());
         let deadline = call.deadline();
         match arrival.take(request, LegEvents::new(call_id, self.report_to.clone())) {
@@ -563,18 +554,7 @@ impl Dialer {
 
     fn place(&mut self, dial: Dial) {
         let Dial { claim, campaign_id, lead_id, phone, caller_id, plan, recorded } = dial;
-        let request = DialRequest {
-            call_id: claim.call_id,
-            lead_id,
-            attempt: claim.attempt,
-            phone,
-            caller_id,
-            ring_timeout: plan.ring_timeout,
-            words: plan.words(),
-            voice: plan.voice.clone(),
-            recorded,
-            machine_detection: plan.machine_detection,
-        };
+        let request = request(&claim, lead_id, phone, caller_id, &plan, recorded);
         let call = LiveCall::new(plan, self.clock.steady());
         let deadline = call.deadline();
         let mut leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
@@ -590,6 +570,29 @@ impl Drop for Dialer {
         for live in self.live.values_mut() {
             live.leg.command(LegCommand::HangUp);
         }
+    }
+}
+
+/// What the carrier has to know of a call.
+fn request(
+    claim: &Claim,
+    lead_id: i64,
+    phone: Phone,
+    caller_id: Option<Phone>,
+    plan: &Plan,
+    recorded: Vec<Recorded>,
+) -> DialRequest {
+    DialRequest {
+        call_id: claim.call_id,
+        lead_id,
+        attempt: claim.attempt,
+        phone,
+        caller_id,
+        ring_timeout: plan.ring_timeout,
+        words: plan.words(),
+        voice: plan.voice.clone(),
+        recorded,
+        machine_detection: plan.machine_detection,
     }
 }
 

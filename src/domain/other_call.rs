@@ -148,6 +148,30 @@ pub fn not_placed(why: String, at: Instant) -> Ending {
     Ending { outcome: Outcome::Canceled, answered_at: None, ended_at: at, detail: Some(why) }
 }
 
+/// Why a test call that is asked for is not even written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objection {
+    /// The campaign has no such lead.
+    NoSuchLead(i64),
+    /// Another one of the campaign has not ended.
+    Alive(i64),
+    /// What forbids the dial.
+    Held(Hold),
+}
+
+impl Objection {
+    /// The same as a sentence.
+    pub fn sentence(&self) -> String {
+        match self {
+            Objection::NoSuchLead(id) => format!("The campaign has no lead {id}"),
+            Objection::Alive(id) => {
+                format!("The test call {id} of this campaign has not ended; one is made at a time")
+            }
+            Objection::Held(hold) => refusal(hold),
+        }
+    }
+}
+
 /// Why it was not placed, in a sentence.
 pub fn refusal(hold: &Hold) -> String {
     let sentence = hold.reason.sentence();

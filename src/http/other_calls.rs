@@ -13,9 +13,9 @@ use super::query::{self, PAGE_SIZE, Query};
 use crate::domain::call::CallState;
 use crate::domain::campaign::Campaign;
 use crate::domain::fields::{self, Fields, Words};
-use crate::domain::gate::{Gate, HoldReason};
+use crate::domain::gate::HoldReason;
 use crate::domain::invalid::Invalid;
-use crate::domain::other_call::{self, Filling, Kind, OtherCall};
+use crate::domain::other_call::{Kind, Objection, OtherCall};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::{self, Country, Phone};
 use crate::domain::schedule::format_instant;
@@ -286,31 +286,18 @@ impl Asked {
 
     /// Writes the call down, if nothing stands in its way; its id.
     fn ask(self, tx: &Tx, campaign: &Campaign, carrier: &'static str, by: String) -> Result<i64, ApiError> {
-        let lead = match self.lead_id {
-            Some(id) => {
-                let lead = tx.lead(id)?.filter(|lead| lead.campaign_id == campaign.id);
-                let none = || Invalid::one("lead_id", format!("the campaign has no lead {id}"));
-                Some(lead.ok_or_else(none)?)
+        let Asked { phone, lead_id, variables, values } = self;
+        let trial = NewTrial { campaign_id: campaign.id, lead_id, phone, carrier, variables, by };
+        tx.try_campaign(campaign, &trial, &values)?.map_err(|objection| {
+            let message = objection.sentence();
+            match objection {
+                Objection::NoSuchLead(id) => {
+                    Invalid::one("lead_id", format!("the campaign has no lead {id}")).into()
+                }
+                Objection::Alive(_) => ApiError::Conflict { code: "test_call_alive", message },
+                Objection::Held(hold) => refused(hold.reason, message),
             }
-            None => None,
-        };
-        if let Some(alive) = tx.trial_alive(campaign.id)? {
-            let message =
-                format!("The test call {alive} of this campaign has not ended; one is made at a time");
-            return Err(ApiError::Conflict { code: "test_call_alive", message });
-        }
-        let gate = Gate::new(campaign, 0, tx.overall()?, tx.now);
-        let filling = Filling::of_test(&self.values, lead.as_ref().map(|lead| &lead.about));
-        let allowed = gate.trial(filling, tx.number(self.phone)?);
-        allowed.map_err(|hold| refused(hold.reason, other_call::refusal(&hold)))?;
-        Ok(tx.ask_for_trial(&NewTrial {
-            campaign_id: campaign.id,
-            lead_id: self.lead_id,
-            phone: self.phone,
-            carrier,
-            variables: self.variables,
-            by,
-        })?)
+        })
     }
 }
 

@@ -11,9 +11,10 @@ use crate::domain::fields::Words;
 use crate::domain::gate::Gate;
 use crate::domain::keys::Action;
 use crate::domain::lead::Lead;
-use crate::domain::other_call::{self, Kind, OtherCall};
+use crate::domain::other_call::{self, Filling, Kind, Objection, OtherCall};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
+use crate::domain::script_preview::Values;
 use rusqlite::{OptionalExtension, Row, named_params, params};
 use serde_json::Value;
 
@@ -251,6 +252,29 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
+    /// Writes down a call that a person asks for, if nothing stands in its way. `values` are what was sent along.
+    pub fn try_campaign(
+        &self,
+        campaign: &Campaign,
+        trial: &NewTrial,
+        values: &Values,
+    ) -> Result<Result<i64, Objection>, StoreError> {
+        let lead = trial.lead_id.map(|id| self.lead(id)).transpose()?.flatten();
+        let lead = lead.filter(|lead| lead.campaign_id == campaign.id);
+        if let (Some(id), None) = (trial.lead_id, &lead) {
+            return Ok(Err(Objection::NoSuchLead(id)));
+        }
+        if let Some(alive) = self.trial_alive(campaign.id)? {
+            return Ok(Err(Objection::Alive(alive)));
+        }
+        let gate = Gate::new(campaign, 0, self.overall()?, self.now);
+        let filling = Filling::of_test(values, lead.as_ref().map(|lead| &lead.about));
+        match gate.trial(filling, self.number(trial.phone)?) {
+            Ok(_) => self.ask_for_trial(trial).map(Ok),
+            Err(hold) => Ok(Err(Objection::Held(hold))),
+        }
+    }
+
     /// Writes down a call that a person asks for. The dialer places it, once, when a line is free.
     pub fn ask_for_trial(&self, trial: &NewTrial) -> Result<i64, StoreError> {
         let sql = "INSERT INTO other_calls (kind, campaign_id, lead_id, phone, carrier, state, asked_at, placed_by, variables)

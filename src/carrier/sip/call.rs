@@ -7,8 +7,10 @@
 //!      └─ hang-up, ring timeout, no voice ─► giving up ──────┘  CANCEL; an answer that crosses it is hung up
 //! ```
 
-use super::sound::{Heard, Line};
-use super::stack::{Answer, Change, Invite, Outgoing, Signal, Status, Visitor};
+use super::session::{Ours, Session, Timer};
+use super::sound::Heard;
+use super::stack::{Answer, Invite, Signal, Status, Visitor};
+use super::transfer::Transfer;
 use super::words::Words;
 use super::{Inner, Place};
 use crate::carrier::{DialRequest, LegEvents};
@@ -20,11 +22,10 @@ use crate::domain::recording::Recording;
 use crate::media::RATE;
 use crate::media::amd::Verdict;
 use crate::media::g711::Codec;
-use crate::media::sdp::{self, Local, Remote, SdpError};
+use crate::media::sdp::{self, SdpError};
 use chrono::TimeDelta;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -36,8 +37,6 @@ const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
 /// How long the end of a call waits for its recording to be complete.
 const RECORDING_WAIT: TimeDelta = TimeDelta::seconds(2);
-/// How long a carrier that has agreed to put somebody through may take to tell anything of it, as RFC 3515 has it.
-const PROGRESS_WAIT: TimeDelta = TimeDelta::seconds(5);
 /// How long somebody who calls hears it ring, at most, until there is something to say.
 const WORDS_WAIT: TimeDelta = TimeDelta::seconds(10);
 /// Nobody renews a session more often.
@@ -62,7 +61,7 @@ impl End {
 /// A call, with what it needs while it lives.
 pub(super) struct Call {
     carrier: Arc<Inner>,
-    place: Place,
+    pub(super) place: Place,
     request: DialRequest,
     events: LegEvents,
     commands: UnboundedReceiver<LegCommand>,
@@ -94,14 +93,8 @@ impl Call {
     }
 
     async fn lead(&mut self) -> Result<End, String> {
-        let socket = self.carrier.ports.bind(self.carrier.settings.listen.ip())?;
-        let port = socket.local_addr().map_err(|error| error.to_string())?.port();
         let address = self.place.address;
-        let ours = SocketAddr::new(self.carrier.stack.address_towards(address), port);
-        let (to_heard, heard) = unbounded_channel();
-        let line = self.carrier.studio.open(socket, to_heard.clone()).map_err(|error| error.to_string())?;
-        let session = u64::from(rand::random::<u32>());
-        let local = Local { address: ours, session, version: 1 };
+        let ours = Ours::open(&self.carrier, address)?;
         let trunk = &self.place.trunk.settings;
         let caller = match self.request.caller_id.or(trunk.caller_id) {
             Some(number) => dialed(number, &trunk.number_prefix),
@@ -112,7 +105,7 @@ impl Call {
             address,
             callee: dialed(self.request.phone, &trunk.number_prefix),
             caller,
-            offer: local.offer(&[Codec::Pcmu, Codec::Pcma]),
+            offer: ours.local.offer(&[Codec::Pcmu, Codec::Pcma]),
         };
         let until = self.now() + ASK_WAIT;
         let outgoing = tokio::select! {
@@ -128,8 +121,7 @@ impl Call {
             outgoing = self.carrier.stack.invite(invite) => outgoing?,
         };
         self.asked = None;
-        let mut session =
-            Session { line, heard, to_heard, local, agreed: None, outgoing, is_recorded: false };
+        let mut session = ours.session(outgoing);
         let end = match self.ring(&mut session).await {
             Ok(answer) => self.talk(&mut session, answer).await,
             Err(end) => end,
@@ -156,24 +148,16 @@ impl Call {
                 return Err(format!("trunk {name}: {problem}"));
             }
         };
-        let (socket, port) = match self.carrier.ports.bind(self.carrier.settings.listen.ip()) {
-            Ok(socket) => {
-                let port = socket.local_addr().map_err(|error| error.to_string())?.port();
-                (socket, port)
-            }
+        let ours = match Ours::open(&self.carrier, self.place.address) {
+            Ok(ours) => ours,
             Err(problem) => {
                 visitor.refuse(Status::Unavailable);
                 return Err(problem);
             }
         };
-        let ours = SocketAddr::new(self.carrier.stack.address_towards(self.place.address), port);
-        let (to_heard, heard) = unbounded_channel();
-        let line = self.carrier.studio.open(socket, to_heard.clone()).map_err(|error| error.to_string())?;
         let outgoing = self.carrier.stack.take(&self.place.trunk.settings, visitor)?;
-        let local = Local { address: ours, session: u64::from(rand::random::<u32>()), version: 1 };
-        let answer = local.answer(&remote);
-        let mut session =
-            Session { line, heard, to_heard, local, agreed: None, outgoing, is_recorded: false };
+        let answer = ours.local.answer(&remote);
+        let mut session = ours.session(outgoing);
         session.outgoing.ring()?;
         let end = match self.prepare(&mut session).await {
             Ok(()) => {
@@ -239,11 +223,11 @@ impl Call {
         }
     }
 
-    fn report(&self, event: LegEvent) {
+    pub(super) fn report(&self, event: LegEvent) {
         self.events.report(self.now(), event);
     }
 
-    fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         self.carrier.clock.steady()
     }
 
@@ -459,48 +443,6 @@ impl Call {
         }
     }
 
-    /// What the carrier answers when it is asked to put somebody through.
-    fn transfer_answered(&mut self, talk: &mut Talk, asked: Result<(), String>) {
-        match (&talk.transfer, asked) {
-            (Transfer::Asked, Ok(())) => {
-                talk.transfer = Transfer::Accepted { quiet_until: Some(self.now() + PROGRESS_WAIT) };
-            }
-            (Transfer::Asked | Transfer::Accepted { .. }, Err(why)) => {
-                talk.transfer = Transfer::None;
-                self.report(LegEvent::TransferRefused(why));
-            }
-            // It was told already how it goes, or nobody wants it any more.
-            (Transfer::Accepted { .. }, Ok(())) | (Transfer::None, _) => {}
-        }
-    }
-
-    /// What the carrier tells of the call that it makes for a transfer.
-    fn transfer_goes_on(&mut self, talk: &mut Talk, code: u16) {
-        match (&talk.transfer, code) {
-            (Transfer::None, _) => {}
-            (Transfer::Asked | Transfer::Accepted { .. }, ..200) => {
-                talk.transfer = Transfer::Accepted { quiet_until: None };
-            }
-            (Transfer::Asked | Transfer::Accepted { .. }, 200..300) => {
-                talk.transfer = Transfer::None;
-                self.transferred_if(true);
-            }
-            (Transfer::Asked | Transfer::Accepted { .. }, 300..) => {
-                talk.transfer = Transfer::None;
-                let name = &self.place.trunk.settings.name;
-                self.report(LegEvent::TransferRefused(format!(
-                    "trunk {name}: nobody took the call ({code})"
-                )));
-            }
-        }
-    }
-
-    fn transferred_if(&self, is_accepted: bool) {
-        if is_accepted {
-            self.report(LegEvent::Transferred);
-        }
-    }
-
     fn speak(&mut self, session: &mut Session, talk: &mut Talk, text: String) {
         session.line.hush();
         talk.number += 1;
@@ -594,74 +536,8 @@ fn dialed(number: Phone, prefix: &str) -> String {
     format!("{prefix}{}", number.digits())
 }
 
-/// The time of a session that a caller proposes, RFC 4028: as it is said back, and as it would have been said to us had
-/// we made the call.
-struct Timer {
-    said: String,
-    meant: String,
-}
-
-impl Timer {
-    fn of(proposed: &str) -> Timer {
-        let lower = proposed.to_ascii_lowercase();
-        let seconds = lower.split(';').next().unwrap_or_default().trim().to_owned();
-        // Who calls renews it, unless they ask us to.
-        match lower.contains("refresher=uas") {
-            true => {
-                Timer { said: format!("{seconds};refresher=uas"), meant: format!("{seconds};refresher=uac") }
-            }
-            false => {
-                Timer { said: format!("{seconds};refresher=uac"), meant: format!("{seconds};refresher=uas") }
-            }
-        }
-    }
-}
-
-/// What two sides of a call share.
-struct Session {
-    line: Line,
-    heard: UnboundedReceiver<Heard>,
-    to_heard: UnboundedSender<Heard>,
-    local: Local,
-    agreed: Option<Remote>,
-    outgoing: Outgoing,
-    /// A recording has begun and its end was not heard of.
-    is_recorded: bool,
-}
-
-impl Session {
-    fn agree(&mut self, remote: Remote) {
-        self.line.aim(&remote);
-        self.agreed = Some(remote);
-    }
-
-    /// Answers a change that the other side wants.
-    async fn change(&mut self, change: Change) {
-        if !change.sdp.is_empty() {
-            match sdp::read(&change.sdp) {
-                Ok(remote) => {
-                    self.local.version += 1;
-                    let answer = self.local.answer(&remote);
-                    self.agree(remote);
-                    change.accept(Some(answer)).await;
-                }
-                Err(_) => change.decline().await,
-            }
-            return;
-        }
-        let offer = match (&self.agreed, change.wants_offer) {
-            (Some(agreed), true) => {
-                self.local.version += 1;
-                Some(self.local.repeat(agreed))
-            }
-            (None, _) | (_, false) => None,
-        };
-        change.accept(offer).await;
-    }
-}
-
 /// How far a conversation is.
-struct Talk {
+pub(super) struct Talk {
     /// Counts what is to be said.
     number: u64,
     answered_at: Instant,
@@ -677,31 +553,7 @@ struct Talk {
     session_expires: Option<String>,
     refresh_at: Option<Instant>,
     expires_at: Option<Instant>,
-    transfer: Transfer,
-}
-
-/// How far it is with putting somebody through.
-enum Transfer {
-    None,
-    /// The carrier was asked.
-    Asked,
-    /// The carrier tries. One that tells nothing more until then has taken over.
-    Accepted {
-        quiet_until: Option<Instant>,
-    },
-}
-
-impl Transfer {
-    fn is_accepted(&self) -> bool {
-        matches!(self, Transfer::Accepted { .. })
-    }
-
-    fn quiet_until(&self) -> Option<Instant> {
-        match self {
-            Transfer::Accepted { quiet_until } => *quiet_until,
-            Transfer::None | Transfer::Asked => None,
-        }
-    }
+    pub(super) transfer: Transfer,
 }
 
 impl Talk {

@@ -7,9 +7,11 @@
 mod call;
 mod outcome;
 mod recorder;
+mod session;
 mod settings;
 mod sound;
 mod stack;
+mod transfer;
 mod trial;
 mod trunk;
 mod visitors;

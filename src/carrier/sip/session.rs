@@ -1,0 +1,101 @@
+//! What two sides of a call share: where each hears the other, and for how long that is agreed.
+
+use super::Inner;
+use super::sound::{Heard, Line};
+use super::stack::{Change, Outgoing};
+use crate::media::sdp::{self, Local, Remote};
+use std::net::SocketAddr;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Our side of a session whose other side is still to come.
+pub(super) struct Ours {
+    line: Line,
+    heard: UnboundedReceiver<Heard>,
+    to_heard: UnboundedSender<Heard>,
+    pub(super) local: Local,
+}
+
+impl Ours {
+    /// Opens a socket for sound towards a carrier. The error is a sentence.
+    pub(super) fn open(carrier: &Inner, towards: SocketAddr) -> Result<Ours, String> {
+        let socket = carrier.ports.bind(carrier.settings.listen.ip())?;
+        let port = socket.local_addr().map_err(|error| error.to_string())?.port();
+        let (to_heard, heard) = unbounded_channel();
+        let line = carrier.studio.open(socket, to_heard.clone()).map_err(|error| error.to_string())?;
+        let address = SocketAddr::new(carrier.stack.address_towards(towards), port);
+        let local = Local { address, session: u64::from(rand::random::<u32>()), version: 1 };
+        Ok(Ours { line, heard, to_heard, local })
+    }
+
+    /// The session of a call that was asked for, or taken.
+    pub(super) fn session(self, outgoing: Outgoing) -> Session {
+        let Ours { line, heard, to_heard, local } = self;
+        Session { line, heard, to_heard, local, agreed: None, outgoing, is_recorded: false }
+    }
+}
+
+/// The time of a session that a caller proposes, RFC 4028: as it is said back, and as it would have been said to us had
+/// we made the call.
+pub(super) struct Timer {
+    pub(super) said: String,
+    pub(super) meant: String,
+}
+
+impl Timer {
+    pub(super) fn of(proposed: &str) -> Timer {
+        let lower = proposed.to_ascii_lowercase();
+        let seconds = lower.split(';').next().unwrap_or_default().trim().to_owned();
+        // Who calls renews it, unless they ask us to.
+        match lower.contains("refresher=uas") {
+            true => {
+                Timer { said: format!("{seconds};refresher=uas"), meant: format!("{seconds};refresher=uac") }
+            }
+            false => {
+                Timer { said: format!("{seconds};refresher=uac"), meant: format!("{seconds};refresher=uas") }
+            }
+        }
+    }
+}
+
+/// What two sides of a call share.
+pub(super) struct Session {
+    pub(super) line: Line,
+    pub(super) heard: UnboundedReceiver<Heard>,
+    pub(super) to_heard: UnboundedSender<Heard>,
+    pub(super) local: Local,
+    pub(super) agreed: Option<Remote>,
+    pub(super) outgoing: Outgoing,
+    /// A recording has begun and its end was not heard of.
+    pub(super) is_recorded: bool,
+}
+
+impl Session {
+    pub(super) fn agree(&mut self, remote: Remote) {
+        self.line.aim(&remote);
+        self.agreed = Some(remote);
+    }
+
+    /// Answers a change that the other side wants.
+    pub(super) async fn change(&mut self, change: Change) {
+        if !change.sdp.is_empty() {
+            match sdp::read(&change.sdp) {
+                Ok(remote) => {
+                    self.local.version += 1;
+                    let answer = self.local.answer(&remote);
+                    self.agree(remote);
+                    change.accept(Some(answer)).await;
+                }
+                Err(_) => change.decline().await,
+            }
+            return;
+        }
+        let offer = match (&self.agreed, change.wants_offer) {
+            (Some(agreed), true) => {
+                self.local.version += 1;
+                Some(self.local.repeat(agreed))
+            }
+            (None, _) | (_, false) => None,
+        };
+        change.accept(offer).await;
+    }
+}
