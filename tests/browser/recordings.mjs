@@ -174,3 +174,4 @@ ok('a campaign that takes calls is made by clicks');
 
 assert.deepEqual([...found, ...problems], []);
 await close();
+process.exit(0);
