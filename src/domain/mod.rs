@@ -32,6 +32,7 @@ pub mod outcome;
 pub mod pacing;
 pub mod phone;
 pub mod phrases;
+pub mod rates;
 pub mod recording;
 pub mod recurrence;
 pub mod retry;
