@@ -21,7 +21,7 @@
 //! # Code map
 //! | module | what it is for | what it must not know |
 //! | --- | --- | --- |
-//! | [`domain`] | rules: what a campaign, lead and call are, hours, scripts, retries, money, the gate, how a campaign stands | I/O, async, SQL, the clock |
+//! | [`domain`] | rules: what a campaign, lead and call are, hours, scripts, retries, money, the gate, how a campaign stands, how likely it is that somebody picks up | I/O, async, SQL, the clock |
 //! | [`store`] | the database: one writer with group commit, readers on snapshots, imports of files, invariants | HTTP, carriers |
 //! | [`carrier`] | the port to whoever places calls: the simulator, and SIP for real calls | campaigns, the database |
 //! | [`line`] | the telephone line at run time: which trunks there are, and who carries the next call | campaigns |

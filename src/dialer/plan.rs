@@ -383,6 +383,7 @@ impl Planner<'_, '_> {
             | HoldReason::RetryLater
             | HoldReason::CallBack
             | HoldReason::DialingStopped
+            | HoldReason::WokeUp
             | HoldReason::SpendingLimit
             | HoldReason::Budget
             | HoldReason::AllLinesBusy => {

@@ -34,7 +34,7 @@ pub fn quarter(at: Instant) -> i64 {
 }
 
 /// When a quarter begins.
-fn begin_of(quarter: i64) -> Instant {
+pub(super) fn begin_of(quarter: i64) -> Instant {
     DateTime::from_timestamp_millis(quarter.saturating_mul(QUARTER_MS)).unwrap_or(Instant::MAX_UTC)
 }
 

@@ -98,6 +98,8 @@ pub struct Load {
     pub recordings: i64,
     /// How many bytes they are.
     pub recording_bytes: i64,
+    /// Whether nothing is dialed before somebody has looked.
+    pub is_waking_up: bool,
 }
 
 /// Size of the files.
@@ -196,6 +198,7 @@ impl Store {
                 is_stopped: snapshot.stop()?.is_some(),
                 recordings: number(recordings, &[])?,
                 recording_bytes: number(bytes, &[])?,
+                is_waking_up: snapshot.wake_up()?.is_some(),
             })
         })
         .await
