@@ -46,6 +46,7 @@ mod power_cuts;
 mod races;
 mod random_walks;
 mod recordings;
+mod rehearsal;
 mod retention;
 mod secrets;
 mod simulator;
