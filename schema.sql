@@ -2,7 +2,7 @@
 -- money is integer ten-thousandths of the campaign's currency unit, enums are words under a CHECK.
 
 -- Facts about this file: instance_id, created_at, last_seen_at, clock_confirmations, suppression_key_check,
--- dialing_stopped while it is, hung_up_to, and how far the pruner has come (events_pruned_to, calls_pruned_to, other_calls_pruned_to).
+-- dialing_stopped while it is, woke_up while nobody has looked, starts, former_instances, copied_at in a backup, hung_up_to, and how far the pruner has come (events_pruned_to, calls_pruned_to, other_calls_pruned_to).
 CREATE TABLE facts (
   name  TEXT PRIMARY KEY,
   value TEXT NOT NULL

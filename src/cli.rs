@@ -188,6 +188,11 @@ enum DialingCommand {
         #[command(flatten)]
         data: Data,
     },
+    /// Let a server go on that was away for long, or works on a copy of its data
+    Release {
+        #[command(flatten)]
+        data: Data,
+    },
     /// Let dialing go on
     Start {
         #[command(flatten)]
@@ -358,8 +363,8 @@ fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
         say(&format!("what was there is in {}", replaced.display()));
     }
     say(
-        "dialing is stopped: whoever was called, said no, or lost a token since that backup was made is as before it; \
-         look, then run `voice-campaigns dialing start`",
+        "nobody is called yet: whoever was called, said no, or lost a token since that backup was made is as before it; \
+         look, then run `voice-campaigns dialing release`",
     );
     let present = store::key_id(&config.data, key.as_ref())?;
     for missing in backup.sealed_under.iter().filter(|key| Some(*key) != present.as_ref()) {
@@ -721,23 +726,38 @@ fn dialing(command: DialingCommand) -> Result<ExitCode> {
                 tx.start_dialing()
             })),
         ),
+        DialingCommand::Release { data } => (
+            data,
+            Some(Box::new(|tx| {
+                tx.note(&Deed::of_command(OPERATOR, "dialing release", ""))?;
+                tx.release_wake_up()
+            })),
+        ),
         DialingCommand::Status { data } => (data, None),
     };
     let config = Config::load(data.into())?;
     must_exist(&config)?;
     let limits = config.guard().map_err(|problem| anyhow!(problem))?;
-    let (stop, (spent, reserved), live) = with_store(&config, async |store| {
+    let (stop, woke, (spent, reserved), live) = with_store(&config, async |store| {
         if let Some(job) = job {
             store.write(job).await?;
             let clock = store.clock();
             clock.sleep_until(clock.steady() + DIALS_ON_THEIR_WAY).await;
         }
         store
-            .read(|s| Ok::<_, StoreError>((s.stop()?, s.spent_on(guard::day(s.now))?, s.live_calls()?)))
+            .read(|s| {
+                Ok::<_, StoreError>((
+                    s.stop()?,
+                    s.wake_up()?,
+                    s.spent_on(guard::day(s.now))?,
+                    s.live_calls()?,
+                ))
+            })
             .await
     })?;
     let mut out = io::stdout().lock();
     match stop {
+        None if woke.is_some() => {}
         None => writeln!(out, "dialing is on")?,
         Some(stop) => {
             let reason = stop.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -748,6 +768,14 @@ fn dialing(command: DialingCommand) -> Result<ExitCode> {
                 stop.by
             )?;
         }
+    }
+    if let Some(woke) = woke {
+        writeln!(
+            out,
+            "nobody is called before somebody has looked, since {}: {}",
+            format_instant(woke.since()),
+            woke.cause().sentence()
+        )?;
     }
     writeln!(out, "{live} calls alive; {spent} spent today, {reserved} set aside")?;
     let spend = limits.spend_per_day.map_or("no limit".into(), |money| money.to_string());

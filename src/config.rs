@@ -14,6 +14,7 @@ use crate::domain::money::Money;
 use crate::domain::phone::Country;
 use crate::domain::secret::{Key as SecretKey, Secret};
 use crate::speech;
+use chrono::TimeDelta;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -91,6 +92,8 @@ pub struct Guard {
     pub allowed_countries: Vec<String>,
     /// What all campaigns together may spend in a day (UTC).
     pub spend_per_day: Option<Money>,
+    /// Hours that the server may be away and still go on by itself; 0 for however long.
+    pub wake_up_hours: u32,
 }
 
 /// How long what is no longer needed is kept, in days.
@@ -204,6 +207,7 @@ impl Default for Config {
                 calls_per_number_per_day: guard::Guard::default().calls_per_number_per_day,
                 allowed_countries: Vec::new(),
                 spend_per_day: None,
+                wake_up_hours: 12,
             },
             retention: Retention {
                 deleted_campaigns_days: 30,
@@ -312,11 +316,12 @@ impl Config {
 
     /// The limits that no campaign may pass.
     pub fn guard(&self) -> Result<guard::Guard, String> {
-        let Guard { calls_per_number_per_day, allowed_countries, spend_per_day } = &self.guard;
+        let Guard { calls_per_number_per_day, allowed_countries, spend_per_day, wake_up_hours } = &self.guard;
         Ok(guard::Guard {
             calls_per_number_per_day: *calls_per_number_per_day,
             countries: Countries::read(allowed_countries, self.default_country)?,
             spend_per_day: *spend_per_day,
+            away_max: (*wake_up_hours > 0).then(|| TimeDelta::hours((*wake_up_hours).into())),
         })
     }
 
@@ -598,6 +603,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     };
     between("shutdown_grace_seconds", config.shutdown_grace_seconds, 0, 3_600);
     between("guard.calls_per_number_per_day", config.guard.calls_per_number_per_day.into(), 1, 100);
+    between("guard.wake_up_hours", config.guard.wake_up_hours.into(), 0, 8_760);
     let kept = &config.retention;
     between("retention.deleted_campaigns_days", kept.deleted_campaigns_days.into(), 1, 3_650);
     between("retention.events_days", kept.events_days.into(), 1, 3_650);
@@ -849,7 +855,9 @@ mod tests {
             load(file, environment, Flags::default()).unwrap().config.guard().unwrap()
         };
         let countries = |guard: guard::Guard| guard.countries.words();
-        assert_eq!(guard("", &[]), guard::Guard::default());
+        let away_max = Some(TimeDelta::hours(12));
+        assert_eq!(guard("", &[]), guard::Guard { away_max, ..guard::Guard::default() });
+        assert_eq!(guard("", &[("VC_GUARD_WAKE_UP_HOURS", "0")]), guard::Guard::default());
         assert_eq!(countries(guard("", &[("VC_GUARD_ALLOWED_COUNTRIES", "US, ca,")])), ["US", "CA"]);
         assert_eq!(countries(guard("", &[("VC_GUARD_ALLOWED_COUNTRIES", "[US, CA]")])), ["US", "CA"]);
         assert_eq!(countries(guard("", &[("VC_GUARD_ALLOWED_COUNTRIES", "no")])), ["NO"]);

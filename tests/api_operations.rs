@@ -130,6 +130,7 @@ fn requests_calls_commits_and_what_waits_are_shown_to_prometheus() {
         ("calls_live", 0.0),
         ("leads_due", 1.0),
         ("dialing_stopped", 0.0),
+        ("woke_up", 0.0),
         ("clock_trusted", 1.0),
         ("webhook_deliveries_pending", 0.0),
         ("webhook_lag_seconds", 0.0),

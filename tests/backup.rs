@@ -69,7 +69,7 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn a_backup_is_made_while_the_server_runs_and_comes_back_with_dialing_stopped() {
+fn a_backup_is_made_while_the_server_runs_and_comes_back_with_nobody_called() {
     let place = Place::new();
     let mut server = place.serve();
     place.token("write");
@@ -95,11 +95,14 @@ fn a_backup_is_made_while_the_server_runs_and_comes_back_with_dialing_stopped() 
     let before = tokens(&place.path("data"));
 
     let said = place.answer(&["restore", "copy.sqlite"]);
-    assert!(said.contains("dialing is stopped"), "{said}");
+    assert!(said.contains("nobody is called yet"), "{said}");
     assert_eq!(tokens(&place.path("data")).len() + 1, before.len());
     assert_eq!(place.run(&["check"]).status.code(), Some(0));
     let server = place.serve();
-    assert!(place.answer(&["dialing", "status"]).contains("by restore: a backup was restored"));
+    assert!(
+        place.answer(&["dialing", "status"]).contains("nobody is called before somebody has looked, since ")
+    );
+    assert!(place.answer(&["dialing", "release"]).starts_with("dialing is on\n"));
     drop(server);
     let aside = fs::read_dir(place.path("data")).unwrap().map(|entry| entry.unwrap().path());
     let aside: Vec<PathBuf> = aside.filter(|path| path.is_dir()).collect();

@@ -175,7 +175,7 @@ async fn a_stop_that_hangs_up_ends_the_calls_alive_and_no_later_ones() {
 fn the_switch_is_shown_pulled_and_released() {
     let server = TestServer::start();
     let off: Value = json!({
-        "stopped": false, "since": null, "by": null, "reason": null, "live_calls": 0, "spent_today": 0,
+        "stopped": false, "since": null, "by": null, "reason": null, "woke_up": false, "live_calls": 0, "spent_today": 0,
         "reserved_today": 0,
         "limits": {"calls_per_number_per_day": 3, "allowed_countries": ["*"], "spend_per_day": null},
     });

@@ -19,6 +19,7 @@ use crate::domain::other_call::{self, Turned};
 use crate::domain::outcome::Outcome;
 use crate::domain::pacing::{Shares, Spacing};
 use crate::domain::recording::Recording;
+use crate::domain::wake_up::{self, Cause};
 use crate::store::{Store, StoreError, Tx, Worker};
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -104,6 +105,9 @@ pub struct Dialer {
     /// When to look for commits of other processes, in steady time, and what was seen last.
     look_beside_at: Instant,
     seen_version: Option<i64>,
+    /// The latest wall time at which the clocks were looked at, by this process or one before, and when that was in steady
+    /// time.
+    looked_at: (Instant, Option<Instant>),
     confirmations: String,
     is_stopping: bool,
     /// A write failed, so it is not known whether its claims were kept.
@@ -152,6 +156,7 @@ impl Dialer {
             guard: ClockGuard::new(last_seen_at),
             look_beside_at: Instant::MIN_UTC,
             seen_version: None,
+            looked_at: (last_seen_at, None),
             confirmations,
             is_stopping: false,
             is_unsure: false,
@@ -475,6 +480,7 @@ impl Dialer {
     /// Compares the clocks. While they disagree nothing is dialed; the answer is the wall time to look again.
     async fn look_at_clocks(&mut self) -> Result<Option<Instant>, StoreError> {
         let now = self.floor.clock.now();
+        self.look_whether_we_slept(now).await?;
         match self.guard.look(now, self.floor.clock.monotonic()) {
             Trust::Trusted => {
                 if std::mem::take(&mut self.floor.is_distrusted) {
@@ -501,6 +507,23 @@ impl Dialer {
                 Ok(Some(until))
             }
         }
+    }
+
+    /// Whoever was away for long calls nobody before somebody has looked, however right the clocks are now.
+    async fn look_whether_we_slept(&mut self, now: Instant) -> Result<(), StoreError> {
+        let (seen_at, seen_steady) = self.looked_at;
+        let (steady, longest) = (self.floor.clock.steady(), self.store.guard().away_max);
+        if wake_up::slept_too_long(seen_at, now, longest) {
+            let cause = match seen_steady {
+                Some(then) if !wake_up::slept_too_long(then, steady, longest) => Cause::ClockJumped,
+                Some(_) | None => Cause::Downtime,
+            };
+            if self.store.write_on_a_full_disk(move |tx| tx.hold_after_sleep(cause, seen_at)).await? {
+                tracing::warn!(%cause, %seen_at, "nobody is called before somebody has looked");
+            }
+        }
+        self.looked_at = (seen_at.max(now), Some(steady));
+        Ok(())
     }
 
     /// One transaction writes the facts and claims what is due; then the carrier is asked. The gate is held all

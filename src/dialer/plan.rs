@@ -406,6 +406,7 @@ impl<'t, B: Book> Planner<'t, B> {
             | HoldReason::RetryLater
             | HoldReason::CallBack
             | HoldReason::DialingStopped
+            | HoldReason::WokeUp
             | HoldReason::SpendingLimit
             | HoldReason::Budget
             | HoldReason::AllLinesBusy => {

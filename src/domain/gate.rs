@@ -1,9 +1,10 @@
 //! May this number be dialed now, and if not, why and until when? The same questions, in the same order,
 //! decide a dial, explain a lead and explain a campaign.
 //!
-//! Order: campaign state, the switch for all dialing, lead state, attempts, do-not-call, kind and country of the number,
-//! script, zone, hours, daily limit, retry time, budget, spending of all campaigns, campaign's lines, calls of others to
-//! the number, calls to it in a day. The carrier's channels and calls per second come after these, in the dialer.
+//! Order: campaign state, the switch for all dialing, whether the server has just woken up, lead state, attempts,
+//! do-not-call, kind and country of the number, script, zone, hours, daily limit, retry time, budget, spending of all
+//! campaigns, campaign's lines, calls of others to the number, calls to it in a day. The carrier's channels and calls per
+//! second come after these, in the dialer.
 
 use super::Instant;
 use super::budget;
@@ -75,6 +76,8 @@ words! {
         CallBack = "call_back",
         /// Somebody stopped all dialing of this server.
         DialingStopped = "dialing_stopped",
+        /// The server was away for long, or works on a copy of its data, and nobody has looked yet.
+        WokeUp = "woke_up",
         /// Numbers of this country may not be dialed.
         CountryNotAllowed = "country_not_allowed",
         /// A premium, satellite, emergency or other number that is never dialed.
@@ -131,6 +134,9 @@ impl HoldReason {
             HoldReason::CallBack => "A call is arranged for a later time",
             HoldReason::DialingStopped => {
                 "All dialing of this server was stopped by hand; start it again to go on"
+            }
+            HoldReason::WokeUp => {
+                "The server was away for long, or works on a copy of its data; see what would be dialed, then release it"
             }
             HoldReason::CountryNotAllowed => {
                 "Numbers of this country may not be dialed; add it to guard.allowed_countries if they should be"
@@ -257,7 +263,7 @@ impl<'a> Gate<'a> {
         Gate { campaign, dials_today, overall, now, rules }
     }
 
-    /// Whether the campaign's own state and the switch for all dialing let it dial at all.
+    /// Whether the campaign's own state, and that of the whole server, let it dial at all.
     pub fn state(&self) -> Result<(), Hold> {
         let standing = |reason| Err(Hold::standing(reason));
         match self.campaign.status {
@@ -272,6 +278,7 @@ impl<'a> Gate<'a> {
                 standing(HoldReason::Inbound)
             }
             Status::Active if self.overall.is_stopped => standing(HoldReason::DialingStopped),
+            Status::Active if self.overall.is_waking_up => standing(HoldReason::WokeUp),
             Status::Active => Ok(()),
         }
     }

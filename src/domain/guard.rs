@@ -18,6 +18,8 @@ pub struct Guard {
     pub countries: Countries,
     /// What all campaigns together may spend in a day (UTC); none for no limit.
     pub spend_per_day: Option<Money>,
+    /// How long the server may be away and still go on by itself; none for however long.
+    pub away_max: Option<TimeDelta>,
 }
 
 /// Where numbers may belong.
@@ -34,7 +36,12 @@ pub const WINDOW: TimeDelta = TimeDelta::hours(24);
 
 impl Default for Guard {
     fn default() -> Guard {
-        Guard { calls_per_number_per_day: 3, countries: Countries::Every, spend_per_day: None }
+        Guard {
+            calls_per_number_per_day: 3,
+            countries: Countries::Every,
+            spend_per_day: None,
+            away_max: None,
+        }
     }
 }
 
@@ -95,6 +102,8 @@ pub fn free_at(nth_newest: Instant) -> Instant {
 pub struct Overall {
     /// Somebody stopped all dialing.
     pub is_stopped: bool,
+    /// The server was away for long, or works on a copy, and nobody has looked yet.
+    pub is_waking_up: bool,
     /// Spent and set aside for calls of this day (UTC).
     pub money: Money,
     /// What may be, at most.
@@ -201,9 +210,9 @@ mod tests {
         assert_eq!(next_day(at("2026-03-04T00:00:00Z")), at("2026-03-05T00:00:00Z"));
         assert_eq!(next_day(at("2026-12-31T23:59:59.999Z")), at("2027-01-01T00:00:00Z"));
         let overall = |money, max| Overall {
-            is_stopped: false,
             money: Money::from_ten_thousandths(money),
             money_max: max,
+            ..Overall::default()
         };
         let price = Money::from_ten_thousandths(10);
         assert!(overall(90, Some(Money::from_ten_thousandths(100))).affords(price));

@@ -44,9 +44,11 @@ pub mod script_preview;
 pub mod secret;
 pub mod spreadsheet;
 pub mod standing;
+pub mod suggestions;
 pub mod transcript;
 pub mod trunk;
 pub mod voice;
+pub mod wake_up;
 pub mod zones;
 
 /// A point in time, UTC. Stored as integer milliseconds, shown as ISO 8601 with `Z` and whole seconds.

@@ -83,6 +83,7 @@ impl Limit {
             | HoldReason::MissingVariable
             | HoldReason::TimeZoneUnknown
             | HoldReason::DialingStopped
+            | HoldReason::WokeUp
             | HoldReason::CountryNotAllowed
             | HoldReason::NumberRefused => Limit::Others,
         }

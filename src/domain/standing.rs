@@ -135,6 +135,9 @@ fn active(reason: HoldReason, has_leads: bool) -> (State, &'static str) {
         }
         HoldReason::Inbound => (State::Waiting, "This campaign takes calls; it calls nobody."),
         HoldReason::DialingStopped => (State::Paused, "All calling on this server is stopped."),
+        HoldReason::WokeUp => {
+            (State::Attention, "The server was away. Look at whom it would call, then let it go on.")
+        }
         HoldReason::NoLeads if has_leads => {
             (State::Attention, "Everybody has been called. Add people to call, or complete the campaign.")
         }

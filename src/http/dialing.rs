@@ -162,6 +162,7 @@ impl View {
             since: stop.as_ref().map(Stop::since).map(format_instant),
             by: stop.as_ref().map(|stop| stop.by.clone()),
             reason: stop.and_then(|stop| stop.reason),
+            woke_up: snapshot.wake_up()?.is_some(),
             live_calls: snapshot.live_calls()?,
             spent_today: spent,
             reserved_today: reserved,
@@ -187,6 +188,8 @@ pub(super) struct View {
     by: Option<String>,
     /// Why.
     reason: Option<String>,
+    /// Whether nobody is called because the server has woken up and nobody has looked; see `GET /api/wake-up`.
+    woke_up: bool,
     /// Calls alive now.
     #[schema(minimum = 0)]
     live_calls: i64,

@@ -254,7 +254,7 @@ impl Collector for Scrape {
         family.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)?;
         let lag = load.delivery_lag_ms as f64 / 1_000.0;
         let whole = |value: i64| value as f64;
-        let gauges: [(&str, &str, Option<Unit>, f64); 7] = [
+        let gauges: [(&str, &str, Option<Unit>, f64); 8] = [
             ("calls_live", "Calls alive.", None, whole(load.live_calls)),
             ("leads_due", "Leads of active campaigns whose time has come.", None, whole(load.leads_due)),
             (
@@ -262,6 +262,12 @@ impl Collector for Scrape {
                 "1 while somebody has stopped all dialing.",
                 None,
                 f64::from(load.is_stopped),
+            ),
+            (
+                "woke_up",
+                "1 while nothing is dialed because the server has woken up and nobody has looked.",
+                None,
+                f64::from(load.is_waking_up),
             ),
             (
                 "clock_trusted",

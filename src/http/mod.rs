@@ -41,9 +41,11 @@ mod server_settings;
 mod session;
 mod sheet;
 mod stats;
+mod suggestions;
 mod tokens;
 mod trunks;
 mod voices;
+mod wake_up;
 mod webhooks;
 
 pub use carrier::Trunk;
@@ -128,6 +130,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", demo::routes())
         .mount("/api", overview::routes())
         .mount("/api", analytics::routes())
+        .mount("/api", suggestions::routes())
         .mount("/api", leads::routes())
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())
@@ -138,6 +141,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", prompts::routes())
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())
+        .mount("/api", wake_up::routes())
         .mount("/api", carrier::routes())
         .mount("/api", trunks::routes())
         .mount("/api", voices::routes())

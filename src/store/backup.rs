@@ -5,9 +5,10 @@
 //! ours.
 
 use super::file::{self, OpenError, VERSION};
-use super::guard::stop_until_somebody_looks;
+use super::wake_up::{self, Instances};
 use super::{StoreError, check, data_file, recordings, seal, suppression};
 use crate::domain::Instant;
+use crate::domain::wake_up::Cause;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
@@ -125,7 +126,7 @@ pub fn make(folder: &Path, file: &Path) -> Result<Backup, BackupError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = Connection::open_with_flags(&path, flags).map_err(sql_failed_at(&path))?;
     source.busy_timeout(PATIENCE).map_err(sql_failed_at(&path))?;
-    copy(&source, file)
+    copy(&source, file, Kind::Backup)
 }
 
 /// Copies what is about to be lifted to a newer schema, beside it. The answer is where to.
@@ -137,11 +138,20 @@ pub(super) fn before_migration(source: &Connection, folder: &Path) -> Result<Pat
     let paths = (1..).map(|turn| folder.join(name(turn)));
     let is_free = |path: &PathBuf| !path.exists() && !manifest_of(path).exists();
     let path = paths.into_iter().find(is_free).unwrap_or_default();
-    copy(source, &path)?;
+    copy(source, &path, Kind::AsItWas)?;
     Ok(path)
 }
 
-fn copy(source: &Connection, file: &Path) -> Result<Backup, BackupError> {
+/// What a copy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// To come back one day; it knows that it is a copy.
+    Backup,
+    /// For the version of before.
+    AsItWas,
+}
+
+fn copy(source: &Connection, file: &Path, kind: Kind) -> Result<Backup, BackupError> {
     let manifest = manifest_of(file);
     for path in [file, &manifest] {
         if path.symlink_metadata().is_ok() {
@@ -156,6 +166,11 @@ fn copy(source: &Connection, file: &Path) -> Result<Backup, BackupError> {
         return Err(failed_at(file)(cause));
     };
     source.execute("VACUUM INTO ?1", [target]).map_err(sql_failed_at(file))?;
+    if kind == Kind::Backup {
+        let marked = Connection::open_with_flags(target, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .and_then(|copy| wake_up::mark_copy(&copy));
+        marked.map_err(sql_failed_at(file))?;
+    }
     let (schema_version, sealed_under) = prove(copy.path(), file)?;
     copy.as_file().sync_all().map_err(failed_at(file))?;
     let (bytes, sha256) =
@@ -418,8 +433,8 @@ fn adds_up(connection: &Connection, name: &Path) -> Result<(), BackupError> {
 pub(super) const RESTORE_PREFIX: &str = ".restore-";
 
 /// Puts a copy in the place of a data folder's database, which no server may be using. What was there is kept in a folder
-/// beside it. Cut short at any moment, the folder has the one or the other, whole. Dialing is stopped afterwards: who
-/// was called since the copy was made, and who said no, is not in it.
+/// beside it. Cut short at any moment, the folder has the one or the other, whole. Nobody is called afterwards before
+/// somebody has looked: who was called since the copy was made, and who said no, is not in it.
 pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, BackupError> {
     let expected = expected(file)?;
     let from = File::open(file).map_err(failed_at(file))?;
@@ -434,14 +449,16 @@ pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, Bac
     }
     // From here on our own copy is looked at, which nobody changes behind our back.
     let (schema_version, sealed_under) = prove(incoming.path(), file)?;
-    let lacks_key = prepare(incoming.path(), file, now)? && !suppression::key_file(folder).exists();
     let of_backup = last_call(incoming.path()).map_err(sql_failed_at(file))?;
+    let lacks_key = prepare(incoming.path(), file, now)? && !suppression::key_file(folder).exists();
     incoming.as_file().sync_all().map_err(failed_at(folder))?;
     let path = data_file(folder);
     let of_replaced = last_call(&path);
     let replaced = if path.exists() { Some(put_aside(folder, &path, now)?) } else { None };
     incoming.persist(&path).map_err(|error| failed_at(&path)(error.error))?;
     sync(folder)?;
+    let restored = open_stranger(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sql_failed_at(&path))?;
+    wake_up::settle_here(&restored, folder).map_err(failed_at(folder))?;
     if let Some(replaced) = &replaced {
         // It tells of the calls of what was there.
         let ledger = folder.join("simulator-ledger.jsonl");
@@ -449,8 +466,9 @@ pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, Bac
             fs::rename(&ledger, replaced.join("simulator-ledger.jsonl")).map_err(failed_at(&ledger))?;
         }
         // Of another server's calls, or one that nobody can read, none may be taken for ours.
-        let is_same = of_replaced.is_ok_and(|(instance, _)| instance == of_backup.0);
-        let last_call = if is_same { of_backup.1 } else { 0 };
+        let (backup, newest) = &of_backup;
+        let shared = of_replaced.ok().and_then(|(replaced, _)| replaced.calls_shared_with(backup, *newest));
+        let last_call = shared.unwrap_or(0);
         recordings::set_aside(folder, last_call, replaced).map_err(failed_at(replaced))?;
     }
     let backup = Backup { bytes, sha256, schema_version, sealed_under };
@@ -458,14 +476,12 @@ pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, Bac
 }
 
 /// Whose database it is, and its newest call.
-fn last_call(path: &Path) -> rusqlite::Result<(Option<String>, i64)> {
-    let connection = open_stranger(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let sql = "SELECT (SELECT value FROM facts WHERE name = 'instance_id'), coalesce(max(id), 0) FROM calls";
-    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+fn last_call(path: &Path) -> rusqlite::Result<(Instances, i64)> {
+    wake_up::origin(&open_stranger(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
 }
 
-/// Makes a proven copy fit for service: lifted to this version, nobody signed in, dialing stopped. Whether it needs the
-/// key of erased numbers.
+/// Makes a proven copy fit for service: lifted to this version, nobody signed in, and nobody called before somebody has looked. Whether
+/// it needs the key of erased numbers.
 fn prepare(path: &Path, name: &Path, now: Instant) -> Result<bool, BackupError> {
     let failed = sql_failed_at(name);
     let mut connection = open_stranger(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(&failed)?;
@@ -473,8 +489,7 @@ fn prepare(path: &Path, name: &Path, now: Instant) -> Result<bool, BackupError> 
     file::migrate(&mut connection, now).map_err(&failed)?;
     is_ours(&connection, name)?;
     adds_up(&connection, name)?;
-    let reason = "a backup was restored; look at the do-not-call list, the tokens and the queues first";
-    stop_until_somebody_looks(&connection, now, "restore", reason).map_err(&failed)?;
+    wake_up::become_copy(&connection, now, Cause::Restored).map_err(&failed)?;
     connection.execute("DELETE FROM sessions", []).map_err(&failed)?;
     let erased = "SELECT EXISTS (SELECT 1 FROM erased_numbers)";
     connection.query_row(erased, [], |row| row.get(0)).map_err(&failed)

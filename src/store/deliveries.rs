@@ -3,6 +3,7 @@
 use super::changes::Change;
 use super::endpoints::unsealed;
 use super::row::{Cells, json_text, ms};
+use super::wake_up::Instances;
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::campaign::Campaign;
@@ -145,7 +146,7 @@ macro_rules! page {
     };
 }
 
-fn read(instance_id: &str) -> impl Fn(&Row) -> rusqlite::Result<Delivery> {
+fn read(instances: &Instances) -> impl Fn(&Row) -> rusqlite::Result<Delivery> {
     move |row| {
         let mut cells = Cells::of(row);
         let c = &mut cells;
@@ -154,7 +155,7 @@ fn read(instance_id: &str) -> impl Fn(&Row) -> rusqlite::Result<Delivery> {
             id,
             endpoint_id: c.get()?,
             campaign_id: c.get()?,
-            message_id: message_id(instance_id, c.get()?, id),
+            message_id: message_id(instances, c.get()?, id),
             event: c.get()?,
             state: c.word()?,
             tries: c.get()?,
@@ -180,11 +181,11 @@ fn read_try(at: Instant, c: &mut Cells) -> rusqlite::Result<Try> {
     })
 }
 
-/// A test event is one for each endpoint.
-fn message_id(instance_id: &str, event_id: Option<i64>, delivery_id: i64) -> String {
+/// A test event is one for each endpoint. What a copy has from before it was one is the same message.
+fn message_id(instances: &Instances, event_id: Option<i64>, delivery_id: i64) -> String {
     match event_id {
-        Some(event_id) => delivery::message_id(instance_id, &event_id.to_string()),
-        None => delivery::message_id(instance_id, &format!("test_{delivery_id}")),
+        Some(event_id) => delivery::message_id(instances.of_event(event_id), &event_id.to_string()),
+        None => delivery::message_id(instances.of_delivery(delivery_id), &format!("test_{delivery_id}")),
     }
 }
 
@@ -194,10 +195,6 @@ fn body(event: &str, created_at: Instant, data: &str) -> String {
 }
 
 impl Snapshot<'_> {
-    fn instance_id(&self) -> Result<String, StoreError> {
-        self.fact("instance_id")
-    }
-
     /// A page of deliveries, newest first; none of campaigns that were deleted.
     pub fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
         let (sql, of) = match (filter.endpoint_id, filter.campaign_id) {
@@ -206,25 +203,23 @@ impl Snapshot<'_> {
             (None, Some(campaign_id)) => (page!("d.campaign_id = ?1"), campaign_id),
             (None, None) => (page!("?1 = 0"), 0),
         };
-        let instance_id = self.instance_id()?;
+        let instances = self.instances()?;
         let mut statement = self.connection.prepare_cached(sql)?;
         let (before, limit) = (filter.before.unwrap_or(i64::MAX), filter.limit as i64);
         let state = filter.state.map(Words::word);
         let rows = match (filter.endpoint_id, filter.campaign_id) {
-            (Some(_), Some(campaign_id)) => statement.query_map(
-                params![of, before, state, filter.event, limit, campaign_id],
-                read(&instance_id),
-            )?,
-            _ => statement.query_map(params![of, before, state, filter.event, limit], read(&instance_id))?,
+            (Some(_), Some(campaign_id)) => statement
+                .query_map(params![of, before, state, filter.event, limit, campaign_id], read(&instances))?,
+            _ => statement.query_map(params![of, before, state, filter.event, limit], read(&instances))?,
         };
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// A delivery, unless its campaign was deleted.
     pub fn delivery(&self, id: i64) -> Result<Option<Delivery>, StoreError> {
-        let instance_id = self.instance_id()?;
+        let instances = self.instances()?;
         let mut statement = self.connection.prepare_cached(concat!(columns!(), "d.id = ?1"))?;
-        Ok(statement.query_row([id], read(&instance_id)).optional()?)
+        Ok(statement.query_row([id], read(&instances)).optional()?)
     }
 
     /// The tries of a delivery, oldest first.
@@ -290,14 +285,14 @@ impl Snapshot<'_> {
                    FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id LEFT JOIN events v ON v.id = d.event_id
                    WHERE d.state = 'pending' AND d.endpoint_id = ?1 AND d.next_try_at <= ?2
                    ORDER BY d.next_try_at, d.id LIMIT ?3";
-        let instance_id = self.instance_id()?;
+        let instances = self.instances()?;
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map(params![endpoint_id, ms(self.now), limit as i64], |row| {
             let mut cells = Cells::of(row);
             let c = &mut cells;
             let (delivery_id, url) = (c.get()?, c.get()?);
             let (secret, previous): (String, Option<String>) = (c.get()?, c.get()?);
-            let message_id = message_id(&instance_id, c.get()?, delivery_id);
+            let message_id = message_id(&instances, c.get()?, delivery_id);
             let (event, created_at): (String, Instant) = (c.get()?, c.instant()?);
             Ok(Outgoing {
                 delivery_id,

@@ -12,7 +12,7 @@ use crate::domain::guard::{self, Guard, Overall};
 use crate::domain::money::Money;
 use crate::domain::phone::Phone;
 use chrono::{DateTime, NaiveDate};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -112,6 +112,7 @@ impl Snapshot<'_> {
         let (spent, reserved) = self.spent_on(guard::day(self.now))?;
         Ok(Overall {
             is_stopped: self.stop()?.is_some(),
+            is_waking_up: self.wake_up()?.is_some(),
             money: spent + reserved,
             money_max: self.guard().spend_per_day,
         })
@@ -145,19 +146,6 @@ impl Snapshot<'_> {
     pub(super) fn hung_up_to(&self) -> Result<i64, StoreError> {
         Ok(self.fact_if_any(HUNG_UP_TO)?.and_then(|id| id.parse().ok()).unwrap_or(0))
     }
-}
-
-/// Stops all dialing in a file that no server has open; one that is stopped already stays as it is.
-pub(super) fn stop_until_somebody_looks(
-    connection: &Connection,
-    now: Instant,
-    by: &str,
-    reason: &str,
-) -> rusqlite::Result<()> {
-    let stop = Stop { since: ms(now), by: by.to_owned(), reason: Some(reason.to_owned()) };
-    let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
-    connection.execute(sql, [STOPPED, &super::row::json_text(&stop)])?;
-    Ok(())
 }
 
 impl Tx<'_> {

@@ -25,6 +25,7 @@ mod events;
 mod export;
 mod file;
 mod guard;
+mod history;
 pub mod import;
 mod imports;
 mod key_file;
@@ -52,6 +53,7 @@ mod tokens;
 mod trunks;
 mod tx;
 mod vitals;
+mod wake_up;
 mod writer;
 
 pub use audit::{AuditFilter, Deed, Done};
@@ -81,6 +83,7 @@ pub use source::Payload;
 pub use tokens::{Scope, Token, TokenRow};
 pub use tx::{Snapshot, Tx};
 pub use vitals::{FileSizes, Load, Tally, Worker};
+pub use wake_up::WakeUp;
 
 use crate::clock::Clock;
 use crate::domain::Instant;
@@ -212,12 +215,21 @@ impl Store {
         let vault = Vault::open(folder, key)?;
         let watch = Arc::new(Watch::new(SuppressionKey::open(folder, &writing)?, vault));
         if opener == Opener::Server {
-            let mut has_sealed = false;
+            let (mut has_sealed, mut is_copy) = (false, false);
             file::in_transaction(&writing, folder, |connection| {
                 let tx = Tx::new(connection, clock.now(), watch.clone());
                 has_sealed = tx.seal_what_is_plain()?;
+                is_copy = wake_up::look_whose(connection, folder, clock.now())?;
                 import::fail_lost(&tx, folder)
             })?;
+            if let Err(error) = wake_up::settle_here(&writing, folder) {
+                tracing::warn!(%error, "cannot write down whose data these are; after another start like this they may be taken for a copy");
+            }
+            if is_copy {
+                tracing::warn!(
+                    "these data are a backup, a copy, or were taken to another place: nobody is called before somebody has looked"
+                );
+            }
             if has_sealed {
                 // What pages held before is in the log.
                 file::empty_log(&writing, folder)?;
@@ -445,6 +457,11 @@ impl Store {
     pub fn set_guard(&self, guard: Guard) {
         self.0.watch.set_guard(guard);
         self.0.signals.dialer.send_modify(|count| *count += 1);
+    }
+
+    /// The limits in force.
+    pub fn guard(&self) -> Arc<Guard> {
+        self.0.watch.guard()
     }
 
     fn watch(&self) -> &Arc<Watch> {

@@ -1,5 +1,6 @@
 //! Trunks that were added while the server runs, in the order in which they are asked. Their passwords are sealed.
 
+use super::history::CARRIER_SINCE;
 use super::row::{Cells, json_text, ms};
 use super::seal::Vault;
 use super::{Snapshot, StoreError, Tx};
@@ -116,6 +117,8 @@ impl Tx<'_> {
     /// Pauses all active campaigns until a person says that they go on: those that were rehearsed must not ring real phones,
     /// nor the other way round, because another carrier takes the calls. The answer is how many.
     pub fn pause_for_another_carrier(&self, last: &str, carrier: &str) -> Result<usize, StoreError> {
+        // What the other one's calls were like says nothing about those to come.
+        self.set_fact(CARRIER_SINCE, &ms(self.now).to_string())?;
         let campaigns = self.active_campaigns()?;
         for campaign in &campaigns {
             let message = format!("The last calls were carried by {last}; from now on it is {carrier}");

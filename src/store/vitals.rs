@@ -94,6 +94,8 @@ pub struct Load {
     pub delivery_lag_ms: i64,
     /// Whether somebody stopped all dialing.
     pub is_stopped: bool,
+    /// Whether nothing is dialed before somebody has looked.
+    pub is_waking_up: bool,
 }
 
 /// Size of the files.
@@ -188,6 +190,7 @@ impl Store {
                 deliveries_pending: number(pending, &[])?,
                 delivery_lag_ms: number(lag, &[now])?,
                 is_stopped: snapshot.stop()?.is_some(),
+                is_waking_up: snapshot.wake_up()?.is_some(),
             })
         })
         .await

@@ -88,11 +88,65 @@ pub(super) fn of(schema: &str) -> Option<Value> {
             "since": "2026-03-04T10:00:00Z",
             "by": "Grace",
             "reason": "the offer is wrong",
+            "woke_up": false,
             "live_calls": 0,
             "spent_today": 25,
             "reserved_today": 0,
             "limits": {"calls_per_number_per_day": 3, "allowed_countries": ["US", "CA"], "spend_per_day": 500},
         }),
+        "WakeUp" => json!({
+            "held": true,
+            "since": "2026-03-04T14:00:03Z",
+            "cause": "downtime",
+            "message": "The server was away for longer than guard.wake_up_hours allows",
+            "last_seen_at": "2026-03-02T21:50:00Z",
+            "instance_id": "5f0c1e5b7d0a4c0f9d5a0c9b6b1f2e3d",
+            "wake_up_hours": 12,
+            "next_hour_until": "2026-03-04T15:10:00Z",
+            "leads_next_hour": 47,
+            "campaigns": [{
+                "id": 1,
+                "name": "Customer survey",
+                "next_hour": {"leads": 47, "first_at": "2026-03-04T14:10:00Z", "hold": null},
+            }],
+        }),
+        "Suggestions" => {
+            let hour = |hour: u32| {
+                json!({
+                    "hour": hour,
+                    "is_open": (9..17).contains(&hour),
+                    "answer_rate": {"low": 0.31, "middle": 0.35, "high": 0.39},
+                    "own_calls": 212,
+                    "sibling_calls": 1_840,
+                })
+            };
+            json!({
+                "time_zone": "America/New_York",
+                "observations": {"own": 1_694, "siblings": 14_720, "sibling_campaigns": 3},
+                "hours": (0..24).map(hour).collect::<Vec<_>>(),
+                "retry_delays": [{
+                    "from_minutes": 30,
+                    "to_minutes": 120,
+                    "is_current": true,
+                    "calls": 340,
+                    "reached": 71,
+                    "factor": {"low": 0.78, "middle": 0.86, "high": 0.95},
+                }],
+                "suggestions": [{
+                    "code": "add_hours",
+                    "message": "People pick up more often after 17:00:00: call until 19:00:00",
+                    "changes": {"calling_hours_end": "19:00:00"},
+                    "evidence": {
+                        "suggested": {"low": 0.43, "middle": 0.47, "high": 0.51},
+                        "current": {"low": 0.34, "middle": 0.35, "high": 0.37},
+                        "better_percent": 34,
+                        "certain_percent": 99,
+                        "calls": 410,
+                        "own_calls": 0,
+                    },
+                }],
+            })
+        }
         "StopRequest" => json!({"reason": "the offer is wrong", "hang_up": true}),
         "Nothing" => json!({}),
         "DoNotCall" => listed(),
@@ -446,6 +500,7 @@ fn overview() -> Value {
             "since": null,
             "by": null,
             "reason": null,
+            "woke_up": false,
             "live_calls": 1,
             "spent_today": 8,
             "reserved_today": 0.5,

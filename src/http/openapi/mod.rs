@@ -18,7 +18,7 @@ use super::query::Query;
 use super::{
     analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
     imports, lead_actions, leads, other_calls, overview, people, preview, prompts, recordings,
-    server_settings, session, stats, tokens, trunks, voices, webhooks,
+    server_settings, session, stats, suggestions, tokens, trunks, voices, wake_up, webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -68,6 +68,7 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
                 demo::Reference::openapi(),
                 stats::Reference::openapi(),
                 analytics::Reference::openapi(),
+                suggestions::Reference::openapi(),
                 preview::Reference::openapi(),
                 prompts::Reference::openapi(),
                 overview::Reference::openapi(),
@@ -96,8 +97,9 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
         ("Exports", "Leads and calls as tables for a spreadsheet.", vec![export::Reference::openapi()]),
         (
             "Dialing",
-            "The switch that stops every dial of the server at once, and the limits over all campaigns.",
-            vec![dialing::Reference::openapi()],
+            "The switch that stops every dial of the server at once, the limits over all campaigns, and what becomes of them when \
+             the server was away for long or works on a copy of its data.",
+            vec![dialing::Reference::openapi(), wake_up::Reference::openapi()],
         ),
         (
             "Do not call",

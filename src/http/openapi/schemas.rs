@@ -22,7 +22,9 @@ use crate::domain::script_lint::WarningCode;
 use crate::domain::script_preview::Case;
 use crate::domain::spreadsheet;
 use crate::domain::standing::State;
+use crate::domain::suggestions::Code as SuggestionCode;
 use crate::domain::transcript::{Kind, Speaker};
+use crate::domain::wake_up::Cause;
 use crate::store::{Scope, TEST_EVENT};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -70,6 +72,8 @@ word_schemas! {
     Interval = "Interval", "How long periods are.";
     State = "StandingState", "How a campaign stands. Those that need somebody come first.";
     Along = "Along", "Which leads come along: nobody, everybody who may be called, or those whom the last call did not reach and those who were not called yet.";
+    Cause = "WakeUpCause", "Why nobody is called before somebody has looked: the server was off or its machine asleep, the clock jumped forward, or the data are those of a backup, a copy, or were taken to another place.";
+    SuggestionCode = "SuggestionCode", "What is suggested: calling longer, on another day too, or another delay before calling again.";
     HoldReason = "HoldReason", "Why nothing is dialed now.";
     DialingState = "DialingState", "What a campaign is doing.";
     Source = "DoNotCallSource", "How a number came onto the list, or off it.";
@@ -218,6 +222,131 @@ pub(in crate::http) struct Dialing {
     until: Option<String>,
     /// The reason for a person.
     message: Option<String>,
+}
+
+/// What a campaign would dial within the next hour.
+#[derive(ToSchema)]
+pub(in crate::http) struct NextHour {
+    /// How many leads, at most: lines and pace may let it be fewer.
+    #[schema(minimum = 0)]
+    leads: i64,
+    /// When it would begin.
+    #[schema(format = DateTime)]
+    first_at: Option<String>,
+    /// Why it would dial nobody.
+    hold: Option<Hold>,
+}
+
+/// How many calls an estimate rests on.
+#[derive(ToSchema)]
+pub(in crate::http) struct Observations {
+    /// Ended calls of the campaign itself.
+    #[schema(minimum = 0)]
+    own: i64,
+    /// Those of its siblings, the other campaigns of this server.
+    #[schema(minimum = 0)]
+    siblings: i64,
+    /// How many siblings there are with calls.
+    #[schema(minimum = 0)]
+    sibling_campaigns: i64,
+}
+
+/// From where to where something is believed to be: one time in ten it is below `low`, one in ten above `high`.
+#[derive(ToSchema)]
+pub(in crate::http) struct Estimate {
+    /// One in ten is below.
+    low: f64,
+    /// As many below as above.
+    middle: f64,
+    /// One in ten is above.
+    high: f64,
+}
+
+/// What would reach more people, as far as the calls so far say.
+#[derive(ToSchema)]
+pub(in crate::http) struct Suggestions {
+    /// On whose clocks the hours are read.
+    time_zone: String,
+    /// How many calls this rests on.
+    observations: Observations,
+    /// Every hour of the day, on the campaign's working days.
+    #[schema(min_items = 24, max_items = 24)]
+    hours: Vec<SuggestionHour>,
+    /// What came of calling again, by how long after.
+    retry_delays: Vec<RetryDelay>,
+    /// What would reach more people, the best first.
+    suggestions: Vec<Suggestion>,
+}
+
+/// How often calls of an hour of the day are picked up.
+#[derive(ToSchema)]
+pub(in crate::http) struct SuggestionHour {
+    /// Which.
+    #[schema(minimum = 0, maximum = 23)]
+    hour: i64,
+    /// Whether it is within the calling hours, at least partly.
+    is_open: bool,
+    /// The share that is picked up, by a person or a machine.
+    answer_rate: Estimate,
+    /// Calls of the campaign that were seen.
+    #[schema(minimum = 0)]
+    own_calls: i64,
+    /// Calls of its siblings.
+    #[schema(minimum = 0)]
+    sibling_calls: i64,
+}
+
+/// What came of calling again after so long.
+#[derive(ToSchema)]
+pub(in crate::http) struct RetryDelay {
+    /// From so many minutes after the end of the call before.
+    #[schema(minimum = 0)]
+    from_minutes: i64,
+    /// Less than this; null for however many.
+    to_minutes: Option<i64>,
+    /// Whether `retry_delay_minutes` is of these.
+    is_current: bool,
+    /// Calls that were seen.
+    #[schema(minimum = 0)]
+    calls: i64,
+    /// Those that reached a person.
+    #[schema(minimum = 0)]
+    reached: i64,
+    /// How much more often, or less, than is usual at the hours at which they were placed.
+    factor: Estimate,
+}
+
+/// Something that would reach more people.
+#[derive(ToSchema)]
+pub(in crate::http) struct Suggestion {
+    /// What it is.
+    code: SuggestionCode,
+    /// A sentence for a person.
+    message: String,
+    /// The fields to change, as a PUT or a rehearsal takes them.
+    changes: Object,
+    /// What it rests on.
+    evidence: SuggestionEvidence,
+}
+
+/// What a suggestion rests on.
+#[derive(ToSchema)]
+pub(in crate::http) struct SuggestionEvidence {
+    /// How often a call is picked up that is placed so; of a delay, how much more often than is usual.
+    suggested: Estimate,
+    /// The same as it is now.
+    current: Estimate,
+    /// By how many percent it is better, in the middle.
+    better_percent: i64,
+    /// How certain it is that it is better at all, in percent.
+    #[schema(minimum = 0, maximum = 100)]
+    certain_percent: i64,
+    /// Calls that were seen of what is suggested.
+    #[schema(minimum = 0)]
+    calls: i64,
+    /// Those of them that are the campaign's own.
+    #[schema(minimum = 0)]
+    own_calls: i64,
 }
 
 /// How a campaign stands, and why.

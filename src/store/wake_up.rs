@@ -1,0 +1,299 @@
+//! Whose data these are, and whether somebody must look before anybody is called: a data folder that was copied, taken to
+//! another place or restored knows it, and so does a server that was away for long.
+//!
+//! Beside the database lies a file, [`FILE`], that is in no backup. It names the instance, how often it was started, and where;
+//! a database that does not fit it comes from somewhere else, or from before.
+
+use super::row::{json_text, ms};
+use super::{Snapshot, StoreError, Tx};
+use crate::domain::Instant;
+use crate::domain::campaign::CampaignType;
+use crate::domain::event::Event;
+use crate::domain::fields::Words;
+use crate::domain::wake_up::{self, Cause, Due};
+use chrono::DateTime;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The file that stays where the server is.
+const FILE: &str = "instance";
+/// The fact that somebody must look first; absent while nobody need.
+const WOKE_UP: &str = "woke_up";
+/// The fact how often a server was started on these data.
+const STARTS: &str = "starts";
+/// The fact when a backup was made; absent in what is no backup.
+const COPIED_AT: &str = "copied_at";
+/// The fact which instance this is.
+const INSTANCE: &str = "instance_id";
+/// The fact which it was before it was copied.
+const FORMER: &str = "former_instances";
+/// What names a machine, where anything does.
+const MACHINE: &str = "/etc/machine-id";
+
+/// That somebody must look before anybody is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WakeUp {
+    since: i64,
+    cause: String,
+    seen_at: Option<i64>,
+}
+
+impl WakeUp {
+    fn new(now: Instant, cause: Cause, seen_at: Option<Instant>) -> WakeUp {
+        WakeUp { since: ms(now), cause: cause.word().to_owned(), seen_at: seen_at.map(ms) }
+    }
+
+    /// When it was noticed.
+    pub fn since(&self) -> Instant {
+        DateTime::from_timestamp_millis(self.since).unwrap_or(Instant::UNIX_EPOCH)
+    }
+
+    /// Why.
+    pub fn cause(&self) -> Cause {
+        Cause::from_word(&self.cause).unwrap_or(Cause::Copied)
+    }
+
+    /// The last sign of life before, or when the backup was made.
+    pub fn seen_at(&self) -> Option<Instant> {
+        self.seen_at.and_then(DateTime::from_timestamp_millis)
+    }
+}
+
+/// An instance that these data were of, and what it had made until they were copied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Former {
+    id: String,
+    calls_to: i64,
+    events_to: i64,
+    deliveries_to: i64,
+}
+
+/// Which instance made what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Instances {
+    present: String,
+    former: Vec<Former>,
+}
+
+impl Instances {
+    fn read(connection: &Connection) -> rusqlite::Result<Instances> {
+        let former = fact(connection, FORMER)?;
+        Ok(Instances {
+            present: fact(connection, INSTANCE)?.unwrap_or_default(),
+            former: former.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        })
+    }
+
+    fn first(&self, made: impl Fn(&Former) -> bool) -> &str {
+        self.former.iter().find(|former| made(former)).map_or(&self.present, |former| &former.id)
+    }
+
+    /// The instance in which an event happened.
+    pub(super) fn of_event(&self, id: i64) -> &str {
+        self.first(|former| id <= former.events_to)
+    }
+
+    /// The instance in which a delivery was written down.
+    pub(super) fn of_delivery(&self, id: i64) -> &str {
+        self.first(|former| id <= former.deliveries_to)
+    }
+
+    /// Up to which call both have the same; none where that cannot be said.
+    pub(super) fn calls_shared_with(&self, other: &Instances, newest_of_other: i64) -> Option<i64> {
+        let was = self.former.iter().find(|former| former.id == other.present);
+        match was {
+            _ if self.present == other.present => Some(newest_of_other),
+            was => was.map(|former| former.calls_to.min(newest_of_other)),
+        }
+    }
+}
+
+/// Which instances a database file is and was of, and its newest call.
+pub(super) fn origin(connection: &Connection) -> rusqlite::Result<(Instances, i64)> {
+    let newest = connection.query_row("SELECT coalesce(max(id), 0) FROM calls", [], |row| row.get(0))?;
+    Ok((Instances::read(connection)?, newest))
+}
+
+fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection.query_row("SELECT value FROM facts WHERE name = ?1", [name], |row| row.get(0)).optional()
+}
+
+/// Writes into a backup that it is one.
+pub(super) fn mark_copy(connection: &Connection) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO facts (name, value) SELECT ?1, value FROM facts WHERE name = 'last_seen_at'
+               ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    connection.execute(sql, [COPIED_AT])?;
+    Ok(())
+}
+
+/// Makes a database that no server has open one of its own, whose events and calls are not taken for those that another one
+/// makes under the same numbers; nobody is called from it before somebody has looked.
+pub(super) fn become_copy(connection: &Connection, now: Instant, cause: Cause) -> rusqlite::Result<()> {
+    let set = "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    let mut instances = Instances::read(connection)?;
+    let sql = "SELECT (SELECT coalesce(max(id), 0) FROM calls), (SELECT coalesce(max(id), 0) FROM events),
+                      (SELECT coalesce(max(id), 0) FROM deliveries)";
+    let former = connection.query_row(sql, [], |row| {
+        let id = std::mem::take(&mut instances.present);
+        Ok(Former { id, calls_to: row.get(0)?, events_to: row.get(1)?, deliveries_to: row.get(2)? })
+    })?;
+    instances.former.push(former);
+    connection.execute(set, params![FORMER, json_text(&instances.former)])?;
+    connection.execute(set, params![INSTANCE, format!("{:032x}", rand::random::<u128>())])?;
+    let copied_at = match fact(connection, COPIED_AT)? {
+        Some(text) => Some(text),
+        None => fact(connection, "last_seen_at")?,
+    };
+    let seen_at = copied_at.and_then(|text| text.parse().ok()).and_then(DateTime::from_timestamp_millis);
+    let woke = WakeUp::new(now, cause, seen_at);
+    let keep = "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+    connection.execute(keep, params![WOKE_UP, json_text(&woke)])?;
+    connection.execute("DELETE FROM facts WHERE name = ?1", [COPIED_AT])?;
+    Ok(())
+}
+
+/// What lies beside the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Beside {
+    instance: String,
+    starts: i64,
+    place: String,
+}
+
+impl Beside {
+    fn read(folder: &Path) -> io::Result<Option<Beside>> {
+        let text = match std::fs::read(folder.join(FILE)) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut words = text.split_whitespace();
+        let mut next = || words.next().unwrap_or_default().to_owned();
+        let (instance, starts, place) = (next(), next(), next());
+        Ok(Some(Beside { instance, starts: starts.parse().unwrap_or(i64::MAX), place }))
+    }
+
+    fn write(&self, folder: &Path) -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix("new-instance-").tempfile_in(folder)?;
+        writeln!(file, "{} {} {}", self.instance, self.starts, self.place)?;
+        file.as_file().sync_all()?;
+        file.persist(folder.join(FILE)).map_err(|error| error.error)?;
+        File::open(folder)?.sync_all()
+    }
+}
+
+/// Where these data are, as one word: the folder, and the machine where that has a name.
+fn place(folder: &Path) -> io::Result<String> {
+    let machine = std::fs::read_to_string(MACHINE).unwrap_or_default();
+    let folder: PathBuf = folder.canonicalize()?;
+    let mut hash = Sha256::new();
+    hash.update(machine.trim());
+    hash.update([0]);
+    hash.update(folder.as_os_str().as_encoded_bytes());
+    Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A server starts on these data: looks whether they are those that were here before, and writes down that they are now. True
+/// when they are not.
+pub(super) fn look_whose(connection: &Connection, folder: &Path, now: Instant) -> Result<bool, StoreError> {
+    let unreadable = |error: io::Error| StoreError::Unavailable(format!("{FILE}: {error}"));
+    let (beside, place) = (Beside::read(folder).map_err(unreadable)?, place(folder).map_err(unreadable)?);
+    let starts: Option<i64> = fact(connection, STARTS)?.map(|text| text.parse().unwrap_or(0));
+    let instance = Instances::read(connection)?.present;
+    let is_ours = match (&beside, starts) {
+        // New, or of a version that did not know.
+        (None, None) => true,
+        // The database is written first; after a power cut the file may be one behind.
+        (Some(beside), Some(starts)) => {
+            beside.instance == instance
+                && beside.place == place
+                && (beside.starts == starts || beside.starts == starts - 1)
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    let is_backup = fact(connection, COPIED_AT)?.is_some();
+    match (is_backup, is_ours) {
+        (true, _) => become_copy(connection, now, Cause::Restored)?,
+        (false, false) => become_copy(connection, now, Cause::Copied)?,
+        (false, true) => {}
+    }
+    let starts = starts.unwrap_or(0) + 1;
+    let set = "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    connection.execute(set, params![STARTS, starts.to_string()])?;
+    Ok(is_backup || !is_ours)
+}
+
+/// Writes down beside the database what is in it now.
+pub(super) fn settle_here(connection: &Connection, folder: &Path) -> io::Result<()> {
+    let failed = |error: rusqlite::Error| io::Error::other(error.to_string());
+    let starts = fact(connection, STARTS).map_err(failed)?.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let instance = Instances::read(connection).map_err(failed)?.present;
+    Beside { instance, starts, place: place(folder)? }.write(folder)
+}
+
+impl Snapshot<'_> {
+    /// Why somebody must look first, if somebody must.
+    pub fn wake_up(&self) -> Result<Option<WakeUp>, StoreError> {
+        let Some(text) = self.fact_if_any(WOKE_UP)? else { return Ok(None) };
+        // Whatever is written there, that it is there means wait.
+        let unreadable = || WakeUp { since: 0, cause: String::new(), seen_at: None };
+        Ok(Some(serde_json::from_str(&text).unwrap_or_else(|_| unreadable())))
+    }
+
+    /// Which instance this is.
+    pub fn instance_id(&self) -> Result<String, StoreError> {
+        self.fact(INSTANCE)
+    }
+
+    pub(super) fn instances(&self) -> Result<Instances, StoreError> {
+        Ok(Instances::read(self.connection)?)
+    }
+
+    /// The leads of a campaign that will be due within the time that is shown after a wake-up, by zone. Goes through the queue, which
+    /// takes a while.
+    pub fn due_soon(&self, campaign_id: i64) -> Result<Vec<Due>, StoreError> {
+        let sql = "SELECT time_zone, count(*), min(next_call_at) FROM leads
+                   WHERE campaign_id = ?1 AND next_call_at < ?2 GROUP BY time_zone";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![campaign_id, ms(self.now + wake_up::AHEAD)], |row| {
+            let mut cells = super::row::Cells::of(row);
+            let zone: String = cells.get()?;
+            Ok(Due { zone: zone.parse().ok(), leads: cells.get()?, first_at: cells.instant()? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Nobody is called before somebody has looked, because so much time has passed since `seen_at`; and whoever is told of
+    /// events is told so. Where no campaign would call anybody, nothing is held.
+    pub fn hold_after_sleep(&self, cause: Cause, seen_at: Instant) -> Result<bool, StoreError> {
+        let is_outbound = |campaign: &crate::domain::campaign::Campaign| {
+            campaign.settings.campaign_type == CampaignType::Outbound
+        };
+        let active: Vec<_> = self.active_campaigns()?.into_iter().filter(is_outbound).collect();
+        if active.is_empty() || self.wake_up()?.is_some() {
+            return Ok(false);
+        }
+        self.set_fact(WOKE_UP, &json_text(&WakeUp::new(self.now, cause, Some(seen_at))))?;
+        let (message, action) =
+            (cause.sentence(), "See whom it would call (GET /api/wake-up), then release it");
+        for campaign in active {
+            let key = self.now.timestamp_millis().to_string();
+            self.emit_once(campaign.id, &Event::error(&campaign, "woke_up", message, action, &key))?;
+        }
+        self.wake_dialer();
+        Ok(true)
+    }
+
+    /// Somebody has looked; dialing goes on.
+    pub fn release_wake_up(&self) -> Result<(), StoreError> {
+        self.execute("DELETE FROM facts WHERE name = ?1", [WOKE_UP])?;
+        self.wake_dialer();
+        Ok(())
+    }
+}
