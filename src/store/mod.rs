@@ -39,6 +39,7 @@ mod prompts;
 mod queue;
 mod readers;
 mod recordings;
+mod rehearsals;
 mod replies;
 mod retention;
 mod row;
