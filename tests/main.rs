@@ -21,6 +21,7 @@ mod api_overview;
 mod api_page;
 mod api_prompts;
 mod api_reference;
+mod api_rehearsals;
 mod api_scripts;
 mod api_session;
 mod api_suggestions;

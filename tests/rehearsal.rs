@@ -20,7 +20,7 @@ use voice_campaigns::domain::money::Money;
 use voice_campaigns::domain::outcome::Criteria;
 use voice_campaigns::domain::phone::Phone;
 use voice_campaigns::domain::rates::{History, Learned, Stated};
-use voice_campaigns::rehearsal::{Copy, Placed, Played, Town, Trunk, play_listed};
+use voice_campaigns::rehearsal::{Copy, Placed, Played, Town, Trunk, jobs, play_listed};
 use voice_campaigns::store::StoreError;
 
 /// A campaign, another one beside it, and the world they dial in.
@@ -218,4 +218,62 @@ fn a_rehearsal_and_the_real_engine_place_the_same_calls_minute_for_minute() {
 
 fn at_end(case: &Case) -> DateTime<Utc> {
     at(case.start) + TimeDelta::days(25)
+}
+
+#[tokio::test]
+async fn a_rehearsal_that_was_asked_for_leaves_no_trace_but_its_result() {
+    let world = World::new("2026-03-02T12:00:00Z").await;
+    let campaign = world.campaign(json!({"calls_per_day": 10, "max_attempts_per_lead": 2})).await;
+    world.leads(&campaign, crate::support::world::numbers(25)).await;
+    let id = campaign.id;
+    let asked = json!({"answer_rates": 1, "changes": {"calls_per_day": 5}});
+    world.write(move |tx| tx.insert_rehearsal(id, &asked, "Ada").map(drop)).await;
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    assert!(jobs::turn(&world.store, &world.simulator, &stopped).await.unwrap());
+    assert!(!jobs::turn(&world.store, &world.simulator, &stopped).await.unwrap(), "none waits any more");
+
+    let done = world.store.read(move |snapshot| snapshot.rehearsals(id)).await.unwrap().remove(0);
+    let result = done.result.unwrap();
+    assert_eq!((done.status.to_string(), done.progress), ("done".into(), 1.0));
+    let per_day: Vec<&Value> =
+        result["per_day"].as_array().unwrap().iter().map(|day| &day["calls"]).collect();
+    assert_eq!(per_day, [5, 5, 5, 5, 5], "{result}");
+    assert_eq!((&result["calls"], &result["unfinished"]), (&json!(25), &json!(null)));
+    assert!(result["finishes_at"].as_str().unwrap().starts_with("2026-03-06T"), "{result}");
+    assert!(result["bound_by"]["calls_per_day"].as_f64().unwrap() > 0.9, "{result}");
+
+    assert_eq!(world.calls(&campaign).await, []);
+    assert_eq!(world.now(&campaign).await, campaign);
+    assert!(world.all_leads(&campaign).await.iter().all(|lead| lead.attempts == 0));
+}
+
+#[tokio::test]
+async fn who_is_never_called_is_told_with_the_reason() {
+    let world = World::new("2026-03-02T12:00:00Z").await;
+    let campaign = world.campaign(json!({"script_template": "Hello, {offer}."})).await;
+    let with = |phone: &str, offer: bool| json!({"phone": phone, "variables": if offer { json!({"offer": "an offer"}) } else { json!({}) }});
+    let leads = vec![
+        with("+12026000001", true),
+        with("+12026000002", false),
+        with("+12026000003", true),
+        with("+19005550107", true),
+    ];
+    world.add(&campaign, leads).await;
+    let listed = Phone::from_e164("+12026000003").unwrap();
+    let why = suppression("asked");
+    let copy = {
+        let copy = copied(&world, &campaign, Trunk { lines: 5, calls_per_second: None }).await;
+        world.write(move |tx| tx.add_to_do_not_call_list(listed, &why).map(drop)).await;
+        copy
+    };
+    let mut rates = Learned::new(Stated::of(&campaign.settings), History::default(), Vec::new()).likely();
+    rates.assume_chance(1.0);
+    let (played, calls) = play_listed(&copy, &rates, world.time(), 1).unwrap();
+    assert_eq!((played.finishes_at, calls.len()), (None, 2), "a copy never changes");
+    let unfinished = played.unfinished.unwrap();
+    assert_eq!(unfinished.leads, 2);
+    let reasons: Vec<String> =
+        played.never_called.reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    assert_eq!(reasons, ["missing_variable 1", "number_refused 1"]);
+    assert_eq!(played.never_called.examples, [2, 4]);
 }

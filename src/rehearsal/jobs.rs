@@ -40,15 +40,27 @@ async fn live(
     let clock = store.clock().clone();
     store.write(|tx| tx.fail_lost_rehearsals()).await?;
     while !*stop.borrow_and_update() {
-        match store.read(|snapshot| snapshot.next_rehearsal()).await? {
-            Some(wanted) => take(&store, &*carrier, wanted, &stop).await?,
-            None => tokio::select! {
+        if !turn(&store, &*carrier, &stop).await? {
+            tokio::select! {
                 () = clock.sleep_until(clock.steady() + EVERY) => {}
                 changed = stop.changed() => if changed.is_err() { break },
-            },
+            }
         }
     }
     Ok(())
+}
+
+/// Plays the rehearsal whose turn it is; false when none waits.
+pub async fn turn(
+    store: &Store,
+    carrier: &dyn Carrier,
+    stop: &watch::Receiver<bool>,
+) -> Result<bool, StoreError> {
+    let wanted = store.read(|snapshot| snapshot.next_rehearsal()).await?;
+    match wanted {
+        Some(wanted) => take(store, carrier, wanted, stop).await.map(|()| true),
+        None => Ok(false),
+    }
 }
 
 /// What a rehearsal is played on.
