@@ -28,6 +28,7 @@
 //! | [`agent`] | the port to whoever holds a conversation | calls, campaigns, the telephone |
 //! | [`speech`] | the port to whoever turns text into sound, a service or a program | calls |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
+//! | [`rehearsal`] | a campaign played to its end before anybody is called: the same engine on a copy in memory | HTTP |
 //! | [`webhooks`] | deliveries: sign, send, write down what came back | who makes events, HTTP's routes |
 //! | [`listener`] | connections: how many, of whom, how long, TLS | what is asked over them |
 //! | [`http`] | the JSON API and its reference, the events stream and the page: parse, one store call, render | SQL, the dialer |
@@ -89,6 +90,7 @@ pub mod lives;
 mod log;
 pub mod media;
 pub mod meter;
+pub mod rehearsal;
 pub mod server;
 pub mod speech;
 pub mod store;

@@ -116,11 +116,13 @@ fn a_delay_after_which_more_people_are_reached_is_suggested() {
     let server = TestServer::start();
     let id = campaign(&server, json!({}));
     let all = leads(&server, id, 160);
-    call(&server, &all, 0);
+    // All of them again in the same hour, but some so soon after the first call.
+    call(&server, &all[80..], 0);
+    server.clock.advance(TimeDelta::minutes(110));
+    call(&server, &all[..80], 0);
     server.clock.advance(TimeDelta::minutes(35));
-    call(&server, &all[..80], 8);
-    server.clock.advance(TimeDelta::minutes(120));
     call(&server, &all[80..], 56);
+    call(&server, &all[..80], 8);
     let shown = suggestions(&server, id);
     let delays = shown["retry_delays"].as_array().unwrap();
     let seen: Vec<Value> = delays.iter().map(|delay| json!([delay["calls"], delay["reached"]])).collect();

@@ -4,6 +4,7 @@
 //! is due. A call row is committed before its dial and a dial is never repeated, so a crash at any point dials
 //! at most once per attempt.
 
+use super::book::Book;
 use super::plan::{self, Dial, Guest, Planned};
 use crate::carrier::{Asking, Carrier, DialRequest, Incoming, Leg, LegEvents, Recorded, Report};
 use crate::clock::Clock;
@@ -38,7 +39,7 @@ struct Live {
 
 /// A fact about a call that waits to be written. Kept until the commit, so that a full disk loses none.
 #[derive(Clone, Debug)]
-enum Fact {
+pub(crate) enum Fact {
     Progress { call_id: i64, state: CallState, at: Instant, timeline: Value },
     Ended { call_id: i64, ending: Ending, timeline: Value, transcript: Value },
     Recorded { call_id: i64, recording: Recording },
@@ -56,17 +57,13 @@ pub struct Turn {
     pub next_due: Option<Instant>,
 }
 
-/// The engine.
-pub struct Dialer {
-    store: Store,
+/// The calls that are alive and the pace of new ones: what an engine decides without a database. It works for one that is
+/// written by a thread of its own, as for one in memory.
+pub(crate) struct Floor {
     clock: Arc<dyn Clock>,
     carrier: Arc<dyn Carrier>,
     reports: mpsc::UnboundedReceiver<Report>,
     report_to: mpsc::UnboundedSender<Report>,
-    incoming: mpsc::Receiver<Incoming>,
-    /// Who calls us and was not looked at yet.
-    arrivals: Vec<Incoming>,
-    changes: watch::Receiver<u64>,
     live: HashMap<i64, Live>,
     /// Steady time.
     deadlines: BTreeSet<(Instant, i64)>,
@@ -78,20 +75,40 @@ pub struct Dialer {
     spacing: Spacing,
     /// The carrier took calls when it was last looked at.
     is_open: bool,
+    /// The wall time at which the campaigns must be looked at again; none when nothing is due by time alone.
+    plan_at: Option<Instant>,
+    /// What led from steady to wall time when the clocks were last trusted.
+    trusted_shift: TimeDelta,
+    is_distrusted: bool,
+    story: Story,
+}
+
+/// What is told of a call beside how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Story {
+    /// How far it has come, what happened when, and what was said.
+    Told,
+    /// Nothing: nobody will ask.
+    Untold,
+}
+
+/// The engine.
+pub struct Dialer {
+    floor: Floor,
+    store: Store,
+    incoming: mpsc::Receiver<Incoming>,
+    /// Who calls us and was not looked at yet.
+    arrivals: Vec<Incoming>,
+    changes: watch::Receiver<u64>,
     /// The disk was full when it was last looked at.
     is_short_of_room: bool,
     guard: ClockGuard,
-    /// The wall time at which the campaigns must be looked at again; none when nothing is due by time alone.
-    plan_at: Option<Instant>,
     /// When to look for commits of other processes, in steady time, and what was seen last.
     look_beside_at: Instant,
     seen_version: Option<i64>,
-    /// What led from steady to wall time when the clocks were last trusted.
-    trusted_shift: TimeDelta,
     /// The latest wall time at which the clocks were looked at, by this process or one before, and when that was in steady
     /// time.
     looked_at: (Instant, Option<Instant>),
-    is_distrusted: bool,
     confirmations: String,
     is_stopping: bool,
     /// A write failed, so it is not known whether its claims were kept.
@@ -128,38 +145,22 @@ impl Dialer {
                 "calls that were alive when the server stopped are settled as interrupted"
             );
         }
-        let (report_to, reports) = mpsc::unbounded_channel();
         let (to_us, incoming) = mpsc::channel(ARRIVALS_MAX);
         carrier.receive(to_us);
-        let now = clock.now();
         Ok(Dialer {
-            spacing: Spacing::new(carrier.capacity().calls_per_second),
-            is_open: false,
+            floor: Floor::new(clock, carrier, Story::Told),
             is_short_of_room: false,
             store,
-            carrier,
-            reports,
-            report_to,
             incoming,
             arrivals: Vec::new(),
             changes,
-            live: HashMap::new(),
-            deadlines: BTreeSet::new(),
-            facts: Vec::new(),
-            asking: Vec::new(),
-            breakers: HashMap::new(),
-            shares: Shares::default(),
             guard: ClockGuard::new(last_seen_at),
-            plan_at: Some(now),
             look_beside_at: Instant::MIN_UTC,
             seen_version: None,
-            trusted_shift: now - clock.steady(),
             looked_at: (last_seen_at, None),
-            is_distrusted: false,
             confirmations,
             is_stopping: false,
             is_unsure: false,
-            clock,
         })
     }
 
@@ -177,22 +178,22 @@ impl Dialer {
     }
 
     async fn turn_or_retry(&mut self) -> Instant {
-        let latest = self.clock.steady() + LOOK_EVERY;
+        let latest = self.floor.clock.steady() + LOOK_EVERY;
         match self.turn().await {
             Ok(turn) => turn.next_due.map_or(latest, |due| due.min(latest)),
             Err(error) => {
                 tracing::error!(%error, "nothing is dialed while the database does not take facts");
-                self.clock.steady() + RETRY_AFTER
+                self.floor.clock.steady() + RETRY_AFTER
             }
         }
     }
 
     async fn wait_for_work(&mut self, next_due: Instant) {
         tokio::select! {
-            () = self.clock.sleep_until(next_due) => {}
+            () = self.floor.clock.sleep_until(next_due) => {}
             // The sender lives as long as our own store.
-            Ok(()) = self.changes.changed() => self.plan_at = Some(self.clock.now()),
-            Some(report) = self.reports.recv() => self.take_in(report),
+            Ok(()) = self.changes.changed() => self.floor.plan_at = Some(self.floor.clock.now()),
+            Some(report) = self.floor.reports.recv() => self.floor.take_in(report),
             Some(arrival) = self.incoming.recv() => self.arrived(arrival),
         }
     }
@@ -200,43 +201,43 @@ impl Dialer {
     /// Somebody calls us.
     fn arrived(&mut self, arrival: Incoming) {
         self.arrivals.push(arrival);
-        self.plan_at = Some(self.clock.now());
+        self.floor.plan_at = Some(self.floor.clock.now());
     }
 
     /// No new dials; live calls get `grace` to end, then are hung up.
     async fn drain(&mut self, grace: TimeDelta) {
         self.is_stopping = true;
-        let end = self.clock.steady() + grace;
+        let end = self.floor.clock.steady() + grace;
         self.drain_until(end).await;
-        for call_id in self.live.keys().copied().collect::<Vec<_>>() {
-            self.apply(call_id, |call, now| call.cancel(now));
+        for call_id in self.floor.live.keys().copied().collect::<Vec<_>>() {
+            self.floor.apply(call_id, |call, now| call.cancel(now));
         }
-        self.drain_until(self.clock.steady() + LAST_WAIT).await;
-        let (steady, shift) = (self.clock.steady(), self.shift());
-        for (call_id, live) in std::mem::take(&mut self.live) {
+        self.drain_until(self.floor.clock.steady() + LAST_WAIT).await;
+        let (steady, shift) = (self.floor.clock.steady(), self.floor.shift());
+        for (call_id, live) in std::mem::take(&mut self.floor.live) {
             let ending = live.call.interrupted(steady).shifted(shift);
             let (timeline, transcript) = (live.call.timeline(shift), live.call.transcript());
-            self.facts.push(Fact::Ended { call_id, ending, timeline, transcript });
+            self.floor.facts.push(Fact::Ended { call_id, ending, timeline, transcript });
         }
-        self.deadlines.clear();
-        let end = self.clock.steady() + LAST_WAIT;
-        while !self.facts.is_empty() && self.clock.steady() < end {
+        self.floor.deadlines.clear();
+        let end = self.floor.clock.steady() + LAST_WAIT;
+        while !self.floor.facts.is_empty() && self.floor.clock.steady() < end {
             let next_due = self.turn_or_retry().await.min(end);
-            if !self.facts.is_empty() {
-                self.clock.sleep_until(next_due).await;
+            if !self.floor.facts.is_empty() {
+                self.floor.clock.sleep_until(next_due).await;
             }
         }
     }
 
     async fn drain_until(&mut self, end: Instant) {
-        while !self.live.is_empty() && self.clock.steady() < end {
+        while !self.floor.live.is_empty() && self.floor.clock.steady() < end {
             let next_due = self.turn_or_retry().await.min(end);
-            if self.live.is_empty() {
+            if self.floor.live.is_empty() {
                 return;
             }
             tokio::select! {
-                () = self.clock.sleep_until(next_due) => {}
-                Some(report) = self.reports.recv() => self.take_in(report),
+                () = self.floor.clock.sleep_until(next_due) => {}
+                Some(report) = self.floor.reports.recv() => self.floor.take_in(report),
             }
         }
     }
@@ -244,47 +245,121 @@ impl Dialer {
     /// Takes in what was reported and what time has brought, writes it down, and places what is due. On an
     /// error nothing was placed and nothing is forgotten: the next turn writes it again.
     pub async fn turn(&mut self) -> Result<Turn, StoreError> {
-        let mut did = 0;
-        while let Ok(report) = self.reports.try_recv() {
-            self.take_in(report);
-            did += 1;
-        }
+        let mut did = self.floor.take_in_reports();
         while let Ok(arrival) = self.incoming.try_recv() {
             self.arrived(arrival);
             did += 1;
         }
-        did += self.let_time_pass();
-        let now = self.clock.now();
+        did += self.floor.let_time_pass();
+        let now = self.floor.clock.now();
         if self.changes.has_changed().unwrap_or(false) {
             self.changes.mark_unchanged();
-            self.plan_at = Some(now);
+            self.floor.plan_at = Some(now);
         }
         self.look_beside(now)?;
-        self.look_at_carrier(now);
+        self.floor.look_at_carrier(now);
         let is_short = self.store.is_short_of_room();
         if std::mem::replace(&mut self.is_short_of_room, is_short) && !is_short {
-            self.plan_at = Some(now);
+            self.floor.plan_at = Some(now);
         }
         let distrust = self.look_at_clocks().await?;
-        if !self.facts.is_empty() {
-            self.plan_at = Some(now);
+        if !self.floor.facts.is_empty() {
+            self.floor.plan_at = Some(now);
         }
-        if self.plan_at.is_some_and(|at| at <= now) {
+        if self.floor.plan_at.is_some_and(|at| at <= now) {
             let may_dial = distrust.is_none() && !self.is_stopping && !is_short;
             did += self.write_and_dial(may_dial).await?;
         }
-        let deadline = self.deadlines.first().map(|(at, _)| *at);
-        let (wall, steady) = (self.clock.now(), self.clock.steady());
-        let steady = |at: Option<Instant>| at.map(|at| steady + (at - wall));
-        Ok(Turn {
-            did,
-            next_due: [deadline, steady(self.plan_at), steady(distrust)].into_iter().flatten().min(),
-        })
+        Ok(Turn { did, next_due: self.floor.next_due(distrust) })
     }
 
     /// How many calls are alive.
     pub fn live_calls(&self) -> usize {
+        self.floor.live_calls()
+    }
+}
+
+impl Floor {
+    /// Nobody on the line.
+    pub(crate) fn new(clock: Arc<dyn Clock>, carrier: Arc<dyn Carrier>, story: Story) -> Floor {
+        let (report_to, reports) = mpsc::unbounded_channel();
+        let now = clock.now();
+        Floor {
+            reports,
+            report_to,
+            live: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            facts: Vec::new(),
+            asking: Vec::new(),
+            breakers: HashMap::new(),
+            shares: Shares::default(),
+            spacing: Spacing::new(carrier.capacity().calls_per_second),
+            is_open: false,
+            plan_at: Some(now),
+            trusted_shift: now - clock.steady(),
+            is_distrusted: false,
+            story,
+            clock,
+            carrier,
+        }
+    }
+
+    /// One turn over a book that is written at once, and where nobody calls us.
+    pub(crate) fn turn(&mut self, book: &impl Book) -> Result<Turn, StoreError> {
+        let mut did = self.take_in_reports() + self.let_time_pass();
+        let now = self.clock.now();
+        self.look_at_carrier(now);
+        if !self.facts.is_empty() {
+            self.plan_at = Some(now);
+        }
+        if self.plan_at.is_some_and(|at| at <= now) {
+            let (free, allowed) = self.room();
+            write_facts(book, &self.facts)?;
+            self.facts.clear();
+            let to_cancel = book.calls_to_cancel()?;
+            let planned = plan::plan_leads(book, self.shares.clone(), allowed, self.carrier.name())?;
+            did += self.carry_out(planned, false, free);
+            for call_id in to_cancel {
+                self.apply(call_id, |call, now| call.cancel(now));
+            }
+        }
+        Ok(Turn { did, next_due: self.next_due(None) })
+    }
+
+    /// Takes a fact about a call that is not alive here.
+    pub(crate) fn tell(&mut self, fact: Fact) {
+        self.facts.push(fact);
+    }
+
+    /// How many calls are alive.
+    pub(crate) fn live_calls(&self) -> usize {
         self.live.len()
+    }
+
+    /// The steady time at which something will be due by itself; `look_at` is a wall time beside what is known here.
+    fn next_due(&self, look_at: Option<Instant>) -> Option<Instant> {
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        let (wall, steady) = (self.clock.now(), self.clock.steady());
+        let steady = |at: Option<Instant>| at.map(|at| steady + (at - wall));
+        [deadline, steady(self.plan_at), steady(look_at)].into_iter().flatten().min()
+    }
+
+    /// How many more the carrier takes at one time, and how many of them at once.
+    fn room(&mut self) -> (usize, usize) {
+        let (capacity, steady) = (self.carrier.capacity(), self.clock.steady());
+        self.spacing.change(capacity.calls_per_second);
+        let free = capacity.channels.saturating_sub(self.live.len());
+        let is_paced = capacity.next_at.is_some_and(|at| at > steady);
+        (free, if is_paced { 0 } else { self.spacing.allowed(steady, free) })
+    }
+
+    fn take_in_reports(&mut self) -> usize {
+        let mut count = 0;
+        while let Ok(report) = self.reports.try_recv() {
+            self.take_in(report);
+            count += 1;
+        }
+        count
     }
 
     fn take_in(&mut self, report: Report) {
@@ -350,6 +425,7 @@ impl Dialer {
         for effect in effects {
             match effect {
                 Effect::Command(command) => live.leg.command(command),
+                Effect::Progress(_) if self.story == Story::Untold => {}
                 Effect::Progress(state) => self.facts.push(Fact::Progress {
                     call_id,
                     state,
@@ -368,24 +444,13 @@ impl Dialer {
                 let trip = breaker.trips(ending.outcome, ending.ended_at)?;
                 Some(Fact::Tripped { campaign_id, trip, detail: ending.detail.clone() })
             });
-            let (ending, timeline) = (ending.shifted(shift), live.call.timeline(shift));
-            self.facts.push(Fact::Ended { call_id, ending, timeline, transcript: live.call.transcript() });
+            let (timeline, transcript) = match self.story {
+                Story::Told => (live.call.timeline(shift), live.call.transcript()),
+                Story::Untold => (Value::Null, Value::Null),
+            };
+            self.facts.push(Fact::Ended { call_id, ending: ending.shifted(shift), timeline, transcript });
             self.facts.extend(tripped);
         }
-    }
-
-    /// Another process, such as an import from the command line, wakes nobody here, so its commits are looked for.
-    fn look_beside(&mut self, now: Instant) -> Result<(), StoreError> {
-        let steady = self.clock.steady();
-        if steady < self.look_beside_at {
-            return Ok(());
-        }
-        self.look_beside_at = steady + LOOK_EVERY;
-        let version = self.store.data_version()?;
-        if self.seen_version.replace(version) != Some(version) {
-            self.plan_at = Some(now);
-        }
-        Ok(())
     }
 
     /// A carrier that was down, or full with others' calls, tells nobody when it takes calls again.
@@ -396,28 +461,44 @@ impl Dialer {
             self.plan_at = Some(now);
         }
     }
+}
+
+impl Dialer {
+    /// Another process, such as an import from the command line, wakes nobody here, so its commits are looked for.
+    fn look_beside(&mut self, now: Instant) -> Result<(), StoreError> {
+        let steady = self.floor.clock.steady();
+        if steady < self.look_beside_at {
+            return Ok(());
+        }
+        self.look_beside_at = steady + LOOK_EVERY;
+        let version = self.store.data_version()?;
+        if self.seen_version.replace(version) != Some(version) {
+            self.floor.plan_at = Some(now);
+        }
+        Ok(())
+    }
 
     /// Compares the clocks. While they disagree nothing is dialed; the answer is the wall time to look again.
     async fn look_at_clocks(&mut self) -> Result<Option<Instant>, StoreError> {
-        let now = self.clock.now();
+        let now = self.floor.clock.now();
         self.look_whether_we_slept(now).await?;
-        match self.guard.look(now, self.clock.monotonic()) {
+        match self.guard.look(now, self.floor.clock.monotonic()) {
             Trust::Trusted => {
-                if std::mem::take(&mut self.is_distrusted) {
+                if std::mem::take(&mut self.floor.is_distrusted) {
                     tracing::info!("the clock is trusted again");
-                    self.plan_at = Some(now);
+                    self.floor.plan_at = Some(now);
                 }
-                self.trusted_shift = now - self.clock.steady();
+                self.floor.trusted_shift = now - self.floor.clock.steady();
                 self.store.set_clock_hold(None);
                 Ok(None)
             }
             Trust::Distrusted { until } => {
                 let hold = Hold { reason: HoldReason::ClockJumped, until: Some(until), detail: None };
                 self.store.set_clock_hold(Some(hold));
-                if !self.is_distrusted {
+                if !self.floor.is_distrusted {
                     tracing::error!(%until, "the clock jumped; nothing is dialed until it can be trusted");
                     self.store.write(move |tx| report_jump(tx, until)).await?;
-                    self.is_distrusted = true;
+                    self.floor.is_distrusted = true;
                 }
                 let confirmations = self.store.read(|snapshot| snapshot.clock_confirmations()).await?;
                 if confirmations != self.confirmations {
@@ -432,7 +513,7 @@ impl Dialer {
     /// Whoever was away for long calls nobody before somebody has looked, however right the clocks are now.
     async fn look_whether_we_slept(&mut self, now: Instant) -> Result<(), StoreError> {
         let (seen_at, seen_steady) = self.looked_at;
-        let (steady, longest) = (self.clock.steady(), self.store.guard().away_max);
+        let (steady, longest) = (self.floor.clock.steady(), self.store.guard().away_max);
         if wake_up::slept_too_long(seen_at, now, longest) {
             let cause = match seen_steady {
                 Some(then) if !wake_up::slept_too_long(then, steady, longest) => Cause::ClockJumped,
@@ -449,17 +530,15 @@ impl Dialer {
     /// One transaction writes the facts and claims what is due; then the carrier is asked. The gate is held all
     /// the while, so that whoever forbids dialing can wait for dials on their way.
     async fn write_and_dial(&mut self, may_dial: bool) -> Result<usize, StoreError> {
-        let started = self.clock.steady();
+        let started = self.floor.clock.steady();
         let store = self.store.clone();
         // Before anything is asked of the carrier: another one may be put in its place as long as nobody holds this.
         let gate = store.dialing().await;
-        let capacity = self.carrier.capacity();
-        self.spacing.change(capacity.calls_per_second);
-        let free = capacity.channels.saturating_sub(self.live.len());
-        let is_paced = capacity.next_at.is_some_and(|at| at > started);
-        let allowed = if may_dial && !is_paced { self.spacing.allowed(started, free) } else { 0 };
-        let (facts, shares, carrier) = (self.facts.clone(), self.shares.clone(), self.carrier.name());
-        let alive: Option<HashSet<i64>> = self.is_unsure.then(|| self.live.keys().copied().collect());
+        let (free, allowed) = self.floor.room();
+        let allowed = if may_dial { allowed } else { 0 };
+        let (facts, shares, carrier) =
+            (self.floor.facts.clone(), self.floor.shares.clone(), self.floor.carrier.name());
+        let alive: Option<HashSet<i64>> = self.is_unsure.then(|| self.floor.live.keys().copied().collect());
         let mut arrivals = std::mem::take(&mut self.arrivals);
         if self.is_stopping {
             arrivals.drain(..).for_each(|arrival| arrival.refuse(Turned::NotNow));
@@ -490,14 +569,14 @@ impl Dialer {
         });
         let (planned, to_cancel, guests) = written.await?;
         self.is_unsure = false;
-        self.facts.clear();
+        self.floor.facts.clear();
         let mut dialed = 0;
-        self.plan_at = None;
+        self.floor.plan_at = None;
         if let Some(planned) = planned {
-            let is_late = self.clock.steady() - started > COMMIT_MAX;
-            dialed = self.carry_out(planned, is_late, free);
+            let is_late = self.floor.clock.steady() - started > COMMIT_MAX;
+            dialed = self.floor.carry_out(planned, is_late, free);
         }
-        let asking = std::mem::take(&mut self.asking);
+        let asking = std::mem::take(&mut self.floor.asking);
         match asking.is_empty() {
             true => drop(gate),
             false => drop(tokio::spawn(async move {
@@ -509,16 +588,18 @@ impl Dialer {
         }
         for (arrival, guest) in arrivals.into_iter().zip(guests) {
             match guest {
-                Ok(guest) => self.welcome(arrival, guest),
+                Ok(guest) => self.floor.welcome(arrival, guest),
                 Err(why) => arrival.refuse(why),
             }
         }
         for call_id in to_cancel {
-            self.apply(call_id, |call, now| call.cancel(now));
+            self.floor.apply(call_id, |call, now| call.cancel(now));
         }
         Ok(dialed)
     }
+}
 
+impl Floor {
     /// Places what was claimed. Claims whose commit took too long may no longer be inside the hours, so they are
     /// given up instead.
     fn carry_out(&mut self, planned: Planned, is_late: bool, free: usize) -> usize {
@@ -587,7 +668,7 @@ impl Dialer {
     }
 }
 
-impl Drop for Dialer {
+impl Drop for Floor {
     /// Nobody listens to these legs any more, so nobody may be left talking to.
     fn drop(&mut self) {
         for live in self.live.values_mut() {
@@ -621,9 +702,9 @@ fn request(
 
 /// Writes the facts. One that cannot be written, because of a fault of ours, is logged and left out: it must not
 /// keep the others from being written.
-fn write_facts(tx: &Tx, facts: &[Fact]) -> Result<(), StoreError> {
+fn write_facts(book: &impl Book, facts: &[Fact]) -> Result<(), StoreError> {
     for fact in facts {
-        match tx.part(|| write_fact(tx, fact)) {
+        match book.part(|| book.write(fact)) {
             Err(StoreError::Failed(cause)) => tracing::error!(?fact, %cause, "a fact cannot be written"),
             written => written?,
         }
@@ -631,7 +712,7 @@ fn write_facts(tx: &Tx, facts: &[Fact]) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
+pub(super) fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
     match fact {
         Fact::Progress { call_id, state, at, timeline } => match other_call::id_of(*call_id) {
             Some(id) => tx.other_progress(id, *state, *at, timeline),
@@ -658,7 +739,12 @@ fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
 }
 
 /// Pauses a campaign that its carrier does not carry, and says so.
-fn tripped(tx: &Tx, campaign_id: i64, trip: Trip, detail: Option<&str>) -> Result<(), StoreError> {
+pub(crate) fn tripped(
+    tx: &impl Book,
+    campaign_id: i64,
+    trip: Trip,
+    detail: Option<&str>,
+) -> Result<(), StoreError> {
     let Some(campaign) = tx.campaign(campaign_id)?.filter(|campaign| campaign.status == Status::Active)
     else {
         return Ok(());
@@ -684,7 +770,7 @@ fn tripped(tx: &Tx, campaign_id: i64, trip: Trip, detail: Option<&str>) -> Resul
         Some(detail) => format!("{message} ({detail})"),
         None => message.to_owned(),
     };
-    let key = tx.now.timestamp_millis().to_string();
+    let key = tx.now().timestamp_millis().to_string();
     tx.emit_once(campaign_id, &Event::error(&campaign, code, &message, action, &key))?;
     tx.change_status_because(&campaign, Status::Paused, code)
 }

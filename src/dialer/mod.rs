@@ -1,10 +1,13 @@
 //! The engine: the only place where time, the store and the carrier meet. It turns due leads into calls and
 //! ended calls into facts, and is told of both by waking up: it is called by nobody.
 
+mod book;
 mod engine;
 mod plan;
 
+pub(crate) use book::Book;
 pub use engine::{Dialer, Turn};
+pub(crate) use engine::{Fact, Floor, Story, tripped};
 
 use crate::carrier::Carrier;
 use crate::lives::{self, Who};

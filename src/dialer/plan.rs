@@ -1,6 +1,7 @@
 //! Which leads are dialed now? Asks the gate about each in turn, inside one transaction, and claims those that
 //! nothing objects to. Decides nothing itself and never talks to a carrier.
 
+use super::book::Book;
 use crate::carrier::Recorded;
 use crate::domain::Instant;
 use crate::domain::call::Plan;
@@ -66,8 +67,8 @@ fn rank(lead: &Lead, local: TimeOfDay) -> Rank {
     (!is_call_back, -lead.about.priority, !lead.about.prefers(local), lead.next_call_at, lead.id)
 }
 
-struct Planner<'t, 'c> {
-    tx: &'t Tx<'c>,
+struct Planner<'t, B> {
+    tx: &'t B,
     carrier: &'static str,
     /// With what is claimed here.
     overall: Overall,
@@ -82,62 +83,27 @@ struct Planner<'t, 'c> {
 /// Claims up to `capacity` calls, shared among the campaigns by their priority.
 pub(super) fn plan(
     tx: &Tx,
-    mut shares: Shares,
+    shares: Shares,
     capacity: usize,
     carrier: &'static str,
 ) -> Result<Planned, StoreError> {
-    let mut planner = Planner {
-        tx,
-        carrier,
-        overall: tx.overall()?,
-        looks: 0,
-        left: capacity,
-        next_due: None,
-        sounds: HashMap::new(),
-    };
+    let mut planner = Planner::new(tx, capacity, carrier)?;
     // Whoever asked for a call by hand waits for it.
-    let (mut dials, is_waiting) = planner.trials()?;
-    let mut candidates = Vec::new();
-    let mut active = HashSet::new();
-    for campaign in tx.active_campaigns()? {
-        active.insert(campaign.id);
-        let told = campaign.clone();
-        match tx.part(|| planner.candidate(campaign)) {
-            Ok(candidate) => candidates.extend(candidate),
-            Err(error) => planner.set_aside(&told, error)?,
-        }
-    }
-    shares.keep(|id| active.contains(&id));
-    while planner.left > 0 && planner.looks < LOOKS_MAX {
-        let wanting = candidates.iter().filter(|candidate| !candidate.is_exhausted);
-        let Some(chosen) = shares.next(wanting.map(|candidate| candidate.campaign.id)) else { break };
-        let candidate = candidates.iter_mut().find(|candidate| candidate.campaign.id == chosen);
-        let Some(candidate) = candidate else { break };
-        let looks = planner.looks;
-        let found = tx.part(|| planner.next_dial(candidate));
-        if planner.looks > looks {
-            // Looking costs a share as well, so that a queue full of leads that may not be dialed blocks nobody.
-            shares.granted(chosen, candidate.campaign.settings.priority.weight());
-        }
-        match found {
-            Ok(dial) => {
-                planner.left -= usize::from(dial.is_some());
-                dials.extend(dial);
-            }
-            Err(error) => {
-                candidate.is_exhausted = true;
-                planner.set_aside(&candidate.campaign, error)?;
-            }
-        }
-    }
-    let is_starved = is_waiting || candidates.iter().any(|candidate| !candidate.is_exhausted);
-    if planner.looks >= LOOKS_MAX {
-        planner.due(tx.now);
-    }
-    Ok(Planned { dials, next_due: planner.next_due, is_starved, shares, active })
+    let (dials, is_waiting) = planner.trials()?;
+    planner.leads(shares, dials, is_waiting)
 }
 
-impl Planner<'_, '_> {
+/// The same where nobody asks for a call by hand.
+pub(super) fn plan_leads(
+    book: &impl Book,
+    shares: Shares,
+    capacity: usize,
+    carrier: &'static str,
+) -> Result<Planned, StoreError> {
+    Planner::new(book, capacity, carrier)?.leads(shares, Vec::new(), false)
+}
+
+impl Planner<'_, Tx<'_>> {
     /// The test calls that have a line, and whether others wait for one. What stands in the way of one ends it: nobody
     /// waits longer than they would stay beside the phone.
     fn trials(&mut self) -> Result<(Vec<Dial>, bool), StoreError> {
@@ -190,8 +156,70 @@ impl Planner<'_, '_> {
             phone,
             caller_id: campaign.settings.caller_id,
             recorded: self.recorded(campaign.id, &plan.prompts)?,
-            plan: self.guarded(plan),
+            plan: self.tx.guarded(plan),
         })))
+    }
+}
+
+impl<'t, B: Book> Planner<'t, B> {
+    fn new(tx: &'t B, capacity: usize, carrier: &'static str) -> Result<Planner<'t, B>, StoreError> {
+        Ok(Planner {
+            tx,
+            carrier,
+            overall: tx.overall()?,
+            looks: 0,
+            left: capacity,
+            next_due: None,
+            sounds: HashMap::new(),
+        })
+    }
+
+    /// The leads that are dialed, after what is dialed already.
+    fn leads(
+        mut self,
+        mut shares: Shares,
+        mut dials: Vec<Dial>,
+        is_waiting: bool,
+    ) -> Result<Planned, StoreError> {
+        let tx = self.tx;
+        let mut candidates = Vec::new();
+        let mut active = HashSet::new();
+        for campaign in tx.active_campaigns()? {
+            active.insert(campaign.id);
+            let told = campaign.clone();
+            match tx.part(|| self.candidate(campaign)) {
+                Ok(candidate) => candidates.extend(candidate),
+                Err(error) => self.set_aside(&told, error)?,
+            }
+        }
+        shares.keep(|id| active.contains(&id));
+        while self.left > 0 && self.looks < LOOKS_MAX {
+            let wanting = candidates.iter().filter(|candidate| !candidate.is_exhausted);
+            let Some(chosen) = shares.next(wanting.map(|candidate| candidate.campaign.id)) else { break };
+            let candidate = candidates.iter_mut().find(|candidate| candidate.campaign.id == chosen);
+            let Some(candidate) = candidate else { break };
+            let looks = self.looks;
+            let found = tx.part(|| self.next_dial(candidate));
+            if self.looks > looks {
+                // Looking costs a share as well, so that a queue full of leads that may not be dialed blocks nobody.
+                shares.granted(chosen, candidate.campaign.settings.priority.weight());
+            }
+            match found {
+                Ok(dial) => {
+                    self.left -= usize::from(dial.is_some());
+                    dials.extend(dial);
+                }
+                Err(error) => {
+                    candidate.is_exhausted = true;
+                    self.set_aside(&candidate.campaign, error)?;
+                }
+            }
+        }
+        let is_starved = is_waiting || candidates.iter().any(|candidate| !candidate.is_exhausted);
+        if self.looks >= LOOKS_MAX {
+            self.due(tx.now());
+        }
+        Ok(Planned { dials, next_due: self.next_due, is_starved, shares, active })
     }
 
     fn due(&mut self, at: Instant) {
@@ -202,7 +230,7 @@ impl Planner<'_, '_> {
     /// whether it may dial at all.
     fn candidate(&mut self, campaign: Campaign) -> Result<Option<Candidate>, StoreError> {
         match campaign.settings.end_date {
-            Some(end) if self.tx.now >= end => {
+            Some(end) if self.tx.now() >= end => {
                 self.tx.change_status_because(&campaign, Status::Completed, "end_date")?;
                 return Ok(None);
             }
@@ -211,12 +239,13 @@ impl Planner<'_, '_> {
         }
         if campaign.has_stale_holds && self.tx.release_held_leads(campaign.id, LOOKS_MAX)? {
             // Nobody is looked at before all are released, or the same ones would be put aside again.
-            self.due(self.tx.now);
+            self.due(self.tx.now());
             return Ok(None);
         }
-        let (rules, dials_today) = (Rules::of(&campaign), self.tx.dials_today(&campaign)?);
-        let gate = Gate::with(rules.clone(), &campaign, dials_today, self.overall, self.tx.now);
+        let (rules, dials_today) = (self.tx.rules(&campaign), self.tx.dials_today(&campaign)?);
+        let gate = Gate::with(rules.clone(), &campaign, dials_today, self.overall, self.tx.now());
         if let Err(hold) = gate.campaign() {
+            self.tx.is_held(campaign.id, hold.reason);
             self.wait(&hold);
             return Ok(None);
         }
@@ -233,10 +262,10 @@ impl Planner<'_, '_> {
             "dialing_failed",
             "The campaign cannot be dialed because of a fault of the server",
             "Look at the server's log, and report the fault",
-            &schedule::local_date(self.tx.now, campaign.settings.time_zone).to_string(),
+            &schedule::local_date(self.tx.now(), campaign.settings.time_zone).to_string(),
         );
         self.tx.emit_once(campaign.id, &event)?;
-        self.due(self.tx.now + TimeDelta::minutes(1));
+        self.due(self.tx.now() + TimeDelta::minutes(1));
         Ok(())
     }
 
@@ -249,11 +278,11 @@ impl Planner<'_, '_> {
     /// Fetches the next due leads of every zone whose hours are open.
     fn fetch(&mut self, candidate: &mut Candidate) -> Result<(), StoreError> {
         let Candidate { campaign, rules, dials_today, .. } = &*candidate;
-        let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now);
+        let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now());
         let wanted = self.left.clamp(1, FETCH_MAX);
         let mut due = Vec::new();
         for name in self.tx.zones_waiting(campaign.id)? {
-            if let Some(at) = self.tx.first_due_at(campaign.id, &name, self.tx.now)? {
+            if let Some(at) = self.tx.first_due_at(campaign.id, &name, self.tx.now())? {
                 self.due(at);
             }
             // Leads that name no zone are asked one by one: their numbers may know.
@@ -266,7 +295,7 @@ impl Planner<'_, '_> {
                 continue;
             }
             // On the clocks of a lead that names no zone, the campaign's stand for its own.
-            let local = TimeOfDay::at(self.tx.now, name.parse().unwrap_or(campaign.settings.time_zone));
+            let local = TimeOfDay::at(self.tx.now(), name.parse().unwrap_or(campaign.settings.time_zone));
             let call_backs = self.tx.call_backs_due(campaign.id, &name, wanted)?;
             let preferred = self.tx.preferred_due(campaign.id, &name, local, wanted)?;
             let longest_waiting = self.tx.due_leads(campaign.id, &name, wanted)?;
@@ -301,7 +330,7 @@ impl Planner<'_, '_> {
                 continue;
             }
             let Candidate { campaign, rules, dials_today, .. } = &*candidate;
-            let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now);
+            let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now());
             match gate.lead(&lead, self.tx.number(lead.about.phone)?) {
                 Ok(plan) => return self.claim(candidate, lead, plan).map(Some),
                 Err(hold) => self.put_aside(candidate, &lead, hold)?,
@@ -313,16 +342,10 @@ impl Planner<'_, '_> {
         Ok(None)
     }
 
-    /// Where nobody may be called, nobody is put through to either.
-    fn guarded(&self, mut plan: Plan) -> Plan {
-        plan.transfer_to = plan.transfer_to.filter(|to| self.tx.guard().refusal(*to).is_none());
-        plan
-    }
-
     fn claim(&mut self, candidate: &mut Candidate, lead: Lead, plan: Plan) -> Result<Dial, StoreError> {
         let recorded = self.recorded(candidate.campaign.id, &plan.prompts)?;
         let Candidate { campaign, rules, dials_today, .. } = &*candidate;
-        let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now);
+        let gate = Gate::with(rules.clone(), campaign, *dials_today, self.overall, self.tx.now());
         let zones = gate.zones_of(lead.about.time_zone, lead.about.phone);
         let campaign = &mut candidate.campaign;
         let claim = self.tx.claim(campaign, &lead, &zones, self.carrier)?;
@@ -334,7 +357,7 @@ impl Planner<'_, '_> {
             lead_id: lead.id,
             phone: lead.about.phone,
             caller_id: campaign.settings.caller_id,
-            plan: self.guarded(plan),
+            plan: self.tx.guarded(plan),
             recorded,
         })
     }
@@ -350,7 +373,7 @@ impl Planner<'_, '_> {
             HoldReason::DoNotCall => self.tx.finish_lead(lead, LeadStatus::DoNotCall),
             HoldReason::AttemptsUsedUp => self.tx.finish_lead(lead, LeadStatus::Failed),
             HoldReason::NumberInCall | HoldReason::CalledTooOften => {
-                let until = hold.until.unwrap_or(self.tx.now);
+                let until = hold.until.unwrap_or(self.tx.now());
                 self.due(until);
                 self.tx.postpone_lead(lead, until, hold.reason)
             }
@@ -361,7 +384,7 @@ impl Planner<'_, '_> {
             // Asked by its number alone: the lead waits, not its campaign. No longer than an hour, should the hours
             // be edited meanwhile.
             HoldReason::OutsideCallingHours if lead.about.time_zone.is_none() => {
-                let latest = self.tx.now + TimeDelta::hours(1);
+                let latest = self.tx.now() + TimeDelta::hours(1);
                 let until = hold.until.map_or(latest, |until| until.min(latest));
                 self.due(until);
                 self.tx.postpone_lead(lead, until, hold.reason)
@@ -388,6 +411,7 @@ impl Planner<'_, '_> {
             | HoldReason::Budget
             | HoldReason::AllLinesBusy => {
                 candidate.is_exhausted = true;
+                self.tx.is_held(candidate.campaign.id, hold.reason);
                 self.wait(&hold);
                 Ok(())
             }
@@ -397,7 +421,7 @@ impl Planner<'_, '_> {
 
 /// The sounds of prompts; each is read once and then known.
 fn recorded(
-    tx: &Tx,
+    tx: &impl Book,
     campaign_id: i64,
     prompts: &[(i64, String)],
     known: &mut HashMap<i64, Arc<[u8]>>,

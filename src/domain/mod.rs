@@ -35,6 +35,7 @@ pub mod phrases;
 pub mod rates;
 pub mod recording;
 pub mod recurrence;
+pub mod rehearsal;
 pub mod retry;
 pub mod room;
 pub mod schedule;

@@ -10,6 +10,7 @@
 //! ```
 //! Every state takes `end`.
 
+use super::fates::Fate;
 use super::stories::{Manner, Person, Story};
 use crate::carrier::LegEvents;
 use crate::domain::Instant;
@@ -84,6 +85,8 @@ enum Step {
     Press(char),
     AskNotToBeCalledAgain,
     PutThrough,
+    /// What was decided comes true.
+    Fulfil,
     End(Cause),
     /// A muddled carrier tells what happened at that time.
     Mumble(Box<(Instant, LegEvent)>),
@@ -126,6 +129,11 @@ impl Exchange {
             }
             Story::Muddle(Person { ring_ms, .. }) => (false, SETUP_MS + ring_ms, Step::Answer),
             Story::Silence => return Some(id),
+            // As long as it takes, from the dial on.
+            Story::Fated(Fate { rings, talks, .. }) => {
+                let after_ms = u64::try_from(rings.num_milliseconds()).unwrap_or(0);
+                (false, after_ms, talks.map_or(Step::Fulfil, |_| Step::Answer))
+            }
         };
         if rings && SETUP_MS < timeout_ms {
             self.push(id, self.after(now, SETUP_MS), Step::Ring);
@@ -200,6 +208,7 @@ impl Exchange {
             Step::Press(digit) => self.report(id, at, LegEvent::Digit(digit)),
             Step::AskNotToBeCalledAgain => self.report(id, at, LegEvent::OptOutAsked),
             Step::PutThrough => self.report(id, at, LegEvent::Transferred),
+            Step::Fulfil => self.fulfil(id, at),
             Step::End(cause) => self.end(id, at, cause),
             Step::Mumble(told) => self.report(id, told.0, told.1),
             Step::Forget => drop(self.legs.remove(&id)),
@@ -230,14 +239,31 @@ impl Exchange {
                 self.mumble(id, at, 2 * MUDDLE_MS, (at, LegEvent::Answered));
                 self.wait(id, chapter, at, patience_ms);
             }
+            Story::Fated(Fate { talks, .. }) => {
+                let ends_at = at.checked_add_signed(talks.unwrap_or_default()).unwrap_or(Instant::MAX_UTC);
+                self.push(id, ends_at, Step::Fulfil);
+            }
             Story::Fails { .. } | Story::RingsOut | Story::Silence => {}
         }
+    }
+
+    /// A call ends as it was decided, with all that leads there.
+    fn fulfil(&mut self, id: u64, at: Instant) {
+        let Some(Leg { story: Story::Fated(fate), .. }) = self.legs.get(&id) else { return };
+        let (events, cause) = fate.end.told();
+        for event in events {
+            self.report(id, at, event);
+        }
+        self.end(id, at, cause);
     }
 
     fn speak(&mut self, id: u64, speech_ms: u64, now: Instant) {
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.state == State::Talking) else { return };
         leg.chapter += 1;
         let chapter = leg.chapter;
+        if matches!(leg.story, Story::Fated(_)) {
+            return;
+        }
         if let Story::Person(Person { manner: Manner::AsksNotToBeCalledAgain { after_ms }, .. }) = leg.story
             && !std::mem::replace(&mut leg.reacted, true)
         {
@@ -248,7 +274,8 @@ impl Exchange {
 
     /// In this town somebody always takes over.
     fn transfer(&mut self, id: u64, now: Instant) {
-        let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.state == State::Talking) else { return };
+        let talks = |leg: &&mut Leg| leg.state == State::Talking && !matches!(leg.story, Story::Fated(_));
+        let Some(leg) = self.legs.get_mut(&id).filter(talks) else { return };
         leg.chapter += 1;
         let chapter = leg.chapter;
         self.push_within(id, chapter, self.after(now, TRANSFER_MS), Step::PutThrough);
@@ -275,7 +302,11 @@ impl Exchange {
                 self.mumble(id, at, MUDDLE_MS, (at, LegEvent::SpeechEnded));
                 self.wait(id, chapter, at, patience_ms);
             }
-            Story::Machine { .. } | Story::Fails { .. } | Story::RingsOut | Story::Silence => {}
+            Story::Machine { .. }
+            | Story::Fails { .. }
+            | Story::RingsOut
+            | Story::Silence
+            | Story::Fated(_) => {}
         }
     }
 
@@ -284,7 +315,11 @@ impl Exchange {
         let confirmed_ms = match leg.story {
             Story::Silence => return,
             Story::Muddle(_) => MUDDLED_HANGUP_MS,
-            Story::Fails { .. } | Story::RingsOut | Story::Person(_) | Story::Machine { .. } => HANGUP_MS,
+            Story::Fails { .. }
+            | Story::RingsOut
+            | Story::Person(_)
+            | Story::Machine { .. }
+            | Story::Fated(_) => HANGUP_MS,
         };
         match leg.state {
             State::Dialing | State::Talking => {

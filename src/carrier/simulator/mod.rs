@@ -25,10 +25,12 @@
 //! All other numbers are drawn from the shares in [`Settings`]. Whoever lets go of a [`Leg`] hangs up.
 
 mod exchange;
+mod fates;
 mod ledger;
 mod settings;
 mod stories;
 
+pub use fates::{End, Fate, Fates};
 pub use settings::{Outcomes, Persons, Seconds, Settings};
 
 use super::{Capacity, Carrier, DialRequest, Incoming, Leg, LegEvents, Reception};
@@ -39,6 +41,7 @@ use crate::domain::outcome::Cause;
 use crate::domain::phone::Phone;
 use exchange::Exchange;
 use ledger::Ledger;
+use rand::rngs::Xoshiro256PlusPlus;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,6 +59,7 @@ pub struct Simulator {
 
 struct Inner {
     settings: Settings,
+    fates: Option<Arc<dyn Fates>>,
     clock: Arc<dyn Clock>,
     ledger: Option<Ledger>,
     exchange: Mutex<Exchange>,
@@ -69,10 +73,26 @@ impl Simulator {
     /// Fails when the settings make no sense or the file cannot be opened.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>, ledger: Option<&Path>) -> io::Result<Simulator> {
         settings.check().map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
-        let exchange = Mutex::new(Exchange::new(settings.speed, settings.channels));
         let ledger = ledger.map(Ledger::open).transpose()?;
+        Ok(Simulator::with(settings, None, clock, ledger))
+    }
+
+    /// A town where somebody else decides what becomes of every call, at the speed of life.
+    pub fn fated(fates: Arc<dyn Fates>, capacity: Capacity, clock: Arc<dyn Clock>) -> Simulator {
+        let Capacity { channels, calls_per_second, next_at: _ } = capacity;
+        let settings = Settings { channels, calls_per_second, speed: 1.0, ..Settings::default() };
+        Simulator::with(settings, Some(fates), clock, None)
+    }
+
+    fn with(
+        settings: Settings,
+        fates: Option<Arc<dyn Fates>>,
+        clock: Arc<dyn Clock>,
+        ledger: Option<Ledger>,
+    ) -> Simulator {
+        let exchange = Mutex::new(Exchange::new(settings.speed, settings.channels));
         let (receiver, sooner) = (Mutex::default(), Notify::new());
-        Ok(Simulator { inner: Arc::new(Inner { settings, clock, ledger, exchange, receiver, sooner }) })
+        Simulator { inner: Arc::new(Inner { settings, fates, clock, ledger, exchange, receiver, sooner }) }
     }
 
     /// Reports everything that is due by now, each as having happened when it was due; returns when the next
@@ -163,7 +183,10 @@ impl Inner {
                 .write(request, self.clock.now())
                 .map_err(|error| format!("the simulator's ledger cannot be written: {error}"))?;
         }
-        let story = Story::of(&self.settings, request.phone, request.attempt);
+        let story = match &self.fates {
+            Some(fates) => Story::Fated(fates.fate(request, self.clock.now())),
+            None => Story::of(&self.settings, request.phone, request.attempt),
+        };
         self.change(|exchange| exchange.connect(story, request.ring_timeout, events.clone(), now))
             .ok_or_else(|| "all channels busy".to_owned())
     }
@@ -180,6 +203,11 @@ impl Inner {
         }
         changed
     }
+}
+
+/// Dice that fall alike for the same attempt at the same number in the same town, whatever else is dialed.
+pub fn dice(seed: u64, phone: Phone, attempt: i64) -> Xoshiro256PlusPlus {
+    stories::rng_of(seed, phone, attempt)
 }
 
 /// Our end of a leg.

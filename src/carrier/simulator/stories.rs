@@ -1,6 +1,7 @@
 //! What will happen on a call: decided before it is dialed, from the seed, the number and the attempt alone.
 //! Knows what the other side will do, not how that is played or reported.
 
+use super::fates::Fate;
 use super::settings::{Outcomes, Persons, Seconds, Settings};
 use crate::domain::outcome::Cause;
 use crate::domain::phone::{self, Phone};
@@ -22,6 +23,8 @@ pub(super) enum Story {
     Silence,
     /// A person, reported by a carrier whose events come late, twice and out of order.
     Muddle(Person),
+    /// What somebody else has decided.
+    Fated(Fate),
 }
 
 /// Somebody who picks up.
@@ -63,9 +66,11 @@ impl Story {
         let there = |person| Story::Person(Person { ring_ms: 0, ..person });
         match Story::of(settings, phone, 1) {
             Story::Person(person) | Story::Muddle(person) => there(person),
-            Story::Fails { .. } | Story::RingsOut | Story::Machine { .. } | Story::Silence => {
-                there(Person { ring_ms: 0, patience_ms: 12_000, manner: Manner::HearsOut })
-            }
+            Story::Fails { .. }
+            | Story::RingsOut
+            | Story::Machine { .. }
+            | Story::Silence
+            | Story::Fated(_) => there(Person { ring_ms: 0, patience_ms: 12_000, manner: Manner::HearsOut }),
         }
     }
 }
@@ -160,7 +165,7 @@ fn length(rng: &mut Xoshiro256PlusPlus, seconds: Seconds) -> u64 {
 
 /// A generator that is the same for the same attempt at the same number in the same town, whatever else is
 /// dialed. The named algorithm, because the aliases in `rand` may change theirs.
-fn rng_of(seed: u64, phone: Phone, attempt: i64) -> Xoshiro256PlusPlus {
+pub(super) fn rng_of(seed: u64, phone: Phone, attempt: i64) -> Xoshiro256PlusPlus {
     let words = [seed, phone.digits(), attempt.cast_unsigned()];
     Xoshiro256PlusPlus::seed_from_u64(words.into_iter().fold(0, |state, word| mixed(state ^ word)))
 }

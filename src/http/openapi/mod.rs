@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::query::Query;
 use super::{
     analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
-    imports, lead_actions, leads, other_calls, overview, people, preview, prompts, recordings,
+    imports, lead_actions, leads, other_calls, overview, people, preview, prompts, recordings, rehearsals,
     server_settings, session, stats, suggestions, tokens, trunks, voices, wake_up, webhooks,
 };
 use rocket::http::Status;
@@ -71,6 +71,7 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
                 suggestions::Reference::openapi(),
                 preview::Reference::openapi(),
                 prompts::Reference::openapi(),
+                rehearsals::Reference::openapi(),
                 overview::Reference::openapi(),
             ],
         ),

@@ -1,0 +1,120 @@
+//! What a campaign is rehearsed on: its open leads, and what is known of their numbers, as they are at one moment.
+
+use super::leads::{lead_columns, read};
+use super::row::ms;
+use super::{Snapshot, StoreError};
+use crate::domain::Instant;
+use crate::domain::call::Call;
+use crate::domain::guard;
+use crate::domain::lead::Lead;
+use crate::domain::money::Money;
+use crate::domain::phone::Phone;
+use chrono::{DateTime, NaiveDate};
+use rusqlite::params;
+use std::collections::{HashMap, HashSet};
+
+/// The leads of a campaign that are not finished, and what a rehearsal of it must know.
+#[derive(Clone, Debug, Default)]
+pub struct Copied {
+    /// The leads, by id.
+    pub leads: Vec<Lead>,
+    /// When those may be called again that were put aside, where that is later than now.
+    pub again_at: HashMap<i64, Instant>,
+    /// Their calls that are alive.
+    pub alive: Vec<Call>,
+    /// How many calls were placed on each date.
+    pub dialed: Vec<(NaiveDate, i64)>,
+}
+
+impl Snapshot<'_> {
+    /// How many leads of a campaign are not finished.
+    pub fn open_leads(&self, campaign_id: i64) -> Result<i64, StoreError> {
+        let counts = self.lead_counts(campaign_id)?;
+        Ok(counts.iter().filter(|(status, _)| status.is_open()).map(|(_, count)| count).sum())
+    }
+
+    /// Copies a campaign's leads that are not finished, but for those of an import that was undone. `trim` takes away of
+    /// each what nobody will ask for.
+    pub fn copy_leads_of(&self, campaign_id: i64, trim: impl Fn(&mut Lead)) -> Result<Copied, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            lead_columns!(),
+            " FROM leads l WHERE l.campaign_id = ?1 AND l.deleted_at IS NULL AND l.erased_at IS NULL
+               AND l.status IN ('pending', 'scheduled', 'in_progress')
+               AND NOT EXISTS (SELECT 1 FROM imports i WHERE i.id = l.import_id AND i.state = 'undone')
+             ORDER BY l.id"
+        );
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut leads = Vec::new();
+        for lead in statement.query_map([campaign_id], read)? {
+            let mut lead = lead?;
+            trim(&mut lead);
+            leads.push(lead);
+        }
+        let mut again_at = HashMap::new();
+        for lead in leads.iter().filter(|lead| lead.held.is_some()) {
+            let at = self.again_at(lead.id)?;
+            if at > self.now {
+                again_at.insert(lead.id, at);
+            }
+        }
+        let sql = "SELECT local_date, dials + carried FROM dialed_days WHERE campaign_id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let dialed = statement.query_map([campaign_id], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+        let mut dates = Vec::new();
+        for row in dialed {
+            let (date, dials) = row?;
+            dates.extend(date.parse().ok().map(|date: NaiveDate| (date, dials)));
+        }
+        let alive = self.open_calls()?.into_iter().filter(|call| call.campaign_id == campaign_id).collect();
+        Ok(Copied { leads, again_at, alive, dialed: dates })
+    }
+
+    /// Those of these numbers that no campaign may dial.
+    pub fn suppressed_among(&self, phones: &HashSet<Phone>) -> Result<HashSet<Phone>, StoreError> {
+        let mut suppressed = HashSet::new();
+        if !self.suppresses_any()? {
+            return Ok(suppressed);
+        }
+        for phone in phones {
+            if self.is_suppressed(*phone)? {
+                suppressed.insert(*phone);
+            }
+        }
+        Ok(suppressed)
+    }
+
+    /// When these numbers were called lately, so far as that may keep them from being called: oldest first.
+    pub fn called_lately(&self, phones: &HashSet<Phone>) -> Result<HashMap<Phone, Vec<Instant>>, StoreError> {
+        let sql = "SELECT phone, placed_at FROM calls WHERE placed_at > ?1 ORDER BY placed_at";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([ms(self.now - guard::WINDOW)], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })?;
+        let mut called: HashMap<Phone, Vec<Instant>> = HashMap::new();
+        for row in rows {
+            let (phone, placed_at) = row?;
+            let phone = Phone::from_e164(&phone).filter(|phone| phones.contains(phone));
+            if let Some((phone, at)) = phone.zip(DateTime::from_timestamp_millis(placed_at)) {
+                called.entry(phone).or_default().push(at);
+            }
+        }
+        Ok(called)
+    }
+
+    /// Spent and set aside for calls, today and later (UTC).
+    pub fn spent_since_today(&self) -> Result<Vec<(NaiveDate, Money, Money)>, StoreError> {
+        let sql = "SELECT date, spent, reserved FROM spent_days WHERE date >= ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![guard::day(self.now).to_string()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        let mut days = Vec::new();
+        for row in rows {
+            let (date, spent, reserved) = row?;
+            let money = Money::from_ten_thousandths;
+            days.extend(date.parse().ok().map(|date: NaiveDate| (date, money(spent), money(reserved))));
+        }
+        Ok(days)
+    }
+}
