@@ -1,7 +1,8 @@
 //! A rehearsal and the real engine over the real store and the simulator place the same calls, minute for minute: the same
 //! leads, attempts, times and outcomes, whatever the campaigns are like.
 //!
-//! `VC_TEST_REHEARSALS` sets how many campaigns are tried, `VC_TEST_SEED` which ones.
+//! `VC_TEST_REHEARSALS` sets how many campaigns are tried, `VC_TEST_SEED` which ones. Where they differ, the calls of both are
+//! written down to be looked at.
 
 use crate::support::evidence;
 use crate::support::world::{World, at, suppression};
@@ -204,6 +205,9 @@ fn a_rehearsal_and_the_real_engine_place_the_same_calls_minute_for_minute() {
         .run(&case(), |case| {
             let Outcomes { real, rehearsed, played, status } = runtime.block_on(both(&case));
             calls.set(calls.get() + real.len());
+            if real != rehearsed {
+                keep(&real, &rehearsed);
+            }
             for (nth, (real, rehearsed)) in real.iter().zip(&rehearsed).enumerate() {
                 prop_assert_eq!(real, rehearsed, "call {}", nth);
             }
@@ -216,6 +220,20 @@ fn a_rehearsal_and_the_real_engine_place_the_same_calls_minute_for_minute() {
     assert!(calls.get() > cases as usize, "the cases are about calls: {}", calls.get());
 }
 
+/// Writes down what both placed, call by call, to be looked at side by side; the last that failed stays.
+fn keep(real: &[Placed], rehearsed: &[Placed]) {
+    let folder = std::env::temp_dir().join("voice-campaigns-failed-rehearsal");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, calls) in [("real.txt", real), ("rehearsed.txt", rehearsed)] {
+        let line = |call: &Placed| {
+            let Placed { lead_id, attempt, placed_at, ended_at, outcome } = call;
+            format!("{placed_at:?} {ended_at:?} lead {lead_id} attempt {attempt} {outcome}\n")
+        };
+        std::fs::write(folder.join(name), calls.iter().map(line).collect::<String>()).unwrap();
+    }
+    eprintln!("VC_TEST_SEED={}: the calls of both are in {}", evidence::seed(), folder.display());
+}
+
 fn at_end(case: &Case) -> DateTime<Utc> {
     at(case.start) + TimeDelta::days(25)
 }
@@ -223,9 +241,9 @@ fn at_end(case: &Case) -> DateTime<Utc> {
 #[tokio::test]
 async fn a_rehearsal_that_was_asked_for_leaves_no_trace_but_its_result() {
     let world = World::new("2026-03-02T12:00:00Z").await;
-    let campaign = world.campaign(json!({"calls_per_day": 10, "max_attempts_per_lead": 2})).await;
+    let campaign = world.campaign(json!({"calls_per_day": 10, "max_attempts_per_lead": 1})).await;
     world.leads(&campaign, crate::support::world::numbers(25)).await;
-    let id = campaign.id;
+    let (id, before) = (campaign.id, world.now(&campaign).await);
     let asked = json!({"answer_rates": 1, "changes": {"calls_per_day": 5}});
     world.write(move |tx| tx.insert_rehearsal(id, &asked, "Ada").map(drop)).await;
     let (_stop, stopped) = tokio::sync::watch::channel(false);
@@ -243,7 +261,7 @@ async fn a_rehearsal_that_was_asked_for_leaves_no_trace_but_its_result() {
     assert!(result["bound_by"]["calls_per_day"].as_f64().unwrap() > 0.9, "{result}");
 
     assert_eq!(world.calls(&campaign).await, []);
-    assert_eq!(world.now(&campaign).await, campaign);
+    assert_eq!(world.now(&campaign).await, before);
     assert!(world.all_leads(&campaign).await.iter().all(|lead| lead.attempts == 0));
 }
 
