@@ -16,7 +16,7 @@ use chrono::{Datelike, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How often a call is picked up where nothing is known, by a person or a machine.
 pub const CHANCE_STATED: f64 = 0.5;
@@ -292,7 +292,7 @@ impl Stated {
 }
 
 /// How many calls an estimate rests on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observations {
     /// Ended calls of the campaign itself.
     pub own: i64,

@@ -10,6 +10,7 @@
 //! ```
 
 mod copy;
+pub mod forecaster;
 mod memory;
 mod play;
 

@@ -81,3 +81,12 @@ CREATE TABLE recordings (
 ) STRICT;
 CREATE INDEX recordings_by_age ON recordings (created_at) WHERE deleted_at IS NULL;
 CREATE INDEX recordings_going ON recordings (call_id) WHERE has_file = 1 AND deleted_at IS NOT NULL;
+CREATE TABLE forecasts (
+  campaign_id INTEGER PRIMARY KEY REFERENCES campaigns (id),
+  computed_at INTEGER NOT NULL,
+  version     INTEGER NOT NULL,                                      -- the rest says what the campaign was like then
+  attempts    INTEGER NOT NULL,
+  open_leads  INTEGER NOT NULL,
+  leads       INTEGER NOT NULL,
+  result      TEXT                                                   -- NULL: too large to be played
+) STRICT;
