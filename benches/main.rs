@@ -16,6 +16,7 @@ mod events;
 mod export;
 mod footprint;
 mod import;
+mod rehearsal;
 mod show;
 mod sound;
 mod stats;
@@ -27,7 +28,7 @@ use support::{Shelf, role};
 type Bench = fn(&mut Shelf) -> bool;
 
 /// The dialer's bench changes the million leads, so it comes after those that only look at them.
-const BENCHES: [(&str, Bench); 10] = [
+const BENCHES: [(&str, Bench); 11] = [
     ("show", show::run),
     ("create", create::run),
     ("events", events::run),
@@ -38,6 +39,7 @@ const BENCHES: [(&str, Bench); 10] = [
     ("claims", claims::run),
     ("footprint", footprint::run),
     ("sound", sound::run),
+    ("rehearsal", rehearsal::run),
 ];
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         match arguments.next().as_deref() {
             Some("serve") => role::serve(arguments),
             Some("import") => import::child(arguments),
+            Some("rehearse") => rehearsal::child(arguments),
             Some("listen") => events::child(arguments),
             Some("hear") => sound::child(),
             other => panic!("there is no role {other:?}"),

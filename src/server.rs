@@ -15,7 +15,7 @@ use crate::speech::{Kind, Speaker, SpeechError};
 use crate::store::pool::Db;
 use crate::store::{OpenError, PutRight, SPEECH_FOLDER, Store};
 use crate::webhooks::{SystemLookup, WebClient};
-use crate::{dialer, housekeeping, http, media, speech, webhooks};
+use crate::{dialer, housekeeping, http, media, rehearsal, speech, webhooks};
 use anyhow::Context;
 use chrono::TimeDelta;
 use rocket::fairing::AdHoc;
@@ -143,6 +143,7 @@ impl Server {
             call_details: config.retention.call_details_days.map(days),
             recordings: days(config.retention.recordings_days),
         };
+        let rehearsing = rehearsal::jobs::run(store.clone(), carrier.clone(), stop.subscribe());
         let looking_ahead = forecaster::run(store.clone(), carrier.clone(), stop.subscribe());
         let dialing = dialer::run(store.clone(), carrier, grace, stop.subscribe());
         let workers = vec![
@@ -156,6 +157,7 @@ impl Server {
             tokio::spawn(webhooks::run(store.clone(), Arc::new(web), has_dialing_ended)),
             tokio::spawn(looking_ahead),
             tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
+            tokio::spawn(rehearsing),
             tokio::spawn(listener.run(stop.subscribe())),
         ];
         let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };

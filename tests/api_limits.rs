@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 92] = [
+const ROUTES: [(&str, &str, bool); 96] = [
     ("GET", "/api/audit", true),
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
@@ -65,6 +65,10 @@ const ROUTES: [(&str, &str, bool); 92] = [
     ("POST", "/api/voice-campaigns/1/prompts", true),
     ("GET", "/api/voice-campaigns/1/prompts/1", false),
     ("DELETE", "/api/voice-campaigns/1/prompts/1", true),
+    ("GET", "/api/voice-campaigns/1/rehearsals", false),
+    ("POST", "/api/voice-campaigns/1/rehearsals", true),
+    ("GET", "/api/voice-campaigns/1/rehearsals/1", false),
+    ("DELETE", "/api/voice-campaigns/1/rehearsals/1", true),
     ("GET", "/api/voice-campaigns/1/leads/export", false),
     ("GET", "/api/voice-campaigns/1/calls/export", false),
     ("GET", "/api/calls/export", false),

@@ -941,10 +941,10 @@ mod tests {
             let hours: [f64; 24] =
                 std::array::from_fn(|_| (level * (1.0 + 0.12 * normal(&mut dice))).clamp(0.02, 0.98));
             let mut own = Vec::new();
-            for hour in 9..13 {
+            for (hour, chance) in (9..13).zip(&hours[9..13]) {
                 let calls = 60;
-                let picked = (0..calls).filter(|_| dice.random::<f64>() < hours[hour]).count() as i64;
-                let when = at("2026-03-02T05:00:00Z") + TimeDelta::hours(hour as i64);
+                let picked = (0..calls).filter(|_| dice.random::<f64>() < *chance).count() as i64;
+                let when = at("2026-03-02T05:00:00Z") + TimeDelta::hours(hour);
                 own.push(counted(&when.to_rfc3339(), calls, picked));
             }
             let learned = learned(&own, &[]);

@@ -45,6 +45,8 @@ pub(super) enum ApiError {
     NoSuchImport,
     /// No prompt of this id.
     NoSuchPrompt,
+    /// No rehearsal of this id.
+    NoSuchRehearsal,
     /// No endpoint of this id.
     NoSuchWebhook,
     /// No delivery of this id.
@@ -150,6 +152,7 @@ impl ApiError {
             | ApiError::NoSuchPerson
             | ApiError::NoSuchImport
             | ApiError::NoSuchPrompt
+            | ApiError::NoSuchRehearsal
             | ApiError::NoSuchWebhook
             | ApiError::NoSuchDelivery
             | ApiError::NoSuchToken
@@ -185,6 +188,7 @@ impl ApiError {
             | ApiError::NoSuchPerson
             | ApiError::NoSuchImport
             | ApiError::NoSuchPrompt
+            | ApiError::NoSuchRehearsal
             | ApiError::NoSuchWebhook
             | ApiError::NoSuchDelivery
             | ApiError::NoSuchToken
@@ -235,6 +239,7 @@ impl ApiError {
             }
             ApiError::NoSuchImport => "Import not found".into(),
             ApiError::NoSuchPrompt => "Prompt not found".into(),
+            ApiError::NoSuchRehearsal => "Rehearsal not found".into(),
             ApiError::NoSuchWebhook => "Webhook not found".into(),
             ApiError::NoSuchDelivery => "Webhook delivery not found".into(),
             ApiError::NoSuchToken => "Token not found".into(),

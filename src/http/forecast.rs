@@ -95,10 +95,10 @@ struct View {
     #[schema(value_type = Option<schemas::NumberBetween>)]
     people_reached: Option<Between<i64>>,
     /// The day, on the campaign's clocks, on which the budget pays for no more calls; null where it lasts, in most runs.
-    #[schema(format = Date)]
+    #[schema(value_type = Option<String>, format = Date)]
     budget_runs_out_on: Option<NaiveDate>,
     /// The team's own plan.
-    #[schema(format = Date)]
+    #[schema(value_type = Option<String>, format = Date)]
     expected_completion_date: Option<NaiveDate>,
     /// How many days after that it finishes, in the middle; negative when it is early.
     days_late: Option<i64>,

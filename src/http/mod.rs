@@ -38,6 +38,7 @@ mod query;
 mod quota;
 mod ready;
 mod recordings;
+mod rehearsals;
 mod server_settings;
 mod session;
 mod sheet;
@@ -141,6 +142,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", recordings::routes())
         .mount("/api", preview::routes())
         .mount("/api", prompts::routes())
+        .mount("/api", rehearsals::routes())
         .mount("/api", export::routes())
         .mount("/api", dialing::routes())
         .mount("/api", wake_up::routes())

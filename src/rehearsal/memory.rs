@@ -456,7 +456,7 @@ impl State {
     }
 
     fn queue(&mut self, copy: &Copy, at: u32, due: Instant) {
-        self.leads[at as usize].next_call_at = Some(due);
+        self.leads[at as usize].next_call_at = Some(whole(due));
         self.queued(copy, at, |zone, due, priority, preferred, is_call_back| {
             zone.due[priority].insert((due, at));
             if let Some(time) = preferred {
@@ -557,7 +557,7 @@ impl State {
                 lead_id: call.lead_id,
                 attempt: call.attempt,
                 placed_at: call.placed_at,
-                ended_at: ending.ended_at,
+                ended_at: whole(ending.ended_at),
                 outcome: ending.outcome,
             });
         }
@@ -585,6 +585,11 @@ fn is_a_person(outcome: Outcome) -> bool {
         | Outcome::Interrupted
         | Outcome::Canceled => false,
     }
+}
+
+/// An instant as the database keeps it, in whole milliseconds.
+fn whole(at: Instant) -> Instant {
+    DateTime::from_timestamp_millis(at.timestamp_millis()).unwrap_or(at)
 }
 
 fn vanished(what: &str) -> StoreError {
@@ -766,7 +771,7 @@ impl Book for Memory<'_> {
             outcome: None,
             successful: None,
             detail: None,
-            placed_at: now,
+            placed_at: whole(now),
             answered_at: None,
             ended_at: None,
             price: settings.cost_per_call,
@@ -782,7 +787,7 @@ impl Book for Memory<'_> {
         let claimed = &mut state.leads[at as usize];
         (claimed.attempts, claimed.is_called) = (attempt, true);
         state.in_call[place.number as usize] += 1;
-        state.numbers[place.number as usize].called.push(now);
+        state.numbers[place.number as usize].called.push(whole(now));
         let day = state.spent.entry(guard::day(now)).or_default();
         day.1 = day.1 + settings.cost_per_call;
         let date = now.with_timezone(&settings.time_zone).date_naive();

@@ -11,6 +11,7 @@
 
 mod copy;
 pub mod forecaster;
+pub mod jobs;
 mod memory;
 mod play;
 

@@ -27,6 +27,7 @@ impl Tx<'_> {
             "DELETE FROM outcome_totals WHERE campaign_id = ?1",
             "DELETE FROM campaign_totals WHERE campaign_id = ?1",
             "DELETE FROM imports WHERE campaign_id = ?1",
+            "DELETE FROM rehearsals WHERE campaign_id = ?1",
             "DELETE FROM prompts WHERE campaign_id = ?1",
             "DELETE FROM forecasts WHERE campaign_id = ?1",
         ] {

@@ -40,6 +40,7 @@ mod prompts;
 mod queue;
 mod readers;
 mod recordings;
+mod rehearsals;
 mod replies;
 mod retention;
 mod row;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use voice_campaigns::carrier::Carrier;
-use voice_campaigns::carrier::simulator::{Settings, Simulator};
+use voice_campaigns::carrier::simulator::{Fates, Settings, Simulator};
+use voice_campaigns::carrier::{Capacity, Carrier};
 use voice_campaigns::clock::{Clock, Manual};
 use voice_campaigns::dialer::{Dialer, Turn};
 use voice_campaigns::domain::call::Call;
@@ -60,6 +60,14 @@ impl World {
     /// A world at this instant, with the simulator as it comes.
     pub(crate) async fn new(start: &str) -> World {
         World::with(start, Settings::default()).await
+    }
+
+    /// A world where somebody else decides what becomes of every call. Its simulator keeps no ledger.
+    pub(crate) async fn fated(start: DateTime<Utc>, fates: Arc<dyn Fates>, capacity: Capacity) -> World {
+        let mut world = World::new(&start.to_rfc3339()).await;
+        world.simulator = Simulator::fated(fates, capacity, Arc::new(world.clock.clone()));
+        world.use_carrier(Arc::new(world.simulator.clone())).await;
+        world
     }
 
     /// A world whose simulator is set so.

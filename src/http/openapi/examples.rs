@@ -208,6 +208,13 @@ pub(super) fn of(schema: &str) -> Option<Value> {
             "is_fallback": false,
             "created_at": "2026-03-01T09:40:00Z",
         }),
+        "NewRehearsal" => json!({
+            "seed": 7,
+            "answer_rates": {"9": 0.4, "18": 0.6},
+            "trunk": {"lines": 10},
+            "changes": {"calls_per_day": 500},
+        }),
+        "Rehearsal" => rehearsal(),
         "NewWebhook" => json!({
             "url": "https://crm.example.com/calls",
             "events": ["call.completed"],
@@ -769,4 +776,43 @@ fn whole_delivery() -> Value {
     });
     whole["log"] = json!([one]);
     whole
+}
+
+fn rehearsal() -> Value {
+    let hour = |hour: u32| json!({"hour": hour, "calls": 0, "answered": 0});
+    json!({
+        "id": 3,
+        "campaign_id": 1,
+        "status": "done",
+        "progress": 1.0,
+        "made_at": "2026-03-02T12:00:00Z",
+        "made_by": "Ada",
+        "settings": {"seed": 7, "changes": {"calls_per_day": 500}},
+        "result": {
+            "starts_at": "2026-03-02T12:00:00Z",
+            "finishes_at": "2026-03-04T16:20:11Z",
+            "unfinished": null,
+            "last_call_at": "2026-03-04T16:20:11Z",
+            "calls": 1300,
+            "people_reached": 610,
+            "outcomes": {"no_answer": 520, "success": 430, "hung_up": 180, "busy": 170},
+            "cost": 30.5,
+            "budget_runs_out_on": null,
+            "per_day": [{"date": "2026-03-02", "calls": 500, "answered": 240, "cost": 12.0}],
+            "per_hour": (0..24).map(hour).collect::<Vec<_>>(),
+            "bound_by": {"hours": 0.61, "calls_per_day": 0.24, "retries": 0.15},
+            "never_called": {"count": 2, "reasons": {"missing_variable": 2}, "examples": [17, 44]},
+            "warnings": [],
+            "assumed": {
+                "seed": 7,
+                "answer_rates": vec![0.47; 24],
+                "talk_seconds": 24.5,
+                "observations": {"own": 120, "siblings": 900, "sibling_campaigns": 3},
+                "trunk": {"lines": 50, "calls_per_second": null},
+                "leads": 700,
+            },
+            "took_ms": 41,
+        },
+        "error": null,
+    })
 }

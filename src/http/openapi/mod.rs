@@ -18,7 +18,7 @@ use super::query::Query;
 use super::{
     analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
     forecast, imports, lead_actions, leads, other_calls, overview, people, preview, prompts, recordings,
-    server_settings, session, stats, suggestions, tokens, trunks, voices, wake_up, webhooks,
+    rehearsals, server_settings, session, stats, suggestions, tokens, trunks, voices, wake_up, webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -72,6 +72,7 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
                 forecast::Reference::openapi(),
                 preview::Reference::openapi(),
                 prompts::Reference::openapi(),
+                rehearsals::Reference::openapi(),
                 overview::Reference::openapi(),
             ],
         ),

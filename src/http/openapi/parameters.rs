@@ -49,6 +49,18 @@ pub(in crate::http) struct PromptId {
     prompt_id: i64,
 }
 
+/// The rehearsal that a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct RehearsalId {
+    /// Id of the campaign.
+    #[param(minimum = 1, example = 1)]
+    id: i64,
+    /// Id of the rehearsal.
+    #[param(minimum = 1, example = 3)]
+    rehearsal_id: i64,
+}
+
 /// What a prompt is called.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

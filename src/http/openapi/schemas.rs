@@ -561,6 +561,33 @@ pub(in crate::http) struct DuplicateRequest {
     leads: Option<Along>,
 }
 
+/// What a rehearsal is to assume; what is left out is as it is.
+#[derive(ToSchema)]
+pub(in crate::http) struct NewRehearsal {
+    /// When it begins; now unless said.
+    #[schema(format = DateTime)]
+    start_at: Option<String>,
+    /// What chance follows from; 1 unless said.
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
+    seed: Option<i64>,
+    /// How likely it is that somebody picks up: a number from 0 to 1, or an object from hour of the day to such a number;
+    /// as the calls so far say unless said.
+    #[schema(value_type = Option<Value>)]
+    answer_rates: Option<f64>,
+    /// How long calls last that are picked up; as the calls so far say unless said.
+    #[schema(minimum = 1, maximum = 14_400)]
+    talk_seconds: Option<f64>,
+    /// `lines`, calls alive at one time, and `calls_per_second`; what the carrier has unless said.
+    #[schema(value_type = Option<Object>)]
+    trunk: Option<()>,
+    /// Fields of the campaign that are changed, as in a PUT, but for the status.
+    #[schema(value_type = Option<Object>)]
+    changes: Option<()>,
+    /// How many leads are added that are not there yet.
+    #[schema(minimum = 1, maximum = 500_000)]
+    leads_assumed: Option<i64>,
+}
+
 /// One thing that may be wrong with a script, with what to do about it.
 #[derive(ToSchema)]
 pub(in crate::http) struct ScriptWarning {

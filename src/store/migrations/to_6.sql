@@ -81,6 +81,21 @@ CREATE TABLE recordings (
 ) STRICT;
 CREATE INDEX recordings_by_age ON recordings (created_at) WHERE deleted_at IS NULL;
 CREATE INDEX recordings_going ON recordings (call_id) WHERE has_file = 1 AND deleted_at IS NOT NULL;
+CREATE TABLE rehearsals (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
+  made_at     INTEGER NOT NULL,
+  made_by     TEXT NOT NULL,
+  settings    TEXT NOT NULL,                                         -- what is assumed and changed
+  status      TEXT NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'done', 'failed', 'canceled')),
+  progress    REAL NOT NULL DEFAULT 0,
+  result      TEXT,
+  error       TEXT,
+  CHECK ((status = 'done') = (result IS NOT NULL)),
+  CHECK ((status = 'failed') = (error IS NOT NULL))
+) STRICT;
+CREATE INDEX rehearsals_by_campaign ON rehearsals (campaign_id, id);
+CREATE INDEX rehearsals_open ON rehearsals (id) WHERE status IN ('queued', 'running');
 CREATE TABLE forecasts (
   campaign_id INTEGER PRIMARY KEY REFERENCES campaigns (id),
   computed_at INTEGER NOT NULL,
