@@ -470,3 +470,14 @@ CREATE TABLE rehearsals (
 ) STRICT;
 CREATE INDEX rehearsals_by_campaign ON rehearsals (campaign_id, id);
 CREATE INDEX rehearsals_open ON rehearsals (id) WHERE status IN ('queued', 'running');
+
+-- Where campaigns lead: the newest forecast of each.
+CREATE TABLE forecasts (
+  campaign_id INTEGER PRIMARY KEY REFERENCES campaigns (id),
+  computed_at INTEGER NOT NULL,
+  version     INTEGER NOT NULL,                                      -- the rest says what the campaign was like then
+  attempts    INTEGER NOT NULL,
+  open_leads  INTEGER NOT NULL,
+  leads       INTEGER NOT NULL,
+  result      TEXT                                                   -- NULL: too large to be played
+) STRICT;

@@ -10,6 +10,7 @@ use crate::housekeeping::Retention;
 use crate::line::{self, Line, LineError};
 use crate::listener::{Limits, Listener, Peers, Times};
 
+use crate::rehearsal::forecaster;
 use crate::speech::{Kind, Speaker, SpeechError};
 use crate::store::pool::Db;
 use crate::store::{OpenError, PutRight, SPEECH_FOLDER, Store};
@@ -161,6 +162,7 @@ impl Server {
             recordings: days(config.retention.recordings_days),
         };
         let rehearsing = rehearsal::jobs::run(store.clone(), carrier.clone(), stop.subscribe());
+        let looking_ahead = forecaster::run(store.clone(), carrier.clone(), stop.subscribe());
         let dialing = dialer::run(store.clone(), carrier, grace, stop.subscribe());
         let workers = vec![
             tokio::spawn(async move {
@@ -171,6 +173,7 @@ impl Server {
             }),
             tokio::spawn(line.run(has_dialing_ended.clone())),
             tokio::spawn(webhooks::run(store.clone(), Arc::new(web), has_dialing_ended)),
+            tokio::spawn(looking_ahead),
             tokio::spawn(housekeeping::run(store.clone(), retention, stop.subscribe())),
             tokio::spawn(rehearsing),
             tokio::spawn(listener.run(stop.subscribe())),

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 99] = [
+const ROUTES: [(&str, &str, bool); 100] = [
     ("GET", "/api/audit", true),
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
@@ -88,6 +88,7 @@ const ROUTES: [(&str, &str, bool); 99] = [
     ("POST", "/api/dialing/start", true),
     ("GET", "/api/wake-up", false),
     ("GET", "/api/voice-campaigns/1/suggestions", false),
+    ("GET", "/api/voice-campaigns/1/forecast", false),
     ("POST", "/api/wake-up/release", true),
     ("GET", "/api/webhooks", false),
     ("POST", "/api/webhooks", true),

@@ -18,6 +18,7 @@ pub mod erasure;
 pub mod event;
 pub mod fictional;
 pub mod fields;
+pub mod forecast;
 pub mod gate;
 pub mod guard;
 mod headings;

@@ -16,7 +16,7 @@ use chrono::{Datelike, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How often a call is picked up where nothing is known, by a person or a machine.
 pub const CHANCE_STATED: f64 = 0.5;
@@ -292,7 +292,7 @@ impl Stated {
 }
 
 /// How many calls an estimate rests on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observations {
     /// Ended calls of the campaign itself.
     pub own: i64,
@@ -941,9 +941,9 @@ mod tests {
             let hours: [f64; 24] =
                 std::array::from_fn(|_| (level * (1.0 + 0.12 * normal(&mut dice))).clamp(0.02, 0.98));
             let mut own = Vec::new();
-            for (hour, rate) in (9..13).zip(&hours[9..]) {
+            for (hour, chance) in (9..13).zip(&hours[9..13]) {
                 let calls = 60;
-                let picked = (0..calls).filter(|_| dice.random::<f64>() < *rate).count() as i64;
+                let picked = (0..calls).filter(|_| dice.random::<f64>() < *chance).count() as i64;
                 let when = at("2026-03-02T05:00:00Z") + TimeDelta::hours(hour);
                 own.push(counted(&when.to_rfc3339(), calls, picked));
             }

@@ -21,6 +21,7 @@ mod error;
 mod etag;
 mod events;
 mod export;
+mod forecast;
 mod idempotency;
 mod imports;
 mod lead_actions;
@@ -132,6 +133,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", overview::routes())
         .mount("/api", analytics::routes())
         .mount("/api", suggestions::routes())
+        .mount("/api", forecast::routes())
         .mount("/api", leads::routes())
         .mount("/api", lead_actions::routes())
         .mount("/api", imports::routes())

@@ -10,6 +10,7 @@
 //! ```
 
 mod copy;
+pub mod forecaster;
 pub mod jobs;
 mod memory;
 mod play;

@@ -31,6 +31,7 @@ impl Tx<'_> {
             "DELETE FROM imports WHERE campaign_id = ?1",
             "DELETE FROM rehearsals WHERE campaign_id = ?1",
             "DELETE FROM prompts WHERE campaign_id = ?1",
+            "DELETE FROM forecasts WHERE campaign_id = ?1",
         ] {
             self.execute(sums, [id])?;
         }

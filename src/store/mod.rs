@@ -24,6 +24,7 @@ mod erasure;
 mod events;
 mod export;
 mod file;
+mod forecasts;
 mod guard;
 mod history;
 pub mod import;
@@ -95,6 +96,7 @@ use crate::domain::secret::Key;
 use ballast::Ballast;
 use changes::Changes;
 use file::Opener;
+use forecasts::Wanted;
 use guard::Watch;
 use memo::{Memo, Pulse};
 use readers::{Inline, Moment, Readers};
@@ -169,6 +171,7 @@ struct Inner {
     changes: Arc<Changes>,
     vitals: Arc<Vitals>,
     ballast: Arc<Ballast>,
+    wanted: Wanted,
     dial_gate: Arc<RwLock<()>>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
@@ -265,6 +268,7 @@ impl Store {
             changes,
             vitals,
             ballast,
+            wanted: Wanted::default(),
             dial_gate: Arc::default(),
             clock_hold: Mutex::new(None),
             _lock: lock,

@@ -7,6 +7,7 @@ use super::row::ms;
 use super::vitals::Happened;
 use crate::domain::Instant;
 use crate::domain::gate::Hold;
+use crate::domain::wake_up::Cause;
 use chrono::DateTime;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::cell::{Cell, RefCell};
@@ -166,8 +167,12 @@ impl<'c> Tx<'c> {
         Ok(self.seal_plain_replies()? || endpoints)
     }
 
-    /// A person says that the clock of this machine is right, whatever it showed before.
+    /// A person says that the clock of this machine is right, whatever it showed before. Where it was put so far ahead that
+    /// somebody had to look first, somebody has; a copy, or a server that was off, must be looked at for itself.
     pub fn trust_clock(&self) -> Result<(), StoreError> {
+        if self.wake_up()?.is_some_and(|woke| woke.cause() == Cause::ClockJumped) {
+            self.release_wake_up()?;
+        }
         let sql = "UPDATE facts SET value = ?1 WHERE name = 'last_seen_at'";
         self.execute(sql, [ms(self.now).to_string()])?;
         let sql = "UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = 'clock_confirmations'";

@@ -138,6 +138,26 @@ pub(super) fn of(schema: &str) -> Option<Value> {
                 }],
             })
         }
+        "Forecast" => json!({
+            "status": "ready",
+            "computed_at": "2026-03-04T14:05:00Z",
+            "runs": 39,
+            "observations": {"own": 1_694, "siblings": 14_720, "sibling_campaigns": 3},
+            "finishes_at": {
+                "low": "2026-03-12T19:40:00Z",
+                "middle": "2026-03-13T15:10:00Z",
+                "high": "2026-03-13T20:55:00Z",
+            },
+            "finishes_percent": 100,
+            "unfinished": null,
+            "spent": 312.5,
+            "cost": {"low": 264, "middle": 281.5, "high": 300},
+            "calls": {"low": 1_520, "middle": 1_588, "high": 1_661},
+            "people_reached": {"low": 401, "middle": 433, "high": 462},
+            "budget_runs_out_on": null,
+            "expected_completion_date": "2026-03-11",
+            "days_late": 2,
+        }),
         "StopRequest" => json!({"reason": "the offer is wrong", "hang_up": true}),
         "Nothing" => json!({}),
         "DoNotCall" => listed(),

@@ -17,8 +17,8 @@ use super::error::ApiError;
 use super::query::Query;
 use super::{
     analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
-    imports, lead_actions, leads, other_calls, overview, people, preview, prompts, recordings, rehearsals,
-    server_settings, session, stats, suggestions, tokens, trunks, voices, wake_up, webhooks,
+    forecast, imports, lead_actions, leads, other_calls, overview, people, preview, prompts, recordings,
+    rehearsals, server_settings, session, stats, suggestions, tokens, trunks, voices, wake_up, webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -69,6 +69,7 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
                 stats::Reference::openapi(),
                 analytics::Reference::openapi(),
                 suggestions::Reference::openapi(),
+                forecast::Reference::openapi(),
                 preview::Reference::openapi(),
                 prompts::Reference::openapi(),
                 rehearsals::Reference::openapi(),

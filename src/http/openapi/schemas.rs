@@ -9,6 +9,7 @@ use crate::domain::delivery::{DeliveryState, DisabledReason, TryError};
 use crate::domain::do_not_call::Source;
 use crate::domain::duplicate::Along;
 use crate::domain::fields::Words;
+use crate::domain::forecast::State as ForecastState;
 use crate::domain::gate::{DialingState, HoldReason};
 use crate::domain::imports::{self, How, ImportState, OnDuplicate, Reason, WarningKind};
 use crate::domain::keys::{Action, KEYS};
@@ -74,6 +75,7 @@ word_schemas! {
     Along = "Along", "Which leads come along: nobody, everybody who may be called, or those whom the last call did not reach and those who were not called yet.";
     Cause = "WakeUpCause", "Why nobody is called before somebody has looked: the server was off or its machine asleep, the clock jumped forward, or the data are those of a backup, a copy, or were taken to another place.";
     SuggestionCode = "SuggestionCode", "What is suggested: calling longer, on another day too, or another delay before calling again.";
+    ForecastState = "ForecastState", "Whether there is a forecast: of now, being played, not because nobody is left to call, or not because there are more leads than can be played.";
     HoldReason = "HoldReason", "Why nothing is dialed now.";
     DialingState = "DialingState", "What a campaign is doing.";
     Source = "DoNotCallSource", "How a number came onto the list, or off it.";
@@ -260,6 +262,55 @@ pub(in crate::http) struct Estimate {
     middle: f64,
     /// One in ten is above.
     high: f64,
+}
+
+/// One future in ten is before `low`, as many are before `middle` as after, and one in ten is after `high`; null for one that never
+/// comes.
+#[derive(ToSchema)]
+pub(in crate::http) struct InstantsBetween {
+    /// The early end.
+    #[schema(format = DateTime)]
+    low: Option<String>,
+    /// The middle.
+    #[schema(format = DateTime)]
+    middle: Option<String>,
+    /// The late end.
+    #[schema(format = DateTime)]
+    high: Option<String>,
+}
+
+/// One future in ten is below `low`, as many are below `middle` as above, and one in ten is above `high`.
+#[derive(ToSchema)]
+pub(in crate::http) struct MoneyBetween {
+    /// The lower end.
+    low: Money,
+    /// The middle.
+    middle: Money,
+    /// The upper end.
+    high: Money,
+}
+
+/// One future in ten is below `low`, as many are below `middle` as above, and one in ten is above `high`.
+#[derive(ToSchema)]
+pub(in crate::http) struct NumberBetween {
+    /// The lower end.
+    #[schema(minimum = 0)]
+    low: i64,
+    /// The middle.
+    #[schema(minimum = 0)]
+    middle: i64,
+    /// The upper end.
+    #[schema(minimum = 0)]
+    high: i64,
+}
+
+/// Why a campaign does not finish.
+#[derive(ToSchema)]
+pub(in crate::http) struct ForecastUnfinished {
+    /// A stable word, such as `budget`.
+    reason: String,
+    /// A sentence for a person.
+    message: String,
 }
 
 /// What would reach more people, as far as the calls so far say.
