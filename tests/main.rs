@@ -39,6 +39,7 @@ mod disk;
 mod e2e_cli;
 mod e2e_log;
 mod erasure;
+mod forecast;
 mod guard;
 mod inbound;
 mod listener;
