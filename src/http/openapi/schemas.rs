@@ -563,6 +563,7 @@ pub(in crate::http) struct DuplicateRequest {
 
 /// What a rehearsal is to assume; what is left out is as it is.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewRehearsal {
     /// When it begins; now unless said.
     #[schema(format = DateTime)]
