@@ -140,8 +140,8 @@ fn every_route_is_in_the_table_below() {
                         .replace("<id>", "1")
                         .replace("<import_id>", "1")
                         .replace("<prompt_id>", "1")
-                        .replace("<rehearsal_id>", "1")
-                        .replace("<call_id>", "1");
+                        .replace("<call_id>", "1")
+                        .replace("<rehearsal_id>", "1");
                     format!("{} {}", route.method, path.replace("<number>", "+12025550101"))
                 })
                 .collect();

@@ -40,6 +40,7 @@ mod e2e_cli;
 mod e2e_clock;
 mod e2e_log;
 mod erasure;
+mod forecast;
 mod guard;
 mod inbound;
 mod listener;
