@@ -73,7 +73,10 @@ fn while_the_clock_is_set_nobody_is_dialed_until_a_person_says_that_it_is_right(
         until("it goes on when a person says so", || calls() > before + 5);
     }
     println!("held after {holds:?}");
-    let told = number(&data, "SELECT count(*) FROM events WHERE type = 'campaign.error' AND data LIKE '%\"code\":\"clock_jumped\"%'");
+    let told = number(
+        &data,
+        "SELECT count(*) FROM events WHERE type = 'campaign.error' AND data LIKE '%\"code\":\"clock_jumped\"%'",
+    );
     assert_eq!(told, 4, "each is told as an event");
     assert_eq!(server.end_by("TERM"), Some(0), "{}", server.complaints());
     check(&place);
