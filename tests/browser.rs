@@ -136,3 +136,9 @@ fn a_carrier_is_added_tried_out_and_removed_and_nobody_is_called() {
 fn what_was_recorded_is_listened_to_and_calls_that_count_in_no_sum_are_found() {
     tell("recordings.mjs", &[]);
 }
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn a_copy_calls_nobody_before_somebody_has_looked_on_the_page() {
+    tell("wake_up.mjs", &[]);
+}

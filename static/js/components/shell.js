@@ -1,6 +1,6 @@
-// The frame of every page: navigation, carrier, live updates, theme, sign-out, and the banner when dialing is stopped.
+// The frame of every page: navigation, carrier, live updates, theme, sign-out, and the banners when nobody is dialed.
 import { html, signal } from '../lib/ui.js';
-import { canWrite, create, isAdmin, session, signOut } from '../lib/api.js';
+import { canWrite, create, get, isAdmin, session, signOut } from '../lib/api.js';
 import { link } from '../lib/live.js';
 import { ago, plural } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
@@ -35,7 +35,7 @@ export function Shell({ nav, children }) {
       <nav aria-label="Main"><${NavLinks} nav=${nav} /></nav>
       <div class="side-foot"><${Carrier} /><${Foot} /></div>
     </aside>
-    <main id="main" tabindex="-1"><${StoppedBanner} />${children}</main>
+    <main id="main" tabindex="-1"><${StoppedBanner} /><${WakeUpBanner} />${children}</main>
     <${TabBar} nav=${nav} />
     ${isMenuOpen.value && html`<${MenuSheet} nav=${nav} />`}
   </div>`;
@@ -143,6 +143,45 @@ function StoppedBanner() {
     <div class="grow"><strong>All calling is stopped.</strong>${words}</div>
     ${canWrite.value && html`<${ActionButton} class="btn small" icon="play" run=${startDialing}>Let calling go on<//>`}
   </div>`;
+}
+
+/** Says on every page that a server that was away, or works on a copy, waits for somebody to look. */
+function WakeUpBanner() {
+  if (!overview.value?.dialing.woke_up) return null;
+  return html`<div class="stopped" role="status">
+    <${Icon} n="phone-off" />
+    <div class="grow">
+      <strong>Nobody is called before somebody has looked.</strong> The server was away for long, its clock was put
+      forward, or its data are a copy.
+    </div>
+    ${canWrite.value && html`<${ActionButton} class="btn small" icon="play" run=${wakeUp}>Look, then let go on<//>`}
+  </div>`;
+}
+
+/** Shows whom the server would dial within the next hour, and lets it. */
+async function wakeUp() {
+  try {
+    const { message, last_seen_at, leads_next_hour, campaigns } = await get('/wake-up');
+    const due = campaigns.filter(({ next_hour }) => next_hour.leads > 0);
+    const isSure = await confirm({
+      title: 'Let calling go on?',
+      ok: 'Let it go on',
+      danger: true,
+      body: html`<p>${message}.${last_seen_at ? ` It was last at work ${ago(last_seen_at)}.` : ''}</p>
+        <p>
+          ${leads_next_hour ? `${plural(leads_next_hour, 'person', 'people')} may be called within the next hour:` : 'Nobody is due within the next hour.'}
+        </p>
+        <ul>
+          ${due.map(({ id, name, next_hour }) => html`<li key=${id}>${name}: ${next_hour.leads}</li>`)}
+        </ul>`,
+    });
+    if (!isSure) return;
+    await create('/wake-up/release');
+    await loadOverview();
+    toast('Calling goes on, campaign by campaign, within their hours.');
+  } catch (error) {
+    fail(error);
+  }
 }
 
 export async function startDialing() {
