@@ -4,7 +4,7 @@
 use super::{Snapshot, StoreError, backup};
 use crate::domain::Instant;
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -217,7 +217,9 @@ pub(super) fn in_transaction(
     job: impl FnOnce(&Connection) -> Result<(), StoreError>,
 ) -> Result<(), OpenError> {
     let failed = failure(folder);
-    let transaction = connection.unchecked_transaction().map_err(&failed)?;
+    // Begun as a reader it would be refused at once, however patient, when somebody else wrote before its first write.
+    let transaction =
+        Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(&failed)?;
     job(&transaction)
         .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
     transaction.commit().map_err(failed)
