@@ -47,7 +47,8 @@ fn tell(story: &str, settings: &[(&str, &str)]) {
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "{story}:\n{told}\n{complaints}\nthe server said: {}",
+        "{story}, {}:\n{told}\n{complaints}\nthe server said: {}",
+        output.status,
         running.complaints()
     );
     println!("{told}");
