@@ -157,12 +157,13 @@ pub(crate) fn differences(place: &Place) -> Result<usize, String> {
     let ledger = fs::read_to_string(place.path("data/simulator-ledger.jsonl")).unwrap_or_default();
     let asked: Vec<Asked> = ledger.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let connection = sql(place);
-    let mut statement = connection.prepare("SELECT id, lead_id, attempt, phone, outcome FROM calls").unwrap();
+    let damaged = |error: rusqlite::Error| format!("the database cannot be read: {error}");
+    let sql = "SELECT id, lead_id, attempt, phone, outcome FROM calls";
+    let mut statement = connection.prepare(sql).map_err(damaged)?;
     let mut calls: HashMap<i64, (i64, i64, String, Option<String>)> = statement
         .query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))))
-        .unwrap()
-        .collect::<Result<_, _>>()
-        .unwrap();
+        .and_then(Iterator::collect)
+        .map_err(damaged)?;
     let mut attempts = HashSet::new();
     for Asked { call_id, lead_id, attempt, phone } in &asked {
         let Some((lead, nth, number, _)) = calls.remove(call_id) else {
