@@ -49,6 +49,8 @@ await page.getByLabel('Add a number').fill('+13025550104');
 await page.getByRole('button', { name: 'Add number' }).click();
 await until('the number', async () => (await api('GET', 'do-not-call')).some(({ phone }) => phone === '+13025550104'));
 await page.goto(`${base}#/calls`);
+// The list that was there before can be exported as well.
+await page.getByRole('heading', { name: 'Call history' }).waitFor();
 const download = page.waitForEvent('download');
 await page.getByRole('link', { name: /Export/ }).click();
 assert.ok((await download).url().startsWith(`${base}api/calls/export`));
