@@ -102,6 +102,19 @@ pub(crate) fn make_campaigns(place: &Place) {
     set_retry_delay(place, 0);
 }
 
+/// One active campaign that calls around the clock, as many at a time as it may.
+pub(crate) fn make_busy_campaign(place: &Place) {
+    with_data(place, |tx| {
+        let body = json!({
+            "name": "Busy", "status": "active", "calls_per_day": 1_000_000, "max_concurrent_calls": 500,
+            "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
+            "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+            "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
+        });
+        tx.insert_campaign(&Request::read(body, None).unwrap(), "test").map(drop)
+    });
+}
+
 const BUDGET: i64 = 40;
 const DAILY_LIMIT: i64 = 150;
 

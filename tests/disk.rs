@@ -2,7 +2,7 @@
 //!
 //! `VC_TEST_LOG_STEP` sets after how many bytes the log is cut again, `VC_TEST_SEED` which of its bits flip.
 
-use crate::crash::{check, differences, number, stock_one, with_data};
+use crate::crash::{check, differences, make_busy_campaign, number, stock_one, with_data};
 use crate::power_cuts::look;
 use crate::support::disk::Disk;
 use crate::support::evidence::{self, Evidence};
@@ -265,15 +265,7 @@ fn beside_a_reader_that_is_stuck_answers_come_and_afterwards_the_log_is_small_ag
     let seconds = evidence::number("VC_TEST_STUCK_SECONDS", 60);
     let place = Place::new();
     let token = place.token("admin");
-    with_data(&place, |tx| {
-        let body = json!({
-            "name": "Busy", "status": "active", "calls_per_day": 1_000_000, "max_concurrent_calls": 500,
-            "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
-            "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
-            "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
-        });
-        tx.insert_campaign(&Request::read(body, None).unwrap(), "test").map(drop)
-    });
+    make_busy_campaign(&place);
     stock_one(&place, 1, i64::try_from(seconds * 25).unwrap());
     let mut command = place.program(&["serve", "--port", "0"]);
     command.env("VC_SIMULATOR_SPEED", "20").env("VC_SIMULATOR_CALLS_PER_SECOND", "20");

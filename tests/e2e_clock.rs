@@ -1,13 +1,11 @@
 //! The real program under a clock that is set while it works, by a library that stands between it and the system
 //! (libfaketime). What must happen in every such case is tried in virtual time elsewhere; this is about the real clocks.
 
-use crate::crash::{check, number, sql, stock_one, with_data};
+use crate::crash::{check, make_busy_campaign, number, sql, stock_one};
 use crate::support::program::{Place, Running};
-use serde_json::json;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use voice_campaigns::domain::campaign::Request;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -34,15 +32,7 @@ fn until(what: &str, is_so: impl Fn() -> bool) -> Duration {
 fn while_the_clock_is_set_nobody_is_dialed_until_a_person_says_that_it_is_right() {
     let place = Place::new();
     let token = place.token("admin");
-    with_data(&place, |tx| {
-        let body = json!({
-            "name": "Days", "status": "active", "calls_per_day": 1_000_000, "max_concurrent_calls": 500,
-            "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
-            "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
-            "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
-        });
-        tx.insert_campaign(&Request::read(body, None).unwrap(), "test").map(drop)
-    });
+    make_busy_campaign(&place);
     stock_one(&place, 1, 9_000);
     let clock = place.path("clock");
     fs::write(&clock, "+0\n").unwrap();

@@ -2,7 +2,7 @@
 //! take, and that nobody else waits for them. Its times are short here.
 
 use crate::support::evidence;
-use crate::support::program::Place;
+use crate::support::program::{Place, status};
 use crate::support::{Options, TestServer, WRITER};
 use std::net::SocketAddr;
 use std::process::Command;
@@ -280,7 +280,7 @@ async fn ten_thousand_half_requests_cost_little_memory_and_delay_nobody() {
     let token = place.token("read");
     let server = place.serve();
     let address: SocketAddr = server.url.trim_start_matches("http://").parse().unwrap();
-    let before = resident_kilobytes(server.id());
+    let before = status(server.id(), "VmRSS");
     let mut known = TcpStream::connect(address).await.unwrap();
     let request =
         format!("GET /api/overview HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
@@ -305,7 +305,7 @@ async fn ten_thousand_half_requests_cost_little_memory_and_delay_nobody() {
         let read = known.read(&mut buffer).await.unwrap();
         assert!(buffer[..read].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer[..read]));
         took.push(began.elapsed());
-        most = most.max(resident_kilobytes(server.id()));
+        most = most.max(status(server.id(), "VmRSS"));
         tokio::time::sleep(MS(20)).await;
         while let Some(ended) = attackers.try_join_next() {
             let lasted = ended.unwrap().unwrap_or_default();
@@ -321,12 +321,6 @@ async fn ten_thousand_half_requests_cost_little_memory_and_delay_nobody() {
         took[took.len() * 99 / 100],
     );
     assert!(grown < 64 * 1_024, "{grown} kB");
-}
-
-fn resident_kilobytes(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[test]

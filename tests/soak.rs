@@ -3,9 +3,9 @@
 //!
 //! `VC_SOAK_MINUTES` sets how long.
 
-use crate::crash::{check, compare_with_ledger, stock_one, with_data};
+use crate::crash::{check, compare_with_ledger, make_busy_campaign, stock_one, with_data};
 use crate::support::evidence::{self, Evidence};
-use crate::support::program::{Place, Running};
+use crate::support::program::{Place, Running, status};
 use crate::support::receiver::{Manners, Receiver};
 use serde_json::json;
 use std::fs;
@@ -13,7 +13,6 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use voice_campaigns::domain::campaign::Request;
 use voice_campaigns::domain::endpoint::EndpointRequest;
 
 const CALLS_PER_SECOND: u64 = 20;
@@ -36,13 +35,8 @@ struct Held {
 
 impl Held {
     fn by(process: u32) -> Held {
-        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-        let number = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            line.split_whitespace().next().unwrap().parse::<usize>().unwrap()
-        };
         let files = fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
-        Held { kilobytes: number("RssAnon:") as f64, files, threads: number("Threads:") }
+        Held { kilobytes: status(process, "RssAnon") as f64, files, threads: status(process, "Threads") }
     }
 }
 
@@ -106,14 +100,8 @@ fn under_load_for_long_it_holds_no_more_than_in_the_beginning() {
     let receiver = Receiver::start(clumsy());
     let token = place.token("admin");
     let to = receiver.url("/");
+    make_busy_campaign(&place);
     with_data(&place, move |tx| {
-        let body = json!({
-            "name": "Soak", "status": "active", "calls_per_day": 1_000_000, "max_concurrent_calls": 500,
-            "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:59",
-            "working_days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
-            "system_prompt": "Be kind", "script_template": "Hello, this is a survey call.",
-        });
-        tx.insert_campaign(&Request::read(body, None).unwrap(), "test")?;
         tx.insert_endpoint(&EndpointRequest::read(json!({"url": to}), None).unwrap()).map(drop)
     });
     stock_one(&place, 1, i64::try_from(minutes * 60 * CALLS_PER_SECOND).unwrap() + 1_000);

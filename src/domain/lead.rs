@@ -192,6 +192,8 @@ pub fn is_export(titles: &[String]) -> bool {
 
 /// How far from its preferred time a lead is dialed before others.
 pub const PREFERRED_WITHIN: TimeDelta = TimeDelta::hours(1);
+/// How many different preferred times are looked at in one search.
+pub const PREFERRED_TIMES_MAX: usize = 200;
 /// Priority of a lead that names none.
 pub const DEFAULT_PRIORITY: i64 = 3;
 const NAME_MAX: usize = 200;

@@ -2,6 +2,8 @@
 //! only where it means one thing.
 
 use super::error::ApiError;
+use super::query::Query;
+use crate::domain::fields::Fields;
 use crate::store::UPLOAD_PREFIX;
 use rocket::data::{Data, DataStream};
 use rocket::http::ContentType;
@@ -91,6 +93,11 @@ impl Json {
             ..=CHUNK => parse(&self.bytes),
             _ => aside(move || parse(&self.bytes)).await,
         }
+    }
+
+    /// Refuses one that says anything.
+    pub(super) async fn says_nothing(self) -> Result<(), ApiError> {
+        Ok(Fields::of(self.value().await?)?.finish(Some(()))?)
     }
 
     /// What it says, where amounts of money may be among it: every number is exactly the one that was sent, or it
@@ -230,16 +237,20 @@ impl BodyHead {
         self.read(data, bytes_max, None).await
     }
 
-    /// Reads the body as JSON of an ordinary size, where there may be none.
+    /// Reads the body as JSON of an ordinary size, where there may be none, of a request that takes no parameters.
     pub(super) async fn json_if_any(
         &self,
+        query: &mut Query,
         mut data: Data<'_>,
-        bytes_max: u64,
     ) -> Result<Option<Json>, ApiError> {
+        if let Err(invalid) = query.finish() {
+            discard(data).await;
+            return Err(invalid.into());
+        }
         if self.content_type.is_none() && timeout(STALL_MAX, data.peek(1)).await?.is_empty() {
             return Ok(None);
         }
-        self.json(data, bytes_max).await.map(Some)
+        self.json(data, JSON_MAX).await.map(Some)
     }
 
     /// Reads the body as JSON that may be large; then it waits until there is room for it.

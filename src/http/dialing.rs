@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{self, BodyHead, JSON_MAX, Json};
+use super::body::BodyHead;
 use super::error::ApiError;
 use super::idempotency::Repeatable;
 use super::openapi::{parameters, schemas};
@@ -67,8 +67,8 @@ async fn stop(
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = body(&mut query, &head, data).await?;
-    let once = repeatable.once(caller.0, body.as_ref().map_or([0; 32], |body| body.hash))?;
+    let body = head.json_if_any(&mut query, data).await?;
+    let once = repeatable.once_with(caller.0, body.as_ref())?;
     let Wish { reason, hang_up } = match body {
         Some(body) => Wish::read(body.value().await?)?,
         None => Wish::default(),
@@ -105,10 +105,10 @@ async fn start(
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = body(&mut query, &head, data).await?;
-    let once = repeatable.once(caller.0, body.as_ref().map_or([0; 32], |body| body.hash))?;
+    let body = head.json_if_any(&mut query, data).await?;
+    let once = repeatable.once_with(caller.0, body.as_ref())?;
     if let Some(body) = body {
-        Fields::of(body.value().await?)?.finish(Some(()))?;
+        body.says_nothing().await?;
     }
     tracing::warn!(by = caller.0.name, "dialing is started again");
     db.write(move |tx| {
@@ -118,15 +118,6 @@ async fn start(
         })
     })
     .await
-}
-
-/// The body, which may be missing, of a request without parameters.
-async fn body(query: &mut Query, head: &BodyHead, data: Data<'_>) -> Result<Option<Json>, ApiError> {
-    if let Err(invalid) = query.finish() {
-        body::discard(data).await;
-        return Err(invalid.into());
-    }
-    head.json_if_any(data, JSON_MAX).await
 }
 
 /// How to stop.

@@ -2,12 +2,12 @@
 
 use super::answer::Answer;
 use super::auth::WriteScope;
-use super::body::{BodyHead, JSON_MAX};
+use super::body::BodyHead;
+use super::campaigns;
 use super::error::ApiError;
 use super::idempotency::Repeatable;
 use super::openapi::{parameters, schemas};
 use super::query::Query;
-use super::{body, campaigns};
 use crate::domain::campaign::{Campaign, Request, Status};
 use crate::domain::duplicate::{Along, copy_name};
 use crate::domain::fields::{self, Fields};
@@ -52,12 +52,8 @@ async fn duplicate(
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    if let Err(invalid) = query.finish() {
-        body::discard(data).await;
-        return Err(invalid.into());
-    }
-    let body = head.json_if_any(data, JSON_MAX).await?;
-    let once = repeatable.once(caller.0, body.as_ref().map_or([0; 32], |body| body.hash))?;
+    let body = head.json_if_any(&mut query, data).await?;
+    let once = repeatable.once_with(caller.0, body.as_ref())?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
     }

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{self, BodyHead, JSON_MAX};
+use super::body::BodyHead;
 use super::campaigns;
 use super::error::ApiError;
 use super::openapi::{parameters, schemas};
@@ -74,11 +74,7 @@ async fn begin(
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    if let Err(invalid) = query.finish() {
-        body::discard(data).await;
-        return Err(invalid.into());
-    }
-    let asked = match head.json_if_any(data, JSON_MAX).await? {
+    let asked = match head.json_if_any(&mut query, data).await? {
         Some(body) => body.exact_value().await?,
         None => json!({}),
     };

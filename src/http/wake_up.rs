@@ -2,13 +2,12 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{self, BodyHead, JSON_MAX};
+use super::body::BodyHead;
 use super::error::ApiError;
 use super::idempotency::Repeatable;
 use super::openapi::{parameters, schemas};
 use super::query::Query;
 use crate::domain::campaign::CampaignType;
-use crate::domain::fields::Fields;
 use crate::domain::gate::Gate;
 use crate::domain::guard::Overall;
 use crate::domain::schedule::format_instant;
@@ -66,14 +65,10 @@ async fn release(
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    if let Err(invalid) = query.finish() {
-        body::discard(data).await;
-        return Err(invalid.into());
-    }
-    let body = head.json_if_any(data, JSON_MAX).await?;
-    let once = repeatable.once(caller.0, body.as_ref().map_or([0; 32], |body| body.hash))?;
+    let body = head.json_if_any(&mut query, data).await?;
+    let once = repeatable.once_with(caller.0, body.as_ref())?;
     if let Some(body) = body {
-        Fields::of(body.value().await?)?.finish(Some(()))?;
+        body.says_nothing().await?;
     }
     tracing::warn!(by = caller.0.name, "dialing goes on after a wake-up");
     db.write(move |tx| {

@@ -60,7 +60,6 @@ pub(super) struct Part {
     /// The zones that its leads name, in order; the empty name stands for none.
     pub(super) zones: Vec<String>,
     pub(super) dialed: Vec<(NaiveDate, i64)>,
-    pub(super) has_leads: bool,
 }
 
 /// Where what belongs to a lead is found.
@@ -189,13 +188,7 @@ impl Copy {
         campaign.totals.in_progress_calls = alive.len() as i64;
         campaign.totals.reserved = alive.iter().fold(Money::ZERO, |sum, call| sum + call.price);
         let index = self.campaigns.len();
-        self.campaigns.push(Part {
-            rules: Rules::of(&campaign),
-            has_leads: campaign.totals.total_leads > 0,
-            campaign,
-            zones: Vec::new(),
-            dialed,
-        });
+        self.campaigns.push(Part { rules: Rules::of(&campaign), campaign, zones: Vec::new(), dialed });
         self.alive.extend(alive);
         self.again_at.extend(again_at);
         let guard = self.guard.clone();
@@ -215,7 +208,6 @@ impl Copy {
             let name = &part.zones[place.zone as usize];
             place.zone = zones.binary_search(name).unwrap_or(0) as u32;
         }
-        part.has_leads |= !leads.is_empty();
         for lead in &leads {
             let at = self.places.len() as u32;
             let phone = lead.about.phone;

@@ -1,6 +1,7 @@
 //! Plays campaigns again and again in the background, so that whoever asks knows where they lead. One run at a time, in a
 //! thread that gives way to every other, and for no more than a tenth of the time of one processor.
 
+use super::aside;
 use super::copy::{Copy, CopyError};
 use super::play::{Stopped, play};
 use crate::carrier::Carrier;
@@ -14,7 +15,7 @@ use chrono::TimeDelta;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// How often to look which campaigns have changed.
 const EVERY: TimeDelta = TimeDelta::seconds(30);
@@ -22,8 +23,6 @@ const EVERY: TimeDelta = TimeDelta::seconds(30);
 const REST: i32 = 9;
 /// Work on one forecast, at most, but for the first runs, without which there is none.
 const WORK_MAX: TimeDelta = TimeDelta::seconds(40);
-/// Gives way to everything.
-const NICE: i32 = 19;
 
 /// What a turn did, and when the next one is due, in steady time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,14 +154,8 @@ impl Forecaster {
         let seed = work.played.len() as u64;
         let (copy, rates) = (work.copy.clone(), work.learned.draw(seed));
         let (start, is_ending) = (work.basis.computed_at, self.is_ending.clone());
-        let (done, is_done) = oneshot::channel();
-        let playing = std::thread::Builder::new().name("forecast".into()).spawn(move || {
-            // Of this thread alone; where it cannot be had the rest after it must do.
-            let _ = rustix::process::nice(NICE);
-            let _ = done.send(play(&copy, &rates, start, seed, &is_ending, &|_| {}));
-        });
-        playing.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        match is_done.await {
+        let played = aside("forecast", move || play(&copy, &rates, start, seed, &is_ending, &|_| {}))?;
+        match played.await {
             Ok(Ok(played)) => work.played.push(played),
             Ok(Err(Stopped::Canceled)) => return Ok(()),
             Ok(Err(Stopped::Failed(problem))) => {

@@ -1,5 +1,6 @@
 //! Rehearsals that were asked for, one after the other, each in a thread of its own that gives way to everything else.
 
+use super::aside;
 use super::copy::{Copy, CopyError};
 use super::play::{Stopped, play};
 use crate::carrier::Carrier;
@@ -14,12 +15,10 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// How often to look for one that is wanted, and whether the one that is played still is.
 const EVERY: TimeDelta = TimeDelta::milliseconds(500);
-/// Gives way to everything.
-const NICE: i32 = 19;
 
 /// Plays what is asked for until `stop` says so. A panic costs the rehearsal it happened in.
 pub async fn run(store: Store, carrier: Arc<dyn Carrier>, stop: watch::Receiver<bool>) {
@@ -94,17 +93,13 @@ async fn take(
         Err(problem) => return store.write(move |tx| tx.end_rehearsal(id, Err(&problem))).await,
     };
     let (is_unwanted, share) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
-    let (done, mut is_done) = oneshot::channel();
     let (thread_unwanted, thread_share) = (is_unwanted.clone(), share.clone());
-    let playing = std::thread::Builder::new().name("rehearsal".into()).spawn(move || {
-        // Of this thread alone; where it cannot be had, it is as busy as the others.
-        let _ = rustix::process::nice(NICE);
+    let mut is_done = aside("rehearsal", move || {
         let told = |part: f64| thread_share.store((part * 1_000.0) as u32, Ordering::Relaxed);
         let Stage { copy, rates, start, seed, .. } = &stage;
         let played = play(copy, rates, *start, *seed, &thread_unwanted, &told);
-        let _ = done.send(played.map(|played| (played, stage)));
-    });
-    playing.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        played.map(|played| (played, stage))
+    })?;
     let played = loop {
         tokio::select! {
             played = &mut is_done => break played,

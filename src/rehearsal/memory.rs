@@ -9,22 +9,19 @@ use crate::domain::campaign::{Campaign, Status};
 use crate::domain::event::Event;
 use crate::domain::gate::{Gate, Hold, HoldReason, Number, Rules};
 use crate::domain::guard::{self, Overall};
-use crate::domain::lead::{Lead, LeadStatus, PREFERRED_WITHIN};
+use crate::domain::lead::{Lead, LeadStatus, PREFERRED_TIMES_MAX, PREFERRED_WITHIN};
 use crate::domain::money::Money;
 use crate::domain::outcome::{Category, Outcome};
 use crate::domain::phone::Phone;
 use crate::domain::rehearsal::{Day, EXAMPLES_MAX, Hour, Limit, NeverCalled, Played, Unfinished};
 use crate::domain::schedule::TimeOfDay;
-use crate::store::{Claim, LeadDeletion, StoreError};
+use crate::store::{Claim, LeadDeletion, StoreError, read_held};
 use chrono::{DateTime, NaiveDate, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-
-/// How many different preferred times are looked at in one search, as in the database.
-const TIMES_MAX: usize = 200;
 
 /// The facts on a copy.
 pub(super) struct Memory<'c> {
@@ -78,7 +75,6 @@ struct Progress {
     held: Option<HoldReason>,
     is_called: bool,
     is_reached: bool,
-    is_gone: bool,
 }
 
 /// What is asked for in the end, of the campaign that is rehearsed.
@@ -131,10 +127,9 @@ impl<'c> Memory<'c> {
             attempts: lead.attempts,
             next_call_at: None,
             wait_reason: lead.wait_reason,
-            held: lead.held.as_deref().and_then(held_reason),
+            held: lead.held.as_deref().and_then(read_held).map(|(reason, _)| reason),
             is_called: lead.attempts > 0,
             is_reached: false,
-            is_gone: false,
         });
         let mut state = State {
             campaigns: campaigns.collect(),
@@ -367,9 +362,16 @@ impl<'c> Memory<'c> {
         leads.map(|at| self.lead(state, at)).collect()
     }
 
-    /// The places of the zone with this name.
-    fn zone(&self, campaign: usize, name: &str) -> Option<usize> {
-        self.copy.campaigns[campaign].zones.binary_search_by(|known| known.as_str().cmp(name)).ok()
+    /// The queue of the zone with this name; none where no lead names it.
+    fn queue<'s>(
+        &self,
+        state: &'s State,
+        campaign_id: i64,
+        name: &str,
+    ) -> Result<Option<&'s Zone>, StoreError> {
+        let at = state.place(campaign_id)?;
+        let zone = self.copy.campaigns[at].zones.binary_search_by(|known| known.as_str().cmp(name));
+        Ok(zone.ok().map(|zone| &state.campaigns[at].zones[zone]))
     }
 
     /// Ends a call with everything that follows.
@@ -425,11 +427,6 @@ impl<'c> Memory<'c> {
     }
 }
 
-/// The reason in the cell that says why a lead was put aside.
-fn held_reason(cell: &str) -> Option<HoldReason> {
-    crate::domain::fields::Words::from_word(cell.split(':').next().unwrap_or_default())
-}
-
 impl Zone {
     fn is_empty(&self) -> bool {
         self.due.iter().all(BTreeSet::is_empty)
@@ -442,6 +439,11 @@ impl Zone {
 }
 
 impl State {
+    /// Where a campaign is.
+    fn place(&self, campaign_id: i64) -> Result<usize, StoreError> {
+        self.index_of.get(&campaign_id).copied().ok_or_else(|| vanished("a campaign"))
+    }
+
     /// Where a lead stands in its queues.
     fn queued(&mut self, copy: &Copy, at: u32, change: impl Fn(&mut Zone, i64, usize, Option<u32>, bool)) {
         let lead = &self.leads[at as usize];
@@ -636,14 +638,14 @@ impl Book for Memory<'_> {
 
     fn dials_today(&self, campaign: &Campaign) -> Result<i64, StoreError> {
         let state = self.state.borrow();
-        let at = *state.index_of.get(&campaign.id).ok_or_else(|| vanished("a campaign"))?;
+        let at = state.place(campaign.id)?;
         let date = self.now.get().with_timezone(&campaign.settings.time_zone).date_naive();
         Ok(state.campaigns[at].dialed.get(&date).copied().unwrap_or(0))
     }
 
     fn zones_waiting(&self, campaign_id: i64) -> Result<Vec<String>, StoreError> {
         let state = self.state.borrow();
-        let at = *state.index_of.get(&campaign_id).ok_or_else(|| vanished("a campaign"))?;
+        let at = state.place(campaign_id)?;
         let zones = self.copy.campaigns[at].zones.iter().zip(&state.campaigns[at].zones);
         Ok(zones.filter(|(_, zone)| !zone.is_empty()).map(|(name, _)| name.clone()).collect())
     }
@@ -655,10 +657,7 @@ impl Book for Memory<'_> {
         after: Instant,
     ) -> Result<Option<Instant>, StoreError> {
         let state = self.state.borrow();
-        let at = *state.index_of.get(&campaign_id).ok_or_else(|| vanished("a campaign"))?;
-        let Some(zone) = self.zone(at, zone).map(|zone| &state.campaigns[at].zones[zone]) else {
-            return Ok(None);
-        };
+        let Some(zone) = self.queue(&state, campaign_id, zone)? else { return Ok(None) };
         let later = (after.timestamp_millis() + 1, 0);
         let first = zone.due.iter().filter_map(|due| due.range(later..).next()).min();
         Ok(first.and_then(|(due, _)| DateTime::from_timestamp_millis(*due)))
@@ -666,9 +665,8 @@ impl Book for Memory<'_> {
 
     fn call_backs_due(&self, campaign_id: i64, zone: &str, limit: usize) -> Result<Vec<Lead>, StoreError> {
         let state = self.state.borrow();
-        let at = *state.index_of.get(&campaign_id).ok_or_else(|| vanished("a campaign"))?;
-        let Some(zone) = self.zone(at, zone) else { return Ok(Vec::new()) };
-        let due = state.campaigns[at].zones[zone].call_backs.range(..=(self.ms(), u32::MAX));
+        let Some(zone) = self.queue(&state, campaign_id, zone)? else { return Ok(Vec::new()) };
+        let due = zone.call_backs.range(..=(self.ms(), u32::MAX));
         Ok(self.found(&state, due.take(limit).map(|(_, lead)| *lead)))
     }
 
@@ -680,9 +678,8 @@ impl Book for Memory<'_> {
         limit: usize,
     ) -> Result<Vec<Lead>, StoreError> {
         let state = self.state.borrow();
-        let at = *state.index_of.get(&campaign_id).ok_or_else(|| vanished("a campaign"))?;
-        let Some(zone) = self.zone(at, zone) else { return Ok(Vec::new()) };
-        let preferred = &state.campaigns[at].zones[zone].preferred;
+        let Some(zone) = self.queue(&state, campaign_id, zone)? else { return Ok(Vec::new()) };
+        let preferred = &zone.preferred;
         if preferred.is_empty() {
             return Ok(Vec::new());
         }
@@ -690,7 +687,7 @@ impl Book for Memory<'_> {
         let (mut found, mut looks) = (Vec::new(), 0);
         for priority in (1..=5).rev() {
             for (mut from, to) in local.around(PREFERRED_WITHIN) {
-                while looks < TIMES_MAX && found.len() < limit && from <= to {
+                while looks < PREFERRED_TIMES_MAX && found.len() < limit && from <= to {
                     looks += 1;
                     let range = (priority, from, i64::MIN, u32::MIN)..=(priority, to, i64::MAX, u32::MAX);
                     let Some((_, time, _, _)) = preferred.range(range).next().copied() else { break };
@@ -706,10 +703,8 @@ impl Book for Memory<'_> {
 
     fn due_leads(&self, campaign_id: i64, zone: &str, limit: usize) -> Result<Vec<Lead>, StoreError> {
         let state = self.state.borrow();
-        let at = *state.index_of.get(&campaign_id).ok_or_else(|| vanished("a campaign"))?;
-        let Some(zone) = self.zone(at, zone) else { return Ok(Vec::new()) };
+        let Some(zone) = self.queue(&state, campaign_id, zone)? else { return Ok(Vec::new()) };
         let until = (self.ms(), u32::MAX);
-        let zone = &state.campaigns[at].zones[zone];
         let due = zone.due.iter().rev().flat_map(|due| due.range(..=until).map(|(_, lead)| *lead));
         Ok(self.found(&state, due.take(limit)))
     }
@@ -837,7 +832,6 @@ impl Book for Memory<'_> {
         let mut state = self.state.borrow_mut();
         let Some(at) = state.lead_index.get(&id).copied() else { return Ok(LeadDeletion::NotFound) };
         state.move_lead(self.copy, at, LeadStatus::Canceled, None);
-        state.leads[at as usize].is_gone = true;
         state.complete_if_finished(self.copy.places[at as usize].campaign as usize, now);
         Ok(LeadDeletion::Deleted)
     }
@@ -845,7 +839,7 @@ impl Book for Memory<'_> {
     /// All at once: nobody waits for it.
     fn release_held_leads(&self, campaign_id: i64, _limit: usize) -> Result<bool, StoreError> {
         let mut state = self.state.borrow_mut();
-        let campaign = *state.index_of.get(&campaign_id).ok_or_else(|| vanished("a campaign"))?;
+        let campaign = state.place(campaign_id)?;
         for (at, place) in self.copy.places.iter().enumerate() {
             if place.campaign as usize == campaign && state.leads[at].held.take().is_some() {
                 let again_at = self.copy.again_at.get(&self.copy.leads[at].id).copied();
@@ -859,7 +853,7 @@ impl Book for Memory<'_> {
 
     fn change_status_because(&self, campaign: &Campaign, to: Status, reason: &str) -> Result<(), StoreError> {
         let mut state = self.state.borrow_mut();
-        let at = *state.index_of.get(&campaign.id).ok_or_else(|| vanished("a campaign"))?;
+        let at = state.place(campaign.id)?;
         let playing = &mut state.campaigns[at].campaign;
         if playing.status.change_to(to) == Ok(true) {
             (playing.status, playing.status_reason) = (to, Some(reason.to_owned()));

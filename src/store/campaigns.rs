@@ -1,6 +1,7 @@
 //! Campaigns: their settings, their status and their sums.
 
 use super::changes::Change;
+use super::queue::read_held;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
@@ -462,14 +463,13 @@ impl Snapshot<'_> {
 
     /// What the queue of a campaign looks like.
     pub fn queue(&self, campaign: &Campaign) -> Result<Queue, StoreError> {
-        let counts = self.lead_counts(campaign.id)?;
-        let open_leads = counts.iter().filter(|(status, _)| status.is_open()).map(|(_, count)| count).sum();
+        let open_leads = self.open_leads(campaign.id)?;
         let held: Option<String> = self
             .connection
             .prepare_cached("SELECT held FROM leads WHERE campaign_id = ?1 AND held IS NOT NULL LIMIT 1")?
             .query_row([campaign.id], |row| row.get(0))
             .optional()?;
-        let held = held.and_then(|word| HoldReason::from_word(word.split(':').next().unwrap_or_default()));
+        let held = held.and_then(|cell| read_held(&cell)).map(|(reason, _)| reason);
         let zones = self.zones_waiting(campaign.id)?.into_iter().map(|zone| {
             let due_at = self.first_due_at(campaign.id, &zone, Instant::UNIX_EPOCH)?;
             Ok(due_at.map(|due_at| (zone.parse().ok(), due_at)))

@@ -211,18 +211,19 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
 }
 
 /// Runs a part of the opening that writes.
-pub(super) fn in_transaction(
+pub(super) fn in_transaction<T>(
     connection: &Connection,
     folder: &Path,
-    job: impl FnOnce(&Connection) -> Result<(), StoreError>,
-) -> Result<(), OpenError> {
+    job: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, OpenError> {
     let failed = failure(folder);
     // Begun as a reader it would be refused at once, however patient, when somebody else wrote before its first write.
     let transaction =
         Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(&failed)?;
-    job(&transaction)
+    let done = job(&transaction)
         .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
-    transaction.commit().map_err(failed)
+    transaction.commit().map_err(failed)?;
+    Ok(done)
 }
 
 /// Moves the write-ahead log into the file and empties it, as far as nobody is in the way.

@@ -77,6 +77,7 @@ pub use leads::{Inserted, LeadDeletion, LeadEdit, LeadFilter};
 pub use other_calls::{NewIncoming, NewTrial, OtherCallFilter};
 pub use pages::Pages;
 pub use prompts::Prompt;
+pub use queue::read_held;
 pub use recordings::{Kept, PutRight, RECORDINGS_FOLDER};
 pub use replies::RememberedReply;
 pub use seal::key_id;
@@ -219,12 +220,12 @@ impl Store {
         let vault = Vault::open(folder, key)?;
         let watch = Arc::new(Watch::new(SuppressionKey::open(folder, &writing)?, vault));
         if opener == Opener::Server {
-            let (mut has_sealed, mut is_copy) = (false, false);
-            file::in_transaction(&writing, folder, |connection| {
+            let (has_sealed, is_copy) = file::in_transaction(&writing, folder, |connection| {
                 let tx = Tx::new(connection, clock.now(), watch.clone());
-                has_sealed = tx.seal_what_is_plain()?;
-                is_copy = wake_up::look_whose(connection, folder, clock.now())?;
-                import::fail_lost(&tx, folder)
+                let has_sealed = tx.seal_what_is_plain()?;
+                let is_copy = wake_up::look_whose(connection, folder, clock.now())?;
+                import::fail_lost(&tx, folder)?;
+                Ok((has_sealed, is_copy))
             })?;
             if let Err(error) = wake_up::settle_here(&writing, folder) {
                 tracing::warn!(%error, "cannot write down whose data these are; after another start like this they may be taken for a copy");

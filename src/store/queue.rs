@@ -11,16 +11,13 @@ use crate::domain::Instant;
 use crate::domain::fields::Words;
 use crate::domain::gate::{Hold, HoldReason};
 use crate::domain::holds::{Aside, Group, Waiting};
-use crate::domain::lead::{Lead, LeadStatus, PREFERRED_WITHIN};
+use crate::domain::lead::{Lead, LeadStatus, PREFERRED_TIMES_MAX, PREFERRED_WITHIN};
 use crate::domain::schedule::TimeOfDay;
 use chrono::DateTime;
 use rusqlite::{Row, params};
 
-/// How many different preferred times are looked at in one search.
-const TIMES_MAX: usize = 200;
-
 /// The reason why a lead was put aside, and what exactly, as one cell holds them.
-pub(super) fn read_held(cell: &str) -> Option<(HoldReason, Option<String>)> {
+pub fn read_held(cell: &str) -> Option<(HoldReason, Option<String>)> {
     let (word, detail) = match cell.split_once(':') {
         Some((word, detail)) => (word, Some(detail.to_owned())),
         None => (cell, None),
@@ -116,7 +113,7 @@ impl Snapshot<'_> {
         let (mut found, mut looks) = (Vec::new(), 0);
         for priority in (1..=5).rev() {
             for (mut from, to) in local.around(PREFERRED_WITHIN) {
-                while looks < TIMES_MAX && found.len() < limit {
+                while looks < PREFERRED_TIMES_MAX && found.len() < limit {
                     looks += 1;
                     let next = params![campaign_id, zone, priority, from, to];
                     let Some(time) = times.query_row(next, |row| row.get::<_, Option<u32>>(0))? else {

@@ -3,9 +3,10 @@
 
 use super::file::OpenError;
 use super::key_file;
+use super::tx::{fact, set_fact};
 use crate::domain::phone::Phone;
 use hmac::{Hmac, KeyInit, Mac};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use sha2::Sha256;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -46,16 +47,10 @@ impl SuppressionKey {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let known = connection
-            .query_row("SELECT value FROM facts WHERE name = ?1", [CHECK], |row| row.get::<_, String>(0));
-        match known.optional().map_err(&failed)? {
+        match fact(connection, CHECK).map_err(&failed)? {
             Some(known) if known == check => {}
             _ if is_needed => return Err(refused()),
-            _ => {
-                let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2)
-                           ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-                connection.execute(sql, [CHECK, &check]).map_err(&failed)?;
-            }
+            _ => set_fact(connection, CHECK, &check).map_err(&failed)?,
         }
         Ok(key)
     }

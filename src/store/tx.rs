@@ -57,9 +57,21 @@ impl<'c> Snapshot<'c> {
 
     /// A fact about this file that need not be there.
     pub(super) fn fact_if_any(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
-        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+        Ok(fact(self.connection, name)?)
     }
+}
+
+/// A fact about a file.
+pub(super) fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM facts WHERE name = ?1")?;
+    statement.query_row([name], |row| row.get(0)).optional()
+}
+
+/// Writes down a fact about a file, in the place of what was known before.
+pub(super) fn set_fact(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2)
+               ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    connection.prepare_cached(sql)?.execute([name, value]).map(drop)
 }
 
 /// Who has something to do after a commit.
@@ -155,10 +167,7 @@ impl<'c> Tx<'c> {
     }
 
     pub(super) fn set_fact(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2)
-                   ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        self.execute(sql, [name, value])?;
-        Ok(())
+        Ok(set_fact(self.connection, name, value)?)
     }
 
     /// Seals what an older version wrote down as it is; whether there was anything.

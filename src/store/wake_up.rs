@@ -4,7 +4,8 @@
 //! Beside the database lies a file, [`FILE`], that is in no backup. It names the instance, how often it was started, and where;
 //! a database that does not fit it comes from somewhere else, or from before.
 
-use super::row::{json_text, ms};
+use super::row::{Cells, json_text, ms};
+use super::tx::{fact, set_fact};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::campaign::CampaignType;
@@ -12,7 +13,7 @@ use crate::domain::event::Event;
 use crate::domain::fields::Words;
 use crate::domain::wake_up::{self, Cause, Due};
 use chrono::DateTime;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -27,6 +28,8 @@ const WOKE_UP: &str = "woke_up";
 const STARTS: &str = "starts";
 /// The fact when a backup was made; absent in what is no backup.
 const COPIED_AT: &str = "copied_at";
+/// The fact when a server was last at work on these data.
+const LAST_SEEN_AT: &str = "last_seen_at";
 /// The fact which instance this is.
 const INSTANCE: &str = "instance_id";
 /// The fact which it was before it was copied.
@@ -126,22 +129,17 @@ pub(super) fn origin(connection: &Connection) -> rusqlite::Result<(Instances, (i
     Ok((Instances::read(connection)?, (calls, others)))
 }
 
-fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
-    connection.query_row("SELECT value FROM facts WHERE name = ?1", [name], |row| row.get(0)).optional()
-}
-
 /// Writes into a backup that it is one.
 pub(super) fn mark_copy(connection: &Connection) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO facts (name, value) SELECT ?1, value FROM facts WHERE name = 'last_seen_at'
-               ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    connection.execute(sql, [COPIED_AT])?;
-    Ok(())
+    match fact(connection, LAST_SEEN_AT)? {
+        Some(seen_at) => set_fact(connection, COPIED_AT, &seen_at),
+        None => Ok(()),
+    }
 }
 
 /// Makes a database that no server has open one of its own, whose events and calls are not taken for those that another one
 /// makes under the same numbers; nobody is called from it before somebody has looked.
 pub(super) fn become_copy(connection: &Connection, now: Instant, cause: Cause) -> rusqlite::Result<()> {
-    let set = "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     let mut instances = Instances::read(connection)?;
     let sql = "SELECT (SELECT coalesce(max(id), 0) FROM calls), (SELECT coalesce(max(id), 0) FROM events),
                       (SELECT coalesce(max(id), 0) FROM deliveries), (SELECT coalesce(max(id), 0) FROM other_calls)";
@@ -151,11 +149,11 @@ pub(super) fn become_copy(connection: &Connection, now: Instant, cause: Cause) -
         Ok(Former { id, calls_to, other_calls_to, events_to: row.get(1)?, deliveries_to: row.get(2)? })
     })?;
     instances.former.push(former);
-    connection.execute(set, params![FORMER, json_text(&instances.former)])?;
-    connection.execute(set, params![INSTANCE, format!("{:032x}", rand::random::<u128>())])?;
+    set_fact(connection, FORMER, &json_text(&instances.former))?;
+    set_fact(connection, INSTANCE, &format!("{:032x}", rand::random::<u128>()))?;
     let copied_at = match fact(connection, COPIED_AT)? {
         Some(text) => Some(text),
-        None => fact(connection, "last_seen_at")?,
+        None => fact(connection, LAST_SEEN_AT)?,
     };
     let seen_at = copied_at.and_then(|text| text.parse().ok()).and_then(DateTime::from_timestamp_millis);
     let woke = WakeUp::new(now, cause, seen_at);
@@ -231,8 +229,7 @@ pub(super) fn look_whose(connection: &Connection, folder: &Path, now: Instant) -
         (false, true) => {}
     }
     let starts = starts.unwrap_or(0) + 1;
-    let set = "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    connection.execute(set, params![STARTS, starts.to_string()])?;
+    set_fact(connection, STARTS, &starts.to_string())?;
     Ok(is_backup || !is_ours)
 }
 
@@ -269,7 +266,7 @@ impl Snapshot<'_> {
                    WHERE campaign_id = ?1 AND next_call_at < ?2 GROUP BY time_zone";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map(params![campaign_id, ms(self.now + wake_up::AHEAD)], |row| {
-            let mut cells = super::row::Cells::of(row);
+            let mut cells = Cells::of(row);
             let zone: String = cells.get()?;
             Ok(Due { zone: zone.parse().ok(), leads: cells.get()?, first_at: cells.instant()? })
         })?;

@@ -212,6 +212,13 @@ impl Drop for Running {
     }
 }
 
+/// A number that the system knows of a process, such as `Threads`, or `VmRSS` in kilobytes.
+pub(crate) fn status(process: u32, name: &str) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
 /// The permission bits of a file or folder.
 pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
