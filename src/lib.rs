@@ -25,6 +25,7 @@
 //! | [`store`] | the database: one writer with group commit, readers on snapshots, imports of files, invariants | HTTP, carriers |
 //! | [`carrier`] | the port to whoever places calls: the simulator, and SIP for real calls | campaigns, the database |
 //! | [`line`] | the telephone line at run time: which trunks there are, and who carries the next call | campaigns |
+//! | [`agent`] | the port to whoever holds a conversation | calls, campaigns, the telephone |
 //! | [`speech`] | the port to whoever turns text into sound, a service or a program | calls |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
 //! | [`rehearsal`] | a campaign played to its end before anybody is called: the same engine on a copy in memory | HTTP |
@@ -73,6 +74,7 @@
 //! the rest say why and until when → after the commit the carrier is asked → its reports go through
 //! [`domain::call::LiveCall`] → an ending is settled: call, lead, sums, money, events.
 
+pub mod agent;
 pub mod carrier;
 pub mod cli;
 pub mod clock;

@@ -9,7 +9,8 @@ use std::process::Command;
 use voice_campaigns::config::Config;
 
 /// Which module may use which others of ours. A module that is missing here fails the test.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
+    ("agent", &["domain", "media", "speech", "clock"]),
     ("domain", &[]),
     ("media", &[]),
     ("speech", &["domain", "media", "clock"]),
@@ -18,20 +19,21 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("log", &["domain"]),
     ("meter", &[]),
     ("store", &["domain", "clock", "meter", "media"]),
-    ("carrier", &["domain", "clock", "media", "speech"]),
+    ("carrier", &["agent", "domain", "clock", "media", "speech"]),
     // The settings of drivers are part of the settings.
-    ("config", &["domain", "carrier", "speech"]),
+    ("config", &["agent", "domain", "carrier", "speech"]),
     ("lives", &["store", "domain", "clock"]),
     ("dialer", &["store", "carrier", "lives", "domain", "clock"]),
     ("rehearsal", &["dialer", "store", "carrier", "lives", "domain", "clock"]),
     ("webhooks", &["store", "lives", "domain", "clock"]),
     ("http", &["store", "lives", "domain", "clock", "token", "meter", "media"]),
     ("listener", &[]),
-    ("line", &["carrier", "clock", "domain", "http", "lives", "speech", "store"]),
+    ("line", &["agent", "carrier", "clock", "domain", "http", "lives", "speech", "store"]),
     ("housekeeping", &["store", "lives", "domain", "clock"]),
     (
         "server",
         &[
+            "agent",
             "http",
             "line",
             "listener",

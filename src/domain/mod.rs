@@ -2,6 +2,7 @@
 //! answers go out as values.
 
 pub mod address;
+pub mod agent;
 pub mod analytics;
 pub mod breaker;
 pub mod budget;

@@ -1,0 +1,64 @@
+//! The port to whoever holds a conversation, and its drivers: a realtime model that hears and speaks by itself, or a chain
+//! of transcription, model and voice. Knows a brief, sound and words, not campaigns, calls or the telephone.
+
+use crate::domain::agent::{Brief, Latency, Line, Tool, Usage, Verdict};
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What the telephone tells a conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// Sound of the person: a frame of 20 ms, 8,000 samples a second, linear.
+    Sound(Vec<i16>),
+    /// They pressed a key.
+    Key(char),
+    /// So many samples of what was asked to be played have been heard by now.
+    Played(u64),
+    /// What became of the tool that was asked for under this number, in a sentence for the model.
+    Reply(u64, String),
+    /// The call ends soon: there is time for a goodbye.
+    TimeIsNearlyUp,
+}
+
+/// What a conversation tells the telephone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    /// Play this after what is waiting; 8,000 samples a second.
+    Play(Vec<i16>),
+    /// Fall silent: what is waiting is not played.
+    Hush,
+    /// Something was said, by either side.
+    Line(Line),
+    /// The agent wants to use a tool; the answer comes as [`Heard::Reply`] with this number.
+    Asks(u64, Tool),
+    /// How long a turn took.
+    Turn(Latency),
+    /// What was used so far.
+    Used(Usage),
+    /// The agent cannot go on; a sentence for the operator. The last thing it says.
+    Failed(String),
+}
+
+/// A conversation on its way. Letting go of it ends it.
+pub struct Conversation {
+    /// Where it is told what is heard. Bounded: frames that do not fit are left out.
+    pub heard: mpsc::Sender<Heard>,
+    /// What it says.
+    pub said: mpsc::Receiver<Said>,
+}
+
+/// What a transcript came to; the error is a sentence for the operator.
+pub type Judging = Pin<Box<dyn Future<Output = Result<Verdict, String>> + Send>>;
+
+/// Whoever holds conversations.
+pub trait Agent: Send + Sync + 'static {
+    /// Its kind and model, for the log and for what is kept of a call.
+    fn name(&self) -> &str;
+    /// Begins a conversation with somebody who has just picked up. Never fails: that is [`Said::Failed`]. Must not block.
+    fn converse(&self, brief: Arc<Brief>) -> Conversation;
+    /// Judges a conversation that ended without a verdict, within a few seconds.
+    fn judge(&self, brief: Arc<Brief>, lines: Vec<Line>) -> Judging;
+    /// How many conversations may be on their way at one time.
+    fn seats(&self) -> usize;
+}
