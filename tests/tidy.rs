@@ -56,15 +56,27 @@ const MAY_USE: [(&str, &[&str]); 22] = [
 ];
 
 /// Crates that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 11] = [
+const ONLY_IN: [(&str, &[&str]); 13] = [
+    ("tokio_tungstenite", &["agent/socket.rs"]),
+    ("earshot", &["agent/ears.rs"]),
     ("nanomp3", &["media/mp3.rs"]),
     ("rsipstack", &["carrier/sip/stack.rs"]),
     ("prometheus_client", &["http/metrics.rs"]),
     ("rusqlite", &["store/"]),
     ("r2d2_sqlite", &["store/"]),
     ("rocket", &["http/", "server.rs", "store/pool.rs"]),
-    ("reqwest", &["webhooks/client.rs", "speech/http.rs"]),
-    ("rustls", &["webhooks/client.rs", "speech/http.rs", "server.rs", "listener/", "carrier/sip/stack.rs"]),
+    ("reqwest", &["webhooks/client.rs", "speech/http.rs", "agent/wire.rs"]),
+    (
+        "rustls",
+        &[
+            "webhooks/client.rs",
+            "speech/http.rs",
+            "agent/wire.rs",
+            "server.rs",
+            "listener/",
+            "carrier/sip/stack.rs",
+        ],
+    ),
     ("tokio_rustls", &["listener/"]),
     ("anyhow", &["cli.rs", "demo.rs", "server.rs"]),
     ("clap", &["cli.rs"]),
