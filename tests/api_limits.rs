@@ -58,6 +58,11 @@ const ROUTES: [(&str, &str, bool); 88] = [
     ("GET", "/api/inbound-calls", false),
     ("GET", "/api/inbound-calls/1", false),
     ("POST", "/api/inbound-calls/1/hangup", true),
+    ("GET", "/api/voice-campaigns/1/conversations", false),
+    ("POST", "/api/voice-campaigns/1/conversations", true),
+    ("POST", "/api/voice-campaigns/1/conversations/batch", true),
+    ("GET", "/api/voice-campaigns/1/conversations/1", false),
+    ("POST", "/api/voice-campaigns/1/conversations/1/turns", true),
     ("GET", "/api/calls/1/recording", false),
     ("DELETE", "/api/calls/1/recording", true),
     ("POST", "/api/voice-campaigns/1/preview", false),
@@ -128,6 +133,7 @@ fn every_route_is_in_the_table_below() {
                         .replace("<id>", "1")
                         .replace("<import_id>", "1")
                         .replace("<prompt_id>", "1")
+                        .replace("<conversation_id>", "1")
                         .replace("<call_id>", "1");
                     format!("{} {}", route.method, path.replace("<number>", "+12025550101"))
                 })

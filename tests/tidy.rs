@@ -9,7 +9,7 @@ use std::process::Command;
 use voice_campaigns::config::Config;
 
 /// Which module may use which others of ours. A module that is missing here fails the test.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("agent", &["domain", "media", "speech", "clock"]),
     ("domain", &[]),
     ("media", &[]),
@@ -28,6 +28,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("http", &["store", "lives", "domain", "clock", "token", "meter", "media"]),
     ("listener", &[]),
     ("line", &["agent", "carrier", "clock", "domain", "http", "lives", "speech", "store"]),
+    ("tries", &["agent", "clock", "domain", "http", "store"]),
     ("housekeeping", &["store", "lives", "domain", "clock"]),
     (
         "server",
@@ -48,6 +49,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "domain",
             "clock",
             "token",
+            "tries",
         ],
     ),
     ("demo", &["server", "config", "store", "carrier", "domain", "clock", "token"]),

@@ -15,6 +15,7 @@ use crate::domain::campaign::Status;
 use crate::domain::clock_guard::{ClockGuard, Trust};
 use crate::domain::event::Event;
 use crate::domain::gate::{Hold, HoldReason};
+use crate::domain::guard::Agents;
 use crate::domain::other_call::{self, Turned};
 use crate::domain::outcome::Outcome;
 use crate::domain::pacing::{Shares, Spacing};
@@ -372,7 +373,8 @@ impl Dialer {
             self.deadlines.remove(&(live.deadline, call_id));
             let tripped = live.campaign_id.and_then(|campaign_id| {
                 let breaker = self.breakers.entry(campaign_id).or_default();
-                let trip = breaker.trips(ending.outcome, ending.ended_at)?;
+                let agent_failed = live.call.has_agent_failed();
+                let trip = breaker.trips(ending.outcome, agent_failed, ending.ended_at)?;
                 Some(Fact::Tripped { campaign_id, trip, detail: ending.detail.clone() })
             });
             let (ending, timeline) = (ending.shifted(shift), live.call.timeline(shift));
@@ -402,6 +404,13 @@ impl Dialer {
         if self.is_open && !was_open {
             self.plan_at = Some(now);
         }
+    }
+
+    /// Who holds conversations, less those whom the calls alive need.
+    fn agents(&self) -> Agents {
+        let agents = self.carrier.agents();
+        let taken = self.live.values().filter(|live| live.call.needs_agent()).count();
+        Agents { free: agents.seats.saturating_sub(taken), ..agents }
     }
 
     /// Compares the clocks. While they disagree nothing is dialed; the answer is the wall time to look again.
@@ -448,6 +457,8 @@ impl Dialer {
         let is_paced = capacity.next_at.is_some_and(|at| at > started);
         let allowed = if may_dial && !is_paced { self.spacing.allowed(started, free) } else { 0 };
         let (facts, shares, carrier) = (self.facts.clone(), self.shares.clone(), self.carrier.name());
+        let agents = self.agents();
+        store.set_agents(agents);
         let alive: Option<HashSet<i64>> = self.is_unsure.then(|| self.live.keys().copied().collect());
         let mut arrivals = std::mem::take(&mut self.arrivals);
         if self.is_stopping {
@@ -456,7 +467,8 @@ impl Dialer {
         let callers: Vec<_> = arrivals.iter().map(|one| (one.called.clone(), one.caller)).collect();
         self.is_unsure = true;
         let written = store.write_on_a_full_disk(move |tx| {
-            write_facts(tx, &facts)?;
+            let mut agents = agents;
+            let answers = write_facts(tx, &facts)?;
             if let Some(alive) = alive {
                 // Only after the facts: what they end has ended so, and not unseen.
                 tx.settle_interrupted(|call_id| !alive.contains(&call_id))?;
@@ -466,18 +478,18 @@ impl Dialer {
             to_cancel.extend(tx.other_calls_to_cancel()?.into_iter().map(other_call::key));
             let mut guests = Vec::new();
             for (called, caller) in callers {
-                guests.push(plan::receive(tx, &called, caller, carrier)?);
+                guests.push(plan::receive(tx, &called, caller, carrier, &mut agents)?);
             }
             let planned = match may_dial {
-                true => Some(plan::plan(tx, shares, allowed, carrier)?),
+                true => Some(plan::plan(tx, shares, allowed, carrier, agents)?),
                 false => None,
             };
             if may_dial {
                 tx.saw_time()?;
             }
-            Ok::<_, StoreError>((planned, to_cancel, guests))
+            Ok::<_, StoreError>((planned, to_cancel, guests, answers))
         });
-        let (planned, to_cancel, guests) = written.await?;
+        let (planned, to_cancel, guests, answers) = written.await?;
         self.is_unsure = false;
         self.facts.clear();
         let mut dialed = 0;
@@ -501,6 +513,13 @@ impl Dialer {
                 Ok(guest) => self.welcome(arrival, guest),
                 Err(why) => arrival.refuse(why),
             }
+        }
+        // Before they are taken back: whoever wants no more calls is told that there will be none.
+        for (call_id, answer) in answers {
+            self.apply(call_id, |call, now| match answer {
+                Answer::OptedOut => call.opt_out_written(now),
+                Answer::CallBack { number, written } => call.call_back_written(number, written),
+            });
         }
         for call_id in to_cancel {
             self.apply(call_id, |call, now| call.cancel(now));
@@ -566,7 +585,13 @@ impl Dialer {
             None => {
                 let detail = Some("They gave up before they were answered".to_owned());
                 let ended_at = self.clock.now();
-                let ending = Ending { outcome: Outcome::NoAnswer, answered_at: None, ended_at, detail };
+                let ending = Ending {
+                    outcome: Outcome::NoAnswer,
+                    answered_at: None,
+                    ended_at,
+                    detail,
+                    conversation: None,
+                };
                 let timeline = call.timeline(self.shift());
                 self.facts.push(Fact::Ended { call_id, ending, timeline, transcript: call.transcript() });
                 self.plan_at = Some(self.clock.now());
@@ -606,48 +631,68 @@ impl Drop for Dialer {
     }
 }
 
+/// What a call is told once a fact about it is written down.
+enum Answer {
+    OptedOut,
+    CallBack { number: u64, written: Result<String, String> },
+}
+
 /// Writes the facts. One that cannot be written, because of a fault of ours, is logged and left out: it must not
 /// keep the others from being written.
-fn write_facts(tx: &Tx, facts: &[Fact]) -> Result<(), StoreError> {
+fn write_facts(tx: &Tx, facts: &[Fact]) -> Result<Vec<(i64, Answer)>, StoreError> {
+    let mut answers = Vec::new();
     for fact in facts {
         match tx.part(|| write_fact(tx, fact)) {
             Err(StoreError::Failed(cause)) => tracing::error!(?fact, %cause, "a fact cannot be written"),
-            written => written?,
+            written => answers.extend(written?),
         }
     }
-    Ok(())
+    Ok(answers)
 }
 
-fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
+/// The answer is what a call is told of a fact that is written down now.
+fn write_fact(tx: &Tx, fact: &Fact) -> Result<Option<(i64, Answer)>, StoreError> {
     match fact {
         Fact::Progress { call_id, state, at, timeline } => match other_call::id_of(*call_id) {
-            Some(id) => tx.other_progress(id, *state, *at, timeline),
-            None => tx.progress(*call_id, *state, *at, timeline),
+            Some(id) => tx.other_progress(id, *state, *at, timeline)?,
+            None => tx.progress(*call_id, *state, *at, timeline)?,
         },
         Fact::Ended { call_id, ending, timeline, transcript } => match other_call::id_of(*call_id) {
-            Some(id) => tx.settle_other(id, ending.clone(), Some(timeline)),
+            Some(id) => {
+                tx.settle_other(id, ending.clone(), Some(timeline))?;
+                tx.keep_other_transcript(id, transcript)?;
+            }
             None => {
                 tx.settle(*call_id, ending.clone(), Some(timeline))?;
-                tx.keep_transcript(*call_id, transcript)
+                tx.keep_transcript(*call_id, transcript)?;
             }
         },
         Fact::Recorded { call_id, recording } => match other_call::id_of(*call_id) {
             // Only dialed calls are recorded.
-            Some(_) => Ok(()),
-            None => tx.keep_recording(*call_id, recording),
+            Some(_) => {}
+            None => tx.keep_recording(*call_id, recording)?,
         },
-        Fact::OptedOut { call_id } => match other_call::id_of(*call_id) {
-            Some(id) => tx.opt_out_on_other_call(id),
-            None => tx.opt_out_on_call(*call_id),
-        },
-        // No plan has an agent yet.
-        Fact::CallBack { .. } => Ok(()),
+        Fact::OptedOut { call_id } => {
+            match other_call::id_of(*call_id) {
+                Some(id) => tx.opt_out_on_other_call(id)?,
+                None => tx.opt_out_on_call(*call_id)?,
+            }
+            return Ok(Some((*call_id, Answer::OptedOut)));
+        }
+        Fact::CallBack { call_id, number, when } => {
+            let written = match other_call::id_of(*call_id) {
+                Some(id) => tx.look_at_call_back(id, *when)?,
+                None => tx.promise_call_back(*call_id, *when)?,
+            };
+            return Ok(Some((*call_id, Answer::CallBack { number: *number, written })));
+        }
         Fact::PressedLate { call_id, key } => match other_call::id_of(*call_id) {
-            Some(id) => tx.pressed_after_other_call(id, *key),
-            None => tx.pressed_after_call(*call_id, *key),
+            Some(id) => tx.pressed_after_other_call(id, *key)?,
+            None => tx.pressed_after_call(*call_id, *key)?,
         },
-        Fact::Tripped { campaign_id, trip, detail } => tripped(tx, *campaign_id, *trip, detail.as_deref()),
+        Fact::Tripped { campaign_id, trip, detail } => tripped(tx, *campaign_id, *trip, detail.as_deref())?,
     }
+    Ok(None)
 }
 
 /// Pauses a campaign that its carrier does not carry, and says so.
@@ -666,6 +711,11 @@ fn tripped(tx: &Tx, campaign_id: i64, trip: Trip, detail: Option<&str>) -> Resul
             "carrier_refused",
             "The last ten calls were all refused, so the campaign was paused",
             "Ask the carrier whether it or the networks block the number that is shown, then set the campaign to active again",
+        ),
+        Trip::Agent => (
+            "agent_failed",
+            "The agent failed on two calls in a row, so the campaign was paused",
+            "Check the agent and its servers, for example with `voice-campaigns check --agent`, then set the campaign to active again",
         ),
         Trip::Refused => (
             "carrier_refused",

@@ -7,7 +7,7 @@ use crate::domain::call::Plan;
 use crate::domain::campaign::{Campaign, LeadTimeZonePolicy, Status};
 use crate::domain::event::Event;
 use crate::domain::gate::{Gate, Hold, HoldReason, Rules};
-use crate::domain::guard::Overall;
+use crate::domain::guard::{Agents, Overall};
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::other_call::{self, Absent, Filling, OtherCall, Turned};
 use crate::domain::pacing::Shares;
@@ -85,11 +85,12 @@ pub(super) fn plan(
     mut shares: Shares,
     capacity: usize,
     carrier: &'static str,
+    agents: Agents,
 ) -> Result<Planned, StoreError> {
     let mut planner = Planner {
         tx,
         carrier,
-        overall: tx.overall()?,
+        overall: Overall { agents, ..tx.overall()? },
         looks: 0,
         left: capacity,
         next_due: None,
@@ -183,6 +184,7 @@ impl Planner<'_, '_> {
         }
         self.tx.place_trial(trial.id, self.carrier)?;
         self.left -= 1;
+        self.take_seat(&plan);
         Ok(Ok(Some(Dial {
             claim: Claim { call_id: other_call::key(trial.id), attempt: 1 },
             campaign_id: None,
@@ -313,6 +315,12 @@ impl Planner<'_, '_> {
         Ok(None)
     }
 
+    /// A call on which an agent may talk needs one as long as it lives.
+    fn take_seat(&mut self, plan: &Plan) {
+        let taken = usize::from(plan.agent.is_some());
+        self.overall.agents.free = self.overall.agents.free.saturating_sub(taken);
+    }
+
     /// Where nobody may be called, nobody is put through to either.
     fn guarded(&self, mut plan: Plan) -> Plan {
         plan.transfer_to = plan.transfer_to.filter(|to| self.tx.guard().refusal(*to).is_none());
@@ -327,6 +335,7 @@ impl Planner<'_, '_> {
         let campaign = &mut candidate.campaign;
         let claim = self.tx.claim(campaign, &lead, &zones, self.carrier)?;
         candidate.dials_today += 1;
+        self.take_seat(&plan);
         self.overall.money = self.overall.money + campaign.settings.cost_per_call;
         Ok(Dial {
             claim,
@@ -385,7 +394,10 @@ impl Planner<'_, '_> {
             | HoldReason::DialingStopped
             | HoldReason::SpendingLimit
             | HoldReason::Budget
-            | HoldReason::AllLinesBusy => {
+            | HoldReason::AllLinesBusy
+            | HoldReason::AgentBusy
+            | HoldReason::AgentMissing
+            | HoldReason::AgentFailed => {
                 candidate.is_exhausted = true;
                 self.wait(&hold);
                 Ok(())
@@ -430,6 +442,7 @@ pub(super) fn receive(
     called: &[Phone],
     caller: Option<Phone>,
     carrier: &'static str,
+    agents: &mut Agents,
 ) -> Result<Result<Guest, Turned>, StoreError> {
     let mut found = None;
     for number in called {
@@ -448,10 +461,16 @@ pub(super) fn receive(
     }
     let lead_id = caller.map(|caller| tx.lead_who_calls(campaign.id, caller)).transpose()?.flatten();
     let lead = lead_id.map(|id| tx.lead(id)).transpose()?.flatten();
-    let (values, gate) = (Values::default(), Gate::new(&campaign, 0, Overall::default(), tx.now));
+    let overall = Overall { agents: *agents, ..Overall::default() };
+    let (values, gate) = (Values::default(), Gate::new(&campaign, 0, overall, tx.now));
     let about = lead.as_ref().map(|lead| &lead.about);
     let filling = Filling { values: &values, lead: about, absent: Absent::LeftOut };
-    let Ok(plan) = gate.reception(filling) else { return Ok(Err(Turned::NotNow)) };
+    let plan = match gate.reception(filling) {
+        Ok(plan) => plan,
+        Err(Hold { reason: HoldReason::AgentBusy, .. }) => return Ok(Err(Turned::Busy)),
+        Err(_) => return Ok(Err(Turned::NotNow)),
+    };
+    agents.free = agents.free.saturating_sub(usize::from(plan.agent.is_some()));
     let call = NewIncoming { campaign_id: campaign.id, lead_id, caller, carrier };
     let call_id = other_call::key(tx.insert_incoming(&call)?);
     let recorded = recorded(tx, campaign.id, &plan.prompts, &mut HashMap::new())?;

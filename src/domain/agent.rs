@@ -15,6 +15,8 @@ use std::fmt;
 
 words! {
     /// Who talks on the calls of a campaign.
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "lowercase")]
     pub enum AgentKind {
         /// The script is said and keys are listened for.
         Scripted = "scripted",

@@ -18,6 +18,9 @@ const IN_A_ROW: usize = 10;
 /// as in a country that it was not told of.
 const REFUSED_IN_A_ROW: usize = 3;
 
+/// So many calls in a row on which the agent failed: nobody is called to hear an excuse.
+const AGENT_FAILED_IN_A_ROW: usize = 2;
+
 /// Why a campaign must not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trip {
@@ -27,6 +30,8 @@ pub enum Trip {
     Rejected,
     /// The carrier takes no calls from us.
     Refused,
+    /// The agent fails.
+    Agent,
 }
 
 /// The last dials of one campaign.
@@ -36,15 +41,21 @@ pub struct Breaker {
     failures_in_a_row: usize,
     rejected_in_a_row: usize,
     refused_in_a_row: usize,
+    agent_failed_in_a_row: usize,
 }
 
 impl Breaker {
     /// Takes note of an ended call. Trips when at least half of the last 20 dials, all within two minutes, were
     /// failures of the carrier, or the last ten all were, or all were refused; and when the carrier did not take the
-    /// last three from us. Then it starts anew.
-    pub fn trips(&mut self, outcome: Outcome, at: Instant) -> Option<Trip> {
+    /// last three from us; or when the agent failed on the last two calls on which it talked, which `agent_failed` tells
+    /// of those. Then it starts anew.
+    pub fn trips(&mut self, outcome: Outcome, agent_failed: Option<bool>, at: Instant) -> Option<Trip> {
         let count = |count: usize, is_one_more: bool| if is_one_more { count + 1 } else { 0 };
-        let failed = outcome == Outcome::CarrierError;
+        // Of a failing agent the carrier knows nothing.
+        let failed = outcome == Outcome::CarrierError && agent_failed != Some(true);
+        if let Some(agent_failed) = agent_failed {
+            self.agent_failed_in_a_row = count(self.agent_failed_in_a_row, agent_failed);
+        }
         self.failures_in_a_row = count(self.failures_in_a_row, failed);
         self.rejected_in_a_row = count(self.rejected_in_a_row, outcome == Outcome::Rejected);
         self.refused_in_a_row = count(self.refused_in_a_row, outcome == Outcome::CarrierRefused);
@@ -58,6 +69,7 @@ impl Breaker {
         let trip = match () {
             () if self.refused_in_a_row == REFUSED_IN_A_ROW => Some(Trip::Refused),
             () if is_failing => Some(Trip::Failing),
+            () if self.agent_failed_in_a_row == AGENT_FAILED_IN_A_ROW => Some(Trip::Agent),
             () if self.rejected_in_a_row == IN_A_ROW => Some(Trip::Rejected),
             () => None,
         };
@@ -75,7 +87,7 @@ mod tests {
     fn tripped_after(outcomes: impl Iterator<Item = Outcome>, gap: TimeDelta) -> Option<(usize, Trip)> {
         let mut breaker = Breaker::default();
         outcomes.enumerate().find_map(|(index, outcome)| {
-            let trip = breaker.trips(outcome, Instant::UNIX_EPOCH + gap * index as i32);
+            let trip = breaker.trips(outcome, None, Instant::UNIX_EPOCH + gap * index as i32);
             trip.map(|trip| (index + 1, trip))
         })
     }
@@ -115,6 +127,25 @@ mod tests {
         assert_eq!(tripped_after(always, TimeDelta::seconds(1)), Some((10, Trip::Rejected)));
         let nearly = [Outcome::Rejected; 9].into_iter().chain([Outcome::NoAnswer]).cycle().take(300);
         assert_eq!(tripped_after(nearly, TimeDelta::seconds(1)), None);
+    }
+
+    #[test]
+    fn an_agent_that_fails_on_two_calls_in_a_row_trips_it_and_the_carrier_is_not_blamed() {
+        let tripped = |calls: &[(Outcome, Option<bool>)]| {
+            let mut breaker = Breaker::default();
+            calls.iter().position(|(outcome, failed)| {
+                breaker.trips(*outcome, *failed, Instant::UNIX_EPOCH) == Some(Trip::Agent)
+            })
+        };
+        let (failed, fine) = ((Outcome::CarrierError, Some(true)), (Outcome::Success, Some(false)));
+        assert_eq!(tripped(&[failed, (Outcome::NoAnswer, None), failed]), Some(2));
+        assert_eq!(tripped(&[failed, fine, failed, fine]), None);
+        let mut breaker = Breaker::default();
+        for _ in 0..40 {
+            for (outcome, agent_failed) in [failed, fine] {
+                assert_eq!(breaker.trips(outcome, agent_failed, Instant::UNIX_EPOCH), None);
+            }
+        }
     }
 
     #[test]

@@ -199,6 +199,8 @@ pub struct Call {
     pub timeline: serde_json::Value,
     /// Who wanted it to end while it was alive.
     pub hung_up_by: Option<String>,
+    /// When the person was promised another call.
+    pub call_back_at: Option<Instant>,
 }
 
 /// What a call needs to know to run by itself.
@@ -332,13 +334,15 @@ pub struct Ending {
     pub ended_at: Instant,
     /// A sentence, where the outcome does not say it all.
     pub detail: Option<String>,
+    /// What is kept of the conversation; none where no agent talked.
+    pub conversation: Option<serde_json::Value>,
 }
 
 impl Ending {
     /// The end of a call that nobody saw, because the server stopped.
     pub fn interrupted(answered_at: Option<Instant>, ended_at: Instant) -> Ending {
         let detail = Some("The server stopped during this call; nobody saw its end".to_owned());
-        Ending { outcome: Outcome::Interrupted, answered_at, ended_at, detail }
+        Ending { outcome: Outcome::Interrupted, answered_at, ended_at, detail, conversation: None }
     }
 
     /// The same end with its instants moved, from steady to wall time.
@@ -529,7 +533,8 @@ impl LiveCall {
 
     /// How it ends when the server stops before it does: what was concluded holds, what was not is unknown.
     pub fn interrupted(&self, now: Instant) -> Ending {
-        let ending = Ending::interrupted(self.answered_at, now);
+        let conversation = self.conversation();
+        let ending = Ending { conversation, ..Ending::interrupted(self.answered_at, now) };
         let concluded =
             |outcome| Ending { outcome, answered_at: self.answered_at.or(Some(now)), ..ending.clone() };
         match self.phase {
@@ -561,10 +566,15 @@ impl LiveCall {
         self.timeline.iter().map(entry).collect()
     }
 
-    /// What is kept of the conversation, as stored; none where no agent talked.
-    pub fn conversation(&self) -> Option<serde_json::Value> {
+    /// What is kept of the conversation; none where no agent talked.
+    fn conversation(&self) -> Option<serde_json::Value> {
         let kept = self.conversation.as_ref().filter(|kept| kept.has_begun())?;
         Some(kept.shown(self.answered_at))
+    }
+
+    /// Whether an agent talks on it, or will if a person picks up.
+    pub fn needs_agent(&self) -> bool {
+        self.plan.agent.is_some()
     }
 
     /// Whether the agent failed; none where it was not asked to talk.
@@ -1090,7 +1100,8 @@ impl LiveCall {
         };
         let detail =
             detail.or(self.detail.take()).or(self.conversation.as_ref().and_then(Conversation::sentence));
-        vec![Effect::Ended(Ending { outcome, answered_at, ended_at, detail })]
+        let conversation = self.conversation();
+        vec![Effect::Ended(Ending { outcome, answered_at, ended_at, detail, conversation })]
     }
 }
 
@@ -1144,6 +1155,16 @@ pub fn settle(campaign: &Campaign, call: &Call, tried: Tried, mut ending: Ending
             After::finished(LeadStatus::DoNotCall)
         }
         after => after,
+    };
+    let is_left =
+        tried.attempts < max_attempts && !tried.is_suppressed && lead.status != LeadStatus::DoNotCall;
+    let lead = match call.call_back_at.filter(|_| is_left) {
+        // What a person was promised is kept, however the call came out.
+        Some(at) => {
+            let next_call_at = Some(at.max(ending.ended_at));
+            After { status: LeadStatus::Scheduled, next_call_at, is_call_back: true }
+        }
+        None => lead,
     };
 
     let mut totals = campaign.totals.clone();

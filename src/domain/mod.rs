@@ -5,6 +5,7 @@ pub mod address;
 pub mod agent;
 pub mod analytics;
 pub mod breaker;
+pub mod brief;
 pub mod budget;
 pub mod call;
 pub mod campaign;
@@ -45,6 +46,7 @@ pub mod spreadsheet;
 pub mod standing;
 pub mod transcript;
 pub mod trunk;
+pub mod try_out;
 pub mod voice;
 pub mod zones;
 

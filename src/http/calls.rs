@@ -201,6 +201,8 @@ fn whole(snapshot: &Snapshot, call: &Call) -> Result<String, ApiError> {
         peaks,
         recording_gone: gone,
         transcript: snapshot.transcript(call.id)?,
+        call_back_at: call.call_back_at.map(format_instant),
+        conversation: snapshot.conversation(call.id)?,
     })?)
 }
 
@@ -304,6 +306,12 @@ struct WholeView<'a> {
     /// What was said and pressed.
     #[schema(value_type = Vec<schemas::TranscriptLine>)]
     transcript: Value,
+    /// When the person was promised another call.
+    #[schema(format = DateTime)]
+    call_back_at: Option<String>,
+    /// What an agent made of the call; null where none talked.
+    #[schema(value_type = Option<schemas::CallConversation>)]
+    conversation: Option<Value>,
 }
 
 /// How loud each side is over the time of a recording, in steps of the same length, from 0 to 255.

@@ -167,7 +167,8 @@ impl Tx<'_> {
         )?;
         let calls = self.ids("SELECT id FROM calls WHERE phone = ?1", &number)?;
         let mut traces = Traces { leads: leads.len(), calls: calls.len(), ..Traces::default() };
-        let sql = "UPDATE other_calls SET phone = NULL, detail = NULL, timeline = '[]', variables = '{}' WHERE phone = ?1";
+        let sql = "UPDATE other_calls SET phone = NULL, detail = NULL, timeline = '[]', variables = '{}',
+                     transcript = '[]', conversation = NULL WHERE phone = ?1";
         traces.calls += self.execute(sql, [&number])?;
         for id in &calls {
             traces.events += self.forget_call(*id)?;
@@ -196,20 +197,22 @@ impl Tx<'_> {
             .prepare_cached("SELECT lead_id FROM calls WHERE id = ?1")?
             .query_row([id], |row| row.get(0))?;
         let sql =
-            "UPDATE calls SET phone = ?2, detail = NULL, timeline = '[]', transcript = '[]' WHERE id = ?1";
+            "UPDATE calls SET phone = ?2, detail = NULL, timeline = '[]', transcript = '[]', conversation = NULL
+                   WHERE id = ?1";
         self.execute(sql, params![id, Phone::erased(lead_id).to_string()])?;
         // An answer may have repeated what it was told.
         let sql = "UPDATE delivery_tries SET excerpt = '' WHERE excerpt <> '' AND delivery_id IN
                      (SELECT d.id FROM events v JOIN deliveries d ON d.event_id = v.id WHERE v.key = ?1)";
         self.execute(sql, [format!("call:{id}")])?;
         let sql = "UPDATE events SET data = json_set(data, '$.lead.phone', NULL, '$.lead.name', NULL,
-                     '$.lead.variables', NULL, '$.call.detail', NULL) WHERE key = ?1";
+                     '$.lead.variables', NULL, '$.call.detail', NULL, '$.call.verdict', NULL, '$.call.answers', NULL) WHERE key = ?1";
         self.execute(sql, [format!("call:{id}")])
     }
 
     /// The answer is the import that brought the lead.
     fn forget_lead(&self, id: i64) -> Result<Option<i64>, StoreError> {
         let lead = self.lead_even_deleted(id)?;
+        self.execute("DELETE FROM tries WHERE lead_id = ?1", [id])?;
         if lead.status.is_open() {
             self.move_lead(&lead, LeadStatus::Canceled, None)?;
             self.complete_if_finished(lead.campaign_id)?;

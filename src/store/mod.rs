@@ -48,6 +48,7 @@ mod source;
 mod suppression;
 mod table;
 mod tokens;
+mod tries;
 mod trunks;
 mod tx;
 mod vitals;
@@ -77,6 +78,7 @@ pub use seal::key_id;
 pub use sessions::Session;
 pub use source::Payload;
 pub use tokens::{Scope, Token, TokenRow};
+pub use tries::{NewTry, TryFilter};
 pub use tx::{Snapshot, Tx};
 pub use vitals::{FileSizes, Load, Tally, Worker};
 
@@ -84,7 +86,7 @@ use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::campaign::Campaign;
 use crate::domain::gate::Hold;
-use crate::domain::guard::Guard;
+use crate::domain::guard::{Agents, Guard};
 use crate::domain::secret::Key;
 use ballast::Ballast;
 use changes::Changes;
@@ -443,6 +445,11 @@ impl Store {
     pub fn set_guard(&self, guard: Guard) {
         self.0.watch.set_guard(guard);
         self.0.signals.dialer.send_modify(|count| *count += 1);
+    }
+
+    /// Tells everybody who can hold conversations, and how many more.
+    pub fn set_agents(&self, agents: Agents) {
+        self.0.watch.set_agents(agents);
     }
 
     fn watch(&self) -> &Arc<Watch> {

@@ -4,10 +4,13 @@ use super::do_not_call::Suppression;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
+use crate::domain::agent::When;
 use crate::domain::call::{CallState, Ending};
 use crate::domain::do_not_call::Source;
 use crate::domain::fields::Words;
+use crate::domain::gate::Gate;
 use crate::domain::keys::Action;
+use crate::domain::lead::NewLead;
 use crate::domain::other_call::{self, Kind, OtherCall};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
@@ -284,10 +287,10 @@ impl Tx<'_> {
             _ => ending.detail,
         };
         let sql = "UPDATE other_calls SET state = 'ended', outcome = ?2, detail = ?3, answered_at = ?4, ended_at = ?5,
-                     timeline = coalesce(?6, timeline) WHERE id = ?1";
+                     timeline = coalesce(?6, timeline), conversation = ?7 WHERE id = ?1";
         let (answered_at, ended_at) = (ending.answered_at.map(ms), ms(ending.ended_at));
-        let timeline = timeline.map(json_text);
-        self.execute(sql, params![id, ending.outcome.word(), detail, answered_at, ended_at, timeline])?;
+        let (timeline, kept) = (timeline.map(json_text), ending.conversation.as_ref().map(json_text));
+        self.execute(sql, params![id, ending.outcome.word(), detail, answered_at, ended_at, timeline, kept])?;
         if ending.outcome == Outcome::OptedOut {
             self.opt_out_on_other_call(id)?;
         }
@@ -317,6 +320,28 @@ impl Tx<'_> {
             Suppression { reason: reason.into(), source: Source::Call, call_id: None, by: "server".into() };
         self.add_to_do_not_call_list(phone, &suppression)?;
         Ok(())
+    }
+
+    /// Writes down what was said and pressed on such a call.
+    pub fn keep_other_transcript(&self, id: i64, transcript: &Value) -> Result<(), StoreError> {
+        let sql = "UPDATE other_calls SET transcript = ?2 WHERE id = ?1";
+        self.execute(sql, params![id, json_text(transcript)])?;
+        Ok(())
+    }
+
+    /// Whether another call might be arranged for whoever is on a test call, where none is. The answer is what the model
+    /// is told.
+    pub fn look_at_call_back(&self, id: i64, when: When) -> Result<Result<String, String>, StoreError> {
+        let call = self.other_call_even_deleted(id)?;
+        let lead = call.lead_id.map(|id| self.lead(id)).transpose()?.flatten().map(|lead| lead.about);
+        let about = lead.or(call.phone.map(NewLead::bare));
+        match (about, self.campaign_even_deleted(call.campaign_id)?) {
+            (Some(about), Some(campaign)) => {
+                let gate = Gate::new(&campaign, 0, self.overall()?, self.now);
+                Ok(gate.call_back(&about, when).map(|(_, told)| told))
+            }
+            (_, _) => Ok(Err("Nobody knows whom to call. Say that it cannot be arranged.".to_owned())),
+        }
     }
 
     /// A key was pressed on such a call that has ended: whether that is a wish not to be called again, its campaign says.

@@ -67,6 +67,14 @@ impl Snapshot<'_> {
         Ok(statement.query_row([call_id], |row| Cells::of(row).json())?)
     }
 
+    /// What is kept of the conversation that an agent held on a call; none where none did.
+    pub fn conversation(&self, call_id: i64) -> Result<Option<Value>, StoreError> {
+        let sql = "SELECT conversation FROM calls WHERE id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let kept: Option<String> = statement.query_row([call_id], |row| row.get(0))?;
+        Ok(kept.and_then(|kept| serde_json::from_str(&kept).ok()))
+    }
+
     fn calls_of_deleted_recordings(&self) -> Result<Vec<i64>, StoreError> {
         let sql = "SELECT call_id FROM recordings WHERE has_file = 1 AND deleted_at IS NOT NULL LIMIT ?1";
         let mut statement = self.connection.prepare_cached(sql)?;

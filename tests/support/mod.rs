@@ -8,6 +8,7 @@ pub(crate) mod peers;
 pub(crate) mod program;
 pub(crate) mod receiver;
 pub(crate) mod reference;
+pub(crate) mod tester;
 pub(crate) mod uas;
 pub(crate) mod world;
 
@@ -68,6 +69,7 @@ impl Default for Options {
                 static_dir: None,
                 line: Arc::new(line::StillLine::default()),
                 speaker: Err("no voice".into()),
+                tester: Arc::new(tester::Nobody),
                 in_force: Vec::new(),
                 started_at: START.parse().unwrap(),
                 door: Door { hosts: vec!["*".into()], ..Door::default() },
@@ -164,7 +166,7 @@ impl TestServer {
     pub(crate) fn end_call(&self, call_id: i64, outcome: Outcome, talk_seconds: Option<i64>) {
         let ended_at = self.now();
         let answered_at = talk_seconds.map(|seconds| ended_at - TimeDelta::seconds(seconds));
-        let ending = Ending { outcome, answered_at, ended_at, detail: None };
+        let ending = Ending { outcome, answered_at, ended_at, detail: None, conversation: None };
         self.write(move |tx| tx.settle(call_id, ending, None));
     }
 

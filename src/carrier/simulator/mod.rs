@@ -39,7 +39,9 @@ pub use settings::{Outcomes, Persons, Seconds, Settings};
 use super::{Capacity, Carrier, DialRequest, Incoming, Leg, LegEvents, Reception};
 use crate::clock::Clock;
 use crate::domain::Instant;
+use crate::domain::agent::AgentKind;
 use crate::domain::call::{LegCommand, LegEvent};
+use crate::domain::guard::Agents;
 use crate::domain::outcome::Cause;
 use crate::domain::phone::Phone;
 use exchange::Exchange;
@@ -125,6 +127,11 @@ impl Carrier for Simulator {
     fn capacity(&self) -> Capacity {
         let Settings { channels, calls_per_second, .. } = self.inner.settings;
         Capacity { channels, calls_per_second, next_at: None }
+    }
+
+    fn agents(&self) -> Agents {
+        let Settings { channels, agent, .. } = self.inner.settings;
+        Agents { seats: channels, free: channels, is_usual: agent == Some(AgentKind::Ai) }
     }
 
     fn dial(&self, request: DialRequest, events: LegEvents) -> Leg {

@@ -18,7 +18,7 @@ use super::query::Query;
 use super::{
     analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
     imports, lead_actions, leads, other_calls, overview, people, preview, prompts, recordings,
-    server_settings, session, stats, tokens, trunks, voices, webhooks,
+    server_settings, session, stats, tokens, tries, trunks, voices, webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -92,6 +92,11 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
             "Other calls",
             "Calls that are no dial of a lead and in no sum of a campaign: test calls, and those that somebody makes to us.",
             vec![other_calls::Reference::openapi()],
+        ),
+        (
+            "Conversations",
+            "The agent of a campaign, tried over text: by hand, or with simulated callers. Nobody is called.",
+            vec![tries::Reference::openapi()],
         ),
         ("Exports", "Leads and calls as tables for a spreadsheet.", vec![export::Reference::openapi()]),
         (

@@ -23,6 +23,8 @@ ALTER TABLE campaigns ADD COLUMN recording_announcement TEXT;
 ALTER TABLE campaigns ADD COLUMN inbound_number TEXT CHECK (inbound_number IS NULL OR campaign_type = 'inbound');
 ALTER TABLE campaigns ADD COLUMN script_prompt INTEGER;
 ALTER TABLE campaigns ADD COLUMN fallback_prompt INTEGER;
+ALTER TABLE campaigns ADD COLUMN agent TEXT CHECK (agent IN ('scripted', 'ai'));
+ALTER TABLE campaigns ADD COLUMN agent_disclosure TEXT;
 CREATE UNIQUE INDEX campaigns_called ON campaigns (inbound_number) WHERE inbound_number IS NOT NULL AND deleted_at IS NULL;
 CREATE TABLE prompts (
   id          INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,6 +52,8 @@ CREATE TABLE other_calls (
   placed_by   TEXT,                                                  -- a token's name; NULL: somebody called us
   variables   TEXT NOT NULL DEFAULT '{}',
   hung_up_by  TEXT,                                                  -- who asked for its end while it was alive
+  transcript  TEXT NOT NULL DEFAULT '[]',
+  conversation TEXT,
   CHECK ((state = 'ended') = (outcome IS NOT NULL)),
   CHECK ((state = 'ended') = (ended_at IS NOT NULL)),
   CHECK ((kind = 'test') = (placed_by IS NOT NULL))
@@ -68,6 +72,8 @@ CREATE TABLE trunks (
   updated_at INTEGER NOT NULL
 ) STRICT;
 ALTER TABLE calls ADD COLUMN transcript TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE calls ADD COLUMN call_back_at INTEGER;
+ALTER TABLE calls ADD COLUMN conversation TEXT;
 CREATE TABLE recordings (
   call_id    INTEGER PRIMARY KEY REFERENCES calls (id),
   ms         INTEGER NOT NULL CHECK (ms >= 0),
@@ -81,3 +87,26 @@ CREATE TABLE recordings (
 ) STRICT;
 CREATE INDEX recordings_by_age ON recordings (created_at) WHERE deleted_at IS NULL;
 CREATE INDEX recordings_going ON recordings (call_id) WHERE has_file = 1 AND deleted_at IS NOT NULL;
+CREATE TABLE tries (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
+  lead_id     INTEGER REFERENCES leads (id) ON DELETE SET NULL,      -- whose values the agent is told
+  batch_id    INTEGER,                                               -- of those made together, the id of the first; NULL: made alone
+  persona     TEXT,                                                  -- who is played; NULL: somebody types
+  state       TEXT NOT NULL CHECK (state IN ('open', 'running', 'ended', 'failed')),
+  detail      TEXT,                                                  -- why it failed
+  variables   TEXT NOT NULL,
+  lines       TEXT NOT NULL,                                         -- what was said and which tools were used
+  verdict     TEXT,
+  report      TEXT,                                                  -- how the agent did with whoever was played
+  model       TEXT NOT NULL,
+  prompt      TEXT NOT NULL,
+  input_tokens  INTEGER NOT NULL DEFAULT 0 CHECK (input_tokens >= 0),
+  output_tokens INTEGER NOT NULL DEFAULT 0 CHECK (output_tokens >= 0),
+  made_by     TEXT NOT NULL,
+  created_at  INTEGER NOT NULL,
+  updated_at  INTEGER NOT NULL,
+  CHECK ((state = 'failed') = (detail IS NOT NULL))
+) STRICT;
+CREATE INDEX tries_by_campaign ON tries (campaign_id, id);
+CREATE INDEX tries_by_lead ON tries (lead_id, id) WHERE lead_id IS NOT NULL;
