@@ -208,7 +208,7 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
     db.read(move |snapshot| {
         let campaign_id = campaigns::existing(snapshot, &id)?.id;
         let filter = TryFilter { campaign_id, batch_id, before, limit: limit + 1 };
-        let (tries, has_more) = query::page(snapshot.tries(&filter)?, limit);
+        let (tries, has_more) = query::page(snapshot.try_outs(&filter)?, limit);
         let views: Vec<View> = tries.iter().map(View::of).collect();
         Ok(query.linked(Answer::ok(&views)?, &tries, has_more, |last| last.id.to_string()))
     })

@@ -114,7 +114,7 @@ impl Snapshot<'_> {
     }
 
     /// A page of tries, newest first.
-    pub fn tries(&self, filter: &TryFilter) -> Result<Vec<TryOut>, StoreError> {
+    pub fn try_outs(&self, filter: &TryFilter) -> Result<Vec<TryOut>, StoreError> {
         let sql = concat!(
             "SELECT ",
             columns!(),
