@@ -52,6 +52,8 @@ pub(crate) struct TestServer {
 pub(crate) struct Options {
     pub(crate) settings: Settings,
     /// Adds routes and the like.
+    /// Where the model answers with which agents are tried.
+    pub(crate) model: Option<String>,
     pub(crate) extend: fn(Rocket<Build>) -> Rocket<Build>,
 }
 
@@ -74,6 +76,7 @@ impl Default for Options {
                 started_at: START.parse().unwrap(),
                 door: Door { hosts: vec!["*".into()], ..Door::default() },
             },
+            model: None,
             extend: |rocket| rocket,
         }
     }
@@ -115,7 +118,11 @@ impl TestServer {
         };
         let (sender, receiver) = mpsc::channel();
         let rocket = rocket::custom(config).manage(Db::of(store.clone()));
-        let rocket = http::mount(rocket, options.settings, Arc::new(clock.clone()));
+        let mut settings = options.settings;
+        if let Some(url) = &options.model {
+            settings.tester = Arc::new(runtime.block_on(tester::talking_to(url, store.clone())));
+        }
+        let rocket = http::mount(rocket, settings, Arc::new(clock.clone()));
         let rocket = (options.extend)(rocket).attach(AdHoc::on_liftoff("tell the port", |rocket| {
             Box::pin(async move {
                 let port = rocket.config().port;
