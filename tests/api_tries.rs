@@ -207,5 +207,5 @@ fn a_try_says_what_is_wrong_with_it() {
         let body = json!({"personas": personas});
         server.post(&format!("{TRIES}/batch"), &body).send().error(400);
     }
-    server.post(TRIES, &json!({})).token(READER).send().error(403);
+    server.request("POST", TRIES).token(READER).json(&json!({})).send().error(403);
 }
