@@ -98,6 +98,8 @@ CREATE TABLE campaigns (
   inbound_number           TEXT CHECK (inbound_number IS NULL OR campaign_type = 'inbound'),
   script_prompt            INTEGER,                                                           -- of this campaign's prompts
   fallback_prompt          INTEGER,
+  agent                    TEXT CHECK (agent IN ('scripted', 'ai')),                          -- NULL: as the settings say
+  agent_disclosure         TEXT,                                                              -- '' for none, NULL for the usual one
   CHECK (calling_hours_start <> calling_hours_end)
 ) STRICT;
 CREATE INDEX campaigns_newest ON campaigns (created_at DESC, id DESC) WHERE deleted_at IS NULL;
@@ -215,6 +217,8 @@ CREATE TABLE calls (
   timeline     TEXT NOT NULL DEFAULT '[]',
   hung_up_by   TEXT,                                                 -- who asked for its end while it was alive
   transcript   TEXT NOT NULL DEFAULT '[]',                           -- what was said and pressed, in seconds since the answer
+  call_back_at INTEGER,                                              -- when the person was promised another call
+  conversation TEXT,                                                 -- of an agent: verdict, answers, tools; NULL: none talked
   UNIQUE (lead_id, attempt),
   CHECK (attempt <= max_attempts),
   CHECK ((state = 'ended') = (outcome IS NOT NULL)),
@@ -419,6 +423,8 @@ CREATE TABLE other_calls (
   hung_up_by  TEXT,                                                  -- who asked for its end while it was alive
   transcript  TEXT NOT NULL DEFAULT '[]',
   erased_at   INTEGER,                                               -- the person asked to be forgotten
+  conversation TEXT,
+  call_back_at INTEGER,                                              -- when whoever called us was promised a call
   CHECK ((state = 'ended') = (outcome IS NOT NULL)),
   CHECK ((state = 'ended') = (ended_at IS NOT NULL)),
   CHECK ((kind = 'test') = (placed_by IS NOT NULL))
@@ -481,3 +487,27 @@ CREATE TABLE forecasts (
   leads       INTEGER NOT NULL,
   result      TEXT                                                   -- NULL: too large to be played
 ) STRICT;
+-- Conversations with the agent of a campaign over text, to try it: nobody is called, and nothing counts.
+CREATE TABLE tries (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
+  lead_id     INTEGER REFERENCES leads (id) ON DELETE SET NULL,      -- whose values the agent is told
+  batch_id    INTEGER,                                               -- of those made together, the id of the first; NULL: made alone
+  persona     TEXT,                                                  -- who is played; NULL: somebody types
+  state       TEXT NOT NULL CHECK (state IN ('open', 'running', 'ended', 'failed')),
+  detail      TEXT,                                                  -- why it failed
+  variables   TEXT NOT NULL,
+  lines       TEXT NOT NULL,                                         -- what was said and which tools were used
+  verdict     TEXT,
+  report      TEXT,                                                  -- how the agent did with whoever was played
+  model       TEXT NOT NULL,
+  prompt      TEXT NOT NULL,
+  input_tokens  INTEGER NOT NULL DEFAULT 0 CHECK (input_tokens >= 0),
+  output_tokens INTEGER NOT NULL DEFAULT 0 CHECK (output_tokens >= 0),
+  made_by     TEXT NOT NULL,
+  created_at  INTEGER NOT NULL,
+  updated_at  INTEGER NOT NULL,
+  CHECK ((state = 'failed') = (detail IS NOT NULL))
+) STRICT;
+CREATE INDEX tries_by_campaign ON tries (campaign_id, id);
+CREATE INDEX tries_by_lead ON tries (lead_id, id) WHERE lead_id IS NOT NULL;

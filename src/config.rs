@@ -6,6 +6,7 @@
 //! A key that nobody knows is an error, not a silence: a setting with a typing mistake is a setting that is
 //! not in force.
 
+use crate::agent;
 use crate::carrier::{simulator, sip};
 use crate::domain::address::Network;
 use crate::domain::fields;
@@ -77,6 +78,8 @@ pub struct Config {
     pub sip: sip::Settings,
     /// Where the voice of real calls comes from.
     pub voice: speech::Settings,
+    /// Who holds conversations on calls.
+    pub agent: agent::Settings,
     /// The carrier that rings nobody.
     pub simulator: simulator::Settings,
 }
@@ -229,6 +232,7 @@ impl Default for Config {
             trunks: Vec::new(),
             sip: sip::Settings::default(),
             voice: speech::Settings::default(),
+            agent: agent::Settings::default(),
             simulator: simulator::Settings::default(),
         }
     }
@@ -645,6 +649,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if let Err(problem) = config.voice.check() {
         problems.push(format!("`voice` is wrong: {problem}"));
     }
+    if let Err(problem) = config.agent.check() {
+        problems.push(format!("`agent` is wrong: {problem}"));
+    }
     if let Err(problem) = config.simulator.check() {
         problems.push(format!("`simulator` is wrong: {problem}"));
     }
@@ -887,7 +894,9 @@ mod tests {
         assert!(is_secret("sip.password") && is_secret("agent.api_key") && is_secret("webhook_secret"));
         let secret: Vec<String> =
             Config::keys().into_iter().map(|key| key.name).filter(|name| is_secret(name)).collect();
-        assert_eq!(secret, ["secret_key", "voice.api_key"]);
+        let parts =
+            ["agent.api_key", "agent.chat.api_key", "agent.transcription.api_key", "agent.realtime.api_key"];
+        assert_eq!(secret, [&["secret_key", "voice.api_key"][..], &parts[..]].concat());
     }
 
     #[test]

@@ -95,4 +95,5 @@ pub mod server;
 pub mod speech;
 pub mod store;
 pub mod token;
+pub mod tries;
 pub mod webhooks;

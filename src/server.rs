@@ -1,10 +1,12 @@
 //! The composition root: opens the store, builds the carrier, starts HTTP, the dialer, the webhooks and the
 //! housekeeping, and stops them in an order that loses nothing. Everything else is told what it works with.
 
-use crate::carrier::Carrier;
+use crate::agent::chat::Chat;
 use crate::carrier::sip::{Sip, TrunkSettings};
+use crate::carrier::{Carrier, simulator};
 use crate::clock::Clock;
 use crate::config::{self, Config, Loaded, Tls};
+use crate::domain::agent::AgentKind;
 use crate::domain::voice::Voice;
 use crate::housekeeping::Retention;
 use crate::line::{self, Line, LineError};
@@ -14,6 +16,7 @@ use crate::rehearsal::forecaster;
 use crate::speech::{Kind, Speaker, SpeechError};
 use crate::store::pool::Db;
 use crate::store::{OpenError, PutRight, SPEECH_FOLDER, Store};
+use crate::tries::Tries;
 use crate::webhooks::{SystemLookup, WebClient};
 use crate::{dialer, housekeeping, http, media, rehearsal, speech, webhooks};
 use anyhow::Context;
@@ -116,7 +119,11 @@ impl Server {
             sip: config.sip.clone(),
             fixed: config.trunks.clone(),
             objection: objection.map(str::to_owned),
-            simulator: config.simulator.clone(),
+            // Where an agent is configured, it is what a rehearsal rehearses.
+            simulator: simulator::Settings {
+                agent: config.simulator.agent.or(config.agent.kind.map(|_| AgentKind::Ai)),
+                ..config.simulator.clone()
+            },
             ledger: ledger_file(&config.data),
         };
         let line = Line::open(parts).await.map_err(|error| match error {
@@ -323,6 +330,9 @@ async fn start_http(
         hosts: config.hosts.clone(),
         is_behind_proxy: config.behind_proxy,
     };
+    let chat = Chat::new(&config.agent, clock.clone());
+    let tester =
+        Tries::start(chat, store.clone(), clock.clone()).await.context("cannot write to the database")?;
     let settings = http::Settings {
         requests_per_hour: config.quota.requests_per_hour,
         session_requests_per_hour: config.quota.session_requests_per_hour,
@@ -334,6 +344,7 @@ async fn start_http(
         static_dir: config.static_dir.clone(),
         line,
         speaker,
+        tester: Arc::new(tester),
         in_force: loaded.shown().into_iter().map(setting).collect(),
         started_at: clock.now(),
         door,

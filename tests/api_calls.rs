@@ -51,7 +51,9 @@ fn a_call_is_shown_while_it_lives_and_after_it_ended() {
             "recording",
             "peaks",
             "recording_gone",
-            "transcript"
+            "transcript",
+            "call_back_at",
+            "conversation"
         ]
     );
     for (field, value) in json!({

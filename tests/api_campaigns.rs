@@ -47,7 +47,8 @@ const SHOWN: &str = r#"{"id":1,"name":"Customer Survey Campaign",
 "start_date":null,"end_date":null,"recurrence_rule":null,"expected_completion_date":null,"owner_id":null,
 "team_members":[],"company_id":null,"tags":[],"notes":null,"webhooks":[],
 "keys":null,"opt_out_sentence":null,"machine_detection":null,"transfer_number":null,"record_calls":false,
-"recording_announcement":null,"inbound_number":null,"script_prompt":null,"fallback_prompt":null,
+"recording_announcement":null,"inbound_number":null,"script_prompt":null,"fallback_prompt":null,"agent":null,
+"agent_disclosure":null,
 "created_at":"2026-03-04T10:00:00Z","updated_at":"2026-03-04T10:00:00Z"}"#;
 
 /// The same with other values for some fields.

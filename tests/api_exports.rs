@@ -91,10 +91,10 @@ fn calls_come_newest_first_with_their_outcome() {
     let lead = server.lead(other, "+12025550102");
     server.place_call(lead);
     let title = "id,campaign_id,lead_id,attempt,phone,carrier,state,outcome,successful,detail,placed_at,answered_at,\
-                 ended_at,seconds,cost,recording_seconds\r\n";
+                 ended_at,seconds,cost,recording_seconds,conclusion,answers,call_back_at\r\n";
     let first = "1,1,1,1,+12025550101,simulator,ended,success,true,,2026-03-04T10:00:00Z,2026-03-04T10:00:10Z,\
-                 2026-03-04T10:00:30Z,20,0.25,\r\n";
-    let second = "2,2,2,1,+12025550102,simulator,placed,,,,2026-03-04T10:00:30Z,,,,0,\r\n";
+                 2026-03-04T10:00:30Z,20,0.25,,,,\r\n";
+    let second = "2,2,2,1,+12025550102,simulator,placed,,,,2026-03-04T10:00:30Z,,,,0,,,,\r\n";
     assert_eq!(export(&server, CALLS_EXPORT).body, format!("{title}{first}"));
     let all = export(&server, "/api/calls/export");
     assert_eq!(all.body, format!("{title}{second}{first}"));

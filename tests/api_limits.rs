@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 100] = [
+const ROUTES: [(&str, &str, bool); 105] = [
     ("GET", "/api/audit", true),
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
@@ -62,6 +62,11 @@ const ROUTES: [(&str, &str, bool); 100] = [
     ("POST", "/api/inbound-calls/1/hangup", true),
     ("GET", "/api/inbound-calls/1/recording", false),
     ("DELETE", "/api/inbound-calls/1/recording", true),
+    ("GET", "/api/voice-campaigns/1/conversations", false),
+    ("POST", "/api/voice-campaigns/1/conversations", true),
+    ("POST", "/api/voice-campaigns/1/conversations/batch", true),
+    ("GET", "/api/voice-campaigns/1/conversations/1", false),
+    ("POST", "/api/voice-campaigns/1/conversations/1/turns", true),
     ("GET", "/api/calls/1/recording", false),
     ("DELETE", "/api/calls/1/recording", true),
     ("POST", "/api/voice-campaigns/1/preview", false),
@@ -141,6 +146,7 @@ fn every_route_is_in_the_table_below() {
                         .replace("<import_id>", "1")
                         .replace("<prompt_id>", "1")
                         .replace("<call_id>", "1")
+                        .replace("<conversation_id>", "1")
                         .replace("<rehearsal_id>", "1");
                     format!("{} {}", route.method, path.replace("<number>", "+12025550101"))
                 })

@@ -26,7 +26,11 @@ fn call(server: &TestServer, leads: &[i64], answered: usize) {
                 true => (Outcome::Success, Some(tx.now - TimeDelta::seconds(20))),
                 false => (Outcome::NoAnswer, None),
             };
-            tx.settle(call_id, Ending { outcome, answered_at, ended_at: tx.now, detail: None }, None)?;
+            tx.settle(
+                call_id,
+                Ending { outcome, answered_at, ended_at: tx.now, detail: None, conversation: None },
+                None,
+            )?;
         }
         Ok(())
     });

@@ -1,6 +1,7 @@
 //! The tests, one binary.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod agents;
 mod api_analytics;
 mod api_audit;
 mod api_calls;
@@ -26,6 +27,7 @@ mod api_scripts;
 mod api_session;
 mod api_suggestions;
 mod api_tokens;
+mod api_tries;
 mod api_voices;
 mod api_webhooks;
 mod backup;

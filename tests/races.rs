@@ -586,7 +586,7 @@ async fn of_sixty_four_who_claim_at_once_as_many_get_a_call_as_the_day_and_the_n
                 let now = store.clock().now();
                 let answered_at = (claim.call_id % 3 > 0).then_some(now);
                 let outcome = if answered_at.is_some() { Outcome::HungUp } else { Outcome::NoAnswer };
-                let ending = Ending { outcome, answered_at, ended_at: now, detail: None };
+                let ending = Ending { outcome, answered_at, ended_at: now, detail: None, conversation: None };
                 store.write(move |tx| tx.settle(claim.call_id, ending, None)).await.unwrap();
                 calls.push(claim.call_id);
             }
@@ -751,6 +751,7 @@ fn sixty_four_hands_that_cross_the_levels_of_a_budget_together_tell_each_of_them
                         answered_at: Some(now),
                         ended_at: now,
                         detail: None,
+                        conversation: None,
                     };
                     runtime.block_on(store.write(move |tx| tx.settle(call_id, ending, None))).unwrap();
                     end.wait();

@@ -115,7 +115,8 @@ impl Office {
             let lead = tx.lead(lead)?.unwrap();
             let claim = tx.claim(&mut campaign, &lead, &[chrono_tz::Tz::UTC], "simulator")?;
             let (answered_at, ended_at) = (Some(tx.now), tx.now);
-            let ending = Ending { outcome: Outcome::Success, answered_at, ended_at, detail: None };
+            let ending =
+                Ending { outcome: Outcome::Success, answered_at, ended_at, detail: None, conversation: None };
             tx.settle(claim.call_id, ending, None)?;
             Ok(lead.about.phone)
         })

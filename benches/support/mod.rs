@@ -5,6 +5,8 @@
 pub(crate) mod line;
 pub(crate) mod load;
 pub(crate) mod role;
+#[path = "../../tests/support/tester.rs"]
+pub(crate) mod tester;
 
 use crate::import;
 use serde_json::{Value, json};

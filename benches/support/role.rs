@@ -1,6 +1,6 @@
 //! This binary in another role, as a process of its own: its memory and its processor time are then nobody else's.
 
-use super::line;
+use super::{line, tester};
 use rocket::fairing::AdHoc;
 use rocket::{Build, Rocket};
 use std::io::{BufRead, BufReader, Read};
@@ -109,6 +109,7 @@ fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> 
         allowed_networks: Vec::new(),
         line: Arc::new(line::StillLine::default()),
         speaker: Err("no voice".into()),
+        tester: Arc::new(tester::Nobody),
         in_force: Vec::new(),
         started_at: clock.now(),
         door: Door { hosts: vec!["*".into()], ..Door::default() },

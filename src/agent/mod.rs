@@ -1,7 +1,14 @@
 //! The port to whoever holds a conversation, and its drivers: a realtime model that hears and speaks by itself, or a chain
 //! of transcription, model and voice. Knows a brief, sound and words, not campaigns, calls or the telephone.
 
+pub mod chat;
+mod settings;
+mod wire;
+
+pub use settings::{Dialect, Kind, Opening, Part, Realtime, Settings, Sound};
+
 use crate::domain::agent::{Brief, Latency, Line, Tool, Usage, Verdict};
+use crate::media::g711::Codec;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -13,8 +20,10 @@ pub enum Heard {
     Sound(Vec<i16>),
     /// They pressed a key.
     Key(char),
-    /// So many samples of what was asked to be played have been heard by now.
+    /// So many samples of what was asked to be played have been heard by now, all in all.
     Played(u64),
+    /// It is silent, as [`Said::Hush`] asked; so many samples had been heard by then, all in all. Comes once for each.
+    Hushed(u64),
     /// What became of the tool that was asked for under this number, in a sentence for the model.
     Reply(u64, String),
     /// The call ends soon: there is time for a goodbye.
@@ -26,11 +35,12 @@ pub enum Heard {
 pub enum Said {
     /// Play this after what is waiting; 8,000 samples a second.
     Play(Vec<i16>),
-    /// Fall silent: what is waiting is not played.
+    /// Fall silent: what is waiting is not played. The answer is [`Heard::Hushed`].
     Hush,
     /// Something was said, by either side.
     Line(Line),
-    /// The agent wants to use a tool; the answer comes as [`Heard::Reply`] with this number.
+    /// The agent wants to use a tool; the answer comes as [`Heard::Reply`] with this number. What would end the
+    /// conversation is asked for when the words before it have been heard, or after 5 seconds.
     Asks(u64, Tool),
     /// How long a turn took.
     Turn(Latency),
@@ -55,8 +65,9 @@ pub type Judging = Pin<Box<dyn Future<Output = Result<Verdict, String>> + Send>>
 pub trait Agent: Send + Sync + 'static {
     /// Its kind and model, for the log and for what is kept of a call.
     fn name(&self) -> &str;
-    /// Begins a conversation with somebody who has just picked up. Never fails: that is [`Said::Failed`]. Must not block.
-    fn converse(&self, brief: Arc<Brief>) -> Conversation;
+    /// Begins a conversation with somebody who has just picked up, on a line with this codec. Never fails: that is
+    /// [`Said::Failed`]. Must not block.
+    fn converse(&self, brief: Arc<Brief>, line: Codec) -> Conversation;
     /// Judges a conversation that ended without a verdict, within a few seconds.
     fn judge(&self, brief: Arc<Brief>, lines: Vec<Line>) -> Judging;
     /// How many conversations may be on their way at one time.

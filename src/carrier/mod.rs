@@ -9,6 +9,7 @@ pub use switch::Switch;
 
 use crate::domain::Instant;
 use crate::domain::call::{LegCommand, LegEvent};
+use crate::domain::guard::Agents;
 use crate::domain::other_call::Turned;
 use crate::domain::phone::Phone;
 use crate::domain::voice::Voice;
@@ -71,6 +72,11 @@ pub trait Carrier: Send + Sync + 'static {
     /// Asks for one call. Never fails: a refusal arrives as `Ended` like every other end. Must not block: a leg whose
     /// carrier is not asked yet says so, [`Leg::asking`].
     fn dial(&self, request: DialRequest, events: LegEvents) -> Leg;
+    /// Who holds conversations on its calls; nobody, unless it says so. All seats are free ones here: which of them are
+    /// taken, the dialer knows.
+    fn agents(&self) -> Agents {
+        Agents::default()
+    }
     /// From now on hands over whoever calls us; before, and by a carrier that takes no calls, everybody is refused.
     fn receive(&self, _to: mpsc::Sender<Incoming>) {}
 }

@@ -1,6 +1,7 @@
 //! A carrier in whose place another one can be put while calls are alive. Each call stays where it was dialed.
 
 use super::{Capacity, Carrier, DialRequest, Incoming, Leg, LegEvents};
+use crate::domain::guard::Agents;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::mpsc;
 
@@ -41,6 +42,10 @@ impl Carrier for Switch {
 
     fn capacity(&self) -> Capacity {
         self.present().capacity()
+    }
+
+    fn agents(&self) -> Agents {
+        self.present().agents()
     }
 
     fn dial(&self, request: DialRequest, events: LegEvents) -> Leg {

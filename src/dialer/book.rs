@@ -1,7 +1,7 @@
 //! What the engine asks of whoever keeps the facts: the database, or a copy in memory that a campaign is rehearsed on. The
 //! engine decides the same on either.
 
-use super::engine::{self, Fact};
+use super::engine::{self, Answer, Fact};
 use crate::domain::Instant;
 use crate::domain::call::Plan;
 use crate::domain::campaign::{Campaign, Status};
@@ -88,8 +88,8 @@ pub(crate) trait Book {
     /// A whole campaign is looked at and not dialed, because of this.
     fn is_held(&self, _campaign_id: i64, _reason: HoldReason) {}
 
-    /// Writes down what became of a call.
-    fn write(&self, fact: &Fact) -> Result<(), StoreError>;
+    /// Writes down what became of a call. The answer is what a call is told of it.
+    fn write(&self, fact: &Fact) -> Result<Option<(i64, Answer)>, StoreError>;
     /// Calls that are alive and should not be.
     fn calls_to_cancel(&self) -> Result<Vec<i64>, StoreError>;
 }
@@ -210,7 +210,7 @@ impl Book for Tx<'_> {
         Tx::emit_once(self, campaign_id, event)
     }
 
-    fn write(&self, fact: &Fact) -> Result<(), StoreError> {
+    fn write(&self, fact: &Fact) -> Result<Option<(i64, Answer)>, StoreError> {
         engine::write_fact(self, fact)
     }
 

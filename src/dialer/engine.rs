@@ -9,12 +9,14 @@ use super::plan::{self, Dial, Guest, Planned};
 use crate::carrier::{Asking, Carrier, DialRequest, Incoming, Leg, LegEvents, Recorded, Report};
 use crate::clock::Clock;
 use crate::domain::Instant;
+use crate::domain::agent::{Tool, ToolCall, When};
 use crate::domain::breaker::{Breaker, Trip};
 use crate::domain::call::{CallState, Effect, Ending, LegCommand, LegEvent, LiveCall, Plan};
 use crate::domain::campaign::Status;
 use crate::domain::clock_guard::{ClockGuard, Trust};
 use crate::domain::event::Event;
 use crate::domain::gate::{Hold, HoldReason};
+use crate::domain::guard::Agents;
 use crate::domain::other_call::{self, Turned};
 use crate::domain::outcome::Outcome;
 use crate::domain::pacing::{Shares, Spacing};
@@ -37,6 +39,12 @@ struct Live {
     deadline: Instant,
 }
 
+impl Live {
+    fn rings(&self) -> bool {
+        self.call.answered_at().is_none()
+    }
+}
+
 /// A fact about a call that waits to be written. Kept until the commit, so that a full disk loses none.
 #[derive(Clone, Debug)]
 pub(crate) enum Fact {
@@ -44,6 +52,7 @@ pub(crate) enum Fact {
     Ended { call_id: i64, ending: Ending, timeline: Value, transcript: Value },
     Recorded { call_id: i64, recording: Recording },
     OptedOut { call_id: i64 },
+    CallBack { call_id: i64, number: u64, when: When },
     PressedLate { call_id: i64, key: char },
     Tripped { campaign_id: i64, trip: Trip, detail: Option<String> },
 }
@@ -314,11 +323,15 @@ impl Floor {
         }
         if self.plan_at.is_some_and(|at| at <= now) {
             let (free, allowed) = self.room();
-            write_facts(book, &self.facts)?;
+            let answers = write_facts(book, &self.facts)?;
             self.facts.clear();
             let to_cancel = book.calls_to_cancel()?;
-            let planned = plan::plan_leads(book, self.shares.clone(), allowed, self.carrier.name())?;
+            let planned = {
+                let (shares, carrier, agents) = (self.shares.clone(), self.carrier.name(), self.agents());
+                plan::plan_leads(book, shares, allowed, carrier, agents)?
+            };
             did += self.carry_out(planned, false, free);
+            self.answer(answers);
             for call_id in to_cancel {
                 self.apply(call_id, |call, now| call.cancel(now));
             }
@@ -370,7 +383,9 @@ impl Floor {
             (LegEvent::Recorded(recording), _) => {
                 self.facts.push(Fact::Recorded { call_id, recording: recording.clone() });
             }
-            (LegEvent::OptOutAsked, _) => self.facts.push(Fact::OptedOut { call_id }),
+            (LegEvent::OptOutAsked | LegEvent::Asked(ToolCall { tool: Tool::OptOut, .. }), _) => {
+                self.facts.push(Fact::OptedOut { call_id });
+            }
             (LegEvent::Digit(key), Some(live)) if live.call.opts_out(*key) => {
                 self.facts.push(Fact::OptedOut { call_id });
             }
@@ -384,6 +399,12 @@ impl Floor {
                 | LegEvent::Digit(_)
                 | LegEvent::RecordingBegan
                 | LegEvent::NotRecorded(_)
+                | LegEvent::Said(_)
+                | LegEvent::Asked(_)
+                | LegEvent::Turn(_)
+                | LegEvent::AgentUsed(_)
+                | LegEvent::AgentFailed(_)
+                | LegEvent::Judged(_)
                 | LegEvent::Transferred
                 | LegEvent::TransferRefused(_)
                 | LegEvent::Ended(..),
@@ -398,6 +419,23 @@ impl Floor {
         match self.is_distrusted {
             true => self.trusted_shift,
             false => self.clock.now() - self.clock.steady(),
+        }
+    }
+
+    /// Who holds conversations, less those whom the calls alive need.
+    fn agents(&self) -> Agents {
+        let agents = self.carrier.agents();
+        let taken = self.live.values().filter(|live| live.call.needs_agent()).count();
+        Agents { free: agents.seats.saturating_sub(taken), ..agents }
+    }
+
+    /// Tells calls what became of what they asked for.
+    fn answer(&mut self, answers: Vec<(i64, Answer)>) {
+        for (call_id, answer) in answers {
+            self.apply(call_id, |call, now| match answer {
+                Answer::OptedOut => call.opt_out_written(now),
+                Answer::CallBack { number, written } => call.call_back_written(number, written),
+            });
         }
     }
 
@@ -432,6 +470,9 @@ impl Floor {
                     at: live.call.answered_at().unwrap_or(now) + shift,
                     timeline: live.call.timeline(shift),
                 }),
+                Effect::CallBack { number, when } => {
+                    self.facts.push(Fact::CallBack { call_id, number, when });
+                }
                 Effect::Ended(ending) => ended = Some(ending),
             }
         }
@@ -441,7 +482,10 @@ impl Floor {
             self.deadlines.remove(&(live.deadline, call_id));
             let tripped = live.campaign_id.and_then(|campaign_id| {
                 let breaker = self.breakers.entry(campaign_id).or_default();
-                let trip = breaker.trips(ending.outcome, ending.ended_at)?;
+                let agent_failed = live.call.has_agent_failed();
+                let ours = |other: &&Live| other.campaign_id == Some(campaign_id);
+                let ringing = || self.live.values().filter(ours).filter(|live| live.rings()).count();
+                let trip = breaker.trips(ending.outcome, agent_failed, ending.ended_at, ringing)?;
                 Some(Fact::Tripped { campaign_id, trip, detail: ending.detail.clone() })
             });
             let (timeline, transcript) = match self.story {
@@ -538,6 +582,8 @@ impl Dialer {
         let allowed = if may_dial { allowed } else { 0 };
         let (facts, shares, carrier) =
             (self.floor.facts.clone(), self.floor.shares.clone(), self.floor.carrier.name());
+        let agents = self.floor.agents();
+        store.set_agents(agents);
         let alive: Option<HashSet<i64>> = self.is_unsure.then(|| self.floor.live.keys().copied().collect());
         let mut arrivals = std::mem::take(&mut self.arrivals);
         if self.is_stopping {
@@ -546,7 +592,8 @@ impl Dialer {
         let callers: Vec<_> = arrivals.iter().map(|one| (one.called.clone(), one.caller)).collect();
         self.is_unsure = true;
         let written = store.write_on_a_full_disk(move |tx| {
-            write_facts(tx, &facts)?;
+            let mut agents = agents;
+            let answers = write_facts(tx, &facts)?;
             if let Some(alive) = alive {
                 // Only after the facts: what they end has ended so, and not unseen.
                 tx.settle_interrupted(|call_id| !alive.contains(&call_id))?;
@@ -556,18 +603,18 @@ impl Dialer {
             to_cancel.extend(tx.other_calls_to_cancel()?.into_iter().map(other_call::key));
             let mut guests = Vec::new();
             for (called, caller) in callers {
-                guests.push(plan::receive(tx, &called, caller, carrier)?);
+                guests.push(plan::receive(tx, &called, caller, carrier, &mut agents)?);
             }
             let planned = match may_dial {
-                true => Some(plan::plan(tx, shares, allowed, carrier)?),
+                true => Some(plan::plan(tx, shares, allowed, carrier, agents)?),
                 false => None,
             };
             if may_dial {
                 tx.saw_time()?;
             }
-            Ok::<_, StoreError>((planned, to_cancel, guests))
+            Ok::<_, StoreError>((planned, to_cancel, guests, answers))
         });
-        let (planned, to_cancel, guests) = written.await?;
+        let (planned, to_cancel, guests, answers) = written.await?;
         self.is_unsure = false;
         self.floor.facts.clear();
         let mut dialed = 0;
@@ -592,6 +639,8 @@ impl Dialer {
                 Err(why) => arrival.refuse(why),
             }
         }
+        // Before they are taken back: whoever wants no more calls is told that there will be none.
+        self.floor.answer(answers);
         for call_id in to_cancel {
             self.floor.apply(call_id, |call, now| call.cancel(now));
         }
@@ -648,7 +697,13 @@ impl Floor {
             None => {
                 let detail = Some("They gave up before they were answered".to_owned());
                 let ended_at = self.clock.now();
-                let ending = Ending { outcome: Outcome::NoAnswer, answered_at: None, ended_at, detail };
+                let ending = Ending {
+                    outcome: Outcome::NoAnswer,
+                    answered_at: None,
+                    ended_at,
+                    detail,
+                    conversation: None,
+                };
                 let timeline = call.timeline(self.shift());
                 self.facts.push(Fact::Ended { call_id, ending, timeline, transcript: call.transcript() });
                 self.plan_at = Some(self.clock.now());
@@ -700,42 +755,64 @@ fn request(
     }
 }
 
+/// What a call is told once a fact about it is written down.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Nobody calls this person again.
+    OptedOut,
+    /// The call-back that was asked for under this number is arranged, or why not.
+    CallBack { number: u64, written: Result<String, String> },
+}
+
 /// Writes the facts. One that cannot be written, because of a fault of ours, is logged and left out: it must not
 /// keep the others from being written.
-fn write_facts(book: &impl Book, facts: &[Fact]) -> Result<(), StoreError> {
+fn write_facts(book: &impl Book, facts: &[Fact]) -> Result<Vec<(i64, Answer)>, StoreError> {
+    let mut answers = Vec::new();
     for fact in facts {
         match book.part(|| book.write(fact)) {
             Err(StoreError::Failed(cause)) => tracing::error!(?fact, %cause, "a fact cannot be written"),
-            written => written?,
+            written => answers.extend(written?),
         }
     }
-    Ok(())
+    Ok(answers)
 }
 
-pub(super) fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
+/// The answer is what a call is told of a fact that is written down now.
+pub(super) fn write_fact(tx: &Tx, fact: &Fact) -> Result<Option<(i64, Answer)>, StoreError> {
     match fact {
         Fact::Progress { call_id, state, at, timeline } => match other_call::id_of(*call_id) {
-            Some(id) => tx.other_progress(id, *state, *at, timeline),
-            None => tx.progress(*call_id, *state, *at, timeline),
+            Some(id) => tx.other_progress(id, *state, *at, timeline)?,
+            None => tx.progress(*call_id, *state, *at, timeline)?,
         },
         Fact::Ended { call_id, ending, timeline, transcript } => {
             match other_call::id_of(*call_id) {
                 Some(id) => tx.settle_other(id, ending.clone(), Some(timeline))?,
                 None => tx.settle(*call_id, ending.clone(), Some(timeline))?,
             }
-            tx.keep_transcript(*call_id, transcript)
+            tx.keep_transcript(*call_id, transcript)?;
         }
-        Fact::Recorded { call_id, recording } => tx.keep_recording(*call_id, recording),
-        Fact::OptedOut { call_id } => match other_call::id_of(*call_id) {
-            Some(id) => tx.opt_out_on_other_call(id),
-            None => tx.opt_out_on_call(*call_id),
-        },
+        Fact::Recorded { call_id, recording } => tx.keep_recording(*call_id, recording)?,
+        Fact::OptedOut { call_id } => {
+            match other_call::id_of(*call_id) {
+                Some(id) => tx.opt_out_on_other_call(id)?,
+                None => tx.opt_out_on_call(*call_id)?,
+            }
+            return Ok(Some((*call_id, Answer::OptedOut)));
+        }
+        Fact::CallBack { call_id, number, when } => {
+            let written = match other_call::id_of(*call_id) {
+                Some(id) => tx.promise_other_call_back(id, *when)?,
+                None => tx.promise_call_back(*call_id, *when)?,
+            };
+            return Ok(Some((*call_id, Answer::CallBack { number: *number, written })));
+        }
         Fact::PressedLate { call_id, key } => match other_call::id_of(*call_id) {
-            Some(id) => tx.pressed_after_other_call(id, *key),
-            None => tx.pressed_after_call(*call_id, *key),
+            Some(id) => tx.pressed_after_other_call(id, *key)?,
+            None => tx.pressed_after_call(*call_id, *key)?,
         },
-        Fact::Tripped { campaign_id, trip, detail } => tripped(tx, *campaign_id, *trip, detail.as_deref()),
+        Fact::Tripped { campaign_id, trip, detail } => tripped(tx, *campaign_id, *trip, detail.as_deref())?,
     }
+    Ok(None)
 }
 
 /// Pauses a campaign that its carrier does not carry, and says so.
@@ -759,6 +836,11 @@ pub(crate) fn tripped(
             "carrier_refused",
             "The last ten calls were all refused, so the campaign was paused",
             "Ask the carrier whether it or the networks block the number that is shown, then set the campaign to active again",
+        ),
+        Trip::Agent => (
+            "agent_failed",
+            "The agent failed on two calls in a row, so the campaign was paused",
+            "Check the agent and its servers, for example with `voice-campaigns check --agent`, then set the campaign to active again",
         ),
         Trip::Refused => (
             "carrier_refused",

@@ -6,8 +6,8 @@ mod engine;
 mod plan;
 
 pub(crate) use book::Book;
+pub(crate) use engine::{Answer, Fact, Floor, Story, tripped};
 pub use engine::{Dialer, Turn};
-pub(crate) use engine::{Fact, Floor, Story, tripped};
 
 use crate::carrier::Carrier;
 use crate::lives::{self, Who};

@@ -8,7 +8,7 @@ use crate::domain::call::Plan;
 use crate::domain::campaign::{Campaign, LeadTimeZonePolicy, Status};
 use crate::domain::event::Event;
 use crate::domain::gate::{Gate, Hold, HoldReason, Rules};
-use crate::domain::guard::Overall;
+use crate::domain::guard::{Agents, Overall};
 use crate::domain::lead::{Lead, LeadStatus};
 use crate::domain::other_call::{self, Absent, Filling, OtherCall, Turned};
 use crate::domain::pacing::Shares;
@@ -86,8 +86,9 @@ pub(super) fn plan(
     shares: Shares,
     capacity: usize,
     carrier: &'static str,
+    agents: Agents,
 ) -> Result<Planned, StoreError> {
-    let mut planner = Planner::new(tx, capacity, carrier)?;
+    let mut planner = Planner::new(tx, capacity, carrier, agents)?;
     // Whoever asked for a call by hand waits for it.
     let (dials, is_waiting) = planner.trials()?;
     planner.leads(shares, dials, is_waiting)
@@ -99,8 +100,9 @@ pub(super) fn plan_leads(
     shares: Shares,
     capacity: usize,
     carrier: &'static str,
+    agents: Agents,
 ) -> Result<Planned, StoreError> {
-    Planner::new(book, capacity, carrier)?.leads(shares, Vec::new(), false)
+    Planner::new(book, capacity, carrier, agents)?.leads(shares, Vec::new(), false)
 }
 
 impl Planner<'_, Tx<'_>> {
@@ -149,6 +151,7 @@ impl Planner<'_, Tx<'_>> {
         }
         self.tx.place_trial(trial.id, self.carrier)?;
         self.left -= 1;
+        self.take_seat(&plan);
         Ok(Ok(Some(Dial {
             claim: Claim { call_id: other_call::key(trial.id), attempt: 1 },
             campaign_id: None,
@@ -162,11 +165,16 @@ impl Planner<'_, Tx<'_>> {
 }
 
 impl<'t, B: Book> Planner<'t, B> {
-    fn new(tx: &'t B, capacity: usize, carrier: &'static str) -> Result<Planner<'t, B>, StoreError> {
+    fn new(
+        tx: &'t B,
+        capacity: usize,
+        carrier: &'static str,
+        agents: Agents,
+    ) -> Result<Planner<'t, B>, StoreError> {
         Ok(Planner {
             tx,
             carrier,
-            overall: tx.overall()?,
+            overall: Overall { agents, ..tx.overall()? },
             looks: 0,
             left: capacity,
             next_due: None,
@@ -342,6 +350,12 @@ impl<'t, B: Book> Planner<'t, B> {
         Ok(None)
     }
 
+    /// A call on which an agent may talk needs one as long as it lives.
+    fn take_seat(&mut self, plan: &Plan) {
+        let taken = usize::from(plan.agent.is_some());
+        self.overall.agents.free = self.overall.agents.free.saturating_sub(taken);
+    }
+
     fn claim(&mut self, candidate: &mut Candidate, lead: Lead, plan: Plan) -> Result<Dial, StoreError> {
         let recorded = self.recorded(candidate.campaign.id, &plan.prompts)?;
         let Candidate { campaign, rules, dials_today, .. } = &*candidate;
@@ -350,6 +364,7 @@ impl<'t, B: Book> Planner<'t, B> {
         let campaign = &mut candidate.campaign;
         let claim = self.tx.claim(campaign, &lead, &zones, self.carrier)?;
         candidate.dials_today += 1;
+        self.take_seat(&plan);
         self.overall.money = self.overall.money + campaign.settings.cost_per_call;
         Ok(Dial {
             claim,
@@ -409,7 +424,10 @@ impl<'t, B: Book> Planner<'t, B> {
             | HoldReason::WokeUp
             | HoldReason::SpendingLimit
             | HoldReason::Budget
-            | HoldReason::AllLinesBusy => {
+            | HoldReason::AllLinesBusy
+            | HoldReason::AgentBusy
+            | HoldReason::AgentMissing
+            | HoldReason::AgentFailed => {
                 candidate.is_exhausted = true;
                 self.tx.is_held(candidate.campaign.id, hold.reason);
                 self.wait(&hold);
@@ -455,6 +473,7 @@ pub(super) fn receive(
     called: &[Phone],
     caller: Option<Phone>,
     carrier: &'static str,
+    agents: &mut Agents,
 ) -> Result<Result<Guest, Turned>, StoreError> {
     let mut found = None;
     for number in called {
@@ -473,11 +492,17 @@ pub(super) fn receive(
     }
     let lead_id = caller.map(|caller| tx.lead_who_calls(campaign.id, caller)).transpose()?.flatten();
     let lead = lead_id.map(|id| tx.lead(id)).transpose()?.flatten();
-    let (values, gate) = (Values::default(), Gate::new(&campaign, 0, Overall::default(), tx.now));
+    let overall = Overall { agents: *agents, ..Overall::default() };
+    let (values, gate) = (Values::default(), Gate::new(&campaign, 0, overall, tx.now));
     let about = lead.as_ref().map(|lead| &lead.about);
     let filling = Filling { values: &values, lead: about, absent: Absent::LeftOut };
     let may_call_back = tx.call_back_for(lead_id, caller)?.is_ok();
-    let Ok(plan) = gate.reception(filling, may_call_back) else { return Ok(Err(Turned::NotNow)) };
+    let plan = match gate.reception(filling, may_call_back) {
+        Ok(plan) => plan,
+        Err(Hold { reason: HoldReason::AgentBusy, .. }) => return Ok(Err(Turned::Busy)),
+        Err(_) => return Ok(Err(Turned::NotNow)),
+    };
+    agents.free = agents.free.saturating_sub(usize::from(plan.agent.is_some()));
     let call = NewIncoming { campaign_id: campaign.id, lead_id, caller, carrier };
     let call_id = other_call::key(tx.insert_incoming(&call)?);
     let recorded = recorded(tx, campaign.id, &plan.prompts, &mut HashMap::new())?;

@@ -6,8 +6,10 @@ use super::outcome::Outcome;
 use chrono::TimeDelta;
 use std::collections::VecDeque;
 
-/// How many dials are looked at.
+/// How many dials are looked at, at least.
 const DIALS: usize = 20;
+/// And how many are kept, for campaigns with more lines.
+const DIALS_KEPT: usize = 1_000;
 /// How long a dial is looked at.
 const WINDOW: TimeDelta = TimeDelta::minutes(2);
 
@@ -18,6 +20,9 @@ const IN_A_ROW: usize = 10;
 /// as in a country that it was not told of.
 const REFUSED_IN_A_ROW: usize = 3;
 
+/// So many calls in a row on which the agent failed: nobody is called to hear an excuse.
+const AGENT_FAILED_IN_A_ROW: usize = 2;
+
 /// Why a campaign must not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trip {
@@ -27,6 +32,8 @@ pub enum Trip {
     Rejected,
     /// The carrier takes no calls from us.
     Refused,
+    /// The agent fails.
+    Agent,
 }
 
 /// The last dials of one campaign.
@@ -36,35 +43,62 @@ pub struct Breaker {
     failures_in_a_row: usize,
     rejected_in_a_row: usize,
     refused_in_a_row: usize,
+    agent_failed_in_a_row: usize,
 }
 
 impl Breaker {
     /// Takes note of an ended call. Trips when at least half of the last 20 dials, all within two minutes, were
     /// failures of the carrier, or the last ten all were, or all were refused; and when the carrier did not take the
-    /// last three from us. Then it starts anew.
-    pub fn trips(&mut self, outcome: Outcome, at: Instant) -> Option<Trip> {
+    /// last three from us; or when the agent failed on the last two calls on which it talked, which `agent_failed` tells
+    /// of those. Then it starts anew.
+    ///
+    /// What fails or is refused ends before what rings. So of many calls placed at once those end first, and prove nothing
+    /// until they are as many as still ring, which is what `ringing` counts when it is asked.
+    pub fn trips(
+        &mut self,
+        outcome: Outcome,
+        agent_failed: Option<bool>,
+        at: Instant,
+        ringing: impl FnOnce() -> usize,
+    ) -> Option<Trip> {
         let count = |count: usize, is_one_more: bool| if is_one_more { count + 1 } else { 0 };
-        let failed = outcome == Outcome::CarrierError;
+        // Of a failing agent the carrier knows nothing.
+        let failed = outcome == Outcome::CarrierError && agent_failed != Some(true);
+        if let Some(agent_failed) = agent_failed {
+            self.agent_failed_in_a_row = count(self.agent_failed_in_a_row, agent_failed);
+        }
         self.failures_in_a_row = count(self.failures_in_a_row, failed);
         self.rejected_in_a_row = count(self.rejected_in_a_row, outcome == Outcome::Rejected);
         self.refused_in_a_row = count(self.refused_in_a_row, outcome == Outcome::CarrierRefused);
         self.ended.push_back((at, failed));
-        while self.ended.len() > DIALS || self.ended.front().is_some_and(|(first, _)| at - *first > WINDOW) {
+        while self.ended.len() > DIALS_KEPT
+            || self.ended.front().is_some_and(|(first, _)| at - *first > WINDOW)
+        {
             self.ended.pop_front();
         }
-        let failures = self.ended.iter().filter(|(_, failed)| *failed).count();
+        let longest = self.failures_in_a_row.max(self.rejected_in_a_row);
+        let is_likely = longest >= IN_A_ROW || (failed && self.fails_often(DIALS));
+        let ringing = if is_likely { ringing() } else { 0 };
+        let in_a_row = IN_A_ROW.max(ringing);
         let is_failing =
-            (self.ended.len() == DIALS && failures * 2 >= DIALS) || self.failures_in_a_row == IN_A_ROW;
+            self.failures_in_a_row >= in_a_row || (failed && self.fails_often(DIALS.max(ringing)));
         let trip = match () {
             () if self.refused_in_a_row == REFUSED_IN_A_ROW => Some(Trip::Refused),
             () if is_failing => Some(Trip::Failing),
-            () if self.rejected_in_a_row == IN_A_ROW => Some(Trip::Rejected),
+            () if self.agent_failed_in_a_row == AGENT_FAILED_IN_A_ROW => Some(Trip::Agent),
+            () if self.rejected_in_a_row >= in_a_row => Some(Trip::Rejected),
             () => None,
         };
         if trip.is_some() {
             *self = Breaker::default();
         }
         trip
+    }
+
+    /// Whether at least half of so many last dials failed.
+    fn fails_often(&self, dials: usize) -> bool {
+        let failures = self.ended.iter().rev().take(dials).filter(|(_, failed)| *failed).count();
+        self.ended.len() >= dials && failures * 2 >= dials
     }
 }
 
@@ -75,7 +109,7 @@ mod tests {
     fn tripped_after(outcomes: impl Iterator<Item = Outcome>, gap: TimeDelta) -> Option<(usize, Trip)> {
         let mut breaker = Breaker::default();
         outcomes.enumerate().find_map(|(index, outcome)| {
-            let trip = breaker.trips(outcome, Instant::UNIX_EPOCH + gap * index as i32);
+            let trip = breaker.trips(outcome, None, Instant::UNIX_EPOCH + gap * index as i32, || 0);
             trip.map(|trip| (index + 1, trip))
         })
     }
@@ -115,6 +149,38 @@ mod tests {
         assert_eq!(tripped_after(always, TimeDelta::seconds(1)), Some((10, Trip::Rejected)));
         let nearly = [Outcome::Rejected; 9].into_iter().chain([Outcome::NoAnswer]).cycle().take(300);
         assert_eq!(tripped_after(nearly, TimeDelta::seconds(1)), None);
+    }
+
+    #[test]
+    fn of_many_calls_placed_at_once_those_that_end_first_prove_nothing() {
+        let tripped = |outcome: Outcome, placed: usize| {
+            let mut breaker = Breaker::default();
+            let at = Instant::UNIX_EPOCH;
+            (1..=placed).find(|ended| breaker.trips(outcome, None, at, || placed - ended).is_some())
+        };
+        for outcome in [Outcome::Rejected, Outcome::CarrierError] {
+            assert_eq!(tripped(outcome, 15), Some(10), "{outcome:?}");
+            assert_eq!(tripped(outcome, 500), Some(250), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn an_agent_that_fails_on_two_calls_in_a_row_trips_it_and_the_carrier_is_not_blamed() {
+        let tripped = |calls: &[(Outcome, Option<bool>)]| {
+            let mut breaker = Breaker::default();
+            calls.iter().position(|(outcome, failed)| {
+                breaker.trips(*outcome, *failed, Instant::UNIX_EPOCH, || 0) == Some(Trip::Agent)
+            })
+        };
+        let (failed, fine) = ((Outcome::CarrierError, Some(true)), (Outcome::Success, Some(false)));
+        assert_eq!(tripped(&[failed, (Outcome::NoAnswer, None), failed]), Some(2));
+        assert_eq!(tripped(&[failed, fine, failed, fine]), None);
+        let mut breaker = Breaker::default();
+        for _ in 0..40 {
+            for (outcome, agent_failed) in [failed, fine] {
+                assert_eq!(breaker.trips(outcome, agent_failed, Instant::UNIX_EPOCH, || 0), None);
+            }
+        }
     }
 
     #[test]

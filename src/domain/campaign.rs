@@ -2,6 +2,7 @@
 //! may follow which. Knows the API's field names, not HTTP and not the store.
 
 use super::Instant;
+use super::agent::AgentKind;
 use super::endpoint;
 use super::fields::{self, Fields, Parsed, Words};
 use super::guard::Guard;
@@ -202,6 +203,10 @@ pub struct Settings {
     pub script_prompt: Option<i64>,
     /// The uploaded prompt that is played instead of speaking the fallback.
     pub fallback_prompt: Option<i64>,
+    /// Who talks; none leaves it to the server's settings, and to a prompt where the script is one.
+    pub agent: Option<AgentKind>,
+    /// What an agent says first of itself; none for the usual sentence in the language of the voice, blank for nothing.
+    pub agent_disclosure: Option<String>,
 }
 
 /// One place that is told of events.
@@ -497,6 +502,13 @@ impl Request {
                 d.fallback_prompt,
                 some(prompt),
             ),
+            agent: f.optional("agent", b.agent, d.agent, some(fields::word)),
+            agent_disclosure: f.optional(
+                "agent_disclosure",
+                b.agent_disclosure,
+                d.agent_disclosure,
+                some(sentence),
+            ),
         };
         if settings.fallback_prompt.is_some() && settings.fallback_script.is_none() {
             f.problem::<()>("fallback_prompt", "needs fallback_script to say in words what the prompt says");
@@ -581,6 +593,8 @@ impl Settings {
             inbound_number: None,
             script_prompt: None,
             fallback_prompt: None,
+            agent: None,
+            agent_disclosure: None,
         }
     }
 }

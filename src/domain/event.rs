@@ -39,6 +39,8 @@ impl Event {
                     "ended_at": format_instant(ending.ended_at),
                     "seconds": seconds,
                     "cost": settled.cost,
+                    "verdict": ending.conversation.as_ref().map(|kept| &kept["verdict"]),
+                    "answers": ending.conversation.as_ref().map(|kept| &kept["answers"]),
                 },
                 "lead": {
                     "id": lead.id,

@@ -7,12 +7,14 @@
 //! second come after these, in the dialer.
 
 use super::Instant;
+use super::agent::{self, AgentKind, Brief, When};
+use super::brief::Job;
 use super::budget;
 use super::call::Plan;
 use super::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
-use super::guard::{self, Overall};
+use super::guard::{self, Agents, Overall};
 use super::keys::KeyMap;
-use super::lead::{Lead, LeadStatus};
+use super::lead::{Lead, LeadStatus, NewLead};
 use super::other_call::{Absent, Filling};
 use super::outcome::Criteria;
 use super::phone::Phone;
@@ -91,6 +93,12 @@ words! {
         Budget = "budget",
         /// As many calls are alive as the campaign or the carrier allows.
         AllLinesBusy = "all_lines_busy",
+        /// As many conversations are on their way as the agent can hold.
+        AgentBusy = "agent_busy",
+        /// An agent is to talk, and none is configured.
+        AgentMissing = "agent_missing",
+        /// The agent failed on two calls in a row and the campaign was paused.
+        AgentFailed = "agent_failed",
     }
 }
 
@@ -151,6 +159,15 @@ impl HoldReason {
             }
             HoldReason::Budget => "The rest of the budget does not pay for another call; raise the budget",
             HoldReason::AllLinesBusy => "As many calls are alive as the campaign or the carrier allows",
+            HoldReason::AgentBusy => {
+                "As many conversations are on their way as the agent can hold; raise agent.max_concurrent for more"
+            }
+            HoldReason::AgentMissing => {
+                "An agent is to talk on these calls, and none is configured; set up [agent], or set the campaign's agent to scripted"
+            }
+            HoldReason::AgentFailed => {
+                "The agent failed on two calls in a row, so the campaign was paused; check it, then set the campaign to active"
+            }
         }
     }
 }
@@ -272,6 +289,7 @@ impl<'a> Gate<'a> {
             Status::Paused => standing(match self.campaign.status_reason.as_deref() {
                 Some("carrier_down") => HoldReason::CarrierDown,
                 Some("carrier_refused") => HoldReason::CarrierRefused,
+                Some("agent_failed") => HoldReason::AgentFailed,
                 Some(_) | None => HoldReason::Paused,
             }),
             Status::Completed => standing(HoldReason::Completed),
@@ -363,7 +381,65 @@ impl<'a> Gate<'a> {
     pub fn resources(&self) -> Result<(), Hold> {
         self.budget()?;
         self.spending()?;
-        self.lines()
+        self.lines()?;
+        self.seats()
+    }
+
+    /// Who talks: whom the campaign names, else an agent where that is usual and nothing was recorded to be played.
+    pub fn agent(&self) -> AgentKind {
+        let settings = &self.campaign.settings;
+        let usual = match self.overall.agents.is_usual && settings.script_prompt.is_none() {
+            true => AgentKind::Ai,
+            false => AgentKind::Scripted,
+        };
+        settings.agent.unwrap_or(usual)
+    }
+
+    /// Whether there is an agent for one more call, where one is to talk.
+    pub fn seats(&self) -> Result<(), Hold> {
+        match (self.agent(), self.overall.agents) {
+            (AgentKind::Scripted, _) => Ok(()),
+            (AgentKind::Ai, Agents { seats: 0, .. }) => Err(Hold::standing(HoldReason::AgentMissing)),
+            (AgentKind::Ai, Agents { free: 0, .. }) => Err(Hold::standing(HoldReason::AgentBusy)),
+            (AgentKind::Ai, Agents { .. }) => Ok(()),
+        }
+    }
+
+    /// The clock of a person: the one they name, else the only one that their number can be on, else the campaign's.
+    fn clock_of(&self, about: Option<&NewLead>) -> Tz {
+        let settings = &self.campaign.settings;
+        let by_number = |phone| match zones::of(phone) {
+            [zone] => Some(*zone),
+            _ => None,
+        };
+        about
+            .and_then(|about| about.time_zone.or_else(|| by_number(about.phone)))
+            .unwrap_or(settings.time_zone)
+    }
+
+    /// When another call is made that this person asks for, and how an agent may say so; or why it is not, both in a
+    /// sentence for a model.
+    pub fn promise(&self, about: &NewLead, when: When) -> Result<(Instant, String), String> {
+        let zone = self.clock_of(Some(about));
+        let at = when.soon(self.now, zone)?;
+        let then = Gate { now: at, rules: self.rules.clone(), ..*self };
+        let mut zones = self.zones_of(about.time_zone, about.phone);
+        if zones.is_empty() {
+            zones = vec![zone].into();
+        }
+        match then.hours(&zones) {
+            Ok(()) => Ok((
+                at,
+                format!("Arranged for {}, on their clock. Tell them this time.", agent::spoken(at, zone)),
+            )),
+            Err(Hold { until: Some(until), .. }) => Err(format!(
+                "Nobody is called at that time. The next time is {}. Offer it, or ask for another one.",
+                agent::spoken(until, zone)
+            )),
+            Err(Hold { until: None, .. }) => {
+                Err("Nobody is called any more at that time, because the campaign is over then.".to_owned())
+            }
+        }
     }
 
     /// The zones on whose clocks this lead's hours are read, all of which count: the campaign's own, or, where the
@@ -427,6 +503,7 @@ impl<'a> Gate<'a> {
         let standing = |reason| Err(Hold::standing(reason));
         match number {
             _ if self.overall.is_stopped => standing(HoldReason::DialingStopped),
+            _ if let Err(hold) = self.seats() => Err(hold),
             Number { is_suppressed: true, .. } => standing(HoldReason::DoNotCall),
             Number { refusal: Some(reason), .. } => standing(reason),
             Number { is_in_call: true, .. } => standing(HoldReason::NumberInCall),
@@ -438,6 +515,7 @@ impl<'a> Gate<'a> {
 
     /// What is said to somebody who calls us, and who may or may not be promised a call.
     pub fn reception(&self, filling: Filling, may_call_back: bool) -> Result<Plan, Hold> {
+        self.seats()?;
         Ok(Plan { machine_detection: Some(false), ..self.plan(filling, may_call_back)? })
     }
 
@@ -483,6 +561,25 @@ impl<'a> Gate<'a> {
         }
     }
 
+    /// What an agent would be told on a call with these values, whoever talks on the calls of the campaign.
+    pub fn brief(&self, filling: Filling) -> Result<Brief, Hold> {
+        let script = self.plan(filling, true)?.script;
+        Ok(self.briefed(&filling, &script, true))
+    }
+
+    fn briefed(&self, filling: &Filling, script: &str, may_call_back: bool) -> Brief {
+        let settings = &self.campaign.settings;
+        Brief::of(&Job {
+            settings,
+            script,
+            values: &filling.values(),
+            now: self.now,
+            zone: self.clock_of(filling.lead),
+            may_call_back,
+            may_transfer: settings.transfer_number.is_some(),
+        })
+    }
+
     fn plan(&self, filling: Filling, may_call_back: bool) -> Result<Plan, Hold> {
         let settings = &self.campaign.settings;
         let render = |template: &Template| filling.said(template);
@@ -502,6 +599,10 @@ impl<'a> Gate<'a> {
             [(settings.script_prompt, Some(&script)), (settings.fallback_prompt, fallback.as_ref())];
         let prompts = prompts.into_iter().filter_map(|(id, words)| Some((id?, words?.clone()))).collect();
         let script = opt_out.after(script);
+        let agent = match self.agent() {
+            AgentKind::Scripted => None,
+            AgentKind::Ai => Some(Arc::new(self.briefed(&filling, &script, may_call_back))),
+        };
         let own = settings.recording_announcement.clone().filter(|words| !words.trim().is_empty());
         let usual = || phrases.recorded.to_owned();
         Ok(Plan {
@@ -523,6 +624,7 @@ impl<'a> Gate<'a> {
             criteria: Criteria::of(&settings.success_criteria),
             ring_timeout: TimeDelta::seconds(settings.ring_timeout_seconds),
             duration_max: TimeDelta::seconds(settings.call_duration_limit),
+            agent,
         })
     }
 }

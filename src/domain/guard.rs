@@ -108,6 +108,19 @@ pub struct Overall {
     pub money: Money,
     /// What may be, at most.
     pub money_max: Option<Money>,
+    /// Who holds conversations.
+    pub agents: Agents,
+}
+
+/// Who can hold conversations on calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agents {
+    /// Conversations at one time; none where no agent is configured.
+    pub seats: usize,
+    /// Of these, those that no call alive needs.
+    pub free: usize,
+    /// Campaigns that do not say who talks have an agent talk.
+    pub is_usual: bool,
 }
 
 impl Overall {

@@ -137,6 +137,17 @@ impl<'a> Filling<'a> {
         }
     }
 
+    /// All values that there are, by their names; what was sent counts before what the lead has.
+    pub(super) fn values(&self) -> Vec<(String, String)> {
+        let mut values = self.values.all();
+        for (name, value) in self.lead.map(NewLead::values).unwrap_or_default() {
+            if values.iter().all(|(known, _)| *known != name) {
+                values.push((name, value));
+            }
+        }
+        values
+    }
+
     fn value(&self, name: &str) -> Option<Cow<'a, str>> {
         let sent = self.values.get(name).map(Cow::Borrowed);
         sent.or_else(|| self.lead.and_then(|lead| lead.value(name)).map(Cow::Owned))
@@ -145,7 +156,8 @@ impl<'a> Filling<'a> {
 
 /// The end of a call that was asked for and not placed.
 pub fn not_placed(why: String, at: Instant) -> Ending {
-    Ending { outcome: Outcome::Canceled, answered_at: None, ended_at: at, detail: Some(why) }
+    let (outcome, detail) = (Outcome::Canceled, Some(why));
+    Ending { outcome, answered_at: None, ended_at: at, detail, conversation: None }
 }
 
 /// Why a test call that is asked for is not even written down.

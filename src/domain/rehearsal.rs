@@ -68,7 +68,7 @@ impl Limit {
             HoldReason::DailyLimit => Limit::CallsPerDay,
             HoldReason::Budget => Limit::Budget,
             HoldReason::SpendingLimit => Limit::SpendPerDay,
-            HoldReason::AllLinesBusy => Limit::Lines,
+            HoldReason::AllLinesBusy | HoldReason::AgentBusy => Limit::Lines,
             HoldReason::RetryLater | HoldReason::CallBack => Limit::Retries,
             HoldReason::CalledTooOften => Limit::CallsPerNumber,
             HoldReason::InProgress => Limit::LastCalls,
@@ -76,6 +76,8 @@ impl Limit {
             | HoldReason::Paused
             | HoldReason::CarrierDown
             | HoldReason::CarrierRefused
+            | HoldReason::AgentMissing
+            | HoldReason::AgentFailed
             | HoldReason::Completed
             | HoldReason::Inbound
             | HoldReason::ClockJumped

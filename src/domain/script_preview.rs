@@ -69,6 +69,11 @@ impl Values {
         self.0.get(name).map(String::as_str)
     }
 
+    /// All values by their names.
+    pub fn all(&self) -> Vec<(String, String)> {
+        self.0.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// The same odd text for each of these names.
     pub fn odd<'n>(names: impl Iterator<Item = &'n str>) -> Values {
         Values(names.map(|name| (name.to_owned(), ODD.to_owned())).collect())

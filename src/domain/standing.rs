@@ -124,6 +124,11 @@ fn active(reason: HoldReason, has_leads: bool) -> (State, &'static str) {
         HoldReason::RetryLater => (State::Waiting, "Everybody due was tried. The next attempt comes later."),
         HoldReason::CallBack => (State::Waiting, "The next call is arranged for later."),
         HoldReason::AllLinesBusy => (State::Waiting, "All lines are busy."),
+        HoldReason::AgentBusy => (State::Waiting, "The agent is in as many conversations as it can hold."),
+        HoldReason::AgentMissing => (
+            State::Attention,
+            "An agent is to talk, and none is set up. Set one up, or have the script said.",
+        ),
         HoldReason::SpendingLimit => {
             (State::Waiting, "All campaigns together have spent what they may in a day.")
         }
@@ -168,6 +173,7 @@ fn active(reason: HoldReason, has_leads: bool) -> (State, &'static str) {
         // Of the status, which says so itself.
         HoldReason::CarrierDown => (State::Attention, "Calls failed too often."),
         HoldReason::CarrierRefused => (State::Attention, "The carrier refuses our calls."),
+        HoldReason::AgentFailed => (State::Attention, "The agent failed on two calls in a row."),
         HoldReason::Draft => (State::Draft, "A draft."),
         HoldReason::Paused => (State::Paused, "Paused."),
         HoldReason::Completed => (State::Completed, "Completed."),

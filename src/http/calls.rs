@@ -196,8 +196,8 @@ fn recording_url(call: &Call) -> String {
 fn whole(snapshot: &Snapshot, call: &Call) -> Result<String, ApiError> {
     let (names, kept) = (snapshot.names_of(call)?, snapshot.recording(call.id)?);
     let recording = RecordingView::of(recording_url(call), kept.as_ref());
-    let conversation = Conversation::of(snapshot, call.id, kept.as_ref())?;
-    Ok(serde_json::to_string(&WholeView { call: View::of(call, &names, recording), conversation })?)
+    let content = Content::of(snapshot, call.id, kept.as_ref())?;
+    Ok(serde_json::to_string(&WholeView { call: View::of(call, &names, recording), content })?)
 }
 
 /// Between answer and end.
@@ -294,12 +294,13 @@ struct WholeView<'a> {
     #[serde(flatten)]
     call: View<'a>,
     #[serde(flatten)]
-    conversation: Conversation,
+    content: Content,
 }
 
 /// What can be heard and read of a call.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Conversation {
+#[schema(as = CallContent)]
+pub(super) struct Content {
     /// How loud the recording is over its time; null where there is none.
     peaks: Option<PeaksView>,
     /// Why its recording is gone, where there was one.
@@ -307,17 +308,29 @@ pub(super) struct Conversation {
     /// What was said and pressed.
     #[schema(value_type = Vec<schemas::TranscriptLine>)]
     transcript: Value,
+    /// When the person was promised another call.
+    #[schema(format = DateTime)]
+    call_back_at: Option<String>,
+    /// What an agent made of the call; null where none talked.
+    #[schema(value_type = Option<schemas::CallConversation>)]
+    conversation: Option<Value>,
 }
 
-impl Conversation {
+impl Content {
     /// Of the call that the store knows by this key.
-    pub(super) fn of(snapshot: &Snapshot, key: i64, kept: Option<&Kept>) -> Result<Conversation, StoreError> {
+    pub(super) fn of(snapshot: &Snapshot, key: i64, kept: Option<&Kept>) -> Result<Content, StoreError> {
         let (peaks, recording_gone) = match kept {
             Some(Kept::Here(recording)) => (Some(PeaksView::of(&recording.peaks)), None),
             Some(Kept::Gone(why)) => (None, Some(*why)),
             None => (None, None),
         };
-        Ok(Conversation { peaks, recording_gone, transcript: snapshot.transcript(key)? })
+        Ok(Content {
+            peaks,
+            recording_gone,
+            transcript: snapshot.transcript(key)?,
+            call_back_at: snapshot.call_back_promised(key)?.map(format_instant),
+            conversation: snapshot.conversation(key)?,
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use super::idempotency::Repeatable;
 use super::openapi::{parameters, schemas};
 use super::query::{self, PAGE_SIZE, Query};
 use super::{Settings, voices, webhooks};
+use crate::domain::agent::AgentKind;
 use crate::domain::campaign::{
     self, Campaign, CampaignType, EventType, LeadTimeZonePolicy, Priority, Status, VoiceGender, Webhook,
 };
@@ -577,6 +578,13 @@ pub(super) struct View<'a> {
     /// Uploaded prompt that is played instead of speaking the fallback.
     #[schema(minimum = 1, maximum = 9007199254740991_i64)]
     fallback_prompt: Option<i64>,
+    /// Who talks: the script is said, or an AI agent holds a conversation. Null: an agent where one is configured, unless
+    /// the script is an uploaded prompt.
+    agent: Option<AgentKind>,
+    /// What an agent says of itself before the script; null for the usual sentence in the language of the voice, which
+    /// says that it is an automated assistant, blank for nothing.
+    #[schema(max_length = 500)]
+    agent_disclosure: Option<&'a str>,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -670,6 +678,8 @@ impl<'a> View<'a> {
             inbound_number: settings.inbound_number.map(|phone| phone.to_string()),
             script_prompt: settings.script_prompt,
             fallback_prompt: settings.fallback_prompt,
+            agent: settings.agent,
+            agent_disclosure: settings.agent_disclosure.as_deref(),
             created_at: format_instant(campaign.created_at),
             updated_at: format_instant(campaign.updated_at),
             warnings: None,

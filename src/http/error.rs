@@ -55,6 +55,8 @@ pub(super) enum ApiError {
     NoSuchToken,
     /// No trunk of this id is in the database.
     NoSuchTrunk,
+    /// No conversation of this id.
+    NoSuchConversation,
     /// No such path.
     NoSuchRoute,
     /// The path exists, but not for this method.
@@ -98,6 +100,13 @@ pub(super) enum ApiError {
     },
     /// A text cannot be spoken now.
     NoVoice {
+        /// A stable word.
+        code: &'static str,
+        /// Why, and what helps.
+        message: String,
+    },
+    /// No model answers now.
+    NoAgent {
         /// A stable word.
         code: &'static str,
         /// Why, and what helps.
@@ -157,6 +166,7 @@ impl ApiError {
             | ApiError::NoSuchDelivery
             | ApiError::NoSuchToken
             | ApiError::NoSuchTrunk
+            | ApiError::NoSuchConversation
             | ApiError::NoSuchRoute => Status::NotFound,
             ApiError::MethodNotAllowed { .. } => Status::MethodNotAllowed,
             ApiError::Misdirected(_) => Status::MisdirectedRequest,
@@ -168,7 +178,9 @@ impl ApiError {
             ApiError::UnsupportedMediaType(_) => Status::UnsupportedMediaType,
             ApiError::KeyReused => Status::UnprocessableEntity,
             ApiError::RateLimited => Status::TooManyRequests,
-            ApiError::Unavailable { .. } | ApiError::NoVoice { .. } => Status::ServiceUnavailable,
+            ApiError::Unavailable { .. } | ApiError::NoVoice { .. } | ApiError::NoAgent { .. } => {
+                Status::ServiceUnavailable
+            }
             ApiError::Internal { .. } => Status::InternalServerError,
         }
     }
@@ -193,11 +205,14 @@ impl ApiError {
             | ApiError::NoSuchDelivery
             | ApiError::NoSuchToken
             | ApiError::NoSuchTrunk
+            | ApiError::NoSuchConversation
             | ApiError::NoSuchRoute => "not_found",
             ApiError::MethodNotAllowed { .. } => "method_not_allowed",
             ApiError::Misdirected(_) => "misdirected",
             ApiError::Timeout => "timeout",
-            ApiError::Conflict { code, .. } | ApiError::NoVoice { code, .. } => code,
+            ApiError::Conflict { code, .. }
+            | ApiError::NoVoice { code, .. }
+            | ApiError::NoAgent { code, .. } => code,
             ApiError::Stale => "precondition_failed",
             ApiError::NoSuchPart { .. } => "range_not_satisfiable",
             ApiError::TooLarge { .. } => "too_large",
@@ -244,10 +259,11 @@ impl ApiError {
             ApiError::NoSuchDelivery => "Webhook delivery not found".into(),
             ApiError::NoSuchToken => "Token not found".into(),
             ApiError::NoSuchTrunk => "Trunk not found".into(),
+            ApiError::NoSuchConversation => "Conversation not found".into(),
             ApiError::NoSuchRoute => "Not found".into(),
             ApiError::MethodNotAllowed { allow } => format!("Method not allowed here; use {allow}"),
             ApiError::Timeout => "The body did not arrive in time".into(),
-            ApiError::Conflict { message, .. } | ApiError::NoVoice { message, .. } => message.clone(),
+            ApiError::Conflict { message, .. } | ApiError::NoVoice { message, .. } | ApiError::NoAgent { message, .. } => message.clone(),
             ApiError::Stale => {
                 let thing = match request.uri().path().segments().nth(1) {
                     Some("leads") => "lead",
@@ -369,7 +385,7 @@ impl<'r> Responder<'r, 'static> for ApiError {
             ApiError::NoSuchPart { length } => {
                 _ = response.raw_header("Content-Range", format!("bytes */{length}"))
             }
-            ApiError::Unavailable { .. } | ApiError::NoVoice { .. } => {
+            ApiError::Unavailable { .. } | ApiError::NoVoice { .. } | ApiError::NoAgent { .. } => {
                 _ = response.raw_header("Retry-After", RETRY_AFTER_SECONDS)
             }
             _ => {}

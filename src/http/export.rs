@@ -327,7 +327,7 @@ fn variable_columns(pages: &Pages, mut filter: LeadFilter) -> Result<VariableCol
 }
 
 fn write_calls(pages: &Pages, sheet: &mut Sheet, mut filter: CallFilter) -> Result<(), ApiError> {
-    const TITLES: [&str; 16] = [
+    const TITLES: [&str; 19] = [
         "id",
         "campaign_id",
         "lead_id",
@@ -344,6 +344,9 @@ fn write_calls(pages: &Pages, sheet: &mut Sheet, mut filter: CallFilter) -> Resu
         "seconds",
         "cost",
         "recording_seconds",
+        "conclusion",
+        "answers",
+        "call_back_at",
     ];
     sheet.row(|cells| TITLES.iter().for_each(|title| cells.plain(title)))?;
     filter = pages.read::<_, ApiError>(|snapshot| Ok(snapshot.within_ids(filter)?))?;
@@ -374,6 +377,9 @@ fn call_cells(cells: &mut Cells, call: &CallRow) {
     optional(cells, call.ended_at.map(|ended_at| calls::talked_seconds(call.answered_at, ended_at)));
     cells.plain(call.cost);
     optional(cells, call.recording_ms.map(|ms| ms as f64 / 1_000.0));
+    optional(cells, call.conclusion);
+    cells.text(call.answers.filter(|answers| !["null", "{}"].contains(answers)).unwrap_or_default());
+    instant(cells, call.call_back_at);
 }
 
 fn optional(cells: &mut Cells, value: Option<impl Display>) {

@@ -45,6 +45,7 @@ mod sheet;
 mod stats;
 mod suggestions;
 mod tokens;
+mod tries;
 mod trunks;
 mod voices;
 mod wake_up;
@@ -55,6 +56,7 @@ pub use line::{Carrier, FixedTrunk, Line, Step};
 /// For whoever implements [`Line`].
 pub use rocket::async_trait;
 pub use server_settings::Setting;
+pub use tries::{Job, Tester};
 pub use voices::{Say, Saying, Speaker};
 
 use crate::clock::Clock;
@@ -97,6 +99,8 @@ pub struct Settings {
     pub line: Arc<dyn Line>,
     /// Who speaks on the calls, or a sentence about why nobody can.
     pub speaker: Result<Speaker, String>,
+    /// Who holds conversations that try an agent.
+    pub tester: Arc<dyn Tester>,
     /// Every setting of the server, to be shown.
     pub in_force: Vec<Setting>,
     /// When the server was started.
@@ -118,6 +122,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(ready::Probe::new())
         .manage(voices::Previews::new())
         .manage(trunks::Trials::new())
+        .manage(tries::Waiting::new())
         .attach(Shield::new()) // empty: all headers are set in one place
         .attach(edge::Edge)
         .register("/", edge::catchers())
@@ -139,6 +144,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .mount("/api", imports::routes())
         .mount("/api", calls::routes())
         .mount("/api", other_calls::routes())
+        .mount("/api", tries::routes())
         .mount("/api", recordings::routes())
         .mount("/api", preview::routes())
         .mount("/api", prompts::routes())

@@ -4,7 +4,7 @@ use super::Settings;
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
 use super::body::{BodyHead, JSON_MAX};
-use super::calls::{Conversation, RecordingView, talked_seconds};
+use super::calls::{Content, RecordingView, talked_seconds};
 use super::campaigns;
 use super::error::ApiError;
 use super::idempotency::Repeatable;
@@ -428,14 +428,14 @@ struct WholeView<'a> {
     #[serde(flatten)]
     call: View<'a>,
     #[serde(flatten)]
-    conversation: Conversation,
+    content: Content,
 }
 
 impl<'a> WholeView<'a> {
     fn of(snapshot: &Snapshot, call: &'a OtherCall) -> Result<WholeView<'a>, ApiError> {
         let kept = snapshot.recording(call.key())?;
-        let conversation = Conversation::of(snapshot, call.key(), kept.as_ref())?;
-        Ok(WholeView { call: View::of(call, kept.as_ref()), conversation })
+        let content = Content::of(snapshot, call.key(), kept.as_ref())?;
+        Ok(WholeView { call: View::of(call, kept.as_ref()), content })
     }
 }
 

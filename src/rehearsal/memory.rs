@@ -2,7 +2,7 @@
 //! the end. It decides nothing: what follows from a call is said by the domain, as it is to the database.
 
 use super::copy::{Copy, Known, Place};
-use crate::dialer::{Book, Fact, tripped};
+use crate::dialer::{Answer, Book, Fact, tripped};
 use crate::domain::Instant;
 use crate::domain::call::{self, Call, CallState, Ending, Plan, Tried};
 use crate::domain::campaign::{Campaign, Status};
@@ -732,8 +732,8 @@ impl Book for Memory<'_> {
     }
 
     fn guarded(&self, plan: Plan) -> Plan {
-        // How long a call lasts is known already, whatever is said on it.
-        Plan { announcement: None, ..plan }
+        // How long a call lasts is known already, whatever is said on it and whoever talks.
+        Plan { announcement: None, agent: None, ..plan }
     }
 
     fn prompt_sound(&self, _campaign_id: i64, _id: i64) -> Result<Option<Arc<[u8]>>, StoreError> {
@@ -776,6 +776,7 @@ impl Book for Memory<'_> {
             evidence: Value::Null,
             timeline: Value::Null,
             hung_up_by: None,
+            call_back_at: None,
         };
         state.calls.insert(call_id, (call, at));
         state.move_lead(self.copy, at, LeadStatus::InProgress, None);
@@ -877,19 +878,23 @@ impl Book for Memory<'_> {
         }
     }
 
-    fn write(&self, fact: &Fact) -> Result<(), StoreError> {
+    fn write(&self, fact: &Fact) -> Result<Option<(i64, Answer)>, StoreError> {
         match fact {
-            Fact::Ended { call_id, ending, .. } => self.settle(*call_id, ending.clone()),
+            Fact::Ended { call_id, ending, .. } => self.settle(*call_id, ending.clone())?,
             Fact::OptedOut { call_id } => {
                 self.opt_out(*call_id);
-                Ok(())
+                return Ok(Some((*call_id, Answer::OptedOut)));
             }
             Fact::Tripped { campaign_id, trip, detail } => {
-                tripped(self, *campaign_id, *trip, detail.as_deref())
+                tripped(self, *campaign_id, *trip, detail.as_deref())?;
             }
-            // Nobody presses a key after the end here, and nobody asks how far a call had come.
-            Fact::Progress { .. } | Fact::Recorded { .. } | Fact::PressedLate { .. } => Ok(()),
+            // Nobody presses a key after the end here, no agent talks, and nobody asks how far a call had come.
+            Fact::Progress { .. }
+            | Fact::Recorded { .. }
+            | Fact::PressedLate { .. }
+            | Fact::CallBack { .. } => {}
         }
+        Ok(None)
     }
 
     fn calls_to_cancel(&self) -> Result<Vec<i64>, StoreError> {

@@ -86,7 +86,8 @@ impl Town {
     fn ending(&self, call: &Call, at: Instant) -> Ending {
         let rates::Played { outcome, rings, talks } = self.drawn(call.phone, call.attempt, at);
         let answered_at = talks.map(|_| at + rings);
-        Ending { outcome, answered_at, ended_at: at + rings + talks.unwrap_or_default(), detail: None }
+        let ended_at = at + rings + talks.unwrap_or_default();
+        Ending { outcome, answered_at, ended_at, detail: None, conversation: None }
     }
 }
 

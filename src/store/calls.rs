@@ -6,13 +6,14 @@ use super::row::{Cells, json_text, ms};
 use super::vitals::Happened;
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
+use crate::domain::agent::When;
 use crate::domain::analytics;
 use crate::domain::call::{self, Call, CallState, Ending, Settlement, Stage, Tried};
 use crate::domain::campaign::{Campaign, LeadTimeZonePolicy};
 use crate::domain::do_not_call::Source;
 use crate::domain::event::Event;
 use crate::domain::fields::Words;
-use crate::domain::gate::HoldReason;
+use crate::domain::gate::{Gate, HoldReason};
 use crate::domain::guard::day;
 use crate::domain::keys::Action;
 use crate::domain::lead::{Lead, LeadStatus};
@@ -72,7 +73,7 @@ macro_rules! columns {
     () => {
         "k.id, k.campaign_id, k.lead_id, k.attempt, k.phone, k.carrier, k.state, k.outcome, k.successful, k.detail,
          k.placed_at, k.answered_at, k.ended_at, k.price, k.cost, k.max_attempts, k.retry_delay, k.evidence,
-         k.timeline, k.hung_up_by FROM calls k"
+         k.timeline, k.hung_up_by, k.call_back_at FROM calls k"
     };
 }
 
@@ -147,6 +148,7 @@ fn read(row: &Row) -> rusqlite::Result<Call> {
         evidence: c.json()?,
         timeline: c.json()?,
         hung_up_by: c.get()?,
+        call_back_at: c.instant_optional()?,
     })
 }
 
@@ -443,7 +445,7 @@ impl Tx<'_> {
         let Settlement { ending, successful, cost, .. } = settled;
         let sql =
             "UPDATE calls SET state = 'ended', outcome = ?2, successful = ?3, detail = ?4, answered_at = ?5,
-                     ended_at = ?6, cost = ?7, timeline = ?8 WHERE id = ?1";
+                     ended_at = ?6, cost = ?7, timeline = ?8, conversation = ?9 WHERE id = ?1";
         self.execute(
             sql,
             params![
@@ -455,9 +457,25 @@ impl Tx<'_> {
                 ms(ending.ended_at),
                 cost.ten_thousandths(),
                 json_text(timeline),
+                ending.conversation.as_ref().map(json_text),
             ],
         )?;
         Ok(())
+    }
+
+    /// Arranges another call at a time that the person on this call has named, if there may be one. The answer is what
+    /// the model is told.
+    pub fn promise_call_back(&self, call_id: i64, when: When) -> Result<Result<String, String>, StoreError> {
+        let call = self.call_even_deleted(call_id)?;
+        let (lead, campaign) = (self.lead_even_deleted(call.lead_id)?, self.existing(call.campaign_id)?);
+        let gate = Gate::new(&campaign, 0, self.overall()?, self.now);
+        let (at, told) = match gate.promise(&lead.about, when) {
+            Ok(arranged) => arranged,
+            Err(why) => return Ok(Err(why)),
+        };
+        let sql = "UPDATE calls SET call_back_at = ?2 WHERE id = ?1 AND state <> 'ended'";
+        self.execute(sql, params![call_id, ms(at)])?;
+        Ok(Ok(told))
     }
 
     /// Counts an ended call where the analytics look for it.

@@ -103,7 +103,7 @@ macro_rules! columns {
          c.caller_id, c.lead_time_zone_policy, c.start_date, c.end_date, c.recurrence_rule,
          c.expected_completion_date, c.owner_id, c.team_members, c.company_id, c.tags, c.notes, c.webhooks,
          c.keys, c.opt_out_sentence, c.machine_detection, c.transfer_number, c.record_calls, c.recording_announcement,
-         c.inbound_number, c.script_prompt, c.fallback_prompt,
+         c.inbound_number, c.script_prompt, c.fallback_prompt, c.agent, c.agent_disclosure,
          t.total_leads, t.completed_calls, t.successful_calls, t.failed_calls, t.attempts, t.unanswered_calls,
          t.error_calls, t.in_progress_calls, t.talk_ms, t.spent, t.reserved, t.alerted_percent, t.sequence,
          t.revision, c.version, c.holds_stale, c.created_at, c.updated_at, c.deleted_at
@@ -260,6 +260,8 @@ fn read_settings(c: &mut Cells) -> rusqlite::Result<Settings> {
         inbound_number: c.parse_optional(|text: String| Phone::from_e164(&text))?,
         script_prompt: c.get()?,
         fallback_prompt: c.get()?,
+        agent: c.parse_optional(|word: String| Words::from_word(&word))?,
+        agent_disclosure: c.get()?,
     })
 }
 
@@ -328,6 +330,8 @@ fn with_settings<T>(settings: &Settings, run: impl FnOnce(&[(&str, &dyn ToSql)])
         (":inbound_number", &s.inbound_number.map(|phone| phone.to_string())),
         (":script_prompt", &s.script_prompt),
         (":fallback_prompt", &s.fallback_prompt),
+        (":agent", &s.agent.map(Words::word)),
+        (":agent_disclosure", &s.agent_disclosure),
     ])
 }
 
@@ -489,7 +493,8 @@ impl Tx<'_> {
              budget_alert_threshold, max_concurrent_calls, ring_timeout_seconds, caller_id, lead_time_zone_policy,
              start_date, end_date, recurrence_rule, expected_completion_date, owner_id, team_members, company_id,
              tags, notes, webhooks, keys, opt_out_sentence, machine_detection, transfer_number, record_calls,
-             recording_announcement, inbound_number, script_prompt, fallback_prompt, created_at, updated_at, status_changed_at, status_changed_by)
+             recording_announcement, inbound_number, script_prompt, fallback_prompt, agent, agent_disclosure,
+             created_at, updated_at, status_changed_at, status_changed_by)
              VALUES (:name, :description, :status, :priority, :campaign_type, :calls_per_day,
              :calling_hours_start, :calling_hours_end, :time_zone, :working_days, :ai_voice_id, :ai_voice_language,
              :ai_voice_gender, :system_prompt, :script_template, :fallback_script, :max_attempts_per_lead,
@@ -498,7 +503,7 @@ impl Tx<'_> {
              :lead_time_zone_policy, :start_date, :end_date, :recurrence_rule, :expected_completion_date, :owner_id,
              :team_members, :company_id, :tags, :notes, :webhooks, :keys, :opt_out_sentence, :machine_detection,
              :transfer_number, :record_calls, :recording_announcement, :inbound_number, :script_prompt,
-             :fallback_prompt, :now, :now, :now, :by)";
+             :fallback_prompt, :agent, :agent_disclosure, :now, :now, :now, :by)";
         let status = request.status.unwrap_or(Status::Draft);
         let now = ms(self.now);
         with_settings(&request.settings, |settings| {
@@ -569,7 +574,7 @@ impl Tx<'_> {
              machine_detection = :machine_detection, transfer_number = :transfer_number,
              record_calls = :record_calls, recording_announcement = :recording_announcement,
              inbound_number = :inbound_number, script_prompt = :script_prompt,
-             fallback_prompt = :fallback_prompt, version = version + 1, holds_stale = 1,
+             fallback_prompt = :fallback_prompt, agent = :agent, agent_disclosure = :agent_disclosure, version = version + 1, holds_stale = 1,
              updated_at = :now WHERE id = :id";
         let now = ms(self.now);
         let id = before.id;

@@ -44,6 +44,7 @@ impl Tx<'_> {
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM recordings WHERE call_id IN (SELECT r.call_id FROM other_calls o CROSS JOIN recordings r
                ON r.call_id = -o.id WHERE o.campaign_id = ?1 LIMIT ?2)",
+            "DELETE FROM tries WHERE id IN (SELECT id FROM tries WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM other_calls WHERE id IN (SELECT id FROM other_calls WHERE campaign_id = ?1 LIMIT ?2)",
             "DELETE FROM recordings WHERE call_id IN (SELECT r.call_id FROM calls k CROSS JOIN recordings r
                ON r.call_id = k.id WHERE k.campaign_id = ?1 LIMIT ?2)",

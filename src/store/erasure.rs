@@ -199,14 +199,15 @@ impl Tx<'_> {
             .prepare_cached("SELECT lead_id FROM calls WHERE id = ?1")?
             .query_row([id], |row| row.get(0))?;
         let sql =
-            "UPDATE calls SET phone = ?2, detail = NULL, timeline = '[]', transcript = '[]' WHERE id = ?1";
+            "UPDATE calls SET phone = ?2, detail = NULL, timeline = '[]', transcript = '[]', conversation = NULL
+                   WHERE id = ?1";
         self.execute(sql, params![id, Phone::erased(lead_id).to_string()])?;
         // An answer may have repeated what it was told.
         let sql = "UPDATE delivery_tries SET excerpt = '' WHERE excerpt <> '' AND delivery_id IN
                      (SELECT d.id FROM events v JOIN deliveries d ON d.event_id = v.id WHERE v.key = ?1)";
         self.execute(sql, [format!("call:{id}")])?;
         let sql = "UPDATE events SET data = json_set(data, '$.lead.phone', NULL, '$.lead.name', NULL,
-                     '$.lead.variables', NULL, '$.call.detail', NULL) WHERE key = ?1";
+                     '$.lead.variables', NULL, '$.call.detail', NULL, '$.call.verdict', NULL, '$.call.answers', NULL) WHERE key = ?1";
         self.execute(sql, [format!("call:{id}")])
     }
 
@@ -218,7 +219,7 @@ impl Tx<'_> {
             ids.extend(self.ids(sql, &lead.to_string())?);
         }
         let sql = "UPDATE other_calls SET phone = nullif(phone, ?2), detail = NULL, timeline = '[]', variables = '{}',
-                     transcript = '[]', erased_at = ?3 WHERE id = ?1";
+                     transcript = '[]', conversation = NULL, erased_at = ?3 WHERE id = ?1";
         for id in &ids {
             self.execute(sql, params![id, number, ms(self.now)])?;
         }
@@ -228,6 +229,7 @@ impl Tx<'_> {
     /// The answer is the import that brought the lead.
     fn forget_lead(&self, id: i64) -> Result<Option<i64>, StoreError> {
         let lead = self.lead_even_deleted(id)?;
+        self.execute("DELETE FROM tries WHERE lead_id = ?1", [id])?;
         if lead.status.is_open() {
             self.move_lead(&lead, LeadStatus::Canceled, None)?;
             self.complete_if_finished(lead.campaign_id)?;

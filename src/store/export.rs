@@ -56,7 +56,7 @@ pub struct LeadRow<'r> {
     pub updated_at: Instant,
 }
 
-/// A call as it lies in the database, without its timeline.
+/// A call as it lies in the database, without its timeline and its words.
 #[derive(Debug)]
 pub struct CallRow<'r> {
     /// Its id.
@@ -89,6 +89,12 @@ pub struct CallRow<'r> {
     pub cost: Money,
     /// How long its recording is, if it can be listened to.
     pub recording_ms: Option<i64>,
+    /// How an agent says that it came out.
+    pub conclusion: Option<&'r str>,
+    /// What an agent found out, as a JSON object.
+    pub answers: Option<&'r str>,
+    /// When the person was promised another call.
+    pub call_back_at: Option<Instant>,
 }
 
 /// Reads the cells of a row in their order, without copying texts.
@@ -177,6 +183,9 @@ fn call<'r>(row: &'r Row<'r>) -> rusqlite::Result<CallRow<'r>> {
         ended_at: c.instant()?,
         cost: Money::from_ten_thousandths(c.number()?),
         recording_ms: c.number()?,
+        conclusion: c.text()?,
+        answers: c.text()?,
+        call_back_at: c.instant()?,
     })
 }
 
@@ -231,7 +240,8 @@ impl Snapshot<'_> {
         let sql = pages!(
             "k.id, k.campaign_id, k.lead_id, k.attempt, k.phone, k.carrier, k.state, k.outcome, k.successful,
              k.detail, k.placed_at, k.answered_at, k.ended_at, k.cost,
-             (SELECT r.ms FROM recordings r WHERE r.call_id = k.id AND r.deleted_at IS NULL) FROM calls k"
+             (SELECT r.ms FROM recordings r WHERE r.call_id = k.id AND r.deleted_at IS NULL),
+             k.conversation ->> '$.verdict.conclusion', k.conversation -> '$.answers', k.call_back_at FROM calls k"
         );
         let mut place = Place::new(filter.limit);
         self.each_call(sql, filter, |row| {

@@ -8,7 +8,7 @@ use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::fields::Words;
 use crate::domain::gate::{HoldReason, Number};
-use crate::domain::guard::{self, Guard, Overall};
+use crate::domain::guard::{self, Agents, Guard, Overall};
 use crate::domain::money::Money;
 use crate::domain::phone::Phone;
 use chrono::{DateTime, NaiveDate};
@@ -21,12 +21,13 @@ pub(super) struct Watch {
     pub(super) key: SuppressionKey,
     pub(super) vault: Vault,
     guard: RwLock<Arc<Guard>>,
+    agents: RwLock<Agents>,
 }
 
 impl Watch {
     /// With the limits that are in force when nobody says otherwise.
     pub(super) fn new(key: SuppressionKey, vault: Vault) -> Watch {
-        Watch { key, vault, guard: RwLock::default() }
+        Watch { key, vault, guard: RwLock::default(), agents: RwLock::default() }
     }
 
     pub(super) fn guard(&self) -> Arc<Guard> {
@@ -35,6 +36,14 @@ impl Watch {
 
     pub(super) fn set_guard(&self, guard: Guard) {
         *self.guard.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(guard);
+    }
+
+    fn agents(&self) -> Agents {
+        *self.agents.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_agents(&self, agents: Agents) {
+        *self.agents.write().unwrap_or_else(PoisonError::into_inner) = agents;
     }
 }
 
@@ -115,6 +124,7 @@ impl Snapshot<'_> {
             is_waking_up: self.wake_up()?.is_some(),
             money: spent + reserved,
             money_max: self.guard().spend_per_day,
+            agents: self.watch.agents(),
         })
     }
 

@@ -52,6 +52,7 @@ mod source;
 mod suppression;
 mod table;
 mod tokens;
+mod tries;
 mod trunks;
 mod tx;
 mod vitals;
@@ -84,6 +85,7 @@ pub use seal::key_id;
 pub use sessions::Session;
 pub use source::Payload;
 pub use tokens::{Scope, Token, TokenRow};
+pub use tries::{NewTry, TryFilter};
 pub use tx::{Snapshot, Tx};
 pub use vitals::{FileSizes, Load, Tally, Worker};
 pub use wake_up::WakeUp;
@@ -92,7 +94,7 @@ use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::campaign::Campaign;
 use crate::domain::gate::Hold;
-use crate::domain::guard::Guard;
+use crate::domain::guard::{Agents, Guard};
 use crate::domain::secret::Key;
 use ballast::Ballast;
 use changes::Changes;
@@ -468,6 +470,11 @@ impl Store {
     /// The limits in force.
     pub fn guard(&self) -> Arc<Guard> {
         self.0.watch.guard()
+    }
+
+    /// Tells everybody who can hold conversations, and how many more.
+    pub fn set_agents(&self, agents: Agents) {
+        self.0.watch.set_agents(agents);
     }
 
     fn watch(&self) -> &Arc<Watch> {

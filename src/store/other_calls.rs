@@ -4,13 +4,14 @@ use super::do_not_call::Suppression;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
+use crate::domain::agent::When;
 use crate::domain::call::{CallState, Ending};
 use crate::domain::campaign::Campaign;
 use crate::domain::do_not_call::Source;
 use crate::domain::fields::Words;
 use crate::domain::gate::Gate;
 use crate::domain::keys::Action;
-use crate::domain::lead::Lead;
+use crate::domain::lead::{Lead, NewLead};
 use crate::domain::other_call::{self, Filling, Kind, Objection, OtherCall};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
@@ -340,10 +341,10 @@ impl Tx<'_> {
             _ => ending.detail,
         };
         let sql = "UPDATE other_calls SET state = 'ended', outcome = ?2, detail = ?3, answered_at = ?4, ended_at = ?5,
-                     timeline = coalesce(?6, timeline) WHERE id = ?1";
+                     timeline = coalesce(?6, timeline), conversation = ?7 WHERE id = ?1";
         let (answered_at, ended_at) = (ending.answered_at.map(ms), ms(ending.ended_at));
-        let timeline = timeline.map(json_text);
-        self.execute(sql, params![id, ending.outcome.word(), detail, answered_at, ended_at, timeline])?;
+        let (timeline, kept) = (timeline.map(json_text), ending.conversation.as_ref().map(json_text));
+        self.execute(sql, params![id, ending.outcome.word(), detail, answered_at, ended_at, timeline, kept])?;
         if ending.outcome == Outcome::OptedOut {
             self.opt_out_on_other_call(id)?;
         }
@@ -353,10 +354,13 @@ impl Tx<'_> {
     /// Arranges the call that somebody asked for who called us, as on a call of the dialer; or says why there will be none.
     fn call_back(&self, call: &OtherCall) -> Result<Option<String>, StoreError> {
         let why = match self.call_back_for(call.lead_id, call.phone)? {
-            Ok(CallBack { lead, campaign, at }) => match self.arrange_call_back(&campaign, &lead, at)? {
-                Ok(()) => return Ok(None),
-                Err(reason) => reason.sentence().to_owned(),
-            },
+            Ok(CallBack { lead, campaign, at }) => {
+                let promised = self.call_back_promised(other_call::key(call.id))?;
+                match self.arrange_call_back(&campaign, &lead, promised.unwrap_or(at))? {
+                    Ok(()) => return Ok(None),
+                    Err(reason) => reason.sentence().to_owned(),
+                }
+            }
             Err(why) => why,
         };
         Ok(Some(format!("No call-back is arranged: {why}")))
@@ -385,6 +389,32 @@ impl Tx<'_> {
             Suppression { reason: reason.into(), source: Source::Call, call_id: None, by: "server".into() };
         self.add_to_do_not_call_list(phone, &suppression)?;
         Ok(())
+    }
+
+    /// Looks whether another call may be arranged at a time that the person on such a call has named. For one who called
+    /// us it is arranged when the call ends; on a test call there is nothing to arrange. The answer is what the model is
+    /// told.
+    pub fn promise_other_call_back(&self, id: i64, when: When) -> Result<Result<String, String>, StoreError> {
+        let call = self.other_call_even_deleted(id)?;
+        let (about, campaign) = match call.kind {
+            Kind::Inbound => match self.call_back_for(call.lead_id, call.phone)? {
+                Ok(CallBack { lead, campaign, .. }) => (Some(lead.about), Some(campaign)),
+                Err(why) => return Ok(Err(format!("It cannot be arranged, because {why}."))),
+            },
+            Kind::Test => {
+                let lead = call.lead_id.map(|id| self.lead(id)).transpose()?.flatten().map(|lead| lead.about);
+                (lead.or(call.phone.map(NewLead::bare)), self.campaign_even_deleted(call.campaign_id)?)
+            }
+        };
+        let (Some(about), Some(campaign)) = (about, campaign) else {
+            return Ok(Err("Nobody knows whom to call. Say that it cannot be arranged.".to_owned()));
+        };
+        let promised = Gate::new(&campaign, 0, self.overall()?, self.now).promise(&about, when);
+        if let Ok((at, _)) = &promised {
+            let sql = "UPDATE other_calls SET call_back_at = ?2 WHERE id = ?1 AND state <> 'ended'";
+            self.execute(sql, params![id, ms(*at)])?;
+        }
+        Ok(promised.map(|(_, told)| told))
     }
 
     /// A key was pressed on such a call that has ended: whether that is a wish not to be called again, its campaign says.

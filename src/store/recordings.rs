@@ -4,6 +4,7 @@
 use super::erasure::files_in;
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, Store, StoreError, Tx};
+use crate::domain::Instant;
 use crate::domain::fields::Words;
 use crate::domain::other_call;
 use crate::domain::phone::Phone;
@@ -69,6 +70,27 @@ impl Snapshot<'_> {
         };
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([id], |row| Cells::of(row).json())?)
+    }
+
+    /// What is kept of the conversation that an agent held on a call; none where none did.
+    pub fn conversation(&self, call_id: i64) -> Result<Option<Value>, StoreError> {
+        let (sql, id) = match other_call::id_of(call_id) {
+            Some(id) => ("SELECT conversation FROM other_calls WHERE id = ?1", id),
+            None => ("SELECT conversation FROM calls WHERE id = ?1", call_id),
+        };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let kept: Option<String> = statement.query_row([id], |row| row.get(0))?;
+        Ok(kept.and_then(|kept| serde_json::from_str(&kept).ok()))
+    }
+
+    /// When whoever is on a call was promised another one.
+    pub fn call_back_promised(&self, call_id: i64) -> Result<Option<Instant>, StoreError> {
+        let (sql, id) = match other_call::id_of(call_id) {
+            Some(id) => ("SELECT call_back_at FROM other_calls WHERE id = ?1", id),
+            None => ("SELECT call_back_at FROM calls WHERE id = ?1", call_id),
+        };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([id], |row| Cells::of(row).instant_optional())?)
     }
 
     fn calls_of_deleted_recordings(&self) -> Result<Vec<i64>, StoreError> {

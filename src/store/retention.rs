@@ -4,6 +4,7 @@
 use super::erasure::{IMPORTS_FOLDER, files_in, import_of};
 use super::row::{json_text, ms};
 use super::{Store, StoreError, Tx};
+use crate::domain::Instant;
 use crate::domain::erasure::forget_samples;
 use chrono::TimeDelta;
 use rusqlite::params;
@@ -55,24 +56,32 @@ impl Tx<'_> {
     /// Empties timeline, transcript and evidence of some of the calls that ended longer ago than `retention`; true while there may
     /// be more.
     pub fn prune_call_details(&self, retention: TimeDelta) -> Result<bool, StoreError> {
-        if self.prune_other_calls(retention)? {
+        if self.prune_other_calls(retention)? || self.prune_tries(retention)? {
             return Ok(true);
         }
         let first = self.pruned_to(CALLS)?;
         let sql = "SELECT id, ended_at FROM calls WHERE id > ?1 ORDER BY id LIMIT ?2";
         let Some((last, is_more)) = self.old_rows(sql, first, ROWS_MAX, retention)? else { return Ok(false) };
-        let sql =
-            "UPDATE calls SET timeline = '[]', evidence = '{}', transcript = '[]' WHERE id > ?1 AND id <= ?2";
+        let sql = "UPDATE calls SET timeline = '[]', evidence = '{}', transcript = '[]', conversation = NULL
+                   WHERE id > ?1 AND id <= ?2";
         self.execute(sql, [first, last])?;
         self.set_fact(CALLS, &last.to_string())?;
         Ok(is_more)
+    }
+
+    fn prune_tries(&self, retention: TimeDelta) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM tries WHERE id IN (SELECT id FROM tries WHERE updated_at < ?1 AND state <> 'running' LIMIT ?2)";
+        let before = self.now.checked_sub_signed(retention).unwrap_or(Instant::MIN_UTC);
+        Ok(self.execute(sql, params![ms(before), ROWS_MAX])? > 0)
     }
 
     fn prune_other_calls(&self, retention: TimeDelta) -> Result<bool, StoreError> {
         let first = self.pruned_to(OTHER_CALLS)?;
         let sql = "SELECT id, ended_at FROM other_calls WHERE id > ?1 ORDER BY id LIMIT ?2";
         let Some((last, is_more)) = self.old_rows(sql, first, ROWS_MAX, retention)? else { return Ok(false) };
-        let sql = "UPDATE other_calls SET timeline = '[]', variables = '{}', transcript = '[]' WHERE id > ?1 AND id <= ?2";
+        let sql =
+            "UPDATE other_calls SET timeline = '[]', variables = '{}', transcript = '[]', conversation = NULL
+                   WHERE id > ?1 AND id <= ?2";
         self.execute(sql, [first, last])?;
         self.set_fact(OTHER_CALLS, &last.to_string())?;
         Ok(is_more)

@@ -8,6 +8,7 @@ pub(crate) mod peers;
 pub(crate) mod program;
 pub(crate) mod receiver;
 pub(crate) mod reference;
+pub(crate) mod tester;
 pub(crate) mod uas;
 pub(crate) mod world;
 
@@ -51,6 +52,8 @@ pub(crate) struct TestServer {
 pub(crate) struct Options {
     pub(crate) settings: Settings,
     /// Adds routes and the like.
+    /// Where the model answers with which agents are tried.
+    pub(crate) model: Option<String>,
     pub(crate) extend: fn(Rocket<Build>) -> Rocket<Build>,
 }
 
@@ -68,10 +71,12 @@ impl Default for Options {
                 static_dir: None,
                 line: Arc::new(line::StillLine::default()),
                 speaker: Err("no voice".into()),
+                tester: Arc::new(tester::Nobody),
                 in_force: Vec::new(),
                 started_at: START.parse().unwrap(),
                 door: Door { hosts: vec!["*".into()], ..Door::default() },
             },
+            model: None,
             extend: |rocket| rocket,
         }
     }
@@ -113,7 +118,11 @@ impl TestServer {
         };
         let (sender, receiver) = mpsc::channel();
         let rocket = rocket::custom(config).manage(Db::of(store.clone()));
-        let rocket = http::mount(rocket, options.settings, Arc::new(clock.clone()));
+        let mut settings = options.settings;
+        if let Some(url) = &options.model {
+            settings.tester = Arc::new(runtime.block_on(tester::talking_to(url, store.clone())));
+        }
+        let rocket = http::mount(rocket, settings, Arc::new(clock.clone()));
         let rocket = (options.extend)(rocket).attach(AdHoc::on_liftoff("tell the port", |rocket| {
             Box::pin(async move {
                 let port = rocket.config().port;
@@ -164,7 +173,7 @@ impl TestServer {
     pub(crate) fn end_call(&self, call_id: i64, outcome: Outcome, talk_seconds: Option<i64>) {
         let ended_at = self.now();
         let answered_at = talk_seconds.map(|seconds| ended_at - TimeDelta::seconds(seconds));
-        let ending = Ending { outcome, answered_at, ended_at, detail: None };
+        let ending = Ending { outcome, answered_at, ended_at, detail: None, conversation: None };
         self.write(move |tx| tx.settle(call_id, ending, None));
     }
 

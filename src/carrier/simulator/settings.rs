@@ -1,6 +1,7 @@
 //! What the operator may set about the people and machines that the simulator plays. Every field has a
 //! default, so that an empty table gives a plausible town.
 
+use crate::domain::agent::AgentKind;
 use serde::{Deserialize, Serialize};
 
 /// How the simulator behaves. Shares are weights: they need not add up to 1.
@@ -15,6 +16,8 @@ pub struct Settings {
     pub channels: usize,
     /// Dials per second that the dialer should keep to; none for no limit.
     pub calls_per_second: Option<f64>,
+    /// Who talks on the calls of campaigns that do not say so: the script, or a recorded conversation.
+    pub agent: Option<AgentKind>,
     /// What becomes of a call.
     pub outcomes: Outcomes,
     /// What people do who pick up.
@@ -84,6 +87,7 @@ impl Default for Settings {
             speed: 1.0,
             channels: 1000,
             calls_per_second: None,
+            agent: None,
             outcomes: Outcomes::default(),
             persons: Persons::default(),
             ring_seconds: Seconds { min: 3.0, max: 20.0 },

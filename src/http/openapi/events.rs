@@ -97,7 +97,7 @@ fn told(event: EventType) -> Told {
 fn call_completed() -> Told {
     let call = json!({
         "type": "object",
-        "required": ["id", "carrier", "outcome", "successful", "detail", "placed_at", "answered_at", "ended_at", "seconds", "cost"],
+        "required": ["id", "carrier", "outcome", "successful", "detail", "placed_at", "answered_at", "ended_at", "seconds", "cost", "verdict", "answers"],
         "properties": {
             "id": {"type": "integer"},
             "carrier": {"type": "string", "description": "Who placed it."},
@@ -109,6 +109,11 @@ fn call_completed() -> Told {
             "ended_at": instant("When it ended."),
             "seconds": {"type": "integer", "minimum": 0, "description": "Between answer and end."},
             "cost": {"$ref": "#/components/schemas/Money"},
+            "verdict": {
+                "oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Verdict"}],
+                "description": "How an agent says that it came out; null where none talked, or nobody could say.",
+            },
+            "answers": {"type": ["object", "null"], "description": "What an agent found out, by names that it chose."},
         },
     });
     let lead = json!({
@@ -138,7 +143,7 @@ fn call_completed() -> Told {
                 "call": {
                     "id": 17, "carrier": "simulator", "outcome": "success", "successful": true, "detail": null,
                     "placed_at": "2026-03-04T10:04:20Z", "answered_at": "2026-03-04T10:04:31Z",
-                    "ended_at": "2026-03-04T10:05:10Z", "seconds": 39, "cost": 0.5,
+                    "ended_at": "2026-03-04T10:05:10Z", "seconds": 39, "cost": 0.5, "verdict": null, "answers": null,
                 },
                 "lead": {"id": 4, "phone": "+12025550101", "name": "Ada Lovelace", "variables": {"plan": "Basic"}},
                 "attempt": 1, "max_attempts": 3, "is_last_attempt": true, "sequence": 42,

@@ -71,9 +71,13 @@ pub(super) fn of(schema: &str) -> Option<Value> {
         "Import" => import(),
         "Call" => call(),
         "OtherCall" => other_call(),
+        "ConversationRequest" => json!({"lead_id": 4, "say": "Who is this?"}),
+        "ConversationTurn" => json!({"say": "Yes, that sounds good."}),
+        "ConversationBatchRequest" => json!({"personas": ["eager", "stop_calling"]}),
+        "Conversation" => try_out(),
         "TestCallRequest" => json!({"phone": "+1 202 555 0101", "variables": {"plan": "Basic"}}),
-        "CallDetails" => with_conversation(call()),
-        "OtherCallDetails" => with_conversation(other_call()),
+        "CallDetails" => with_content(call()),
+        "OtherCallDetails" => with_content(other_call()),
         "DialingSwitch" => json!({
             "stopped": true,
             "since": "2026-03-04T10:00:00Z",
@@ -404,6 +408,8 @@ fn campaign() -> Value {
         "inbound_number": null,
         "script_prompt": null,
         "fallback_prompt": null,
+        "agent": null,
+        "agent_disclosure": null,
         "created_at": "2026-03-01T09:30:00Z",
         "updated_at": "2026-03-02T08:00:00Z",
     });
@@ -411,6 +417,60 @@ fn campaign() -> Value {
         all.extend(rest);
     }
     campaign
+}
+
+fn conversation() -> Value {
+    json!({
+        "model": "gpt-realtime",
+        "prompt": "5f1d7a84db00d2fc",
+        "verdict": {"conclusion": "success", "reason": "Ada wants the gold plan.", "judged_afterwards": false},
+        "answers": {"plan": "gold"},
+        "tools": [{
+            "seconds": 21.4,
+            "name": "report_outcome",
+            "arguments": {"outcome": "success", "reason": "Ada wants the gold plan.", "answers": {"plan": "gold"}},
+            "answer": "Written down. Say goodbye in one sentence, then use end_call.",
+        }],
+        "turns": [{"first_sound_ms": 620, "transcription_ms": 180, "model_ms": 290, "voice_ms": 150}],
+        "input_tokens": 1840,
+        "output_tokens": 96,
+        "failure": null,
+    })
+}
+
+fn try_out() -> Value {
+    let line = |speaker: &str, text: &str| json!({"speaker": speaker, "text": text, "tool": null, "arguments": null, "answer": null});
+    json!({
+        "id": 5,
+        "campaign_id": 1,
+        "lead_id": 4,
+        "batch_id": 5,
+        "persona": "stop_calling",
+        "is_try": true,
+        "state": "ended",
+        "detail": null,
+        "lines": [
+            line("agent", "This is an automated assistant. Hello Ada, how do you like your Basic plan?"),
+            line("person", "Please never call me again."),
+            {
+                "speaker": "tool",
+                "text": "Would put the number onto the do-not-call list, then say: You will not be called again. Goodbye.",
+                "tool": "opt_out",
+                "arguments": "{}",
+                "answer": null,
+            },
+        ],
+        "verdict": {"conclusion": "declined", "reason": "The person wants no calls.", "judged_afterwards": true},
+        "answers": {},
+        "report": {"passed": true, "expected": "opt_out is used", "findings": []},
+        "model": "gpt-4.1-mini",
+        "prompt": "5f1d7a84db00d2fc",
+        "input_tokens": 1210,
+        "output_tokens": 41,
+        "made_by": "Grace",
+        "created_at": "2026-03-04T10:00:00Z",
+        "updated_at": "2026-03-04T10:00:04Z",
+    })
 }
 
 /// So many of each word, 0 of those that are not named.
@@ -635,7 +695,7 @@ fn other_call() -> Value {
 }
 
 /// What was said on a call, for whoever wants to know more of it.
-fn with_conversation(mut call: Value) -> Value {
+fn with_content(mut call: Value) -> Value {
     let is_recorded = call["recording"].is_object();
     call["peaks"] = match is_recorded {
         true => json!({"agent": [0, 180, 96], "person": [0, 0, 12]}),
@@ -647,6 +707,8 @@ fn with_conversation(mut call: Value) -> Value {
         {"seconds": 2.3, "until": 31.8, "speaker": "agent", "kind": "speech", "text": "Hello Ada, how do you like your Basic plan? Press 1 …", "cut_off": false},
         {"seconds": 36.1, "until": null, "speaker": "person", "kind": "key", "text": "1", "cut_off": false},
     ]);
+    call["call_back_at"] = Value::Null;
+    call["conversation"] = conversation();
     call
 }
 

@@ -18,7 +18,8 @@ use super::query::Query;
 use super::{
     analytics, audit, calls, campaigns, carrier, deliveries, demo, dialing, do_not_call, duplicate, export,
     forecast, imports, lead_actions, leads, other_calls, overview, people, preview, prompts, recordings,
-    rehearsals, server_settings, session, stats, suggestions, tokens, trunks, voices, wake_up, webhooks,
+    rehearsals, server_settings, session, stats, suggestions, tokens, tries, trunks, voices, wake_up,
+    webhooks,
 };
 use rocket::http::Status;
 use rocket::{Route, get, routes};
@@ -95,6 +96,11 @@ fn resources() -> Vec<(&'static str, &'static str, Vec<utoipa::openapi::OpenApi>
             "Other calls",
             "Calls that are no dial of a lead and in no sum of a campaign: test calls, and those that somebody makes to us.",
             vec![other_calls::Reference::openapi()],
+        ),
+        (
+            "Conversations",
+            "The agent of a campaign, tried over text: by hand, or with simulated callers. Nobody is called.",
+            vec![tries::Reference::openapi()],
         ),
         ("Exports", "Leads and calls as tables for a spreadsheet.", vec![export::Reference::openapi()]),
         (

@@ -97,6 +97,24 @@ pub(in crate::http) struct OtherCallId {
     call_id: i64,
 }
 
+/// The conversation that a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct ConversationId {
+    /// Id of the conversation.
+    #[param(minimum = 1, example = 5)]
+    conversation_id: i64,
+}
+
+/// Of one batch.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct OfBatch {
+    /// Only those that were started together.
+    #[param(minimum = 1)]
+    batch_id: Option<i64>,
+}
+
 /// Of one lead.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -2,6 +2,7 @@
 //! which knows nothing of this reference, and bodies that are read field by field.
 #![allow(dead_code, reason = "nobody makes one: the reference is written from their fields")]
 
+use crate::domain::agent::{AgentKind, Conclusion};
 use crate::domain::analytics::Interval;
 use crate::domain::call::{CallState, Stage};
 use crate::domain::campaign::{CampaignType, EventType, LeadTimeZonePolicy, Priority, Status, VoiceGender};
@@ -25,6 +26,7 @@ use crate::domain::spreadsheet;
 use crate::domain::standing::State;
 use crate::domain::suggestions::Code as SuggestionCode;
 use crate::domain::transcript::{Kind, Speaker};
+use crate::domain::try_out::{Persona, Speaker as TrySpeaker, State as TryState};
 use crate::domain::wake_up::Cause;
 use crate::store::{Scope, TEST_EVENT};
 use serde_json::{Map, Value};
@@ -69,6 +71,11 @@ word_schemas! {
     Outcome = "Outcome", "How a call ended, or what it concluded. Up to `transferred` somebody, or a machine, picked up.";
     other_call::Kind = "OtherCallKind", "How a call that is no dial of a lead comes about: asked for by hand, or made to us.";
     CallState = "CallState", "How far a call has come.";
+    AgentKind = "AgentKind", "Who talks on calls: `scripted`, the script is said and keys are listened for; `ai`, a model holds a conversation.";
+    Conclusion = "Conclusion", "How a conversation came out, in the agent's words.";
+    Persona = "Persona", "A simulated caller: agrees gladly, has no time, is unkind, asks for a person, wants no more calls, or tries to give the agent other orders.";
+    TryState = "ConversationState", "Where a conversation that tries the agent is: waiting for what is said next, being held, over, or failed.";
+    TrySpeaker = "ConversationSpeaker", "Who it was: the agent, the person, or a tool that the agent used.";
     Stage = "Stage", "How far calls have come, for whoever looks for some of them.";
     Interval = "Interval", "How long periods are.";
     State = "StandingState", "How a campaign stands. Those that need somebody come first.";
@@ -659,6 +666,75 @@ pub(in crate::http) struct TranscriptLine {
     cut_off: bool,
 }
 
+/// What an agent made of a call.
+#[derive(ToSchema)]
+pub(in crate::http) struct CallConversation {
+    /// The model that talked, as its server names it; `recorded` for a conversation of the simulator.
+    model: String,
+    /// Tells versions of the instruction apart: the beginning of its SHA-256, without what is said about the person.
+    prompt: String,
+    /// How it came out; null where nobody could say.
+    verdict: Option<Verdict>,
+    /// What was found out, by names that the agent chose; null without a verdict.
+    #[schema(value_type = Option<Object>)]
+    answers: Option<Value>,
+    /// The tools that were used.
+    tools: Vec<UsedTool>,
+    /// How long each turn took.
+    turns: Vec<TurnLatency>,
+    /// Tokens that the model read.
+    #[schema(minimum = 0)]
+    input_tokens: i64,
+    /// Tokens that the model wrote.
+    #[schema(minimum = 0)]
+    output_tokens: i64,
+    /// Why the agent could not go on; null where it could.
+    failure: Option<String>,
+}
+
+/// How a conversation came out.
+#[derive(ToSchema)]
+pub(in crate::http) struct Verdict {
+    /// In a word.
+    conclusion: Conclusion,
+    /// Why, in a sentence.
+    reason: String,
+    /// Whether the agent did not say so itself, and the words were judged when the conversation was over.
+    judged_afterwards: bool,
+}
+
+/// A tool that an agent used on a call.
+#[derive(ToSchema)]
+pub(in crate::http) struct UsedTool {
+    /// When, in seconds since the answer.
+    #[schema(minimum = 0)]
+    seconds: f64,
+    /// Which; `misused` for one that is not there, or whose arguments were wrong.
+    name: String,
+    /// Its arguments, as they were understood.
+    #[schema(value_type = Object)]
+    arguments: Value,
+    /// What the agent was told; null where the call ended of it.
+    answer: Option<String>,
+}
+
+/// How long a turn of a conversation took.
+#[derive(ToSchema)]
+pub(in crate::http) struct TurnLatency {
+    /// From the end of what the person said, or from the answer, until our first sound.
+    #[schema(minimum = 0)]
+    first_sound_ms: i64,
+    /// Of that, turning sound into text; null where one model does it all.
+    #[schema(minimum = 0)]
+    transcription_ms: Option<i64>,
+    /// Of that, until the model's first words.
+    #[schema(minimum = 0)]
+    model_ms: Option<i64>,
+    /// Of that, until the first sound of the voice.
+    #[schema(minimum = 0)]
+    voice_ms: Option<i64>,
+}
+
 /// The rows left out for one reason.
 #[derive(ToSchema)]
 pub(in crate::http) struct RowsLeftOut {
@@ -862,6 +938,54 @@ pub(in crate::http) struct TestCallRequest {
     lead_id: Option<i64>,
     /// Values by name that are used before those of the lead: texts, numbers, true and false.
     variables: Option<Map<String, Value>>,
+}
+
+/// Whose values the agent is told, and what is said to it first.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ConversationRequest {
+    /// A lead of the campaign, whose values the agent is told. Without one, the name of a value stands where it would be said.
+    #[schema(minimum = 1)]
+    lead_id: Option<i64>,
+    /// Values by name that are used before those of the lead: texts, numbers, true and false.
+    variables: Option<Map<String, Value>>,
+    /// What is said to the agent after its opening; without it only the opening comes.
+    #[schema(max_length = 2000)]
+    say: Option<String>,
+}
+
+/// What is said to the agent.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ConversationTurn {
+    /// The words; a key as `[caller pressed 1]`.
+    #[schema(min_length = 1, max_length = 2000)]
+    say: String,
+}
+
+/// Who talks with the agent, and whose values it is told.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ConversationBatchRequest {
+    /// The simulated callers; all of them where this is left out.
+    #[schema(min_items = 1, max_items = 20)]
+    personas: Option<Vec<Persona>>,
+    /// A lead of the campaign, whose values the agent is told.
+    #[schema(minimum = 1)]
+    lead_id: Option<i64>,
+    /// Values by name that are used before those of the lead.
+    variables: Option<Map<String, Value>>,
+}
+
+/// How the agent did with a simulated caller, by rules.
+#[derive(ToSchema)]
+pub(in crate::http) struct ConversationReport {
+    /// Whether all was as it should be.
+    passed: bool,
+    /// What should be.
+    expected: String,
+    /// What was not, each in a sentence.
+    findings: Vec<String>,
 }
 
 /// A text, and who speaks it.

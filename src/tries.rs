@@ -1,0 +1,234 @@
+//! Holds conversations that try a campaign's agent over text: the same model, instruction and tools as on a call, with a
+//! person who types or a caller that the model plays under another instruction. Calls nobody.
+
+use crate::agent::chat::{Call, Chat, Message, Piece};
+use crate::clock::Clock;
+use crate::domain::agent::{Brief, Line, Verdict};
+use crate::domain::gate::Gate;
+use crate::domain::guard::Overall;
+use crate::domain::try_out::{Entry, HANGS_UP, Persona, Speaker, State, TURNS_MAX, Talk};
+use crate::http::{Job, Tester, async_trait};
+use crate::store::{Store, StoreError};
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// How often a model may use tools before it has to say something.
+const ROUNDS_MAX: usize = 4;
+/// How long it may take to judge a conversation.
+const JUDGE_MAX: TimeDelta = TimeDelta::seconds(8);
+/// Simulated callers that talk at one time.
+const CALLERS_AT_ONCE: usize = 2;
+
+/// Whoever tries agents. Clones are the same.
+#[derive(Clone)]
+pub struct Tries {
+    chat: Result<Chat, String>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    callers: Arc<Semaphore>,
+}
+
+impl Tries {
+    /// With this model, or why there is none. Ends what was going on when the server stopped.
+    pub async fn start(
+        chat: Result<Chat, String>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Tries, StoreError> {
+        let ended = store.write(|tx| tx.end_interrupted_tries()).await?;
+        if ended > 0 {
+            tracing::warn!(conversations = ended, "conversations that tried an agent ended with the server");
+        }
+        Ok(Tries { chat, store, clock, callers: Arc::new(Semaphore::new(CALLERS_AT_ONCE)) })
+    }
+
+    /// Lets the agent answer, using its tools on the way, until it has said something or the call would be over.
+    async fn answered(&self, chat: &Chat, job: &Job, talk: &mut Talk) -> Result<(), String> {
+        let tools: Vec<Value> = job.brief.tools.iter().map(|tool| tool_of(*tool)).collect();
+        for _ in 0..ROUNDS_MAX {
+            let spoken = said(chat, &told_agent(&job.brief, talk), &tools, talk).await?;
+            if !spoken.text.is_empty() {
+                talk.entries.push(Entry::agent(spoken.text));
+            }
+            let is_waiting = spoken.calls.is_empty();
+            for Call { name, arguments, .. } in spoken.calls {
+                let gate = Gate::new(&job.campaign, 0, Overall::default(), self.clock.now());
+                talk.use_tool((&name, &arguments), &job.brief, &gate, job.about.as_ref());
+            }
+            if is_waiting || talk.is_over {
+                break;
+            }
+        }
+        if !talk.has_room() {
+            talk.is_over = true;
+        }
+        if talk.is_over {
+            self.judged(chat, &job.brief, talk).await;
+        }
+        Ok(())
+    }
+
+    /// Has a conversation judged in which the agent did not say how it came out. Where nobody can, nobody says.
+    async fn judged(&self, chat: &Chat, brief: &Brief, talk: &mut Talk) {
+        if talk.verdict.is_some() {
+            return;
+        }
+        let now = self.clock.now();
+        let line = |entry: &Entry| Line {
+            by_agent: entry.speaker == Speaker::Agent,
+            text: entry.text.clone(),
+            began_at: now,
+            ended_at: now,
+            is_cut_off: false,
+        };
+        let lines: Vec<Line> =
+            talk.entries.iter().filter(|entry| entry.speaker != Speaker::Tool).map(line).collect();
+        let (instruction, transcript) = brief.judging(&lines);
+        let messages = [Message::System(instruction), Message::User(transcript)];
+        let verdict = chat.decide(&messages, "verdict", Verdict::schema(), JUDGE_MAX).await;
+        match verdict.and_then(|verdict| Verdict::read(&verdict.to_string())) {
+            Ok(verdict) => talk.judge(verdict),
+            Err(problem) => tracing::warn!(%problem, "a conversation that tried an agent cannot be judged"),
+        }
+    }
+
+    /// A whole conversation with a simulated caller; what was said so far is written down as it goes.
+    async fn played(&self, id: i64, persona: Persona, job: &Job) -> Result<(), String> {
+        let chat = self.chat.as_ref().map_err(String::clone)?;
+        let mut talk = Talk::open(&job.brief);
+        let language = &job.campaign.settings.ai_voice_language;
+        let outcome = async {
+            for _ in 0..TURNS_MAX {
+                let caller = said(chat, &told_caller(persona, language, &talk), &[], &mut talk).await?.text;
+                let words = caller.replace(HANGS_UP, "");
+                if !words.trim().is_empty() {
+                    talk.entries.push(Entry::person(words.trim().chars().take(SAID_MAX).collect()));
+                    self.answered(chat, job, &mut talk).await?;
+                    self.keep(id, &talk, State::Running, None).await?;
+                }
+                if talk.is_over || caller.contains(HANGS_UP) || words.trim().is_empty() {
+                    break;
+                }
+            }
+            talk.is_over = true;
+            self.judged(chat, &job.brief, &mut talk).await;
+            Ok::<_, String>(())
+        };
+        let outcome = outcome.await;
+        match &outcome {
+            Ok(()) => {
+                let report = talk.report(persona, &job.brief);
+                let ended = talk.clone();
+                let written = self.store.write(move |tx| {
+                    tx.keep_try(id, &ended, State::Ended, None)?;
+                    tx.report_on_try(id, &report)
+                });
+                written.await.map_err(|error: StoreError| error.to_string())
+            }
+            Err(problem) => self.keep(id, &talk, State::Failed, Some(problem.clone())).await,
+        }
+    }
+
+    async fn keep(&self, id: i64, talk: &Talk, state: State, detail: Option<String>) -> Result<(), String> {
+        let talk = talk.clone();
+        let written = self.store.write(move |tx| tx.keep_try(id, &talk, state, detail.as_deref()));
+        written.await.map_err(|error: StoreError| error.to_string())
+    }
+}
+
+/// The longest text that a simulated caller says at a time.
+const SAID_MAX: usize = 1_000;
+
+#[async_trait]
+impl Tester for Tries {
+    fn model(&self) -> Result<String, String> {
+        self.chat.as_ref().map(|chat| chat.model().to_owned()).map_err(String::clone)
+    }
+
+    async fn answer(&self, job: &Job, talk: &mut Talk) -> Result<(), String> {
+        let chat = self.chat.as_ref().map_err(String::clone)?;
+        self.answered(chat, job, talk).await
+    }
+
+    fn play(&self, id: i64, persona: Persona, job: Job) {
+        let tries = self.clone();
+        tokio::spawn(async move {
+            // Closed by nobody.
+            let Ok(_place) = tries.callers.acquire().await else { return };
+            if let Err(problem) = tries.played(id, persona, &job).await {
+                tracing::error!(conversation = id, %problem, "a conversation that tried an agent was not kept");
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Tries {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Tries").field("model", &self.model()).finish_non_exhaustive()
+    }
+}
+
+/// What a model has answered.
+struct Spoken {
+    text: String,
+    calls: Vec<Call>,
+}
+
+async fn said(chat: &Chat, messages: &[Message], tools: &[Value], talk: &mut Talk) -> Result<Spoken, String> {
+    let mut reply = chat.reply(messages, tools).await?;
+    let mut spoken = Spoken { text: String::new(), calls: Vec::new() };
+    while let Some(piece) = reply.next().await {
+        match piece? {
+            Piece::Text(text) => spoken.text.push_str(&text),
+            Piece::Call(call) => spoken.calls.push(call),
+            Piece::Used(input, output) => {
+                talk.input_tokens += input;
+                talk.output_tokens += output;
+            }
+        }
+    }
+    spoken.text = spoken.text.trim().to_owned();
+    Ok(spoken)
+}
+
+fn tool_of(tool: crate::domain::agent::ToolName) -> Value {
+    json!({"name": tool, "description": tool.description(), "parameters": tool.parameters()})
+}
+
+/// The conversation as the agent has seen it.
+fn told_agent(brief: &Brief, talk: &Talk) -> Vec<Message> {
+    let mut messages = vec![Message::System(brief.instructions.clone())];
+    for (nth, entry) in talk.entries.iter().enumerate() {
+        match entry.speaker {
+            Speaker::Agent => {
+                messages.push(Message::Assistant { text: entry.text.clone(), calls: Vec::new() });
+            }
+            Speaker::Person => messages.push(Message::User(entry.text.clone())),
+            Speaker::Tool => {
+                let id = format!("call_{nth}");
+                let call = Call {
+                    id: id.clone(),
+                    name: entry.tool.clone().unwrap_or_default(),
+                    arguments: entry.arguments.clone().unwrap_or_default(),
+                };
+                messages.push(Message::Assistant { text: String::new(), calls: vec![call] });
+                messages.push(Message::Tool { id, answer: entry.answer.clone().unwrap_or_default() });
+            }
+        }
+    }
+    messages
+}
+
+/// The same as the caller has heard it.
+fn told_caller(persona: Persona, language: &str, talk: &Talk) -> Vec<Message> {
+    let mut messages = vec![Message::System(persona.instructions(language))];
+    messages.extend(talk.entries.iter().filter_map(|entry| match entry.speaker {
+        Speaker::Agent => Some(Message::User(entry.text.clone())),
+        Speaker::Person => Some(Message::Assistant { text: entry.text.clone(), calls: Vec::new() }),
+        Speaker::Tool => None,
+    }));
+    messages
+}
