@@ -182,6 +182,12 @@ fn speak(legs: &mut HashMap<i64, Leg>, report: Report) -> usize {
         | LegEvent::Digit(_)
         | LegEvent::OptOutAsked
         | LegEvent::Transferred
+        | LegEvent::Said(_)
+        | LegEvent::Asked(_)
+        | LegEvent::Turn(_)
+        | LegEvent::AgentUsed(_)
+        | LegEvent::AgentFailed(_)
+        | LegEvent::Judged(_)
         | LegEvent::TransferRefused(_) => 0,
     }
 }

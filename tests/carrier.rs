@@ -92,6 +92,12 @@ fn talks(_: u32, event: &LegEvent) -> Option<LegCommand> {
         | LegEvent::RecordingBegan
         | LegEvent::Recorded(_)
         | LegEvent::NotRecorded(_)
+        | LegEvent::Said(_)
+        | LegEvent::Asked(_)
+        | LegEvent::Turn(_)
+        | LegEvent::AgentUsed(_)
+        | LegEvent::AgentFailed(_)
+        | LegEvent::Judged(_)
         | LegEvent::Ended(..) => None,
     }
 }

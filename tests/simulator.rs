@@ -588,6 +588,7 @@ fn plan(call_id: i64) -> Plan {
         criteria: Criteria::of(criteria),
         ring_timeout: TimeDelta::seconds(25),
         duration_max: TimeDelta::seconds(120),
+        agent: None,
     }
 }
 

@@ -8,6 +8,7 @@ use super::plan::{self, Dial, Guest, Planned};
 use crate::carrier::{Asking, Carrier, DialRequest, Incoming, Leg, LegEvents, Report};
 use crate::clock::Clock;
 use crate::domain::Instant;
+use crate::domain::agent::{Tool, ToolCall, When};
 use crate::domain::breaker::{Breaker, Trip};
 use crate::domain::call::{CallState, Effect, Ending, LegCommand, LegEvent, LiveCall};
 use crate::domain::campaign::Status;
@@ -41,6 +42,7 @@ enum Fact {
     Ended { call_id: i64, ending: Ending, timeline: Value, transcript: Value },
     Recorded { call_id: i64, recording: Recording },
     OptedOut { call_id: i64 },
+    CallBack { call_id: i64, number: u64, when: When },
     PressedLate { call_id: i64, key: char },
     Tripped { campaign_id: i64, trip: Trip, detail: Option<String> },
 }
@@ -289,7 +291,9 @@ impl Dialer {
             (LegEvent::Recorded(recording), _) => {
                 self.facts.push(Fact::Recorded { call_id, recording: recording.clone() });
             }
-            (LegEvent::OptOutAsked, _) => self.facts.push(Fact::OptedOut { call_id }),
+            (LegEvent::OptOutAsked | LegEvent::Asked(ToolCall { tool: Tool::OptOut, .. }), _) => {
+                self.facts.push(Fact::OptedOut { call_id });
+            }
             (LegEvent::Digit(key), Some(live)) if live.call.opts_out(*key) => {
                 self.facts.push(Fact::OptedOut { call_id });
             }
@@ -303,6 +307,12 @@ impl Dialer {
                 | LegEvent::Digit(_)
                 | LegEvent::RecordingBegan
                 | LegEvent::NotRecorded(_)
+                | LegEvent::Said(_)
+                | LegEvent::Asked(_)
+                | LegEvent::Turn(_)
+                | LegEvent::AgentUsed(_)
+                | LegEvent::AgentFailed(_)
+                | LegEvent::Judged(_)
                 | LegEvent::Transferred
                 | LegEvent::TransferRefused(_)
                 | LegEvent::Ended(..),
@@ -350,6 +360,9 @@ impl Dialer {
                     at: live.call.answered_at().unwrap_or(now) + shift,
                     timeline: live.call.timeline(shift),
                 }),
+                Effect::CallBack { number, when } => {
+                    self.facts.push(Fact::CallBack { call_id, number, when });
+                }
                 Effect::Ended(ending) => ended = Some(ending),
             }
         }
@@ -627,6 +640,8 @@ fn write_fact(tx: &Tx, fact: &Fact) -> Result<(), StoreError> {
             Some(id) => tx.opt_out_on_other_call(id),
             None => tx.opt_out_on_call(*call_id),
         },
+        // No plan has an agent yet.
+        Fact::CallBack { .. } => Ok(()),
         Fact::PressedLate { call_id, key } => match other_call::id_of(*call_id) {
             Some(id) => tx.pressed_after_other_call(id, *key),
             None => tx.pressed_after_call(*call_id, *key),

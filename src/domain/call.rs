@@ -18,11 +18,21 @@
 //!             │ where a verdict is asked: once more from Speaking; then
 //!             └────────► LastWords ──────────┘
 //! ```
+//! Where an agent talks, it does so in the place of the script:
+//! ```text
+//!   (Announcing) ──► Conversing ─end_call, time is up─► Ending(by the verdict)
+//!        tool opt_out │ │ │ └─ transfer ─► Connecting
+//!                     │ │ └─ the agent fails ─► Parting(carrier_error)
+//!                     ▼ └─ machine ─► LeavingMessage
+//!                OptingOut ─written down─► Parting(opted_out)
+//! ```
 //! Keys do in Listening and LastWords what they do in Speaking. Every state takes `ended`; after `Ended` everything is
 //! ignored, so a call has exactly one ending.
 
 use super::Instant;
+use super::agent::{self, Brief, Latency, Line, Tool, ToolCall, Usage, Verdict, When};
 use super::campaign::{Campaign, Totals};
+use super::conversation::Conversation;
 use super::keys::{Action, KeyMap};
 use super::money::Money;
 use super::outcome::{Category, Cause, Criteria, Outcome};
@@ -36,6 +46,7 @@ use super::{budget, lead::LeadStatus};
 use crate::words;
 use chrono::TimeDelta;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What a carrier reports about a leg. May come late, twice or out of order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +75,18 @@ pub enum LegEvent {
     Recorded(Recording),
     /// The call is not recorded although it should be, or no longer; why.
     NotRecorded(String),
+    /// Something was said in a conversation, by either side.
+    Said(Line),
+    /// The agent wants to use a tool; answered by [`LegCommand::Reply`], unless the conversation ends of it.
+    Asked(ToolCall),
+    /// How long a turn of a conversation took.
+    Turn(Latency),
+    /// What a conversation has used so far, all in all.
+    AgentUsed(Usage),
+    /// The agent cannot go on and has fallen silent; the person is still on the line. Why, in a sentence.
+    AgentFailed(String),
+    /// What a conversation came to that ended without a verdict. Comes before the end.
+    Judged(Verdict),
     /// The leg is over. The last event of a leg, however badly it behaves.
     Ended(Cause, Option<String>),
 }
@@ -85,6 +108,20 @@ pub enum LegCommand {
     },
     /// Record the call, from the beginning of what is said next. Nobody may be recorded who has not been told.
     Record,
+    /// Let the agent talk with whoever picked up, from its opening on. Ends with the next command to say something, to
+    /// put the person through or to end the call.
+    Converse(Arc<Brief>),
+    /// What became of a tool that the agent asked for.
+    Reply {
+        /// The number under which it was asked for.
+        number: u64,
+        /// A sentence for the model.
+        answer: String,
+    },
+    /// Press these keys for the other side; the conversation goes on.
+    SendDigits(String),
+    /// Let what the agent is saying be heard, for 5 s at most, and then end the call.
+    Finish,
     /// End the call.
     HangUp,
 }
@@ -195,6 +232,8 @@ pub struct Plan {
     pub ring_timeout: TimeDelta,
     /// How long an answered call may last.
     pub duration_max: TimeDelta,
+    /// What the agent is told that talks with a person; none where the script is said.
+    pub agent: Option<Arc<Brief>>,
 }
 
 impl Plan {
@@ -211,10 +250,20 @@ impl Plan {
         }
     }
 
-    /// All that may be said, each once, what is said first before the rest.
+    /// All that may be said, each once, what is said first before the rest; of an agent only what is said in its place.
     pub fn words(&self) -> Vec<String> {
-        let mut words: Vec<String> = self.announcement.iter().chain([&self.script]).cloned().collect();
+        let script = self.agent.is_none().then_some(&self.script);
+        let mut words: Vec<String> = self.announcement.iter().chain(script).cloned().collect();
         words.extend(self.fallback.clone());
+        if self.agent.is_some() {
+            // Whether or not there is a key for it.
+            let phrases = self.phrases;
+            words.extend([phrases.trouble, phrases.opted_out].map(str::to_owned));
+            words.extend(
+                self.transfer_to.iter().flat_map(|_| [phrases.connecting, phrases.nobody]).map(str::to_owned),
+            );
+            return words;
+        }
         for action in self.keys.actions() {
             words.extend(self.said_after(action).map(str::to_owned));
             words.extend((action == Action::Transfer).then(|| self.phrases.nobody.to_owned()));
@@ -241,6 +290,8 @@ enum Phase {
     Ringing,
     Announcing,
     Speaking,
+    Conversing,
+    OptingOut { until: Instant },
     Listening { until: Instant },
     LastWords,
     LeavingMessage,
@@ -258,6 +309,14 @@ pub enum Effect {
     Command(LegCommand),
     /// The call has come so far; write it down.
     Progress(CallState),
+    /// The agent was asked for another call at this time: write it down if it may be, then say so with
+    /// [`LiveCall::call_back_written`].
+    CallBack {
+        /// The tool call that asks for it.
+        number: u64,
+        /// When.
+        when: When,
+    },
     /// The call is over; settle it.
     Ended(Ending),
 }
@@ -309,6 +368,8 @@ pub struct LiveCall {
     /// What was seen, for the timeline.
     timeline: Vec<(Instant, String)>,
     transcript: Transcript,
+    /// None where no agent talks.
+    conversation: Option<Conversation>,
 }
 
 /// How long a person may think before pressing a key.
@@ -323,6 +384,12 @@ const PARTING_GRACE: TimeDelta = TimeDelta::seconds(5);
 const RING_GRACE: TimeDelta = TimeDelta::seconds(5);
 /// How long a carrier has to confirm a hang-up.
 const HANGUP_WAIT: TimeDelta = TimeDelta::seconds(10);
+/// How long words of the agent that are being said may still take when it ends the call.
+const FINISH_WAIT: TimeDelta = TimeDelta::seconds(5);
+/// How long a conversation may be judged before its end is reported.
+const JUDGE_WAIT: TimeDelta = TimeDelta::seconds(10);
+/// How long somebody who wants no more calls waits for it to be written down before they are told so.
+const OPT_OUT_WRITE_WAIT: TimeDelta = TimeDelta::seconds(10);
 /// A peer that presses keys for ever must not fill the memory.
 const TIMELINE_MAX: usize = 100;
 
@@ -330,6 +397,7 @@ impl LiveCall {
     /// A call that the carrier is about to be asked for.
     pub fn new(plan: Plan, placed_at: Instant) -> LiveCall {
         LiveCall {
+            conversation: plan.agent.as_deref().map(Conversation::of),
             plan,
             phase: Phase::Dialing,
             placed_at,
@@ -353,9 +421,10 @@ impl LiveCall {
     pub fn deadline(&self) -> Instant {
         match self.phase {
             Phase::Dialing | Phase::Ringing => self.placed_at + self.plan.ring_timeout + RING_GRACE,
-            Phase::Listening { until } => until.min(self.duration_end()),
+            Phase::Listening { until } | Phase::OptingOut { until } => until.min(self.duration_end()),
             Phase::Announcing
             | Phase::Speaking
+            | Phase::Conversing
             | Phase::LastWords
             | Phase::LeavingMessage
             | Phase::Connecting { .. } => self.duration_end(),
@@ -383,6 +452,12 @@ impl LiveCall {
             | LegEvent::NotRecorded(_) => Vec::new(),
             LegEvent::Digit(digit) => self.heard(at, |call| call.digit(digit, at)),
             LegEvent::OptOutAsked => self.heard(at, |call| call.part(Action::OptOut, at)),
+            LegEvent::Said(line) => self.heard(at, |call| call.said(&line)),
+            LegEvent::Asked(asked) => self.heard(at, |call| call.asked(asked, at)),
+            LegEvent::AgentFailed(why) => self.heard(at, |call| call.agent_failed(why, at)),
+            LegEvent::Turn(latency) => self.keep(|kept| kept.turn(latency)),
+            LegEvent::AgentUsed(usage) => self.keep(|kept| kept.used(usage)),
+            LegEvent::Judged(verdict) => self.keep(|kept| kept.judged(verdict)),
             LegEvent::Transferred => self.transferred(at),
             LegEvent::TransferRefused(why) => self.transfer_refused(why, at),
             LegEvent::Ended(cause, detail) => self.ended(cause, detail, at),
@@ -404,6 +479,8 @@ impl LiveCall {
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::Connecting { .. } => self.end(self.without_a_key(), now),
+            Phase::Conversing => self.end(self.concluded(), now),
+            Phase::OptingOut { .. } => self.end(Outcome::OptedOut, now),
             Phase::LeavingMessage => self.end(Outcome::Voicemail, now),
             Phase::Transferring { .. } => {
                 self.transfer_refused("The carrier never reported how the transfer went".to_owned(), now)
@@ -420,10 +497,12 @@ impl LiveCall {
     /// they will get none; that this was written down is what takes their call back.
     pub fn cancel(&mut self, now: Instant) -> Vec<Effect> {
         let effects = match self.phase {
-            Phase::Parting { outcome: Outcome::OptedOut, .. } | Phase::Ending { .. } | Phase::Ended => {
-                Vec::new()
-            }
+            Phase::OptingOut { .. }
+            | Phase::Parting { outcome: Outcome::OptedOut, .. }
+            | Phase::Ending { .. }
+            | Phase::Ended => Vec::new(),
             Phase::Parting { outcome, .. } => self.end(outcome, now),
+            Phase::Conversing => self.end(self.reported().unwrap_or(Outcome::Canceled), now),
             Phase::Dialing
             | Phase::Ringing
             | Phase::Announcing
@@ -451,12 +530,16 @@ impl LiveCall {
     /// How it ends when the server stops before it does: what was concluded holds, what was not is unknown.
     pub fn interrupted(&self, now: Instant) -> Ending {
         let ending = Ending::interrupted(self.answered_at, now);
+        let concluded =
+            |outcome| Ending { outcome, answered_at: self.answered_at.or(Some(now)), ..ending.clone() };
         match self.phase {
             Phase::Ending { outcome, .. } | Phase::Parting { outcome, .. }
                 if outcome.category(self.answered_at.is_some()) == Category::Completed =>
             {
-                Ending { outcome, answered_at: self.answered_at.or(Some(now)), ..ending }
+                concluded(outcome)
             }
+            Phase::OptingOut { .. } => concluded(Outcome::OptedOut),
+            Phase::Conversing => self.reported().map_or_else(|| ending.clone(), concluded),
             Phase::Dialing
             | Phase::Ringing
             | Phase::Announcing
@@ -478,6 +561,17 @@ impl LiveCall {
         self.timeline.iter().map(entry).collect()
     }
 
+    /// What is kept of the conversation, as stored; none where no agent talked.
+    pub fn conversation(&self) -> Option<serde_json::Value> {
+        let kept = self.conversation.as_ref().filter(|kept| kept.has_begun())?;
+        Some(kept.shown(self.answered_at))
+    }
+
+    /// Whether the agent failed; none where it was not asked to talk.
+    pub fn has_agent_failed(&self) -> Option<bool> {
+        self.conversation.as_ref().filter(|kept| kept.has_begun()).map(Conversation::has_failed)
+    }
+
     /// What was said and pressed so far, in seconds since the answer.
     pub fn transcript(&self) -> serde_json::Value {
         self.transcript.shown(self.answered_at)
@@ -497,7 +591,14 @@ impl LiveCall {
             LegEvent::OptOutAsked => "asked not to be called again".to_owned(),
             LegEvent::RecordingBegan => "recording".to_owned(),
             LegEvent::NotRecorded(reason) => format!("not recorded: {reason}"),
-            LegEvent::SpeechBegan | LegEvent::Recorded(_) => return,
+            LegEvent::Asked(asked) => format!("the agent asked for {}", asked.tool.name()),
+            LegEvent::AgentFailed(_) => "the agent failed".to_owned(),
+            LegEvent::Judged(_) => "judged by its words".to_owned(),
+            LegEvent::SpeechBegan
+            | LegEvent::Recorded(_)
+            | LegEvent::Said(_)
+            | LegEvent::Turn(_)
+            | LegEvent::AgentUsed(_) => return,
             LegEvent::Transferred => "transferred".to_owned(),
             LegEvent::TransferRefused(_) => "transfer refused".to_owned(),
             LegEvent::Ended(cause, _) => format!("ended: {cause}"),
@@ -545,6 +646,19 @@ impl LiveCall {
                 self.phase = Phase::Announcing;
                 vec![Effect::Command(LegCommand::Record), speak(announcement)]
             }
+            None => self.begin(),
+        }
+    }
+
+    /// Says the script, or has the agent talk in its place.
+    fn begin(&mut self) -> Vec<Effect> {
+        match &self.plan.agent {
+            Some(brief) => {
+                let effects = vec![Effect::Command(LegCommand::Converse(brief.clone()))];
+                self.phase = Phase::Conversing;
+                self.keep(Conversation::begin);
+                effects
+            }
             None => {
                 self.phase = Phase::Speaking;
                 vec![speak(&self.plan.script)]
@@ -556,7 +670,13 @@ impl LiveCall {
         let is_new = !std::mem::replace(&mut self.machine, true);
         match self.phase {
             Phase::Dialing | Phase::Ringing => self.answered(at),
-            Phase::Announcing | Phase::Speaking | Phase::Listening { .. } | Phase::LastWords if is_new => {
+            Phase::Announcing
+            | Phase::Speaking
+            | Phase::Conversing
+            | Phase::Listening { .. }
+            | Phase::LastWords
+                if is_new =>
+            {
                 self.talk_to_machine(at)
             }
             // The script was shorter than the detection: it was heard out, but by nobody.
@@ -566,6 +686,8 @@ impl LiveCall {
             }
             Phase::Announcing
             | Phase::Speaking
+            | Phase::Conversing
+            | Phase::OptingOut { .. }
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
@@ -595,8 +717,7 @@ impl LiveCall {
         match self.phase {
             Phase::Announcing => {
                 self.announced_at = Some(at);
-                self.phase = Phase::Speaking;
-                vec![speak(&self.plan.script)]
+                self.begin()
             }
             Phase::Speaking => {
                 self.is_heard_out = true;
@@ -616,6 +737,8 @@ impl LiveCall {
             Phase::Parting { outcome, .. } => self.end(outcome, at),
             Phase::Dialing
             | Phase::Ringing
+            | Phase::Conversing
+            | Phase::OptingOut { .. }
             | Phase::Listening { .. }
             | Phase::Transferring { .. }
             | Phase::Ending { .. }
@@ -631,12 +754,14 @@ impl LiveCall {
         }
     }
 
-    /// A key to opt out counts whatever is going on, any other one while a person is talked to.
+    /// A key to opt out counts whatever is going on, any other one while a script is said; an agent is told of them by the
+    /// leg.
     fn digit(&mut self, digit: char, at: Instant) -> Vec<Effect> {
-        let talking = matches!(
-            self.phase,
-            Phase::Announcing | Phase::Speaking | Phase::Listening { .. } | Phase::LastWords
-        );
+        let talking = self.plan.agent.is_none()
+            && matches!(
+                self.phase,
+                Phase::Announcing | Phase::Speaking | Phase::Listening { .. } | Phase::LastWords
+            );
         match self.plan.keys.action(digit) {
             Some(Action::OptOut) => self.part(Action::OptOut, at),
             Some(Action::Repeat) if talking => {
@@ -644,16 +769,147 @@ impl LiveCall {
                 vec![speak(&self.plan.script)]
             }
             Some(Action::Transfer) if talking => match self.plan.transfer_to {
-                Some(to) => {
-                    self.phase = Phase::Connecting { to };
-                    vec![speak(self.plan.phrases.connecting)]
-                }
+                Some(to) => self.connect(to),
                 None => self.nobody("The number to transfer to may not be called".to_owned(), at),
             },
             Some(action @ (Action::Yes | Action::No | Action::CallBack)) if talking => self.part(action, at),
             Some(Action::Yes | Action::No | Action::CallBack | Action::Transfer | Action::Repeat) | None => {
                 Vec::new()
             }
+        }
+    }
+
+    fn connect(&mut self, to: Phone) -> Vec<Effect> {
+        self.phase = Phase::Connecting { to };
+        vec![speak(self.plan.phrases.connecting)]
+    }
+
+    /// Something was said. Whoever heard the opening of the agent to its end has heard what there was to say.
+    fn said(&mut self, line: &Line) -> Vec<Effect> {
+        let is_opening = line.by_agent && self.keep_opening();
+        self.is_heard_out |= is_opening && !line.is_cut_off;
+        Vec::new()
+    }
+
+    /// Whether this is the first line of the agent.
+    fn keep_opening(&mut self) -> bool {
+        self.conversation.as_mut().is_some_and(Conversation::open)
+    }
+
+    fn keep(&mut self, keep: impl FnOnce(&mut Conversation)) -> Vec<Effect> {
+        if let Some(conversation) = &mut self.conversation {
+            keep(conversation);
+        }
+        Vec::new()
+    }
+
+    /// The agent asks for a tool. What must be written down first is answered later; a wish not to be called again counts
+    /// whatever is going on.
+    fn asked(&mut self, asked: ToolCall, at: Instant) -> Vec<Effect> {
+        let ToolCall { number, tool } = asked;
+        let is_one_more = self.conversation.as_mut().is_some_and(|kept| kept.asked(number, &tool, at));
+        if tool == Tool::OptOut {
+            return match self.phase {
+                Phase::Conversing => {
+                    self.phase = Phase::OptingOut { until: at + OPT_OUT_WRITE_WAIT };
+                    Vec::new()
+                }
+                _ => self.part(Action::OptOut, at),
+            };
+        }
+        if self.phase != Phase::Conversing {
+            return Vec::new();
+        }
+        if !is_one_more {
+            return self.finish(at);
+        }
+        match tool {
+            Tool::ReportOutcome(verdict) => {
+                let answer = agent::reported(&verdict);
+                self.keep(|kept| kept.reported(verdict));
+                self.reply(number, answer.to_owned())
+            }
+            Tool::ScheduleCallback(when) if self.plan.may_call_back => {
+                vec![Effect::CallBack { number, when }]
+            }
+            Tool::ScheduleCallback(_) => self.reply(number, agent::NO_CALL_BACK.to_owned()),
+            Tool::Transfer => match self.plan.transfer_to {
+                Some(to) => self.connect(to),
+                None => self.reply(number, agent::NO_TRANSFER.to_owned()),
+            },
+            Tool::SendDigits(digits) => {
+                let mut effects = vec![Effect::Command(LegCommand::SendDigits(digits))];
+                effects.extend(self.reply(number, agent::DIGITS_SENT.to_owned()));
+                effects
+            }
+            Tool::EndCall => self.finish(at),
+            Tool::Misused(why) => self.reply(number, why),
+            Tool::OptOut => Vec::new(),
+        }
+    }
+
+    fn reply(&mut self, number: u64, answer: String) -> Vec<Effect> {
+        self.keep(|kept| kept.answered(number, &answer));
+        vec![Effect::Command(LegCommand::Reply { number, answer })]
+    }
+
+    /// Another call was written down, or why it was not, each in a sentence for the model.
+    pub fn call_back_written(&mut self, number: u64, written: Result<String, String>) -> Vec<Effect> {
+        self.keep(|kept| kept.arranged(written.is_ok()));
+        match self.phase {
+            Phase::Conversing => self.reply(number, written.unwrap_or_else(|why| why)),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The wish not to be called again was written down; only now is the person told so.
+    pub fn opt_out_written(&mut self, now: Instant) -> Vec<Effect> {
+        let effects = match self.phase {
+            Phase::OptingOut { .. } => self.say_goodbye(self.plan.phrases.opted_out, Outcome::OptedOut, now),
+            _ => Vec::new(),
+        };
+        self.transcript.follow(&effects, now);
+        effects
+    }
+
+    /// Has the agent's last words heard, then hangs up.
+    fn finish(&mut self, at: Instant) -> Vec<Effect> {
+        self.phase =
+            Phase::Ending { outcome: self.concluded(), until: at + FINISH_WAIT + self.hang_up_wait() };
+        vec![Effect::Command(LegCommand::Finish)]
+    }
+
+    /// Nobody is left in silence with an agent that cannot go on.
+    fn agent_failed(&mut self, why: String, at: Instant) -> Vec<Effect> {
+        self.keep(|kept| kept.failed(why.clone()));
+        if self.phase != Phase::Conversing {
+            return Vec::new();
+        }
+        self.detail = Some(why);
+        let words = self.plan.fallback.clone().unwrap_or_else(|| self.plan.phrases.trouble.to_owned());
+        self.say_goodbye(&words, self.reported().unwrap_or(Outcome::CarrierError), at)
+    }
+
+    /// What the agent itself has said that the call came to.
+    fn reported(&self) -> Option<Outcome> {
+        self.conversation.as_ref().and_then(Conversation::reported_outcome)
+    }
+
+    /// The same, or what the words of the conversation came to afterwards.
+    fn by_verdict(&self) -> Option<Outcome> {
+        self.conversation.as_ref().and_then(Conversation::outcome)
+    }
+
+    /// What a call comes to that ends now.
+    fn concluded(&self) -> Outcome {
+        self.by_verdict().unwrap_or_else(|| self.without_a_key())
+    }
+
+    /// How long a leg has to report its end once it was told to end.
+    fn hang_up_wait(&self) -> TimeDelta {
+        match self.has_agent_failed() {
+            Some(_) => HANGUP_WAIT + JUDGE_WAIT,
+            None => HANGUP_WAIT,
         }
     }
 
@@ -664,6 +920,8 @@ impl LiveCall {
 
     fn transferred(&mut self, at: Instant) -> Vec<Effect> {
         match self.is_transferring() {
+            // Being put through may be just what the campaign wants.
+            true if self.reported() == Some(Outcome::Success) => self.end(Outcome::Success, at),
             true => self.end(Outcome::Transferred, at),
             false => Vec::new(),
         }
@@ -679,7 +937,7 @@ impl LiveCall {
     /// Tells somebody that there is nobody to put them through to.
     fn nobody(&mut self, why: String, at: Instant) -> Vec<Effect> {
         self.detail = Some(why);
-        self.say_goodbye(self.plan.phrases.nobody, self.without_a_key(), at)
+        self.say_goodbye(self.plan.phrases.nobody, self.concluded(), at)
     }
 
     /// Takes leave of a person who has made up their mind.
@@ -692,11 +950,12 @@ impl LiveCall {
             Action::Transfer | Action::Repeat => return Vec::new(),
         };
         match self.phase {
-            Phase::Parting { outcome: Outcome::OptedOut, .. } => Vec::new(),
+            Phase::OptingOut { .. } | Phase::Parting { outcome: Outcome::OptedOut, .. } => Vec::new(),
             // The line hears nothing yet, or nothing any more.
             Phase::Dialing | Phase::Ringing | Phase::Ending { .. } | Phase::Ended => self.end(outcome, at),
             Phase::Announcing
             | Phase::Speaking
+            | Phase::Conversing
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
@@ -743,7 +1002,7 @@ impl LiveCall {
 
     /// Hangs up with this outcome. A wish not to be called again overrides what was concluded before.
     fn end(&mut self, outcome: Outcome, at: Instant) -> Vec<Effect> {
-        let until = at + HANGUP_WAIT;
+        let until = at + self.hang_up_wait();
         match self.phase {
             Phase::Ending { until, .. } => {
                 if outcome == Outcome::OptedOut {
@@ -755,6 +1014,8 @@ impl LiveCall {
             | Phase::Ringing
             | Phase::Announcing
             | Phase::Speaking
+            | Phase::Conversing
+            | Phase::OptingOut { .. }
             | Phase::Listening { .. }
             | Phase::LastWords
             | Phase::LeavingMessage
@@ -770,7 +1031,17 @@ impl LiveCall {
 
     fn ended(&mut self, cause: Cause, detail: Option<String>, at: Instant) -> Vec<Effect> {
         let outcome = match self.phase {
+            Phase::Ending { outcome: outcome @ (Outcome::Success | Outcome::NoInput), .. }
+            | Phase::Parting { outcome: outcome @ (Outcome::Success | Outcome::NoInput), .. } => {
+                self.by_verdict().unwrap_or(outcome)
+            }
             Phase::Ending { outcome, .. } | Phase::Parting { outcome, .. } => outcome,
+            Phase::OptingOut { .. } => Outcome::OptedOut,
+            _ if !self.machine
+                && let Some(outcome) = self.by_verdict() =>
+            {
+                outcome
+            }
             _ if self.answered_at.is_some() => match cause {
                 _ if !self.machine && self.without_a_key() == Outcome::Success => Outcome::Success,
                 Cause::CarrierError | Cause::CarrierRefused => Outcome::CarrierError,
@@ -817,7 +1088,8 @@ impl LiveCall {
             Category::Unanswered => None,
             Category::Error => self.answered_at,
         };
-        let detail = detail.or(self.detail.take());
+        let detail =
+            detail.or(self.detail.take()).or(self.conversation.as_ref().and_then(Conversation::sentence));
         vec![Effect::Ended(Ending { outcome, answered_at, ended_at, detail })]
     }
 }

@@ -497,6 +497,7 @@ impl<'a> Gate<'a> {
             criteria: Criteria::of(&settings.success_criteria),
             ring_timeout: TimeDelta::seconds(settings.ring_timeout_seconds),
             duration_max: TimeDelta::seconds(settings.call_duration_limit),
+            agent: None,
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod call;
 pub mod campaign;
 pub mod clock_guard;
 pub mod columns;
+mod conversation;
 pub mod delivery;
 pub mod do_not_call;
 pub mod duplicate;

@@ -22,6 +22,12 @@ pub struct Phrases {
     pub connecting: &'static str,
     /// There is nobody to put somebody through to.
     pub nobody: &'static str,
+    /// The agent cannot go on.
+    pub trouble: &'static str,
+    /// Who is talking, where it is an agent.
+    pub disclosure: &'static str,
+    /// What the agent says when it has to part.
+    pub goodbye: &'static str,
 }
 
 const PHRASES: [Phrases; 7] = [
@@ -35,6 +41,9 @@ const PHRASES: [Phrases; 7] = [
         opted_out: "You will not be called again. Goodbye.",
         connecting: "One moment, please. You are being put through.",
         nobody: "Sorry, nobody can take the call at the moment. Goodbye.",
+        trouble: "Sorry, there is a technical problem. We have to end this call. Goodbye.",
+        disclosure: "This is an automated assistant.",
+        goodbye: "Thank you for your time. Goodbye.",
     },
     Phrases {
         language: "de",
@@ -46,6 +55,9 @@ const PHRASES: [Phrases; 7] = [
         opted_out: "Sie werden nicht mehr angerufen. Auf Wiederhören.",
         connecting: "Einen Moment bitte, Sie werden verbunden.",
         nobody: "Leider kann im Moment niemand den Anruf annehmen. Auf Wiederhören.",
+        trouble: "Entschuldigung, es gibt ein technisches Problem. Wir müssen den Anruf beenden. Auf Wiederhören.",
+        disclosure: "Sie sprechen mit einem automatischen Assistenten.",
+        goodbye: "Vielen Dank für Ihre Zeit. Auf Wiederhören.",
     },
     Phrases {
         language: "fr",
@@ -57,6 +69,9 @@ const PHRASES: [Phrases; 7] = [
         opted_out: "Vous ne serez plus appelé. Au revoir.",
         connecting: "Un instant, s'il vous plaît. Nous vous mettons en relation.",
         nobody: "Désolé, personne ne peut prendre l'appel pour le moment. Au revoir.",
+        trouble: "Désolé, il y a un problème technique. Nous devons mettre fin à l'appel. Au revoir.",
+        disclosure: "Vous parlez avec un assistant automatique.",
+        goodbye: "Merci de m'avoir accordé un moment. Au revoir.",
     },
     Phrases {
         language: "es",
@@ -68,6 +83,9 @@ const PHRASES: [Phrases; 7] = [
         opted_out: "No volveremos a llamarle. Adiós.",
         connecting: "Un momento, por favor. Le pasamos la llamada.",
         nobody: "Lo sentimos, en este momento nadie puede atender la llamada. Adiós.",
+        trouble: "Lo sentimos, hay un problema técnico. Tenemos que terminar la llamada. Adiós.",
+        disclosure: "Le habla un asistente automático.",
+        goodbye: "Gracias por su tiempo. Adiós.",
     },
     Phrases {
         language: "it",
@@ -79,6 +97,9 @@ const PHRASES: [Phrases; 7] = [
         opted_out: "Non la chiameremo più. Arrivederci.",
         connecting: "Un momento, per favore. La mettiamo in comunicazione.",
         nobody: "Siamo spiacenti, al momento nessuno può rispondere. Arrivederci.",
+        trouble: "Siamo spiacenti, c'è un problema tecnico. Dobbiamo terminare la chiamata. Arrivederci.",
+        disclosure: "Sta parlando con un assistente automatico.",
+        goodbye: "Grazie per il suo tempo. Arrivederci.",
     },
     Phrases {
         language: "pt",
@@ -90,6 +111,9 @@ const PHRASES: [Phrases; 7] = [
         opted_out: "Não voltaremos a ligar. Até logo.",
         connecting: "Um momento, por favor. Vamos transferir a chamada.",
         nobody: "Desculpe, neste momento ninguém pode atender. Até logo.",
+        trouble: "Desculpe, há um problema técnico. Temos de terminar a chamada. Até logo.",
+        disclosure: "Está a falar com um assistente automático.",
+        goodbye: "Obrigado pelo seu tempo. Até logo.",
     },
     Phrases {
         language: "nl",
@@ -101,6 +125,9 @@ const PHRASES: [Phrases; 7] = [
         opted_out: "U wordt niet meer gebeld. Tot ziens.",
         connecting: "Een ogenblik alstublieft. U wordt doorverbonden.",
         nobody: "Helaas kan op dit moment niemand het gesprek aannemen. Tot ziens.",
+        trouble: "Helaas is er een technisch probleem. Wij moeten het gesprek beëindigen. Tot ziens.",
+        disclosure: "U spreekt met een automatische assistent.",
+        goodbye: "Dank u voor uw tijd. Tot ziens.",
     },
 ];
 

@@ -522,7 +522,7 @@ fn offset(at: Instant, zone: Tz) -> TimeDelta {
 }
 
 /// The first instant whose local time is `local`, or where the clocks skip that, the first after the gap.
-fn first_instant(local: NaiveDateTime, zone: Tz) -> Instant {
+pub(super) fn first_instant(local: NaiveDateTime, zone: Tz) -> Instant {
     match zone.from_local_datetime(&local) {
         LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => at.with_timezone(&Utc),
         LocalResult::None => {

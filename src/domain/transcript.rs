@@ -2,6 +2,7 @@
 //! it told the carrier to say, and what the carrier reported.
 
 use super::Instant;
+use super::agent::{self, Tool, ToolCall};
 use super::call::{Effect, LegCommand, LegEvent};
 use crate::words;
 use serde_json::{Value, json};
@@ -40,8 +41,11 @@ struct Line {
 }
 
 /// A peer that presses keys for ever, or a long script that is repeated for ever, must not fill the memory.
-const LINES_MAX: usize = 200;
+const LINES_MAX: usize = 500;
 const BYTES_MAX: usize = 100_000;
+
+/// A wish that was understood, in the words of the transcript.
+const OPT_OUT: &str = "asked not to be called again";
 
 /// Everything so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,12 +66,20 @@ impl Transcript {
                 }
             }
             LegEvent::SpeechEnded => self.fall_silent(at, false),
-            LegEvent::Digit(key) => self.add(Kind::Key, Speaker::Person, key.to_string(), at),
-            LegEvent::OptOutAsked => {
-                self.add(Kind::Request, Speaker::Person, "asked not to be called again".to_owned(), at);
+            LegEvent::Digit(key) => {
+                self.add(Kind::Key, Speaker::Person, key.to_string(), at);
+            }
+            LegEvent::Said(line) => self.listen(line),
+            LegEvent::OptOutAsked | LegEvent::Asked(ToolCall { tool: Tool::OptOut, .. }) => {
+                self.add(Kind::Request, Speaker::Person, OPT_OUT.to_owned(), at);
             }
             LegEvent::Ended(..) => self.fall_silent(at, true),
-            LegEvent::Ringing
+            LegEvent::Asked(_)
+            | LegEvent::Turn(_)
+            | LegEvent::AgentUsed(_)
+            | LegEvent::AgentFailed(_)
+            | LegEvent::Judged(_)
+            | LegEvent::Ringing
             | LegEvent::Answered
             | LegEvent::MachineDetected
             | LegEvent::Transferred
@@ -89,11 +101,29 @@ impl Transcript {
                         self.add(Kind::Speech, Speaker::Agent, text.clone(), at);
                     }
                 }
-                Effect::Command(LegCommand::HangUp) => self.fall_silent(at, true),
-                Effect::Command(LegCommand::Record | LegCommand::Transfer { .. })
+                Effect::Command(LegCommand::HangUp | LegCommand::Converse(_)) => self.fall_silent(at, true),
+                Effect::Command(
+                    LegCommand::Record
+                    | LegCommand::Transfer { .. }
+                    | LegCommand::Reply { .. }
+                    | LegCommand::SendDigits(_)
+                    | LegCommand::Finish,
+                )
+                | Effect::CallBack { .. }
                 | Effect::Progress(_)
                 | Effect::Ended(_) => {}
             }
+        }
+    }
+
+    /// Somebody has said something in a conversation. Its lines come when they are over, and may come out of order.
+    fn listen(&mut self, said: &agent::Line) {
+        let speaker = if said.by_agent { Speaker::Agent } else { Speaker::Person };
+        if self.add(Kind::Speech, speaker, said.text.clone(), said.began_at)
+            && let Some(line) = self.lines.last_mut()
+        {
+            line.until = Some(said.ended_at.max(said.began_at));
+            line.is_cut_off = said.is_cut_off;
         }
     }
 
@@ -104,11 +134,14 @@ impl Transcript {
         }
     }
 
-    fn add(&mut self, kind: Kind, speaker: Speaker, text: String, at: Instant) {
+    /// Whether there was room for it.
+    fn add(&mut self, kind: Kind, speaker: Speaker, text: String, at: Instant) -> bool {
         self.bytes += text.len();
-        if self.lines.len() < LINES_MAX && self.bytes <= BYTES_MAX {
+        let has_room = self.lines.len() < LINES_MAX && self.bytes <= BYTES_MAX;
+        if has_room {
             self.lines.push(Line { at, until: None, is_cut_off: false, kind, speaker, text });
         }
+        has_room
     }
 
     /// As it is stored and shown: `[{"seconds","until","speaker","kind","text","cut_off"}]`.
@@ -127,7 +160,9 @@ impl Transcript {
                 "cut_off": line.is_cut_off,
             })
         };
-        self.lines.iter().map(line).collect()
+        let mut lines: Vec<&Line> = self.lines.iter().collect();
+        lines.sort_by_key(|line| line.at);
+        lines.into_iter().map(line).collect()
     }
 }
 

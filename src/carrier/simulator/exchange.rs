@@ -10,11 +10,14 @@
 //! ```
 //! Every state takes `end`.
 
+use super::conversations::{self, Act};
 use super::stories::{Manner, Person, Story};
 use crate::carrier::LegEvents;
 use crate::domain::Instant;
+use crate::domain::agent::{Brief, Line, ToolCall, Usage};
 use crate::domain::call::{LegCommand, LegEvent};
 use crate::domain::outcome::Cause;
+use crate::domain::script;
 use chrono::TimeDelta;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
@@ -25,6 +28,8 @@ const SETUP_MS: u64 = 1_000;
 const HANGUP_MS: u64 = 20;
 /// From picking up until it is plain that a machine did.
 const DETECT_MS: u64 = 2_000;
+/// How long a person thinks before they answer an agent.
+const ANSWER_MS: u64 = 600;
 /// From a transfer of ours until somebody has taken over.
 const TRANSFER_MS: u64 = 2_000;
 /// What a machine records before it hangs up.
@@ -84,6 +89,7 @@ enum Step {
     Press(char),
     AskNotToBeCalledAgain,
     PutThrough,
+    Tell(Box<LegEvent>),
     End(Cause),
     /// A muddled carrier tells what happened at that time.
     Mumble(Box<(Instant, LegEvent)>),
@@ -146,7 +152,10 @@ impl Exchange {
                 }
             }
             LegCommand::Transfer { .. } => self.transfer(id, now),
-            LegCommand::HangUp => self.hang_up(id, now),
+            LegCommand::Converse(brief) => self.converse(id, brief, now),
+            // What it says is in the story already.
+            LegCommand::Reply { .. } | LegCommand::SendDigits(_) => {}
+            LegCommand::Finish | LegCommand::HangUp => self.hang_up(id, now),
         }
     }
 
@@ -200,6 +209,7 @@ impl Exchange {
             Step::Press(digit) => self.report(id, at, LegEvent::Digit(digit)),
             Step::AskNotToBeCalledAgain => self.report(id, at, LegEvent::OptOutAsked),
             Step::PutThrough => self.report(id, at, LegEvent::Transferred),
+            Step::Tell(event) => self.report(id, at, *event),
             Step::End(cause) => self.end(id, at, cause),
             Step::Mumble(told) => self.report(id, told.0, told.1),
             Step::Forget => drop(self.legs.remove(&id)),
@@ -244,6 +254,35 @@ impl Exchange {
             self.push(id, self.after(now, after_ms.min(speech_ms / 2)), Step::AskNotToBeCalledAgain);
         }
         self.push_within(id, chapter, self.after(now, speech_ms), Step::EndSpeech);
+    }
+
+    /// Plays a recorded conversation, for both sides, until something else is said or done on the leg.
+    fn converse(&mut self, id: u64, brief: &Brief, now: Instant) {
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.state == State::Talking) else { return };
+        leg.chapter += 1;
+        leg.reacted = true;
+        let (chapter, story) = (leg.chapter, leg.story);
+        let (mut at, mut number) = (now, 0);
+        let usage = Usage { model: "recorded".to_owned(), ..Usage::default() };
+        self.push_within(id, chapter, at, Step::Tell(Box::new(LegEvent::AgentUsed(usage))));
+        for act in conversations::of(story, brief) {
+            let mut says = |by_agent, text: String| {
+                let began_at = self.after(at, if by_agent { 0 } else { ANSWER_MS });
+                let ended_at = self.after(began_at, script::speech_ms(&text));
+                at = ended_at;
+                LegEvent::Said(Line { by_agent, text, began_at, ended_at, is_cut_off: false })
+            };
+            let event = match act {
+                Act::Agent(text) => says(true, text),
+                Act::Person(text) => says(false, text.to_owned()),
+                Act::Asks(tool) => {
+                    number += 1;
+                    LegEvent::Asked(ToolCall { number, tool })
+                }
+                Act::Fails(why) => LegEvent::AgentFailed(why.to_owned()),
+            };
+            self.push_within(id, chapter, at, Step::Tell(Box::new(event)));
+        }
     }
 
     /// In this town somebody always takes over.

@@ -21,9 +21,14 @@
 //! | … 555 0113 | a person who hears the script out, told by events that come late, twice and out of order |
 //! | … 555 0114 | hears the script out and presses 0; a transfer is accepted |
 //! | … 555 0115 | hears the script out and presses 3 |
+//! | … 555 0116 | hears the script out; an agent fails in the middle of the conversation |
+//!
+//! Where an agent talks, a recorded conversation is played instead: who would press 1 says yes, who would press 2 says no,
+//! who would press 3 wants to be called again and who would press 0 wants a person. No model is asked.
 //!
 //! All other numbers are drawn from the shares in [`Settings`]. Whoever lets go of a [`Leg`] hangs up.
 
+mod conversations;
 mod exchange;
 mod ledger;
 mod settings;

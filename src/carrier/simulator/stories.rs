@@ -46,6 +46,8 @@ pub(super) enum Manner {
     Presses { digit: char, after_ms: u64 },
     /// Asks not to be called again so far into the first speech.
     AsksNotToBeCalledAgain { after_ms: u64 },
+    /// Is left alone by an agent that fails; hears a script out.
+    SeesAgentFail,
 }
 
 impl Story {
@@ -92,6 +94,7 @@ fn reserved(number: u16, attempt: i64) -> Option<Story> {
         113 => Story::Muddle(HEARS_OUT),
         114 => person(Manner::Presses { digit: '0', after_ms: 2_000 }),
         115 => person(Manner::Presses { digit: '3', after_ms: 2_000 }),
+        116 => person(Manner::SeesAgentFail),
         _ => return None,
     };
     Some(story)
@@ -201,14 +204,14 @@ mod tests {
     #[test]
     fn numbers_kept_for_fiction_do_the_same_in_every_town() {
         let all_busy = Outcomes { busy: 1.0, answered_by_person: 0.0, ..Outcomes::default() };
-        for line in 101..=115 {
+        for line in 101..=116 {
             let phone = number(12_025_550_000 + line);
             let story = Story::of(&Settings::default(), phone, 2);
             let elsewhere = Settings { seed: 99, outcomes: all_busy.clone(), ..Settings::default() };
             assert_eq!(Story::of(&elsewhere, phone, 2), story, "{line}");
         }
         assert_eq!(reserved(100, 1), None);
-        assert_eq!(reserved(116, 1), None);
+        assert_eq!(reserved(117, 1), None);
     }
 
     #[test]

@@ -212,8 +212,15 @@ impl Call {
                     | Signal::Transfer(_) => {}
                 },
                 command = self.commands.recv() => match command {
-                    Some(LegCommand::Speak { .. } | LegCommand::Record | LegCommand::Transfer { .. }) => {}
-                    Some(LegCommand::HangUp) | None => {
+                    Some(
+                        LegCommand::Speak { .. }
+                        | LegCommand::Record
+                        | LegCommand::Transfer { .. }
+                        | LegCommand::Converse(_)
+                        | LegCommand::Reply { .. }
+                        | LegCommand::SendDigits(_),
+                    ) => {}
+                    Some(LegCommand::Finish | LegCommand::HangUp) | None => {
                         return Err((End::of(Cause::LocalHangup), Some(Status::Unavailable)));
                     }
                 },
@@ -293,8 +300,15 @@ impl Call {
                     }
                 },
                 command = self.commands.recv(), if giving_up.is_none() => match command {
-                    Some(LegCommand::Speak { .. } | LegCommand::Record | LegCommand::Transfer { .. }) => None,
-                    Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
+                    Some(
+                        LegCommand::Speak { .. }
+                        | LegCommand::Record
+                        | LegCommand::Transfer { .. }
+                        | LegCommand::Converse(_)
+                        | LegCommand::Reply { .. }
+                        | LegCommand::SendDigits(_),
+                    ) => None,
+                    Some(LegCommand::Finish | LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
                 },
                 Err(problem) = self.words.next(), if giving_up.is_none() => Some(End::failed(problem)),
                 () = clock.sleep_until(until) => match giving_up.take() {
@@ -386,7 +400,14 @@ impl Call {
                         referring.spawn(session.outgoing.refer(trunk, &dialed(to, &trunk.number_prefix)));
                         None
                     }
-                    Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
+                    Some(LegCommand::Converse(_)) => {
+                        self.report(LegEvent::AgentFailed("no agent is configured".into()));
+                        None
+                    }
+                    Some(LegCommand::Reply { .. } | LegCommand::SendDigits(_)) => None,
+                    Some(LegCommand::Finish | LegCommand::HangUp) | None => {
+                        Some(End::of(Cause::LocalHangup))
+                    }
                 },
                 made = self.words.next() => match made {
                     Ok(()) => {
