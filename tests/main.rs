@@ -1,6 +1,7 @@
 //! The tests, one binary.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod agent;
 mod api_analytics;
 mod api_audit;
 mod api_calls;
