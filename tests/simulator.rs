@@ -554,7 +554,7 @@ impl Tracked {
                         leg.command(command);
                     }
                 }
-                Effect::Progress(_) => {}
+                Effect::Progress(_) | Effect::CallBack { .. } => {}
                 Effect::Ended(ending) => {
                     self.endings.push(ending);
                     self.leg = None;
@@ -694,7 +694,7 @@ fn the_muddled_story_is_understood() {
             for effect in effects {
                 match effect {
                     Effect::Command(command) => town.legs.get_mut(&call_id).unwrap().command(command),
-                    Effect::Progress(_) => {}
+                    Effect::Progress(_) | Effect::CallBack { .. } => {}
                     Effect::Ended(ending) => endings.push(ending),
                 }
             }
