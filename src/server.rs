@@ -227,7 +227,7 @@ impl Server {
 
 /// Who speaks, for whoever wants to listen without a phone.
 fn speaker(voice: Result<Speaker, String>, config: &Config) -> Result<http::Speaker, String> {
-    let Speaker { kind, name, synthesizer } = voice?;
+    let Speaker { kind, name, synthesizer, .. } = voice?;
     let kind = match kind {
         Kind::Service => "service",
         Kind::Program => "program",

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod agents;
+mod agent;
 mod api_analytics;
 mod api_audit;
 mod api_calls;

@@ -1,20 +1,34 @@
 //! The port to whoever holds a conversation, and its drivers: a realtime model that hears and speaks by itself, or a chain
 //! of transcription, model and voice. Knows a brief, sound and words, not campaigns, calls or the telephone.
 
+mod cascade;
 pub mod chat;
+mod dialect;
+mod ears;
+mod judge;
+mod notes;
+mod playout;
+mod realtime;
+mod sentences;
 mod settings;
+mod socket;
+mod tools;
+mod transcription;
 mod wire;
 
 pub use settings::{Dialect, Kind, Opening, Part, Realtime, Settings, Sound};
 
+use crate::clock::Clock;
 use crate::domain::agent::{Brief, Latency, Line, Tool, Usage, Verdict};
 use crate::media::g711::Codec;
+use crate::speech::Speaker;
+use cascade::Cascade;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// What the telephone tells a conversation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// Sound of the person: a frame of 20 ms, 8,000 samples a second, linear.
     Sound(Vec<i16>),
@@ -31,7 +45,7 @@ pub enum Heard {
 }
 
 /// What a conversation tells the telephone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// Play this after what is waiting; 8,000 samples a second.
     Play(Vec<i16>),
@@ -58,6 +72,11 @@ pub struct Conversation {
     pub said: mpsc::Receiver<Said>,
 }
 
+/// What is heard that may wait for a conversation: five seconds of it.
+const HEARD_MAX: usize = 256;
+/// What it says that may wait for the telephone.
+const SAID_MAX: usize = 64;
+
 /// What a transcript came to; the error is a sentence for the operator.
 pub type Judging = Pin<Box<dyn Future<Output = Result<Verdict, String>> + Send>>;
 
@@ -72,4 +91,20 @@ pub trait Agent: Send + Sync + 'static {
     fn judge(&self, brief: Arc<Brief>, lines: Vec<Line>) -> Judging;
     /// How many conversations may be on their way at one time.
     fn seats(&self) -> usize;
+}
+
+/// The agent of the settings, with the voice that there is; none where none is configured. The error says what to do.
+pub fn open(
+    settings: &Settings,
+    voice: Result<Speaker, String>,
+    clock: Arc<dyn Clock>,
+) -> Result<Option<Arc<dyn Agent>>, String> {
+    Ok(match settings.kind {
+        None => None,
+        Some(Kind::Cascade) => Some(Arc::new(Cascade::new(settings, voice?, clock)?)),
+        Some(Kind::Realtime) => {
+            let voice = voice.map(|speaker| speaker.synthesizer);
+            Some(Arc::new(realtime::Realtime::new(settings, voice, clock)?))
+        }
+    })
 }

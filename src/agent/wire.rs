@@ -15,6 +15,9 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 const COMPLAINT_MAX: usize = 200;
 const COMPLAINT_BYTES_MAX: usize = 16 * 1024;
 
+/// A connection that both sides use as they like.
+pub(super) type Stream = reqwest::Upgraded;
+
 /// A server, and how it is called in sentences.
 #[derive(Clone)]
 pub(super) struct Server {
@@ -75,6 +78,11 @@ impl Server {
         Ok(Server { http, name: place.name, url, key: own_key, clock })
     }
 
+    /// How it is called in sentences.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Its host; the rest of its address may hold a key.
     pub(super) fn host(&self) -> String {
         let url = url::Url::parse(&self.url).ok();
@@ -112,6 +120,45 @@ impl Server {
         answer.left = COMPLAINT_BYTES_MAX;
         let said = answer.whole().await.unwrap_or_default();
         Err(format!("{} answered {status}{}", self.name, self.complaint(&said)))
+    }
+
+    /// Asks for a connection that both sides use as they like; with it comes the server's word that it understood which.
+    pub(super) async fn upgrade(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        until: Instant,
+    ) -> Result<(Stream, Option<String>), String> {
+        let mut get = self.http.get(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            get = get.header(*name, *value);
+        }
+        if let Some(key) = &self.key {
+            get = get.bearer_auth(key.reveal());
+        }
+        let upgraded = async {
+            let response = get.send().await.map_err(|error| self.failed(&error))?;
+            let status = response.status();
+            if status != reqwest::StatusCode::SWITCHING_PROTOCOLS {
+                return Err(match status.as_u16() {
+                    401 | 403 => format!("{} answered {status}: check its key", self.name),
+                    _ => {
+                        let mut answer =
+                            Answer { server: self.clone(), response, until, left: COMPLAINT_BYTES_MAX };
+                        let said = answer.piece().await.ok().flatten().unwrap_or_default();
+                        format!("{} answered {status}{}", self.name, self.complaint(&said))
+                    }
+                });
+            }
+            let accept = response.headers().get("sec-websocket-accept");
+            let accept = accept.and_then(|accept| accept.to_str().ok()).map(str::to_owned);
+            let stream = response.upgrade().await.map_err(|error| self.failed(&error))?;
+            Ok((stream, accept))
+        };
+        tokio::select! {
+            upgraded = upgraded => upgraded,
+            () = self.clock.sleep_until(until) => Err(self.late()),
+        }
     }
 
     fn complaint(&self, said: &[u8]) -> String {

@@ -23,6 +23,57 @@ pub fn resample(samples: &[i16], from: u32, to: u32) -> Vec<i16> {
     (0..count).map(|index| phases.value(samples, index * down)).collect()
 }
 
+/// Sound at another rate, as it comes: piece after piece gives what [`resample`] makes of the whole.
+pub struct Stream {
+    /// None where both rates are the same.
+    phases: Option<Phases>,
+    down: u64,
+    /// What is still needed of what came.
+    kept: Vec<i16>,
+    /// How much came before that.
+    gone: u64,
+    /// New samples so far.
+    made: u64,
+}
+
+impl Stream {
+    /// From this rate to that one.
+    pub fn new(from: u32, to: u32) -> Stream {
+        let divisor = greatest_common_divisor(from, to).max(1);
+        let (up, down) = (u64::from(to / divisor), u64::from(from / divisor));
+        let phases = (up != down && up > 0 && down > 0).then(|| Phases::new(up, down));
+        Stream { phases, down, kept: Vec::new(), gone: 0, made: 0 }
+    }
+
+    /// What can be told of the sound so far; the last few milliseconds wait for what comes after them.
+    pub fn push(&mut self, samples: &[i16]) -> Vec<i16> {
+        self.kept.extend_from_slice(samples);
+        let reach = self.phases.as_ref().map_or(0, |phases| phases.reach) as u64;
+        let known = (self.gone + self.kept.len() as u64).saturating_sub(reach);
+        self.up_to(known)
+    }
+
+    /// What is left at the end.
+    pub fn rest(&mut self) -> Vec<i16> {
+        self.up_to(self.gone + self.kept.len() as u64)
+    }
+
+    /// New samples that lie before this place among the old ones.
+    fn up_to(&mut self, place: u64) -> Vec<i16> {
+        let Some(phases) = &self.phases else { return std::mem::take(&mut self.kept) };
+        let count = (place * phases.up).div_ceil(self.down);
+        let before = self.gone * phases.up;
+        let value = |index: u64| phases.value(&self.kept, index * self.down - before);
+        let made = (self.made..count.max(self.made)).map(value).collect();
+        self.made = count.max(self.made);
+        let next = (self.made * self.down / phases.up).saturating_sub(phases.reach as u64);
+        let gone = next.saturating_sub(self.gone).min(self.kept.len() as u64);
+        self.kept.drain(..gone as usize);
+        self.gone += gone;
+        made
+    }
+}
+
 fn greatest_common_divisor(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
@@ -109,6 +160,24 @@ mod tests {
                     "{hertz} Hz at {from}: {}",
                     left(from, 8_000, hertz)
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_in_pieces_of_any_size_sounds_like_the_whole() {
+        let sound = crate::media::signal::noise(9_000, 4_001);
+        for (from, to) in [(8_000, 16_000), (8_000, 24_000), (24_000, 8_000), (22_050, 8_000), (8_000, 8_000)]
+        {
+            let whole = resample(&sound, from, to);
+            for size in [7, 160, 4_001] {
+                let mut stream = Stream::new(from, to);
+                let mut made: Vec<i16> = sound.chunks(size).flat_map(|piece| stream.push(piece)).collect();
+                let late = whole.len() - made.len();
+                assert!(late as f64 / f64::from(to) < 0.006, "{from} to {to} lags by {late}");
+                made.extend(stream.rest());
+                assert!(made == whole, "{from} to {to} in pieces of {size}");
+                assert!(stream.kept.len() < 400, "{}", stream.kept.len());
             }
         }
     }

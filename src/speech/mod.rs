@@ -65,6 +65,8 @@ pub struct Speaker {
     pub name: String,
     /// The driver.
     pub synthesizer: Arc<dyn Synthesizer>,
+    /// The same without a memory, for what is said once.
+    pub fresh: Arc<dyn Synthesizer>,
 }
 
 /// Kinds of drivers.
@@ -101,8 +103,8 @@ pub fn open(settings: &Settings, folder: &Path, clock: Arc<dyn Clock>) -> Result
             }
         };
     let words = format!("{words} {}", settings.name.as_deref().unwrap_or_default());
-    let synthesizer = Arc::new(Cache::open(source, &words, folder, bytes_max, clock));
-    Ok(Speaker { kind, name, synthesizer })
+    let synthesizer = Arc::new(Cache::open(source.clone(), &words, folder, bytes_max, clock));
+    Ok(Speaker { kind, name, synthesizer, fresh: source })
 }
 
 #[cfg(test)]

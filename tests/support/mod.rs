@@ -4,8 +4,11 @@
 pub(crate) mod disk;
 pub(crate) mod evidence;
 pub(crate) mod line;
+pub(crate) mod models;
 pub(crate) mod peers;
+pub(crate) mod phone;
 pub(crate) mod program;
+pub(crate) mod realtime;
 pub(crate) mod receiver;
 pub(crate) mod reference;
 pub(crate) mod tester;

@@ -1,0 +1,343 @@
+//! Conversations of the agent with servers that behave, and with such as do not.
+
+use crate::support::models::{Answer, Manner, Models, Stage, tool, words};
+use crate::support::phone::{Phone, agent, brief};
+use crate::support::uas::Fast;
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use voice_campaigns::agent::{Heard, Said};
+use voice_campaigns::clock::Clock;
+use voice_campaigns::domain::agent::{Conclusion, Line, Tool};
+
+/// How many times faster than in life these telephones are.
+const SPEED: u32 = 5;
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(Fast::new(SPEED))
+}
+
+fn opening() -> String {
+    format!("agent: {}", brief().opening)
+}
+
+/// What the model was told last.
+fn memory(models: &Models) -> Vec<Value> {
+    let asked = models.asked(Stage::Chat);
+    asked.last().unwrap()["messages"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_chain_of_servers_holds_a_conversation_to_its_end() {
+    let models = Models::start(|told| match told {
+        "Yes, please." => words("Very well. Is Tuesday at ten all right?"),
+        "Tuesday is fine." => tool(
+            "Wonderful.",
+            "report_outcome",
+            json!({"outcome": "success", "reason": "They come on Tuesday.", "answers": {"day": "Tuesday"}}),
+        ),
+        "Done." => tool("See you on Tuesday, goodbye!", "end_call", json!({})),
+        _ => words("Pardon?"),
+    })
+    .await;
+    let clock = clock();
+    let (_folder, agent) = agent(&models, "cascade", json!({}), &clock);
+    let mut phone = Phone::answer(&agent, &clock);
+    phone.hear_out().await;
+    models.will_hear("Yes, please.");
+    phone.speak(900).await;
+    phone.hear_out().await;
+    models.will_hear("Tuesday is fine.");
+    phone.speak(900).await;
+    phone.until("it parts", |phone| phone.tools().contains(&Tool::EndCall)).await;
+    assert!(!phone.is_hearing(), "all has been heard before it ends the call");
+    assert_eq!(
+        phone.words(),
+        [
+            &opening(),
+            "person: Yes, please.",
+            "agent: Very well. Is Tuesday at ten all right?",
+            "person: Tuesday is fine.",
+            "agent: Wonderful. See you on Tuesday, goodbye!",
+        ]
+    );
+    let tools = phone.tools();
+    let [Tool::ReportOutcome(verdict), Tool::EndCall] = &tools[..] else { panic!("{tools:?}") };
+    assert_eq!((verdict.conclusion, verdict.answers["day"].as_str()), (Conclusion::Success, "Tuesday"));
+    let first = phone.turns()[0];
+    assert!(first.first_sound_ms < 1_000, "{first:?}");
+    let second = phone.turns()[1];
+    assert!(second.transcription_ms.is_some() && second.model_ms.is_some() && second.voice_ms.is_some());
+    // What is left of the turn is the pause that shows that somebody has finished.
+    println!("first sound {first:?}, then {second:?}");
+    let used = phone.told.iter().rev().find_map(|(_, said)| match said {
+        Said::Used(usage) => Some(usage.clone()),
+        Said::Play(_) | Said::Hush | Said::Line(_) | Said::Asks(..) | Said::Turn(_) | Said::Failed(_) => None,
+    });
+    let used = used.unwrap();
+    assert_eq!((used.model.as_str(), used.input_tokens, used.output_tokens), ("gpt-4.1-mini", 300, 30));
+    let roles: Vec<Value> = memory(&models).iter().map(|message| message["role"].clone()).collect();
+    assert_eq!(roles, ["system", "user", "assistant", "user", "assistant", "user", "assistant", "tool"]);
+}
+
+#[tokio::test]
+async fn who_is_interrupted_falls_silent_and_remembers_only_what_was_heard() {
+    let models = Models::start(|_| words("I see.")).await;
+    let clock = clock();
+    let (_folder, agent) = agent(&models, "cascade", json!({}), &clock);
+    let mut phone = Phone::answer(&agent, &clock);
+    phone.until("it speaks", |phone| phone.played() >= 16_000).await;
+    let before = phone.frames.len();
+    models.will_hear("Stop.");
+    phone.speak(900).await;
+    let silent = phone.frames[before..].iter().position(|sound| !sound).unwrap();
+    assert!(silent <= 10, "it speaks for another {} ms", silent * 20);
+    phone.hear_out().await;
+    let said = phone.words();
+    assert!(said[0].ends_with('—') && opening().starts_with(said[0].trim_end_matches('—')), "{said:?}");
+    assert_eq!(said[1..], ["person: Stop.", "agent: I see."]);
+    let remembered = memory(&models)[2]["content"].as_str().unwrap().to_owned();
+    let heard = said[0].trim_start_matches("agent: ");
+    assert_eq!(remembered, format!("{heard} [interrupted; the rest was not heard]"));
+    // Of 60 milliseconds for each letter.
+    let letters = phone.lines()[0].text.chars().count() as u64;
+    let heard = (16_000 + silent as u64 * 160) * 1_000 / 8_000 / 60;
+    assert!((heard.saturating_sub(12)..=heard + 1).contains(&letters), "{letters} of {heard}");
+}
+
+#[tokio::test]
+async fn a_cough_does_not_make_it_forget_what_it_was_saying() {
+    let models = Models::start(|_| words("Never asked.")).await;
+    let clock = clock();
+    let (_folder, agent) = agent(&models, "cascade", json!({}), &clock);
+    let mut phone = Phone::answer(&agent, &clock);
+    phone.until("it speaks", |phone| phone.played() >= 16_000).await;
+    models.will_hear("[coughs]");
+    phone.speak(300).await;
+    phone.hear_out().await;
+    let said = phone.words();
+    assert_eq!(said.len(), 2, "{said:?}");
+    let whole = format!("{} {}", said[0].trim_end_matches('—'), &said[1]["agent: ".len()..]);
+    assert_eq!(whole, opening());
+    assert!(models.asked(Stage::Chat).is_empty());
+}
+
+#[tokio::test]
+async fn a_stage_that_fails_hangs_drips_or_answers_nonsense_ends_the_conversation_with_the_cause() {
+    let whats = |stage: Stage| match stage {
+        Stage::Transcription => "the transcription",
+        Stage::Chat => "the model",
+        Stage::Speech => "the voice",
+        Stage::Realtime => unreachable!(),
+    };
+    for stage in [Stage::Transcription, Stage::Chat, Stage::Speech] {
+        for manner in [
+            Manner::Refuses(500),
+            Manner::Refuses(401),
+            Manner::Hangs,
+            Manner::Drips,
+            Manner::Nonsense,
+            Manner::BreaksOff,
+        ] {
+            let models = Models::start(|_| words("I see. And then?")).await;
+            let clock = clock();
+            let limits = json!({"chat": {"timeout_seconds": 3}, "transcription": {"timeout_seconds": 3}});
+            let (_folder, agent) = agent(&models, "cascade", limits, &clock);
+            let mut phone = Phone::answer(&agent, &clock);
+            phone.hear_out().await;
+            models.behave(stage, manner);
+            models.will_hear("Hello?");
+            phone.speak(600).await;
+            let from = clock.steady();
+            phone.until(&format!("{stage:?} {manner:?}"), |phone| phone.is_over).await;
+            let took = clock.steady() - from;
+            assert!(took < TimeDelta::seconds(10), "{stage:?} {manner:?} took {took}");
+            let why = phone.failure().unwrap();
+            assert!(why.contains(whats(stage)) && !why.contains("sk-te"), "{stage:?} {manner:?}: {why}");
+            phone.until("all requests are let go of", |_| models.alive() <= 2).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stage_that_fails_once_at_once_is_tried_again() {
+    let models = Models::start(|_| words("I see.")).await;
+    let clock = clock();
+    let (_folder, agent) = agent(&models, "cascade", json!({}), &clock);
+    let mut phone = Phone::answer(&agent, &clock);
+    phone.hear_out().await;
+    models.behave(Stage::Chat, Manner::Refuses(503));
+    models.will_hear("Hello?");
+    phone.speak(600).await;
+    phone.until("it was refused", |_| !models.asked(Stage::Chat).is_empty()).await;
+    models.behave(Stage::Chat, Manner::Well);
+    phone.until("it is said", |phone| phone.words().contains(&"agent: I see.".into()) || phone.is_over).await;
+    assert!(phone.failure().is_none_or(|why| why.contains("503")), "{:?}", phone.failure());
+}
+
+#[tokio::test]
+async fn tools_that_are_none_or_are_used_wrongly_are_told_as_such_and_the_call_goes_on() {
+    let models = Models::start(|told| match told {
+        "Go." => Answer {
+            text: String::new(),
+            tools: vec![
+                ("transfer_money", "{}".into()),
+                ("report_outcome", json!({"outcome": "bought everything"}).to_string()),
+                ("send_digits", json!({"digits": "call +1 900"}).to_string()),
+                ("schedule_callback", "{not json".into()),
+            ],
+        },
+        "Done." => words("I am sorry."),
+        _ => words("Pardon?"),
+    })
+    .await;
+    let clock = clock();
+    let (_folder, agent) = agent(&models, "cascade", json!({}), &clock);
+    let mut phone = Phone::answer(&agent, &clock);
+    phone.hear_out().await;
+    models.will_hear("Go.");
+    phone.speak(600).await;
+    phone.until("it goes on", |phone| phone.words().contains(&"agent: I am sorry.".into())).await;
+    let tools = phone.tools();
+    assert!(tools.len() == 4 && tools.iter().all(|tool| matches!(tool, Tool::Misused(_))), "{tools:?}");
+}
+
+#[tokio::test]
+async fn whoever_goes_on_talking_is_not_hung_up_on() {
+    let models = Models::start(|told| match told {
+        "Bye." => tool("Goodbye and thank you very much for your time today.", "end_call", json!({})),
+        "Wait!" => words("Yes?"),
+        _ => words("Pardon?"),
+    })
+    .await;
+    let clock = clock();
+    let (_folder, agent) = agent(&models, "cascade", json!({}), &clock);
+    let mut phone = Phone::answer(&agent, &clock);
+    phone.hear_out().await;
+    models.will_hear("Bye.");
+    phone.speak(600).await;
+    let so_far = phone.played();
+    phone.until("it says goodbye", |phone| phone.played() > so_far + 4_000).await;
+    models.will_hear("Wait!");
+    phone.speak(600).await;
+    phone.until("it goes on", |phone| phone.words().contains(&"agent: Yes?".into())).await;
+    assert_eq!(phone.tools(), []);
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_asked_twice_and_then_taken_leave_of() {
+    let models = Models::start(|told| match told.starts_with("[the person has said nothing") {
+        true => words("Are you still there?"),
+        false => words("Pardon?"),
+    })
+    .await;
+    let clock = clock();
+    let (_folder, agent) = agent(&models, "cascade", json!({}), &clock);
+    let mut phone = Phone::answer(&agent, &clock);
+    phone.until("it gives up", |phone| phone.tools() == [Tool::EndCall]).await;
+    let asked = "agent: Are you still there?";
+    assert_eq!(phone.words(), [&opening(), asked, asked, "agent: Thank you. Goodbye."]);
+}
+
+#[tokio::test]
+async fn keys_and_the_end_of_the_time_are_told_to_the_model() {
+    let models = Models::start(|told| match told {
+        "[caller pressed 1]" => words("You pressed one."),
+        told if told.starts_with("[the call ends in 15 seconds") => tool("Goodbye!", "end_call", json!({})),
+        _ => words("Pardon?"),
+    })
+    .await;
+    let clock = clock();
+    let (_folder, agent) = agent(&models, "cascade", json!({}), &clock);
+    let mut phone = Phone::answer(&agent, &clock);
+    phone.until("it speaks", |phone| phone.played() >= 8_000).await;
+    phone.tell(Heard::Key('1'));
+    phone.until("it answers", |phone| phone.words().contains(&"agent: You pressed one.".into())).await;
+    phone.tell(Heard::TimeIsNearlyUp);
+    phone.until("it parts", |phone| phone.tools() == [Tool::EndCall]).await;
+    assert_eq!(phone.words().last().unwrap(), "agent: Goodbye!");
+}
+
+#[tokio::test]
+async fn the_model_can_say_the_first_words() {
+    let models = Models::start(|told| {
+        let (_, opening) = told.split_once("as your first words: ").unwrap_or_default();
+        words(opening)
+    })
+    .await;
+    let clock = clock();
+    let (_folder, agent) = agent(&models, "cascade", json!({"opening": "model"}), &clock);
+    let mut phone = Phone::answer(&agent, &clock);
+    phone.hear_out().await;
+    assert_eq!(phone.words(), [opening()]);
+}
+
+#[tokio::test]
+async fn a_conversation_that_ended_without_a_verdict_is_judged() {
+    let verdict = json!({"outcome": "declined", "reason": "They said no.", "answers": []}).to_string();
+    let models = Models::start(move |_| words(&verdict)).await;
+    let clock = clock();
+    let (_folder, agent) = agent(&models, "cascade", json!({}), &clock);
+    let line = |by_agent: bool, text: &str| Line {
+        by_agent,
+        text: text.into(),
+        began_at: clock.steady(),
+        ended_at: clock.steady(),
+        is_cut_off: false,
+    };
+    let lines = vec![line(true, "Will you come?"), line(false, "No.")];
+    let verdict = agent.judge(brief(), lines.clone()).await.unwrap();
+    assert_eq!((verdict.conclusion, verdict.reason.as_str()), (Conclusion::Declined, "They said no."));
+    let asked = models.asked(Stage::Chat)[0].clone();
+    assert_eq!(asked["response_format"]["json_schema"]["strict"], true);
+    for manner in [Manner::Refuses(500), Manner::Hangs, Manner::Drips, Manner::Nonsense, Manner::BreaksOff] {
+        models.behave(Stage::Chat, manner);
+        let from = clock.steady();
+        agent.judge(brief(), lines.clone()).await.unwrap_err();
+        assert!(clock.steady() - from < TimeDelta::seconds(9), "{manner:?}");
+    }
+    let models = Models::start(|_| words(r#"{"outcome": "they bought it all", "reason": ""}"#)).await;
+    let (_folder, agent) = self::agent(&models, "cascade", json!({}), &clock);
+    assert!(agent.judge(brief(), lines).await.unwrap_err().contains("outcome"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_conversations_at_once_are_bounded_and_leave_nothing_behind() {
+    let models = Arc::new(Models::start(|_| words("I see. Tell me more about that, please.")).await);
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(2));
+    let (_folder, agent) = agent(&models, "cascade", json!({"max_concurrent": 50}), &clock);
+    assert_eq!(agent.seats(), 50);
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.num_alive_tasks();
+    (0..50).for_each(|_| models.will_hear("Hello?"));
+    let hold = |agent: Arc<dyn voice_campaigns::agent::Agent>, clock: Arc<dyn Clock>| async move {
+        let mut phone = Phone::answer(&agent, &clock);
+        phone.until("it speaks", |phone| phone.played() >= 8_000).await;
+        phone.speak(600).await;
+        phone
+            .until("it answers", |phone| phone.words().iter().any(|line| line.starts_with("agent: I see")))
+            .await;
+        phone.turns()[1].first_sound_ms
+    };
+    let phones: Vec<_> = (0..50).map(|_| tokio::spawn(hold(agent.clone(), clock.clone()))).collect();
+    let mut latencies = Vec::new();
+    let mut most_tasks = 0;
+    for phone in phones {
+        latencies.push(phone.await.unwrap());
+        most_tasks = most_tasks.max(metrics.num_alive_tasks());
+    }
+    latencies.sort_unstable();
+    let most = models.inner.most.load(std::sync::atomic::Ordering::SeqCst);
+    println!(
+        "end of speech to first sound, 50 at once: {latencies:?}; {most} connections, {most_tasks} tasks"
+    );
+    assert!(most <= 200, "{most}");
+    drop(agent);
+    for _ in 0..500 {
+        if models.alive() == 0 && metrics.num_alive_tasks() <= before {
+            return;
+        }
+        clock.sleep_until(clock.steady() + TimeDelta::milliseconds(20)).await;
+    }
+    panic!("{} connections and {} tasks are left of {before}", models.alive(), metrics.num_alive_tasks());
+}
