@@ -314,7 +314,9 @@ async fn fifty_conversations_at_once_are_bounded_and_leave_nothing_behind() {
         let mut phone = Phone::answer(&agent, &clock);
         phone.until("it speaks", |phone| phone.played() >= 8_000).await;
         phone.speak(600).await;
-        phone.until("it answers", |phone| phone.words().iter().any(|line| line.starts_with("agent: I see"))).await;
+        phone
+            .until("it answers", |phone| phone.words().iter().any(|line| line.starts_with("agent: I see")))
+            .await;
         phone.turns()[1].first_sound_ms
     };
     let phones: Vec<_> = (0..50).map(|_| tokio::spawn(hold(agent.clone(), clock.clone()))).collect();
@@ -326,7 +328,9 @@ async fn fifty_conversations_at_once_are_bounded_and_leave_nothing_behind() {
     }
     latencies.sort_unstable();
     let most = models.inner.most.load(std::sync::atomic::Ordering::SeqCst);
-    println!("end of speech to first sound, 50 at once: {latencies:?}; {most} connections, {most_tasks} tasks");
+    println!(
+        "end of speech to first sound, 50 at once: {latencies:?}; {most} connections, {most_tasks} tasks"
+    );
     assert!(most <= 200, "{most}");
     drop(agent);
     for _ in 0..500 {

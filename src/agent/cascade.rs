@@ -61,7 +61,11 @@ struct Parts {
 
 impl Cascade {
     /// The chain of the settings; the error is a sentence.
-    pub(super) fn new(settings: &Settings, speaker: Speaker, clock: Arc<dyn Clock>) -> Result<Cascade, String> {
+    pub(super) fn new(
+        settings: &Settings,
+        speaker: Speaker,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Cascade, String> {
         let chat = Chat::new(settings, clock.clone())?;
         let parts = Parts {
             name: format!("cascade {}", chat.model()),
@@ -571,7 +575,8 @@ impl Talk {
                 self.owes_answer = false;
                 self.stages = Some(Stages { ended_at, transcription: Some(took), model: None });
                 self.told(text.clone());
-                self.say(Said::Line(Line { by_agent: false, text, began_at, ended_at, is_cut_off: false })).await
+                self.say(Said::Line(Line { by_agent: false, text, began_at, ended_at, is_cut_off: false }))
+                    .await
             }
         }
     }

@@ -173,7 +173,9 @@ impl Event {
             "input_audio_buffer.speech_stopped" => Event::SpeechStopped,
             "conversation.item.input_audio_transcription.completed" => Event::Said(text("transcript")),
             "response.created" => Event::Began,
-            "response.output_audio.delta" | "response.audio.delta" => Event::Sound(text("item_id"), text("delta")),
+            "response.output_audio.delta" | "response.audio.delta" => {
+                Event::Sound(text("item_id"), text("delta"))
+            }
             "response.output_audio_transcript.delta" | "response.audio_transcript.delta" => {
                 Event::Words(text("item_id"), text("delta"))
             }
@@ -184,14 +186,14 @@ impl Event {
             "response.function_call_arguments.done" if event["name"].is_string() => {
                 Event::Call(text("call_id"), text("name"), text("arguments"))
             }
-            "response.output_item.done" => {
-                call(&event["item"]).map_or(Event::Other, |(id, name, arguments)| Event::Call(id, name, arguments))
-            }
+            "response.output_item.done" => call(&event["item"])
+                .map_or(Event::Other, |(id, name, arguments)| Event::Call(id, name, arguments)),
             "response.done" => {
                 let response = &event["response"];
                 let tokens = |name: &str| response["usage"][name].as_u64().unwrap_or_default();
                 let details = &response["status_details"]["error"];
-                let why = details["message"].as_str().or(details["code"].as_str()).unwrap_or("no reason is given");
+                let why =
+                    details["message"].as_str().or(details["code"].as_str()).unwrap_or("no reason is given");
                 Event::Done {
                     calls: response["output"].as_array().into_iter().flatten().filter_map(call).collect(),
                     used: (tokens("input_tokens"), tokens("output_tokens")),
@@ -235,7 +237,8 @@ mod tests {
             ("response.output_audio.delta", "response.audio.delta"),
             ("response.output_audio_transcript.delta", "response.audio_transcript.delta"),
         ] {
-            let read = |kind: &str| Event::read(&json!({"type": kind, "item_id": "a", "delta": "b"}).to_string());
+            let read =
+                |kind: &str| Event::read(&json!({"type": kind, "item_id": "a", "delta": "b"}).to_string());
             assert_eq!(read(ga), read(beta));
             assert_ne!(read(ga), Some(Event::Other));
         }

@@ -165,7 +165,8 @@ mod tests {
             let partial = |k: i32| {
                 let hertz = f64::from(k) * pitch;
                 let near = |formant: f64, width: f64| (-((hertz - formant) / width).powi(2)).exp();
-                let level = near(open, 150.0) + 0.6 * near(1_250.0, 180.0) + 0.3 * near(2_500.0, 250.0) + 0.05;
+                let level =
+                    near(open, 150.0) + 0.6 * near(1_250.0, 180.0) + 0.3 * near(2_500.0, 250.0) + 0.05;
                 level * (std::f64::consts::TAU * n * f64::from(k) * 120.0 / rate).sin()
             };
             (loud * 4_000.0 * (1..28).map(partial).sum::<f64>()) as i16

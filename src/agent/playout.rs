@@ -163,7 +163,10 @@ mod tests {
         playout.give("c", 800);
         assert!(playout.heard(2_400, None).is_empty() && !playout.is_silent());
         let cut = playout.hushed(2_400);
-        assert_eq!(cut, [Heard { what: "a", samples: 2_400, of: 8_000 }, Heard { what: "b", samples: 0, of: 8_000 }]);
+        assert_eq!(
+            cut,
+            [Heard { what: "a", samples: 2_400, of: 8_000 }, Heard { what: "b", samples: 0, of: 8_000 }]
+        );
         assert_eq!((cut[0].milliseconds(), cut[0].is_whole()), (300, false));
         assert_eq!(playout.waiting_ms(), 100);
         assert_eq!(playout.heard(3_200, None), [Heard { what: "c", samples: 800, of: 800 }]);

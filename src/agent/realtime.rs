@@ -196,7 +196,8 @@ async fn hold(
         let answered_at = parts.clock.steady();
         let opening = async {
             let Some(opener) = &parts.opener else { return Ok(None) };
-            let sound = opener.say(&brief.opening, &brief.voice).await.map_err(|problem| problem.to_string())?;
+            let sound =
+                opener.say(&brief.opening, &brief.voice).await.map_err(|problem| problem.to_string())?;
             // Heard at once, while the connection is made.
             said.send(Said::Play(sound.to_vec())).await.map_err(|_| Over::Gone)?;
             Ok::<_, Over>(Some((sound.len(), parts.clock.steady())))
@@ -347,7 +348,8 @@ impl Talk {
         self.playout.give(OPENING.into(), samples);
         self.items.push_back(Item { id: OPENING.into(), text: self.brief.opening.clone(), began_at });
         let first_sound_ms = milliseconds(began_at - answered_at);
-        self.say(Said::Turn(Latency { first_sound_ms, voice_ms: Some(first_sound_ms), ..Latency::default() })).await
+        self.say(Said::Turn(Latency { first_sound_ms, voice_ms: Some(first_sound_ms), ..Latency::default() }))
+            .await
     }
 
     async fn lead(&mut self, heard: &mut mpsc::Receiver<Heard>) -> Result<(), Over> {
@@ -370,7 +372,10 @@ impl Talk {
 
     /// Nothing is on its way to the person.
     fn is_speechless(&self) -> bool {
-        self.response.is_none() && !self.wants_response && self.awaited_since.is_none() && self.playout.is_silent()
+        self.response.is_none()
+            && !self.wants_response
+            && self.awaited_since.is_none()
+            && self.playout.is_silent()
     }
 
     /// Begins what can be begun.
@@ -397,9 +402,10 @@ impl Talk {
     fn answer_due(&self) -> Option<Instant> {
         let limit = self.parts.limit;
         let first = self.awaited_since.map(|since| since + limit);
-        let rest = self.response.as_ref().map(|response| {
-            response.began_at + TimeDelta::milliseconds(response.sound_ms) + limit + limit
-        });
+        let rest = self
+            .response
+            .as_ref()
+            .map(|response| response.began_at + TimeDelta::milliseconds(response.sound_ms) + limit + limit);
         first.into_iter().chain(rest).min()
     }
 
@@ -554,7 +560,8 @@ impl Talk {
                 if text.is_empty() {
                     return Ok(());
                 }
-                self.say(Said::Line(Line { by_agent: false, text, began_at, ended_at, is_cut_off: false })).await
+                self.say(Said::Line(Line { by_agent: false, text, began_at, ended_at, is_cut_off: false }))
+                    .await
             }
             Event::Began => self.began(now).await,
             Event::Sound(item, sound) => self.sounds(item, &sound).await,
@@ -587,7 +594,8 @@ impl Talk {
                 self.problems += 1;
                 let why = self.parts.refused(&word, &message);
                 tracing::warn!(%why, "the agent's server is not content");
-                let is_fatal = word.contains("quota") || word.contains("expired") || word.contains("rate_limit");
+                let is_fatal =
+                    word.contains("quota") || word.contains("expired") || word.contains("rate_limit");
                 if is_fatal || self.problems > PROBLEMS_MAX { Err(Over::Failed(why)) } else { Ok(()) }
             }
         }
@@ -622,7 +630,8 @@ impl Talk {
         let Ok(bytes) = STANDARD.decode(sound) else { return self.strange() };
         let now = self.now();
         // Some servers answer without saying first that they do.
-        let response = self.response.get_or_insert(Response { began_at: now, sound_ms: 0, is_cut_off: false });
+        let response =
+            self.response.get_or_insert(Response { began_at: now, sound_ms: 0, is_cut_off: false });
         if response.is_cut_off || self.playout.waiting_ms() > AHEAD_MS {
             return Ok(());
         }

@@ -72,8 +72,15 @@ mod tests {
     #[test]
     fn sentences_are_cut_where_they_end_however_they_come() {
         let text = "Hi. I am Anna, from Mr. Smith! Is 3.5 all right? Good; 你好。再见。 **Bye** then";
-        let expected =
-            ["Hi. I am Anna, from Mr.", "Smith!", "Is 3.5 all right?", "Good;", "你好。", "再见。", "Bye then"];
+        let expected = [
+            "Hi. I am Anna, from Mr.",
+            "Smith!",
+            "Is 3.5 all right?",
+            "Good;",
+            "你好。",
+            "再见。",
+            "Bye then",
+        ];
         for size in [1, 5, 200] {
             assert_eq!(cut(text, size), expected, "{size}");
         }

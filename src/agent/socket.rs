@@ -75,7 +75,8 @@ impl Socket {
             match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
                 Some(Ok(Message::Close(frame))) => {
-                    let reason = frame.map(|frame| frame.reason.as_str().trim().to_owned()).unwrap_or_default();
+                    let reason =
+                        frame.map(|frame| frame.reason.as_str().trim().to_owned()).unwrap_or_default();
                     let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
                     return Err(format!("{} hung up{reason}", self.name));
                 }

@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 /// What a model is told of these tools.
 pub(super) fn definitions(tools: &[ToolName]) -> Vec<Value> {
-    let definition = |tool: &ToolName| {
-        json!({"name": tool.word(), "description": tool.description(), "parameters": tool.parameters()})
-    };
+    let definition = |tool: &ToolName| json!({"name": tool.word(), "description": tool.description(), "parameters": tool.parameters()});
     tools.iter().map(definition).collect()
 }
 

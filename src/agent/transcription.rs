@@ -67,7 +67,9 @@ impl Transcription {
             [("model", self.model.as_str()), ("language", language), ("response_format", "json")]
         {
             if !value.is_empty() {
-                let field = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+                let field = format!(
+                    "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+                );
                 form.extend_from_slice(field.as_bytes());
             }
         }

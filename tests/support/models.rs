@@ -197,7 +197,10 @@ impl Inner {
                 Manner::Drips => return drip(&mut stream, stage).await,
                 Manner::Nonsense => answer(&mut stream, kind(stage), b"<html>nonsense</html>").await?,
                 Manner::BreaksOff => {
-                    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {}\r\ncontent-length: 9999\r\n\r\n{{", kind(stage));
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-type: {}\r\ncontent-length: 9999\r\n\r\n{{",
+                        kind(stage)
+                    );
                     stream.write_all(head.as_bytes()).await?;
                     return Ok(());
                 }
@@ -280,15 +283,20 @@ async fn answer(stream: &mut TcpStream, kind: &str, body: &[u8]) -> std::io::Res
 }
 
 async fn refuse(stream: &mut TcpStream, status: u16, message: &str) -> std::io::Result<()> {
-    let error = json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}});
+    let error =
+        json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}});
     let body = error.to_string();
-    let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     stream.write_all(format!("{head}{body}").as_bytes()).await
 }
 
 /// A byte of what would be right, every 100 milliseconds.
 async fn drip(stream: &mut TcpStream, stage: Stage) -> std::io::Result<()> {
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {}\r\ntransfer-encoding: chunked\r\n\r\n", kind(stage));
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: {}\r\ntransfer-encoding: chunked\r\n\r\n", kind(stage));
     stream.write_all(head.as_bytes()).await?;
     let bytes = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"";
     for byte in bytes.iter().chain(std::iter::repeat(&b'a')) {
@@ -307,7 +315,9 @@ fn form(request: &Request) -> Value {
     let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|part| part == what);
     while let Some(at) = find(rest, boundary.as_bytes()) {
         rest = &rest[at + boundary.len()..];
-        let (Some(head), Some(end)) = (find(rest, b"\r\n\r\n"), find(rest, format!("\r\n{boundary}").as_bytes())) else {
+        let (Some(head), Some(end)) =
+            (find(rest, b"\r\n\r\n"), find(rest, format!("\r\n{boundary}").as_bytes()))
+        else {
             break;
         };
         let name = String::from_utf8_lossy(&rest[..head]).split("name=\"").nth(1).map(str::to_owned);
@@ -384,7 +394,8 @@ async fn chat(stream: &mut TcpStream, said: &Answer, is_streamed: bool) -> std::
     let usage = json!({"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110});
     if !is_streamed {
         let message = json!({"role": "assistant", "content": said.text, "tool_calls": calls});
-        let body = json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage});
+        let body =
+            json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage});
         return answer(stream, "application/json", body.to_string().as_bytes()).await;
     }
     stream

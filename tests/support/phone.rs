@@ -232,7 +232,9 @@ impl Phone {
     }
 
     pub(crate) fn failure(&self) -> Option<String> {
-        self.told.iter().find_map(|(_, said)| if let Said::Failed(why) = said { Some(why.clone()) } else { None })
+        self.told
+            .iter()
+            .find_map(|(_, said)| if let Said::Failed(why) = said { Some(why.clone()) } else { None })
     }
 
     /// Samples heard so far.
