@@ -1,8 +1,8 @@
 //! The tests, one binary.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-mod agents;
 mod agent;
+mod agents;
 mod api_analytics;
 mod api_audit;
 mod api_calls;
