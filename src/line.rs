@@ -1,6 +1,7 @@
 //! The telephone line at run time: which trunks there are, of the settings and of the database, and who carries the next
 //! call. Without any trunk that is the simulator. What is changed counts from the next call on.
 
+use crate::agent::Agent;
 use crate::carrier::simulator::{self, Simulator};
 use crate::carrier::sip::{self, Health, Sip, Step, TrunkSettings as SipTrunk, Went};
 use crate::carrier::{Carrier, Switch};
@@ -26,6 +27,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Who speaks, or why nobody can.
     pub voice: Result<Arc<dyn Synthesizer>, String>,
+    /// Who holds conversations on real calls.
+    pub agent: Option<Arc<dyn Agent>>,
     /// What all trunks share.
     pub sip: sip::Settings,
     /// The trunks of the server's settings.
@@ -229,6 +232,7 @@ async fn start(parts: &Parts, voice: Arc<dyn Synthesizer>, trunks: &[SipTrunk]) 
     if let Err(error) = sip.record_into(&parts.store.folder().join(RECORDINGS_FOLDER)) {
         tracing::error!(%error, "no call can be recorded");
     }
+    parts.agent.iter().for_each(|agent| sip.converse_with(agent.clone()));
     Ok(sip)
 }
 

@@ -2,6 +2,7 @@
 //! housekeeping, and stops them in an order that loses nothing. Everything else is told what it works with.
 
 use crate::agent::chat::Chat;
+use crate::agent::{self, Agent};
 use crate::carrier::sip::{Sip, TrunkSettings};
 use crate::carrier::{Carrier, simulator};
 use crate::clock::Clock;
@@ -116,6 +117,7 @@ impl Server {
             store: store.clone(),
             clock: clock.clone(),
             voice: voice.as_ref().map(|speaker| speaker.synthesizer.clone()).map_err(String::clone),
+            agent: usable_agent(&config, &voice, clock.clone()).map_err(StartError::Refused)?,
             sip: config.sip.clone(),
             fixed: config.trunks.clone(),
             objection: objection.map(str::to_owned),
@@ -222,6 +224,22 @@ impl Server {
         let http = self.http.await.context("the HTTP server panicked while stopping")?;
         self.store.close().await;
         http.map_err(anyhow::Error::msg)
+    }
+}
+
+/// The agent of the settings. Without a voice it talks on no call, which matters to nobody as long as no real ones are made.
+fn usable_agent(
+    config: &Config,
+    voice: &Result<Speaker, String>,
+    clock: Arc<dyn Clock>,
+) -> Result<Option<Arc<dyn Agent>>, String> {
+    match agent::open(&config.agent, voice.clone(), clock) {
+        Ok(agent) => Ok(agent),
+        Err(problem) if voice.is_err() => {
+            tracing::warn!(problem, "the agent cannot talk on calls");
+            Ok(None)
+        }
+        Err(problem) => Err(problem),
     }
 }
 
