@@ -2,7 +2,8 @@
 //! call. Without any trunk that is the simulator. What is changed counts from the next call on.
 
 use crate::agent::Agent;
-use crate::carrier::simulator::{self, Simulator};
+use crate::agent::chat::Chat;
+use crate::carrier::simulator::{self, Conversations, Simulator};
 use crate::carrier::sip::{self, Health, Sip, Step, TrunkSettings as SipTrunk, Went};
 use crate::carrier::{Carrier, Switch};
 use crate::clock::Clock;
@@ -27,6 +28,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Who speaks, or why nobody can.
     pub voice: Result<Arc<dyn Synthesizer>, String>,
+    /// The model that answers in text, or why there is none.
+    pub chat: Result<Chat, String>,
     /// Who holds conversations on real calls.
     pub agent: Option<Arc<dyn Agent>>,
     /// What all trunks share.
@@ -64,6 +67,9 @@ impl State {
         }
         let made = Simulator::new(parts.simulator.clone(), parts.clock.clone(), Some(&parts.ledger));
         let made = made.map_err(|error| format!("cannot write {}: {error}", parts.ledger.display()))?;
+        if parts.simulator.conversations == Conversations::Model {
+            made.play_with(parts.chat.clone()?);
+        }
         let (carrier, end) = (made.clone(), self.end.subscribe());
         self.running.push(kept(&parts.store, end, move |end| carrier.clone().run(end)));
         self.simulator = Some(made.clone());

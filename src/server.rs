@@ -113,7 +113,9 @@ impl Server {
             tracing::warn!(?put_right, "recordings and the database did not fit each other");
         }
         let voice = speech::open(&config.voice, &speech_folder(&config.data), clock.clone());
+        let chat = Chat::new(&config.agent, clock.clone());
         let parts = line::Parts {
+            chat: chat.clone(),
             store: store.clone(),
             clock: clock.clone(),
             voice: voice.as_ref().map(|speaker| speaker.synthesizer.clone()).map_err(String::clone),
@@ -148,7 +150,8 @@ impl Server {
 
         // Before anybody is told that it listens, so that no signal finds it unprepared.
         let signals = Signals::listen().context("cannot listen for signals")?;
-        let listening = start_http(loaded, line.clone(), speaker(voice, config), store.clone(), clock).await;
+        let speaker = speaker(voice, config);
+        let listening = start_http(loaded, line.clone(), speaker, chat, store.clone(), clock).await;
         let (http, http_shutdown, listener, address) = match listening {
             Ok(listening) => listening,
             Err(error) => {
@@ -326,6 +329,7 @@ async fn start_http(
     loaded: &Loaded,
     line: Arc<Line>,
     speaker: Result<http::Speaker, String>,
+    chat: Result<Chat, String>,
     store: Store,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Http> {
@@ -348,7 +352,6 @@ async fn start_http(
         hosts: config.hosts.clone(),
         is_behind_proxy: config.behind_proxy,
     };
-    let chat = Chat::new(&config.agent, clock.clone());
     let tester =
         Tries::start(chat, store.clone(), clock.clone()).await.context("cannot write to the database")?;
     let settings = http::Settings {

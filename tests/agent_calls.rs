@@ -272,7 +272,7 @@ async fn a_conversation_without_a_verdict_is_read_once_more_and_one_that_cannot_
         let person = move |_: &Message| picks_up(rest.clone());
         let mind = |told: &str| match told {
             "Yes, I will be there on Tuesday." => words("Wonderful."),
-            told if told.starts_with('{') => {
+            told if told.starts_with('[') => {
                 words(r#"{"outcome": "success", "reason": "They come.", "answers": []}"#)
             }
             _ => words("Pardon?"),
