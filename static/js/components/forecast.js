@@ -42,8 +42,8 @@ function finishSentence({ finishes_at: end, finishes_percent: percent, runs }, z
   if (!end) return '';
   if (!end.middle) {
     return percent
-      ? `not everybody is called in most rehearsals (in ${percent}% everybody is)`
-      : `not everybody is called in any of ${num(runs)} rehearsals`;
+      ? `it does not come to its end in most rehearsals (it does in ${percent}%)`
+      : `it comes to its end in none of ${num(runs)} rehearsals`;
   }
   if (end.high) return `it finishes ${betweenInstants(end.low, end.high, zone)}`;
   const day = isoDay(end.low, zone);
@@ -60,8 +60,7 @@ export function Outlook({ forecast, campaign }) {
   const { budget_runs_out_on: brokeOn } = forecast;
   if (brokeOn) {
     return html`<span class="warn-t"
-      ><${Icon} n="triangle-alert" c="s" />The budget runs out around ${dateWords(brokeOn)}, before everybody is
-      called.</span
+      ><${Icon} n="triangle-alert" c="s" />The budget runs out around ${dateWords(brokeOn)}, before its end.</span
     >`;
   }
   const words = campaign.status === 'active' ? sentence : `started now, ${sentence}`;
@@ -97,7 +96,7 @@ function Figures({ forecast, campaign }) {
     ? rangeOfInstants(end.low, end.high, zone)
     : end.low
       ? `From ${dateWords(isoDay(end.low, zone))}`
-      : 'Some are never called';
+      : 'Some still to be called';
   return html`<dl class="report wide">
     ${figure(`Finishes (${zoneName(zone)})`, finish, plan(forecast) || (end.middle && end.low !== end.high && `${rangeOfInstants(end.middle, end.middle, zone)} in the middle`))}
     ${figure(spent ? 'Still to be spent' : 'Cost', range(cost, money), spent ? `${money(spent)} spent so far` : middle(cost, money))}
@@ -122,7 +121,7 @@ function Grounds({ forecast }) {
     ${status === 'computing' && ' It is being rehearsed anew.'} ${observed(observations)}.
     ${
       unfinished &&
-      ` In ${100 - percent}% of them not everybody is called: ${reasonWords(unfinished.reason, unfinished.message).replace(/^./, (c) => c.toLowerCase())}.`
+      ` In ${100 - percent}% of them it does not come to its end: ${reasonWords(unfinished.reason, unfinished.message).replace(/^./, (c) => c.toLowerCase())}.`
     }
   </p>`;
 }

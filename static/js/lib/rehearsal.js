@@ -144,7 +144,7 @@ export const range = ({ low, high }, words = num) =>
   words(low) === words(high) ? words(low) : `${words(low)} – ${words(high)}`;
 
 /** That some are still to be called when nothing more happens. */
-export const leftOver = (leads) => `${people(leads)} ${leads === 1 ? 'is' : 'are'} left over`;
+export const leftOver = (leads) => `${people(leads)} still to be called`;
 /** When a rehearsal came to its end. */
 export const finishWords = ({ finishes_at: end, unfinished }, zone) =>
   end ? at(end, zone) : leftOver(unfinished?.leads ?? 0);

@@ -100,6 +100,13 @@ function useRehearsals(path) {
 function Shown({ items, campaign, path, reload, onChange }) {
   const { r, with: other } = route.value.query;
   const shown = items.find(({ id }) => String(id) === r) ?? items[0];
+  const beside = items.find(({ id }) => String(id) === other && id !== shown.id);
+  const isFirst = useRef(true);
+  useEffect(() => {
+    // Whoever asks for one, or chooses another one in the list, is brought to it.
+    if (!isFirst.current) document.getElementById('rehearsal-shown')?.focus();
+    isFirst.current = false;
+  }, [shown?.id, beside?.id]);
   if (!shown) {
     return html`<div class="card">
       <${Empty} icon="flask-conical" title="Not rehearsed yet">
@@ -107,7 +114,6 @@ function Shown({ items, campaign, path, reload, onChange }) {
       <//>
     </div>`;
   }
-  const beside = items.find(({ id }) => String(id) === other && id !== shown.id);
   const isPair = beside && isDone(beside) && isDone(shown);
   return html`<${Head}
       items=${items}
@@ -128,13 +134,6 @@ function Shown({ items, campaign, path, reload, onChange }) {
 }
 
 function Head({ items, shown, beside, campaign, path, reload, onChange }) {
-  const heading = useRef(null);
-  const isFirst = useRef(true);
-  useEffect(() => {
-    // Whoever chooses another one in the list below is brought to it.
-    if (!isFirst.current) heading.current?.focus();
-    isFirst.current = false;
-  }, [shown.id, beside?.id]);
   const both = beside ? [beside, shown] : [shown];
   const others = items.filter((one) => isDone(one) && one.id !== shown.id);
   const changed = both.filter((one) => isDone(one) && Object.keys(changesOf(one)).length > 0);
@@ -151,14 +150,14 @@ function Head({ items, shown, beside, campaign, path, reload, onChange }) {
   return html`<section class="card rehearsal-head" aria-labelledby="rehearsal-shown">
     <div class="row wrap">
       <div class="grow">
-        <h2 id="rehearsal-shown" tabindex="-1" ref=${heading}>
+        <h2 id="rehearsal-shown" tabindex="-1">
           ${beside ? `${titleOf(beside)} beside “${titleOf(shown)}”` : titleOf(shown)}
         </h2>
         <p class="small muted">Rehearsed ${ago(shown.made_at)} by ${shown.made_by}</p>
       </div>
       ${
         canWrite.value &&
-        html`<div class="row">
+        html`<div class="row wrap">
           ${
             applied &&
             campaign.status !== 'completed' &&
@@ -167,7 +166,7 @@ function Head({ items, shown, beside, campaign, path, reload, onChange }) {
               icon="check"
               run=${() => apply(applied, campaign, onChange)}
             >
-              Apply these settings…
+              ${changed.length > 1 ? 'Apply those on the right…' : 'Apply these settings…'}
             <//>`
           }
           ${!isPending(shown) && html`<${ActionButton} class="btn ghost small danger" icon="trash-2" run=${drop}>Delete…<//>`}

@@ -3,7 +3,7 @@ import { html, useMemo, useRef, useSignal } from '../lib/ui.js';
 import { capital, plural, zoneName } from '../lib/format.js';
 import { trying } from '../lib/draft.js';
 import { differences } from '../lib/rehearsal.js';
-import { ActionButton, Card, Field, focusInvalid, Icon, input, Note } from '../components/basic.js';
+import { BusyIcon, Card, Field, focusInvalid, Icon, input, Note } from '../components/basic.js';
 import { Days, NumberField, Retries } from './wizard-schedule.js';
 
 /** What may be assumed: the fields of the form, empty for what is known. */
@@ -34,6 +34,7 @@ export function RehearsalForm({ campaign, rehearse }) {
   const assumed = useSignal({ ...NOTHING, leads_assumed: campaign.stats.total_leads ? '' : '100' });
   const problems = useSignal({});
   const problem = useSignal('');
+  const busy = useSignal(false);
   const form = useRef(null);
   const whatIf = useRef(null);
   const rest = useRef(null);
@@ -66,9 +67,12 @@ export function RehearsalForm({ campaign, rehearse }) {
       refuse(error);
     }
   };
-  const submit = (event) => {
+  const submit = async (event) => {
     event.preventDefault();
-    form.current.querySelector('.run').click();
+    if (busy.value) return;
+    busy.value = true;
+    await run();
+    busy.value = false;
   };
   return html`<${Card}
     class="c12"
@@ -86,13 +90,13 @@ export function RehearsalForm({ campaign, rehearse }) {
       </details>
       ${problem.value && html`<${Note} kind="danger" icon="triangle-alert">${problem.value}<//>`}
       <div class="row wrap">
-        <${ActionButton} class="btn primary run" icon="play" run=${run}>
-          ${changed.length ? 'Rehearse both and compare' : 'Rehearse'}
-        <//>
+        <button class="btn primary" aria-busy=${busy.value || undefined}>
+          <${BusyIcon} n="play" busy=${busy.value} />${changed.length ? 'Rehearse both and compare' : 'Rehearse'}
+        </button>
         ${
           changed.length > 0 &&
           html`<button type="button" class="btn" onClick=${draft.reset}>
-            <${Icon} n="rotate-ccw" c="s" />As it is
+            <${Icon} n="rotate-ccw" c="s" />Put back
           </button>`
         }
         <span class="small muted" role="status">

@@ -41,7 +41,7 @@ export function Pair({ first, second, campaign }) {
                   <th scope="row">${label}</th>
                   <td>${values[0]}</td>
                   <td class=${values[0] !== values[1] && 'strong'}>
-                    ${values[1]} ${difference && html`<span class="small muted nowrap">${difference}</span>`}
+                    ${values[1]} ${difference && html`<span class="small muted nowrap by">${difference}</span>`}
                   </td>
                 </tr>`,
             )}

@@ -51,19 +51,24 @@ export function Result({ result, campaign }) {
 /** What somebody must know of it first. */
 function Notes({ result, campaign }) {
   const { unfinished, budget_runs_out_on: brokeOn, warnings } = result;
+  const isBroke = unfinished?.reason === 'budget' && brokeOn;
+  const why = isBroke
+    ? `The budget is used up on ${dateWords(brokeOn)}`
+    : unfinished && reasonWords(unfinished.reason, unfinished.message);
   return html`<div class="stack-s">
     ${
       unfinished &&
       html`<${Note}
         kind="warn"
         icon="triangle-alert"
-        action=${link(campaign, reasonStep(unfinished.reason), 'Put it right')}
+        action=${link(campaign, reasonStep(unfinished.reason), isBroke ? 'Raise the budget' : 'Put it right')}
       >
-        <strong>${leftOver(unfinished.leads)}.</strong> ${reasonWords(unfinished.reason, unfinished.message)}.
+        <strong>${leftOver(unfinished.leads)} at the end.</strong> ${why}.
       <//>`
     }
     ${
       brokeOn &&
+      !isBroke &&
       html`<${Note} kind="warn" icon="wallet" action=${link(campaign, 'schedule', 'Raise the budget')}>
         <strong>The budget runs out on ${dateWords(brokeOn)}.</strong> Calls stop then.
       <//>`
@@ -223,7 +228,7 @@ function NeverCalled({ never, campaign }) {
       ><b class="num">${num(leads)}</b>
     </li>`;
   };
-  return html`<${Card} title="Never called" sub=${count ? people(count) : 'Everybody is called'}>
+  return html`<${Card} title="Never called" sub=${count > 0 && people(count)}>
     ${
       count > 0
         ? html`<ul class="shares">
@@ -232,18 +237,17 @@ function NeverCalled({ never, campaign }) {
             ${
               examples.length > 0 &&
               html`<p class="small muted examples">
-                Such as
-                ${examples
-                  .slice(0, 8)
-                  .map(
-                    (id) => html` <a key=${id} href=${`#/campaigns/${campaign.id}/leads?lead=${id}`}>lead ${id}</a>`,
-                  )}
+                Such
+                as${examples.slice(0, 8).map((id, i) => html`${i ? ', ' : ' '}<${Lead} key=${id} id=${id} campaign=${campaign} />`)}
               </p>`
             }`
-        : html`<p class="muted">Nobody is left out.</p>`
+        : html`<p class="muted">Everybody is called at least once.</p>`
     }
   <//>`;
 }
+
+const Lead = ({ id, campaign }) =>
+  html`<a class="nowrap" href=${`#/campaigns/${campaign.id}/leads?lead=${id}`}>lead ${id}</a>`;
 
 function Assumed({ result }) {
   const { answer_rates: rates, talk_seconds: talk, observations, trunk, leads, seed } = result.assumed;
