@@ -147,7 +147,7 @@ export const range = ({ low, high }, words = num) =>
 export const leftOver = (leads) => `${people(leads)} still to be called`;
 /** When a rehearsal came to its end. */
 export const finishWords = ({ finishes_at: end, unfinished }, zone) =>
-  end ? at(end, zone) : leftOver(unfinished?.leads ?? 0);
+  end ? at(end, zone) : `${num(unfinished?.leads ?? 0)} left to call`;
 
 const round = (amount) => Math.round(amount * 10000) / 10000;
 /** `+12`, `−3`; nothing for no difference. */

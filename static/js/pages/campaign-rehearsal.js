@@ -136,7 +136,8 @@ function Shown({ items, campaign, path, reload, onChange }) {
 function Head({ items, shown, beside, campaign, path, reload, onChange }) {
   const both = beside ? [beside, shown] : [shown];
   const others = items.filter((one) => isDone(one) && one.id !== shown.id);
-  const changed = both.filter((one) => isDone(one) && Object.keys(changesOf(one)).length > 0);
+  const isOver = !both.some(isPending);
+  const changed = both.filter((one) => isOver && isDone(one) && Object.keys(changesOf(one)).length > 0);
   const applied = changed.at(-1);
   const drop = async () => {
     const isSure = await confirm({
@@ -219,9 +220,12 @@ async function remove(path, said, reload) {
 function NotDone({ one, path, reload }) {
   const { id, status, progress, error } = one;
   if (status === 'failed') {
-    return html`<${Note} kind="danger" icon="triangle-alert"><strong>It could not be played.</strong> ${error}.<//>`;
+    return html`<${Note} kind="danger" icon="triangle-alert"
+      ><strong>“${titleOf(one)}” could not be played.</strong> ${error}.<//
+    >`;
   }
-  if (status === 'canceled') return html`<${Note} icon="ban">It was canceled before it came to its end.<//>`;
+  if (status === 'canceled')
+    return html`<${Note} icon="ban">“${titleOf(one)}” was canceled before it came to its end.<//>`;
   const cancel = () => remove(`${path}/${id}`, 'Rehearsal canceled.', reload);
   return html`<div class="row wrap">
     <span class="small grow">${titleOf(one)}: ${STATES[status]}</span>

@@ -55,6 +55,7 @@ function Notes({ result, campaign }) {
   const why = isBroke
     ? `The budget is used up on ${dateWords(brokeOn)}`
     : unfinished && reasonWords(unfinished.reason, unfinished.message);
+  if (!unfinished && !brokeOn && !warnings.length) return null;
   return html`<div class="stack-s">
     ${
       unfinished &&
@@ -189,7 +190,7 @@ function Outcomes({ outcomes }) {
 /** What stood in the way, and for how long. */
 function HeldUp({ result }) {
   const limits = limitsOf(result);
-  return html`<${Card} title="What holds it up" sub="Of the time from the first call to the last">
+  return html`<${Card} title="What holds it up" sub="Share of the time until the last call">
     ${
       limits.length
         ? html`<ul class="shares">
