@@ -4,6 +4,9 @@ import { Card } from '../components/basic.js';
 import { changesOf, comparison, titleOf, verdict } from '../lib/rehearsal.js';
 import { mostOf, PerDay } from './rehearsal-result.js';
 
+/** What was assumed, beside the settings that were changed. */
+const assumedOf = ({ settings: { changes, ...assumed } }) => JSON.stringify(assumed);
+
 /** @param {{first: any, second: any, campaign: any}} props rehearsals that are done */
 export function Pair({ first, second, campaign }) {
   const both = [first, second];
@@ -15,7 +18,8 @@ export function Pair({ first, second, campaign }) {
   const most = Math.max(mostOf(a), mostOf(b));
   const madeFirst = Math.min(...both.map(({ made_at: at }) => Date.parse(at)));
   const differs = verdict(a, b, campaign.time_zone);
-  const isWhatIf = !Object.keys(changesOf(first)).length && Object.keys(changesOf(second)).length > 0;
+  const isAlike = assumedOf(first) === assumedOf(second);
+  const isWhatIf = isAlike && !Object.keys(changesOf(first)).length && Object.keys(changesOf(second)).length > 0;
   const who = isWhatIf ? 'With these changes it' : 'The one on the right';
   const hasChanged = Date.parse(campaign.updated_at) > madeFirst;
   return html`<${Card} title="Both futures side by side" flush>
@@ -23,6 +27,7 @@ export function Pair({ first, second, campaign }) {
         <p class="strong">${differs ? `${who} ${differs}.` : 'Both come to the same.'}</p>
         <p class="small muted">
           Each is one course that it may take; small differences can be chance.
+          ${!isAlike && ' They do not assume the same, so the settings are not all that differs.'}
           ${hasChanged && ' The campaign has changed since the older of them was rehearsed.'}
         </p>
       </div>
