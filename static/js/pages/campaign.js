@@ -1,5 +1,5 @@
 // One campaign: how it stands, what its calls amount to, and its tabs.
-import { html } from '../lib/ui.js';
+import { html, useEffect, useRef } from '../lib/ui.js';
 import { ask, canWrite, get, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { route, setQuery, go } from '../lib/router.js';
@@ -10,6 +10,7 @@ import { isOther, OtherCallSheet } from '../components/other-call-sheet.js';
 import { CampaignOverview } from './campaign-overview.js';
 import { CampaignCalls } from './campaign-calls.js';
 import { CampaignLeads } from './campaign-leads.js';
+import { CampaignAgent } from './campaign-agent.js';
 import { CampaignScript } from './campaign-script.js';
 
 export const title = 'Campaign';
@@ -19,6 +20,7 @@ const TABS = [
   ['calls', 'Calls', CampaignCalls],
   ['leads', 'Leads', CampaignLeads],
   ['script', 'Script and schedule', CampaignScript],
+  ['agent', 'Agent', CampaignAgent],
 ];
 
 /** A campaign with its statistics, as lists show it too. */
@@ -58,21 +60,30 @@ export default function Campaign({ params: { id, tab = '' } }) {
   const SheetOf = isOther(call) ? OtherCallSheet : CallSheet;
   return html`<div class="page">
     <${Header} campaign=${campaign} onChange=${reload} />
-    <nav class="tabs" aria-label="Campaign">
-      ${TABS.map(
-        ([key, label]) =>
-          html`<a
-            key=${key}
-            href=${`#/campaigns/${id}${key && '/' + key}`}
-            aria-current=${tab === key ? 'page' : undefined}
-            >${label}</a
-          >`,
-      )}
-    </nav>
+    <${Tabs} id=${id} tab=${tab} />
     <${Tab} key=${tab} campaign=${campaign} />
     ${call && html`<${SheetOf} id=${call} campaign=${campaign} onClose=${() => setQuery({ call: '' })} />`}
     <${ActionDialogs} />
   </div>`;
+}
+
+function Tabs({ id, tab }) {
+  const nav = useRef(null);
+  // On a narrow screen the one that is open may be beyond the edge.
+  useEffect(() => {
+    nav.current.querySelector('[aria-current]')?.scrollIntoView({ inline: 'nearest', block: 'nearest' });
+  }, [tab]);
+  return html`<nav class="tabs" aria-label="Campaign" ref=${nav}>
+    ${TABS.map(
+      ([key, label]) =>
+        html`<a
+          key=${key}
+          href=${`#/campaigns/${id}${key && '/' + key}`}
+          aria-current=${tab === key ? 'page' : undefined}
+          >${label}</a
+        >`,
+    )}
+  </nav>`;
 }
 
 const Missing = ({ error, retry }) =>
