@@ -166,14 +166,17 @@ const Turns = ({ turns }) =>
         ${turns.map(
           ({ first_sound_ms, transcription_ms, model_ms, voice_ms }, i) =>
             html`<tr key=${i}>
-              <td>${i === 0 ? 'After the answer' : num(i + 1)}</td>
-              <td class="r">${millis(first_sound_ms)}</td>
-              <td class="r">${millis(transcription_ms)}</td>
-              <td class="r">${millis(model_ms)}</td>
-              <td class="r">${millis(voice_ms)}</td>
+              <td>${num(i + 1)}</td>
+              <td class="r nowrap">${millis(first_sound_ms)}</td>
+              <td class="r nowrap">${millis(transcription_ms)}</td>
+              <td class="r nowrap">${millis(model_ms)}</td>
+              <td class="r nowrap">${millis(voice_ms)}</td>
             </tr>`,
         )}
       </tbody>
     </table>
-    <p class="muted small">From the end of what the person said until our first sound, and where that time went.</p>
+    <p class="muted small">
+      Until our first sound, and where that time went: in the first turn from the answer on, then from where the person
+      stops.
+    </p>
   </div>`;

@@ -41,7 +41,10 @@ const WHY_OF_AGENT = {
 };
 
 /** What became of a call, in a sentence. */
-export const why = ({ outcome, conversation }) => (conversation && WHY_OF_AGENT[outcome]) || WHY[outcome];
+export function why({ outcome, conversation }) {
+  if (outcome === 'carrier_error' && conversation?.failure) return 'The agent could not go on, so the call was ended.';
+  return (conversation && WHY_OF_AGENT[outcome]) || WHY[outcome];
+}
 
 /** The words of the timeline; what is not here is shown as it is. */
 const EVENTS = {
