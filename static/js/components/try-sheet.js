@@ -106,7 +106,14 @@ function Contents({ tried, path, said, keep, reload }) {
       !isOver &&
       !persona &&
       canWrite.value &&
-      html`<${Composer} path=${path} said=${said} keep=${keep} reload=${reload} isBusy=${state === 'running'} />`
+      html`<${Composer}
+        path=${path}
+        said=${said}
+        keep=${keep}
+        reload=${reload}
+        isBusy=${state === 'running'}
+        isNew=${lines.length === 1}
+      />`
     }`;
 }
 
@@ -169,13 +176,14 @@ function Line({ line: { speaker, text, tool, arguments: given, answer } }) {
 }
 
 /** Where the next words are typed. What could not be answered stays there. */
-function Composer({ path, said, keep, reload, isBusy }) {
+function Composer({ path, said, keep, reload, isBusy, isNew }) {
   const text = useSignal('');
   const problem = useSignal('');
   const field = useRef(/** @type {HTMLTextAreaElement|null} */ (null));
   const alive = useRef(true);
   useEffect(() => {
-    field.current?.focus({ preventScroll: true });
+    // Who opens an older one wants to read it first.
+    if (isNew) field.current?.focus({ preventScroll: true });
     return () => {
       alive.current = false;
     };
