@@ -146,6 +146,12 @@ fn a_copy_calls_nobody_before_somebody_has_looked_on_the_page() {
     tell("wake_up.mjs", &[]);
 }
 
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn a_campaign_is_rehearsed_with_other_settings_compared_and_changed_on_the_page() {
+    tell("rehearsal.mjs", &[]);
+}
+
 /// What the model says as the agent of a clinic, as the people it plays, and as whoever judges a conversation.
 fn clinic(told: &str) -> Answer {
     let uses = |name, arguments: serde_json::Value| Answer {

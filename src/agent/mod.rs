@@ -12,6 +12,7 @@ mod realtime;
 mod sentences;
 mod settings;
 mod socket;
+pub mod text;
 mod tools;
 mod transcription;
 mod wire;

@@ -32,7 +32,7 @@ await visit(page, `${c}/edit?step=script`);
 const talks = page.getByLabel('Who talks');
 assert.match(await talks.locator('option').first().innerText(), /As this server is set up/);
 await talks.selectOption('ai');
-await page.getByText('On calls the simulator plays recorded conversations').waitFor();
+await page.getByText('On calls the simulator plays conversations').waitFor();
 const itself = page.getByLabel('Before the script it says of itself');
 await itself.selectOption('none');
 await page.getByText('people must be told at once').waitFor();

@@ -42,8 +42,8 @@ export function AgentRemark({ server, action }) {
   }
   if (!overview.value || overview.value.carrier.real_calls) return null;
   return html`<${Note} icon="flask-conical" action=${action}>
-    On calls the simulator plays recorded conversations in the place of the agent. The model is asked only when it is
-    tried.
+    On calls the simulator plays conversations in the place of the agent: recorded ones, unless its settings say that a
+    model plays them.
   <//>`;
 }
 

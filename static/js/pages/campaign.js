@@ -12,6 +12,7 @@ import { CampaignCalls } from './campaign-calls.js';
 import { CampaignLeads } from './campaign-leads.js';
 import { CampaignAgent } from './campaign-agent.js';
 import { CampaignScript } from './campaign-script.js';
+import { CampaignRehearsal } from './campaign-rehearsal.js';
 
 export const title = 'Campaign';
 
@@ -21,6 +22,7 @@ const TABS = [
   ['leads', 'Leads', CampaignLeads],
   ['script', 'Script and schedule', CampaignScript],
   ['agent', 'Agent', CampaignAgent],
+  ['rehearsal', 'Rehearsal', CampaignRehearsal],
 ];
 
 /** A campaign with its statistics, as lists show it too. */
@@ -61,19 +63,20 @@ export default function Campaign({ params: { id, tab = '' } }) {
   return html`<div class="page">
     <${Header} campaign=${campaign} onChange=${reload} />
     <${Tabs} id=${id} tab=${tab} />
-    <${Tab} key=${tab} campaign=${campaign} />
+    <${Tab} key=${tab} campaign=${campaign} onChange=${reload} />
     ${call && html`<${SheetOf} id=${call} campaign=${campaign} onClose=${() => setQuery({ call: '' })} />`}
     <${ActionDialogs} />
   </div>`;
 }
 
 function Tabs({ id, tab }) {
-  const nav = useRef(null);
-  // On a narrow screen the one that is open may be beyond the edge.
+  const ref = useRef(null);
+  // On a phone there are more of them than fit side by side.
   useEffect(() => {
-    nav.current.querySelector('[aria-current]')?.scrollIntoView({ inline: 'nearest', block: 'nearest' });
+    const { offsetLeft: left, offsetWidth: width } = ref.current.querySelector('[aria-current]') ?? { offsetLeft: 0 };
+    if (left + width > ref.current.offsetLeft + ref.current.clientWidth) ref.current.scrollLeft = left;
   }, [tab]);
-  return html`<nav class="tabs" aria-label="Campaign" ref=${nav}>
+  return html`<nav class="tabs" aria-label="Campaign" ref=${ref}>
     ${TABS.map(
       ([key, label]) =>
         html`<a

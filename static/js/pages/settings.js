@@ -144,7 +144,7 @@ const voiceWords = ({ name, kind, voice, problem }) =>
 
 function agentWords({ conversations, model, problem }, isReal) {
   const talks = !isReal
-    ? 'On calls the simulator plays recorded conversations.'
+    ? 'On calls the simulator plays conversations.'
     : conversations
       ? `Holds ${plural(conversations, 'conversation')} at one time.`
       : 'None holds conversations on calls.';
