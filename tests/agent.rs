@@ -122,41 +122,48 @@ async fn a_cough_does_not_make_it_forget_what_it_was_saying() {
     assert!(models.asked(Stage::Chat).is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stage_that_fails_hangs_drips_or_answers_nonsense_ends_the_conversation_with_the_cause() {
-    let whats = |stage: Stage| match stage {
+    let manners = [
+        Manner::Refuses(500),
+        Manner::Refuses(401),
+        Manner::Hangs,
+        Manner::Drips,
+        Manner::Nonsense,
+        Manner::BreaksOff,
+    ];
+    let mut conversations = tokio::task::JoinSet::new();
+    for stage in [Stage::Transcription, Stage::Chat, Stage::Speech] {
+        for manner in manners {
+            conversations.spawn(fails(stage, manner));
+        }
+    }
+    conversations.join_all().await;
+}
+
+async fn fails(stage: Stage, manner: Manner) {
+    let what = match stage {
         Stage::Transcription => "the transcription",
         Stage::Chat => "the model",
         Stage::Speech => "the voice",
         Stage::Realtime => unreachable!(),
     };
-    for stage in [Stage::Transcription, Stage::Chat, Stage::Speech] {
-        for manner in [
-            Manner::Refuses(500),
-            Manner::Refuses(401),
-            Manner::Hangs,
-            Manner::Drips,
-            Manner::Nonsense,
-            Manner::BreaksOff,
-        ] {
-            let models = Models::start(|_| words("I see. And then?")).await;
-            let clock = clock();
-            let limits = json!({"chat": {"timeout_seconds": 3}, "transcription": {"timeout_seconds": 3}});
-            let (_folder, agent) = agent(&models, "cascade", limits, &clock);
-            let mut phone = Phone::answer(&agent, &clock);
-            phone.hear_out().await;
-            models.behave(stage, manner);
-            models.will_hear("Hello?");
-            phone.speak(600).await;
-            let from = clock.steady();
-            phone.until(&format!("{stage:?} {manner:?}"), |phone| phone.is_over).await;
-            let took = clock.steady() - from;
-            assert!(took < TimeDelta::seconds(10), "{stage:?} {manner:?} took {took}");
-            let why = phone.failure().unwrap();
-            assert!(why.contains(whats(stage)) && !why.contains("sk-te"), "{stage:?} {manner:?}: {why}");
-            phone.until("all requests are let go of", |_| models.alive() <= 2).await;
-        }
-    }
+    let models = Models::start(|_| words("I see. And then?")).await;
+    let clock = clock();
+    let limits = json!({"chat": {"timeout_seconds": 3}, "transcription": {"timeout_seconds": 3}});
+    let (_folder, agent) = agent(&models, "cascade", limits, &clock);
+    let mut phone = Phone::answer(&agent, &clock);
+    phone.hear_out().await;
+    models.behave(stage, manner);
+    models.will_hear("Hello?");
+    phone.speak(600).await;
+    let from = clock.steady();
+    phone.until(&format!("{stage:?} {manner:?}"), |phone| phone.is_over).await;
+    let took = clock.steady() - from;
+    assert!(took < TimeDelta::seconds(10), "{stage:?} {manner:?} took {took}");
+    let why = phone.failure().unwrap();
+    assert!(why.contains(what) && !why.contains("sk-te"), "{stage:?} {manner:?}: {why}");
+    phone.until("all requests are let go of", |_| models.busy() == 0).await;
 }
 
 #[tokio::test]

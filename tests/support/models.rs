@@ -78,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) asked: Mutex<Vec<(Stage, Value)>>,
     /// Connections alive.
     pub(crate) alive: AtomicUsize,
+    /// Requests that are not answered to their end.
+    busy: AtomicUsize,
     /// The most there ever were.
     pub(crate) most: AtomicUsize,
 }
@@ -93,6 +95,7 @@ impl Models {
             hears: Mutex::default(),
             asked: Mutex::default(),
             alive: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         });
         let serving = inner.clone();
@@ -136,11 +139,32 @@ impl Models {
     pub(crate) fn alive(&self) -> usize {
         self.inner.alive.load(Ordering::SeqCst)
     }
+
+    /// Requests that somebody still waits for.
+    pub(crate) fn busy(&self) -> usize {
+        self.inner.busy.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Models {
     fn drop(&mut self) {
         self.listening.abort();
+    }
+}
+
+/// A request on its way.
+struct Busy<'i>(&'i AtomicUsize);
+
+impl<'i> Busy<'i> {
+    fn of(busy: &'i AtomicUsize) -> Busy<'i> {
+        busy.fetch_add(1, Ordering::SeqCst);
+        Busy(busy)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -168,6 +192,7 @@ impl Inner {
     async fn serve(self: &Arc<Inner>, mut stream: TcpStream) -> std::io::Result<()> {
         let mut read = Vec::new();
         while let Some(request) = request(&mut stream, &mut read).await? {
+            let _busy = Busy::of(&self.busy);
             let has_key = request.head.to_lowercase().contains("\r\nauthorization: bearer sk-test");
             let stage = match request.path.split('?').next().unwrap_or_default() {
                 "/v1/audio/transcriptions" => Stage::Transcription,
@@ -193,7 +218,7 @@ impl Inner {
             match self.manner(stage) {
                 Manner::Well => self.answer(&mut stream, stage, &asked).await?,
                 Manner::Refuses(status) => refuse(&mut stream, status, "The server had an error").await?,
-                Manner::Hangs => std::future::pending().await,
+                Manner::Hangs => return until_let_go(&mut stream).await,
                 Manner::Drips => return drip(&mut stream, stage).await,
                 Manner::Nonsense => answer(&mut stream, kind(stage), b"<html>nonsense</html>").await?,
                 Manner::BreaksOff => {
@@ -291,6 +316,12 @@ async fn refuse(stream: &mut TcpStream, status: u16, message: &str) -> std::io::
         body.len()
     );
     stream.write_all(format!("{head}{body}").as_bytes()).await
+}
+
+/// Nothing, until the other side breaks off.
+pub(crate) async fn until_let_go(stream: &mut TcpStream) -> std::io::Result<()> {
+    while stream.read(&mut [0; 1024]).await? > 0 {}
+    Ok(())
 }
 
 /// A byte of what would be right, every 100 milliseconds.

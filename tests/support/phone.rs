@@ -4,7 +4,7 @@ use super::models::Models;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 use voice_campaigns::agent::{self, Agent, Conversation, Heard, Said, Settings};
 use voice_campaigns::clock::Clock;
@@ -70,8 +70,14 @@ pub(crate) fn agent(
     (folder, agent)
 }
 
+/// Somebody who speaks for so long, up to two seconds.
+pub(crate) fn vowels(ms: u32) -> &'static [i16] {
+    static VOWELS: LazyLock<Vec<i16>> = LazyLock::new(|| spoken(2_000));
+    &VOWELS[..(ms * RATE / 1_000) as usize]
+}
+
 /// Vowels that are said one after the other: a voice of 120 hertz through the formants of an open mouth.
-pub(crate) fn vowels(ms: u32) -> Vec<i16> {
+fn spoken(ms: u32) -> Vec<i16> {
     let rate = f64::from(RATE);
     let sample = |n: u32| {
         let at = f64::from(n) / rate;
@@ -118,7 +124,15 @@ impl Phone {
             played: 0,
             told: Vec::new(),
             frames: Vec::new(),
-            reply: |_| Some("Done."),
+            reply: |tool| match tool {
+                // The call ends of it, and nobody answers.
+                Tool::EndCall | Tool::OptOut => None,
+                Tool::ReportOutcome(_)
+                | Tool::ScheduleCallback(_)
+                | Tool::Transfer
+                | Tool::SendDigits(_)
+                | Tool::Misused(_) => Some("Done."),
+            },
             is_over: false,
         }
     }
@@ -138,7 +152,8 @@ impl Phone {
                 },
             }
         }
-        self.next_at += TimeDelta::milliseconds(20);
+        // On a busy machine this telephone is slow; it never plays or hears faster than in life to make up for it.
+        self.next_at = self.next_at.max(self.clock.steady()) + TimeDelta::milliseconds(20);
         let now = self.playing.len().min(FRAME);
         self.playing.drain(..now);
         self.frames.push(now > 0);

@@ -1,7 +1,7 @@
 //! A realtime model over WebSocket, in both dialects: it refuses what OpenAI's refuses, hears turns by itself, and sends
 //! its sound faster than it is heard.
 
-use super::models::{Answer, Inner, Manner, Stage};
+use super::models::{Answer, Inner, Manner, Stage, until_let_go};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt, StreamExt};
@@ -38,7 +38,7 @@ pub(crate) async fn serve(inner: Arc<Inner>, mut stream: TcpStream, head: String
             let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
             return stream.write_all(answer.as_bytes()).await;
         }
-        Manner::Hangs => std::future::pending().await,
+        Manner::Hangs => return until_let_go(&mut stream).await,
         Manner::Well | Manner::Drips | Manner::Nonsense | Manner::BreaksOff => {}
     }
     let key = head.lines().find_map(|line| {
