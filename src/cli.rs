@@ -4,6 +4,7 @@
 //! Exit codes: 0 done · 1 failed, or `check` found something · 2 the command line is wrong · 78 the settings or
 //! the data cannot be used, and starting again will not help.
 
+use crate::agent;
 use crate::clock::{Clock, System};
 use crate::config::{Config, ConfigError, Flags, InForce, Loaded, Sources};
 use crate::demo;
@@ -20,6 +21,7 @@ use crate::domain::trunk::Password;
 use crate::line;
 use crate::log;
 use crate::server::{self, Server, StartError};
+use crate::speech;
 use crate::store::backup::{self, Backup, BackupError, Restored};
 use crate::store::check::{self, Finding, sqlite_version};
 use crate::store::import::{self, DryRun, ImportOptions};
@@ -71,6 +73,9 @@ enum Command {
         /// Also look for the trunks and try the voice; places no call
         #[arg(long, conflicts_with = "json")]
         carrier: bool,
+        /// Try every server of the agent instead; places no call
+        #[arg(long, conflicts_with_all = ["json", "carrier"])]
+        agent: bool,
     },
     /// Copy the database to a new file, also while the server runs; `backup verify FILE` looks at such a copy
     #[command(args_conflicts_with_subcommands = true)]
@@ -275,7 +280,8 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(listen)) => serve(listen.into()),
         Some(Command::Demo { port }) => demo(port),
         Some(Command::Check { data, carrier: true, .. }) => check_carrier(data.into()),
-        Some(Command::Check { data, json, carrier: false }) => check(data.into(), json),
+        Some(Command::Check { data, agent: true, .. }) => check_agent(data.into()),
+        Some(Command::Check { data, json, carrier: false, agent: false }) => check(data.into(), json),
         Some(Command::Backup { command: Some(BackupCommand::Verify { file }), .. }) => verify(&file),
         Some(Command::Backup { file, data, command: None }) => back_up(data.into(), file.unwrap_or_default()),
         Some(Command::Restore { file, data }) => restore(data.into(), &file),
@@ -550,7 +556,30 @@ fn check_carrier(flags: Flags) -> Result<ExitCode> {
     }
     let mut found = runtime()?.block_on(server::check_carrier(&config, &trunks, Arc::new(System::new())));
     found.extend(locked);
-    for (what, state) in &found {
+    write_found(&mut out, &found)
+}
+
+/// Tries each server of the agent, with the voice of the settings.
+fn check_agent(flags: Flags) -> Result<ExitCode> {
+    let config = Config::load(flags)?;
+    log::start(&config.log.filter);
+    let mut out = io::stdout().lock();
+    if config.agent.kind.is_none() {
+        writeln!(out, "no agent is configured: set agent.kind to cascade or realtime")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let found = runtime()?.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(System::new());
+        // Nothing of what is said is kept.
+        let voice = speech::open(&config.voice, &config.data, clock.clone());
+        agent::check(&config.agent, voice, clock).await
+    });
+    write_found(&mut out, &found)
+}
+
+/// What was looked for, and what was found or is wrong.
+fn write_found(out: &mut impl Write, found: &[(String, Result<String, String>)]) -> Result<ExitCode> {
+    for (what, state) in found {
         match state {
             Ok(state) => writeln!(out, "ok      {what}: {state}")?,
             Err(problem) => writeln!(out, "BROKEN  {what}: {problem}")?,

@@ -1,5 +1,6 @@
 //! The command line and the process: what scripts and service managers rely on, tried on the real program.
 
+use crate::support::models::{Manner, Models, Stage, words};
 use crate::support::peers::peer;
 use crate::support::program::{PATIENCE, Place, Running, mode};
 use rusqlite::Connection;
@@ -464,4 +465,82 @@ fn check_reports_a_damaged_file_as_a_finding() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["ok"], false);
     assert!(report["invariants"].as_array().unwrap().iter().any(|finding| finding["ok"] == false));
+}
+
+/// A line without how many milliseconds something took.
+fn without_times(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let is_time = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches([',', ':']) == "ms");
+    words
+        .iter()
+        .enumerate()
+        .map(|(at, word)| if is_time(at) { "_" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_server_of_the_agent_is_tried_without_a_call_and_the_one_that_fails_is_named() {
+    let verdict = json!({"outcome": "declined", "reason": "No.", "answers": []}).to_string();
+    let models = Models::start(move |told| match told.starts_with('{') {
+        true => words(&verdict),
+        false => words("I am an automated assistant."),
+    })
+    .await;
+    let place = Place::new();
+    let none = place.answer(&["check", "--agent"]);
+    assert_eq!(none, "no agent is configured: set agent.kind to cascade or realtime\n");
+    let set = |kind: &str| {
+        let url = models.url();
+        let settings = format!(
+            "agent = {{ kind = \"{kind}\", url = \"{url}\", api_key = \"sk-test\" }}\n\
+             voice = {{ url = \"{url}\", api_key = \"sk-test\", model = \"tts-1\" }}\n"
+        );
+        fs::write(place.path("voice-campaigns.toml"), settings).unwrap();
+    };
+    // What it took is another time each time.
+    let told = |is_fine: bool| {
+        let output = place.run(&["check", "--agent"]);
+        assert_eq!(output.status.code(), Some(i32::from(!is_fine)), "{output:?}");
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(!told.contains("sk-te"), "{told}");
+        told.lines().map(without_times).collect::<Vec<_>>()
+    };
+    set("cascade");
+    models.will_hear("Good morning?");
+    assert_eq!(
+        told(true),
+        [
+            "ok      voice at 127.0.0.1: _ ms for 1.3 s of sound",
+            "ok      transcription whisper-1 at 127.0.0.1: _ ms, heard \"Good morning?\"",
+            "ok      model gpt-4.1-mini at 127.0.0.1: _ ms to its first words, _ ms to its last: \"I am an automated assistant.\"",
+            "ok      judgement gpt-4.1-mini at 127.0.0.1: _ ms, judged a refusal as declined",
+        ]
+    );
+    models.behave_once(Stage::Speech, Manner::Refuses(500));
+    models.behave_once(Stage::Transcription, Manner::Refuses(401));
+    models.behave_once(Stage::Chat, Manner::Nonsense);
+    assert_eq!(
+        told(false),
+        [
+            "BROKEN  voice at 127.0.0.1: the voice failed: the speech service answered 500 Internal Server Error",
+            "BROKEN  transcription whisper-1 at 127.0.0.1: the transcription answered 401 Unauthorized: check its key",
+            "BROKEN  model gpt-4.1-mini at 127.0.0.1: the model answered what nobody understands",
+            "ok      judgement gpt-4.1-mini at 127.0.0.1: _ ms, judged a refusal as declined",
+        ]
+    );
+    set("realtime");
+    assert_eq!(
+        told(true),
+        [
+            "ok      realtime gpt-realtime at 127.0.0.1: _ ms until its session is set, _ ms to its first sound: \"I am an automated assistant.\"",
+            "ok      judgement gpt-4.1-mini at 127.0.0.1: _ ms, judged a refusal as declined",
+        ]
+    );
+    models.behave(Stage::Realtime, Manner::Refuses(403));
+    assert_eq!(
+        told(false)[0],
+        "BROKEN  realtime gpt-realtime at 127.0.0.1: the realtime model answered 403 Forbidden: check its key"
+    );
+    assert!(!place.path("data").exists(), "nothing is kept");
 }

@@ -3,6 +3,7 @@
 
 mod agent;
 mod agent_calls;
+mod agent_realtime;
 mod agents;
 mod api_analytics;
 mod api_audit;

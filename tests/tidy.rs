@@ -55,7 +55,10 @@ const MAY_USE: [(&str, &[&str]); 24] = [
         ],
     ),
     ("demo", &["server", "config", "store", "carrier", "domain", "clock", "token"]),
-    ("cli", &["demo", "server", "config", "line", "store", "domain", "clock", "log", "token"]),
+    (
+        "cli",
+        &["agent", "demo", "server", "config", "line", "speech", "store", "domain", "clock", "log", "token"],
+    ),
     ("main", &["cli"]),
 ];
 

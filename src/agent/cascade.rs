@@ -21,8 +21,9 @@ use super::{Agent, Conversation, HEARD_MAX, Heard, Judging, SAID_MAX, Said};
 use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::agent::{Brief, Latency, Line, Tool, Usage};
+use crate::domain::phrases::Phrases;
 use crate::media::g711::Codec;
-use crate::speech::{Saying, Sound, Speaker, Synthesizer};
+use crate::speech::{Saying, Sound, Speaker, SpeechError, Synthesizer};
 use chrono::TimeDelta;
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -34,6 +35,8 @@ use tokio::sync::mpsc;
 const VOICE_MAX: TimeDelta = TimeDelta::seconds(8);
 /// A stage that fails this soon is tried again, once in a turn; later nobody would wait for it.
 const AGAIN_WITHIN: TimeDelta = TimeDelta::seconds(2);
+/// Whoever has waited for an answer for so long is asked for a moment.
+const MOMENT_AFTER: TimeDelta = TimeDelta::milliseconds(2_500);
 /// Sound that is made ahead of what is heard.
 const AHEAD_MS: u64 = 15_000;
 /// Answers of the model in a row, with nothing but answers of tools between them.
@@ -225,13 +228,28 @@ struct Talk {
     tools_used: usize,
     /// A stage was tried again in this turn.
     is_second_try: bool,
+    /// What is said when an answer is late, once in a turn.
+    moment: Moment,
+    was_asked_for_a_moment: bool,
+    /// Since when the person waits for a sound.
+    waits_since: Option<Instant>,
     stages: Option<Stages>,
     quiet: notes::Patience,
     usage: Usage,
 }
 
+/// A few words for whoever waits, made ahead: the voice may be what is late.
+enum Moment {
+    Unmade,
+    Making(Saying),
+    Made(Sound),
+    /// It cannot be made.
+    Missing,
+}
+
 enum Happened {
     Heard(Heard),
+    Made(Result<Sound, SpeechError>),
     Understood(Result<String, String>),
     Thought(Option<Result<Piece, String>>),
     Voiced(Result<Sound, String>),
@@ -273,6 +291,9 @@ impl Talk {
             turns: 0,
             tools_used: 0,
             is_second_try: false,
+            moment: Moment::Unmade,
+            was_asked_for_a_moment: false,
+            waits_since: None,
             stages: None,
             quiet: notes::Patience::default(),
             usage,
@@ -284,6 +305,9 @@ impl Talk {
         match over {
             Over::Gone => {}
             Over::Failed(problem) => {
+                // Nobody hears more than this of what was being said.
+                self.playout.hush();
+                let _ = self.hushed(0).await;
                 // Nobody listens any more when the call is ending.
                 let _ = self.said.send(Said::Failed(problem)).await;
             }
@@ -301,6 +325,7 @@ impl Talk {
                 text = understood(&mut self.hearing) => Happened::Understood(text),
                 piece = thought(&mut self.thinking) => Happened::Thought(piece),
                 sound = voiced(&mut self.voicing, &*clock) => Happened::Voiced(sound),
+                sound = made(&mut self.moment) => Happened::Made(sound),
                 () = clock.sleep_until(until.unwrap_or(Instant::MAX_UTC)), if until.is_some() => Happened::Due,
             };
             match happened {
@@ -308,6 +333,8 @@ impl Talk {
                 Happened::Understood(text) => self.understood(text).await?,
                 Happened::Thought(piece) => self.thought(piece).await?,
                 Happened::Voiced(sound) => self.voiced(sound).await?,
+                // If the voice fails, that is told when something is to be said.
+                Happened::Made(sound) => self.moment = sound.map_or(Moment::Missing, Moment::Made),
                 Happened::Due => self.on_time().await?,
             }
         }
@@ -391,7 +418,37 @@ impl Talk {
     fn due(&self) -> Option<Instant> {
         let parting = self.parting.as_ref().map(|parting| parting.until);
         let open = (!self.open.is_empty()).then_some(self.open_until);
-        [parting, open, self.quiet.due()].into_iter().flatten().min()
+        [parting, open, self.moment_due(), self.quiet.due()].into_iter().flatten().min()
+    }
+
+    /// When whoever waits is asked for a moment.
+    fn moment_due(&self) -> Option<Instant> {
+        let may_say = matches!(self.moment, Moment::Made(_)) && !self.was_asked_for_a_moment;
+        self.waits_since.filter(|_| may_say && self.playout.is_silent()).map(|since| since + MOMENT_AFTER)
+    }
+
+    /// Asks whoever waits for a moment.
+    async fn ask_for_a_moment(&mut self) -> Result<(), Over> {
+        let Moment::Made(sound) = &self.moment else { return Ok(()) };
+        if self.was_asked_for_a_moment || !self.playout.is_silent() {
+            return Ok(());
+        }
+        self.was_asked_for_a_moment = true;
+        let sound = sound.clone();
+        self.play(self.words_for_a_moment().to_owned(), &sound).await
+    }
+
+    fn words_for_a_moment(&self) -> &'static str {
+        Phrases::of(&self.brief.voice.language).moment
+    }
+
+    /// Gives a sentence to be heard.
+    async fn play(&mut self, text: String, sound: &[i16]) -> Result<(), Over> {
+        let now = self.now();
+        self.count += 1;
+        self.playout.give((self.count, text), sound.len());
+        self.answer.get_or_insert_default().began_at.get_or_insert(now);
+        self.say(Said::Play(sound.to_vec())).await
     }
 
     async fn on_time(&mut self) -> Result<(), Over> {
@@ -403,6 +460,9 @@ impl Talk {
             for (number, _) in self.open.clone() {
                 self.replied(number, notes::NO_REPLY.into());
             }
+        }
+        if self.moment_due().is_some_and(|due| due <= now) {
+            self.ask_for_a_moment().await?;
         }
         match self.quiet.lost(now) {
             None => {}
@@ -456,13 +516,23 @@ impl Talk {
     fn told(&mut self, note: String) {
         self.notes.push(note);
         self.wants_answer = true;
-        (self.rounds, self.is_second_try) = (0, false);
+        self.rounds = 0;
+        self.begin_turn();
         self.quiet.is_over();
+    }
+
+    /// The person waits for an answer.
+    fn begin_turn(&mut self) {
+        if self.waits_since.is_none() {
+            (self.is_second_try, self.was_asked_for_a_moment) = (false, false);
+        }
+        self.waits_since.get_or_insert(self.now());
     }
 
     /// Somebody begins to speak: what was being said is no longer wanted.
     async fn interrupted(&mut self) -> Result<(), Over> {
         self.began_at = Some(self.now());
+        self.waits_since = None;
         self.owes_answer |= self.thinking.take().is_some();
         self.text.clear();
         self.calls.clear();
@@ -518,6 +588,8 @@ impl Talk {
             // All of it stands there already.
             (false, false) => None,
         };
+        // It was not the model that said so.
+        remembered = remembered.filter(|remembered| remembered.as_str() != self.words_for_a_moment());
         if remembered.is_some() {
             for at in at {
                 if let Some(Message::Assistant { text, .. }) = self.memory.get_mut(at) {
@@ -540,7 +612,7 @@ impl Talk {
     fn hear(&mut self, sound: Vec<i16>) {
         let ended_at = self.now() - TimeDelta::milliseconds(QUIET_MS.into());
         let began_at = self.began_at.take().unwrap_or(ended_at);
-        self.is_second_try = false;
+        self.begin_turn();
         if self.to_hear.len() < WAITING_MAX {
             self.to_hear.push_back(Utterance { sound: sound.into(), began_at, ended_at });
         }
@@ -558,7 +630,7 @@ impl Talk {
         let took = self.now() - asked_at;
         match text {
             Err(problem) => {
-                self.may_try_again(took, problem)?;
+                self.try_again(took, problem).await?;
                 self.understand(utterance);
                 Ok(())
             }
@@ -567,6 +639,9 @@ impl Talk {
                 let unsaid = std::mem::take(&mut self.to_resume);
                 self.to_voice.extend(unsaid.into_iter().map(|text| (text, false)));
                 self.wants_answer |= std::mem::take(&mut self.owes_answer);
+                if !self.wants_answer {
+                    self.waits_since = None;
+                }
                 Ok(())
             }
             Ok(text) => {
@@ -582,11 +657,12 @@ impl Talk {
     }
 
     /// A stage failed after so long: it may be tried again, once in a turn, while somebody would wait for it.
-    fn may_try_again(&mut self, took: TimeDelta, problem: String) -> Result<(), Over> {
-        match took > AGAIN_WITHIN || std::mem::replace(&mut self.is_second_try, true) {
-            true => Err(Over::Failed(problem)),
-            false => Ok(()),
+    async fn try_again(&mut self, took: TimeDelta, problem: String) -> Result<(), Over> {
+        if took > AGAIN_WITHIN || std::mem::replace(&mut self.is_second_try, true) {
+            return Err(Over::Failed(problem));
         }
+        tracing::warn!(why = problem, "a server of the agent failed, and is asked again");
+        self.ask_for_a_moment().await
     }
 
     /// Asks the model.
@@ -610,6 +686,7 @@ impl Talk {
         let (chat, memory, tools) = (self.parts.chat.clone(), self.memory.clone(), self.tools.clone());
         self.thinking = Some(Thinking::Asked(Box::pin(async move { chat.reply(&memory, &tools).await })));
         self.thinking_since = self.now();
+        self.waits_since.get_or_insert(self.thinking_since);
     }
 
     async fn thought(&mut self, piece: Option<Result<Piece, String>>) -> Result<(), Over> {
@@ -638,7 +715,7 @@ impl Talk {
                 if !self.text.is_empty() {
                     return Err(Over::Failed(problem));
                 }
-                self.may_try_again(took, problem)?;
+                self.try_again(took, problem).await?;
                 self.rounds -= 1;
                 self.wants_answer = true;
                 Ok(())
@@ -661,6 +738,7 @@ impl Talk {
         self.to_say(rest);
         let (text, calls) = (std::mem::take(&mut self.text), std::mem::take(&mut self.calls));
         if text.trim().is_empty() && calls.is_empty() {
+            self.waits_since = None;
             return Ok(());
         }
         self.memory.push(Message::Assistant { text, calls: calls.clone() });
@@ -728,15 +806,17 @@ impl Talk {
         let sound = match sound {
             Ok(sound) => sound,
             Err(problem) => {
-                self.may_try_again(took, problem)?;
+                self.try_again(took, problem).await?;
                 self.voice(text, is_known);
                 return Ok(());
             }
         };
-        self.count += 1;
-        self.playout.give((self.count, text), sound.len());
-        self.answer.get_or_insert_default().began_at.get_or_insert(now);
-        self.say(Said::Play(sound.to_vec())).await?;
+        self.waits_since = None;
+        self.play(text, &sound).await?;
+        if matches!(self.moment, Moment::Unmade) {
+            let saying = self.parts.voice.say(self.words_for_a_moment(), &self.brief.voice);
+            self.moment = Moment::Making(saying);
+        }
         let Some(Stages { ended_at, transcription, model }) = self.stages.take() else { return Ok(()) };
         self.say(Said::Turn(Latency {
             first_sound_ms: milliseconds(now - ended_at),
@@ -763,6 +843,13 @@ async fn thought(thinking: &mut Option<Thinking>) -> Option<Result<Piece, String
     match thinking {
         Some(thinking) => thinking.next().await,
         None => std::future::pending().await,
+    }
+}
+
+async fn made(moment: &mut Moment) -> Result<Sound, SpeechError> {
+    match moment {
+        Moment::Making(saying) => saying.await,
+        Moment::Unmade | Moment::Made(_) | Moment::Missing => std::future::pending().await,
     }
 }
 

@@ -106,7 +106,7 @@ impl Chat {
     pub async fn reply(&self, messages: &[Message], tools: &[Value]) -> Result<Reply, String> {
         let mut body = json!({
             "model": self.model,
-            "messages": messages.iter().map(Message::json).collect::<Vec<_>>(),
+            "messages": told(messages),
             "stream": true,
             "stream_options": {"include_usage": true},
         });
@@ -139,7 +139,7 @@ impl Chat {
     ) -> Result<Value, String> {
         let body = json!({
             "model": self.model,
-            "messages": messages.iter().map(Message::json).collect::<Vec<_>>(),
+            "messages": told(messages),
             "response_format": {
                 "type": "json_schema",
                 "json_schema": {"name": name, "strict": true, "schema": schema},
@@ -189,6 +189,29 @@ impl Message {
             Message::Tool { id, answer } => id.len() + answer.len(),
         }
     }
+}
+
+/// Messages as a server is told them: both sides take turns, as the templates of many models insist on.
+fn told(messages: &[Message]) -> Vec<Value> {
+    let mut turns: Vec<Message> = Vec::new();
+    for message in messages {
+        match (turns.last_mut(), message) {
+            (_, Message::Assistant { text, calls }) if text.is_empty() && calls.is_empty() => {}
+            (Some(Message::User(before)), Message::User(text)) => {
+                before.push('\n');
+                before.push_str(text);
+            }
+            (Some(Message::Assistant { text: before, calls: none }), Message::Assistant { text, calls })
+                if none.is_empty() =>
+            {
+                before.push(' ');
+                before.push_str(text);
+                none.clone_from(calls);
+            }
+            (_, message) => turns.push(message.clone()),
+        }
+    }
+    turns.iter().map(Message::json).collect()
 }
 
 /// An answer on its way.
@@ -489,6 +512,20 @@ mod tests {
             call("b", "end_call", "{}"),
         ];
         assert_eq!(read(&answer, false).unwrap(), expected);
+    }
+
+    #[test]
+    fn both_sides_take_turns_whatever_was_cut_off() {
+        let says = |text: &str| Message::Assistant { text: text.into(), calls: Vec::new() };
+        let wants = Message::Assistant { text: "C".into(), calls: vec![Call::default()] };
+        let messages =
+            [Message::User("a".into()), Message::User("b".into()), says("A"), says(""), says("B"), wants];
+        let turns = told(&messages);
+        assert_eq!(
+            (turns.len(), &turns[0]["content"], &turns[1]["content"]),
+            (2, &json!("a\nb"), &json!("A B C"))
+        );
+        assert_eq!(turns[1]["tool_calls"].as_array().map(Vec::len), Some(1));
     }
 
     #[test]

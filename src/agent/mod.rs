@@ -3,6 +3,7 @@
 
 mod cascade;
 pub mod chat;
+mod check;
 mod dialect;
 mod ears;
 mod judge;
@@ -17,6 +18,7 @@ mod tools;
 mod transcription;
 mod wire;
 
+pub use check::{Tried, check};
 pub use settings::{Dialect, Kind, Opening, Part, Realtime, Settings, Sound};
 
 use crate::clock::Clock;

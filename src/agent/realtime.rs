@@ -12,14 +12,14 @@ use super::playout::{Heard as Fragment, Playout, split};
 use super::settings::{Dialect, Opening, Settings, Sound};
 use super::socket::Socket;
 use super::wire::{Place, Server};
-use super::{Agent, Conversation, HEARD_MAX, Heard, Judging, SAID_MAX, Said, judge, notes, tools};
+use super::{Agent, Conversation, HEARD_MAX, Heard, Judging, SAID_MAX, Said, check, judge, notes, tools};
 use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::agent::{Brief, Latency, Line, Tool, Usage};
 use crate::media::g711::Codec;
 use crate::media::resample::Stream;
 use crate::media::{FRAME, RATE};
-use crate::speech::Synthesizer;
+use crate::speech::{self, Synthesizer};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
@@ -100,6 +100,47 @@ impl Realtime {
     }
 }
 
+impl Realtime {
+    /// The host of its server.
+    pub(super) fn host(&self) -> String {
+        self.parts.server.host()
+    }
+
+    /// Connects, has a session set, and hears one answer: how long that took, and what was said.
+    pub(super) async fn check(&self, brief: &Brief, line: Codec) -> Result<String, String> {
+        let (parts, clock) = (&self.parts, &self.parts.clock);
+        let began = clock.steady();
+        let mut socket = parts.connect(brief, line).await?;
+        let connected = clock.steady();
+        socket.send(&dialect::user_item("Hello, who are you?")).await?;
+        socket.send(&json!({"type": "response.create"})).await?;
+        let until = connected + parts.limit * 2;
+        let (mut first, mut words) = (None, String::new());
+        loop {
+            let text = tokio::select! {
+                text = socket.next() => text?,
+                () = clock.sleep_until(until) => return Err("the realtime model took too long to answer".into()),
+            };
+            match Event::read(&text) {
+                Some(Event::Sound(..)) => {
+                    first.get_or_insert(clock.steady());
+                }
+                Some(Event::AllWords(_, text)) => words = text,
+                Some(Event::Error(word, message)) => return Err(parts.refused(&word, &message)),
+                Some(Event::Done { failure: Some(failure), .. }) => return Err(parts.refused("", &failure)),
+                Some(Event::Done { .. }) => break,
+                Some(_) | None => {}
+            }
+        }
+        let first = first.ok_or("the realtime model answered without a sound")?;
+        let (ready, first) = (check::milliseconds(connected - began), check::milliseconds(first - connected));
+        Ok(format!(
+            "{ready} ms until its session is set, {first} ms to its first sound: {}",
+            check::shown(&words)
+        ))
+    }
+}
+
 impl Agent for Realtime {
     fn name(&self) -> &str {
         &self.parts.name
@@ -159,6 +200,16 @@ impl Parts {
         }
     }
 
+    /// The opening by the voice of the settings; without it the model says the first words.
+    async fn opening(&self, brief: &Brief) -> Option<speech::Sound> {
+        let opener = self.opener.as_ref()?;
+        let said = tokio::select! {
+            said = opener.say(&brief.opening, &brief.voice) => said.map_err(|problem| problem.to_string()),
+            () = self.clock.sleep_until(self.clock.steady() + self.limit) => Err("the voice took too long".into()),
+        };
+        said.inspect_err(|why| tracing::warn!(%why, "the model says the opening")).ok()
+    }
+
     fn refused(&self, word: &str, message: &str) -> String {
         let told = if message.is_empty() { word } else { message };
         format!("the realtime model refused: {}", self.server.masked(told))
@@ -195,9 +246,7 @@ async fn hold(
     let led = async {
         let answered_at = parts.clock.steady();
         let opening = async {
-            let Some(opener) = &parts.opener else { return Ok(None) };
-            let sound =
-                opener.say(&brief.opening, &brief.voice).await.map_err(|problem| problem.to_string())?;
+            let Some(sound) = parts.opening(&brief).await else { return Ok(None) };
             // Heard at once, while the connection is made.
             said.send(Said::Play(sound.to_vec())).await.map_err(|_| Over::Gone)?;
             Ok::<_, Over>(Some((sound.len(), parts.clock.steady())))
@@ -209,8 +258,15 @@ async fn hold(
             () = said.closed() => return Err(Over::Gone),
         };
         let mut talk = Talk::new(parts.clone(), brief, line, socket, said.clone());
-        talk.open(opening, answered_at).await?;
-        talk.lead(&mut heard).await
+        let held = async {
+            talk.open(opening, answered_at).await?;
+            talk.lead(&mut heard).await
+        };
+        let over = held.await;
+        if matches!(over, Err(Over::Failed(_))) {
+            talk.last_words().await?;
+        }
+        over
     };
     match led.await {
         Ok(()) | Err(Over::Gone) => {}
@@ -235,10 +291,20 @@ struct Parting {
     until: Instant,
 }
 
+/// An answer that is waited for.
+#[derive(Clone, Copy)]
+struct Awaited {
+    since: Instant,
+    /// We asked for it; else the server answers by itself.
+    is_asked: bool,
+}
+
 /// An answer on its way.
 struct Response {
-    began_at: Instant,
-    sound_ms: i64,
+    /// Of its first sound, or of its beginning.
+    since: Instant,
+    /// Of its sound so far.
+    samples: usize,
     /// It was interrupted: what still comes of it is not wanted.
     is_cut_off: bool,
 }
@@ -260,8 +326,8 @@ struct Talk {
     growing: Option<String>,
     response: Option<Response>,
     wants_response: bool,
-    /// Since when the first sound of an answer is waited for.
-    awaited_since: Option<Instant>,
+    /// The first sound of an answer is waited for.
+    awaited: Option<Awaited>,
     /// When the person who is speaking began.
     speaks_since: Option<Instant>,
     /// When what will be written down began and ended.
@@ -311,7 +377,7 @@ impl Talk {
             growing: None,
             response: None,
             wants_response: false,
-            awaited_since: None,
+            awaited: None,
             speaks_since: None,
             spoke: None,
             turn_since: None,
@@ -372,10 +438,7 @@ impl Talk {
 
     /// Nothing is on its way to the person.
     fn is_speechless(&self) -> bool {
-        self.response.is_none()
-            && !self.wants_response
-            && self.awaited_since.is_none()
-            && self.playout.is_silent()
+        self.response.is_none() && self.awaited.is_none() && self.playout.is_silent()
     }
 
     /// Begins what can be begun.
@@ -383,13 +446,22 @@ impl Talk {
         let may_answer = self.response.is_none() && self.open.is_empty() && self.speaks_since.is_none();
         if self.wants_response && may_answer {
             self.wants_response = false;
-            self.awaited_since = Some(self.now());
-            self.socket.send(&json!({"type": "response.create"})).await?;
+            let is_enough = self.responses >= notes::TURNS_MAX;
+            if is_enough && self.parting.is_none() {
+                self.say_goodbye().await?;
+            }
+            if !is_enough || std::mem::take(&mut self.wants_response) {
+                self.awaited = Some(Awaited { since: self.now(), is_asked: true });
+                self.socket.send(&json!({"type": "response.create"})).await?;
+            }
         }
-        if self.is_speechless() {
+        // No answer is asked for while a tool has none, and the one that ends the conversation has none before it does.
+        let has_more_to_say = self.wants_response && self.open.is_empty();
+        if self.is_speechless() && !has_more_to_say {
             self.part().await?;
         }
         let is_idle = self.is_speechless()
+            && !self.wants_response
             && self.speaks_since.is_none()
             && self.open.is_empty()
             && self.parting.is_none();
@@ -398,25 +470,33 @@ impl Talk {
         Ok(())
     }
 
+    /// A server that answers by itself, and has not even begun to, is asked for it then.
+    fn ask_due(&self) -> Option<Instant> {
+        let awaited = self.awaited.filter(|awaited| !awaited.is_asked && self.response.is_none())?;
+        Some(awaited.since + self.parts.limit / 2)
+    }
+
     /// By when an answer must have gone on: its first sound comes in time, and what follows no slower than it is heard.
     fn answer_due(&self) -> Option<Instant> {
         let limit = self.parts.limit;
-        let first = self.awaited_since.map(|since| since + limit);
-        let rest = self
-            .response
-            .as_ref()
-            .map(|response| response.began_at + TimeDelta::milliseconds(response.sound_ms) + limit + limit);
+        let first = self.awaited.map(|awaited| awaited.since + limit);
+        let rest =
+            self.response.as_ref().map(|response| response.since + heard_for(response.samples) + limit);
         first.into_iter().chain(rest).min()
     }
 
     fn due(&self) -> Option<Instant> {
         let parting = self.parting.as_ref().map(|parting| parting.until);
         let open = (!self.open.is_empty()).then_some(self.open_until);
-        [parting, open, self.answer_due(), self.quiet.due()].into_iter().flatten().min()
+        [parting, open, self.ask_due(), self.answer_due(), self.quiet.due()].into_iter().flatten().min()
     }
 
     async fn on_time(&mut self) -> Result<(), Over> {
         let now = self.now();
+        if self.ask_due().is_some_and(|due| due <= now) {
+            self.awaited = None;
+            self.wants_response = true;
+        }
         if self.answer_due().is_some_and(|due| due <= now) {
             return Err(Over::Failed("the realtime model took too long".into()));
         }
@@ -498,25 +578,44 @@ impl Talk {
 
     /// An item was heard, to its end or as far as it came: the model remembers so much of it.
     async fn item_heard(&mut self, fragment: Fragment<String>) -> Result<(), Over> {
-        let at = self.items.iter().position(|item| item.id == fragment.what);
-        let item = at.and_then(|at| self.items.remove(at));
-        let is_cut_off = !fragment.is_whole();
-        let text = item.as_ref().map(|item| split(&item.text, fragment.samples, fragment.of).0);
-        let text = text.unwrap_or_default();
+        let line = self.line(&fragment);
         if fragment.what == OPENING {
-            let remembered = if is_cut_off { notes::cut_off(&text) } else { text.clone() };
+            let text = line.as_ref().map(|line| line.text.as_str()).unwrap_or_default();
+            let remembered = if fragment.is_whole() { text.to_owned() } else { notes::cut_off(text) };
             self.socket.send(&dialect::assistant_item(self.parts.dialect, &remembered)).await?;
-        } else if is_cut_off {
+        } else if !fragment.is_whole() {
             self.socket.send(&dialect::truncate(&fragment.what, fragment.milliseconds())).await?;
         }
-        let (Some(item), false) = (item, text.is_empty()) else { return Ok(()) };
-        let (began_at, ended_at) = (item.began_at, self.now());
-        self.say(Said::Line(Line { by_agent: true, text, began_at, ended_at, is_cut_off })).await
+        match line {
+            Some(line) => self.say(Said::Line(line)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The words of an item that were heard; none if none were.
+    fn line(&mut self, fragment: &Fragment<String>) -> Option<Line> {
+        let at = self.items.iter().position(|item| item.id == fragment.what)?;
+        let item = self.items.remove(at)?;
+        let (text, _) = split(&item.text, fragment.samples, fragment.of);
+        let is_cut_off = !fragment.is_whole();
+        let line = Line { by_agent: true, text, began_at: item.began_at, ended_at: self.now(), is_cut_off };
+        Some(line).filter(|line| !line.text.is_empty())
+    }
+
+    /// It cannot go on: what was heard of what was being said.
+    async fn last_words(&mut self) -> Result<(), Over> {
+        self.playout.hush();
+        for fragment in self.playout.hushed(self.heard) {
+            if let Some(line) = self.line(&fragment) {
+                self.say(Said::Line(line)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The person speaks, or does something: what was being said is no longer wanted.
     async fn interrupted(&mut self) -> Result<(), Over> {
-        self.awaited_since = None;
+        self.awaited = None;
         let is_answering = self.response.as_ref().is_some_and(|response| !response.is_cut_off);
         if let Some(response) = &mut self.response {
             response.is_cut_off = true;
@@ -551,7 +650,7 @@ impl Talk {
                 self.spoke = Some((began_at, ended_at));
                 self.turn_since = Some(ended_at);
                 // The server answers by itself.
-                self.awaited_since = Some(now);
+                self.awaited = Some(Awaited { since: now, is_asked: false });
                 Ok(())
             }
             Event::Said(text) => {
@@ -563,7 +662,12 @@ impl Talk {
                 self.say(Said::Line(Line { by_agent: false, text, began_at, ended_at, is_cut_off: false }))
                     .await
             }
-            Event::Began => self.began(now).await,
+            Event::Began => {
+                self.response = Some(Response { since: now, samples: 0, is_cut_off: false });
+                self.responses += 1;
+                self.wants_response |= self.responses == notes::TURNS_MAX;
+                Ok(())
+            }
             Event::Sound(item, sound) => self.sounds(item, &sound).await,
             Event::Words(item, text) => {
                 self.item(item, now).iter_mut().for_each(|item| {
@@ -620,18 +724,11 @@ impl Talk {
         self.items.iter_mut().find(|item| item.id == id)
     }
 
-    async fn began(&mut self, now: Instant) -> Result<(), Over> {
-        self.response = Some(Response { began_at: now, sound_ms: 0, is_cut_off: false });
-        self.responses += 1;
-        if self.responses == notes::TURNS_MAX { self.say_goodbye().await } else { Ok(()) }
-    }
-
     async fn sounds(&mut self, id: String, sound: &str) -> Result<(), Over> {
         let Ok(bytes) = STANDARD.decode(sound) else { return self.strange() };
         let now = self.now();
         // Some servers answer without saying first that they do.
-        let response =
-            self.response.get_or_insert(Response { began_at: now, sound_ms: 0, is_cut_off: false });
+        let response = self.response.get_or_insert(Response { since: now, samples: 0, is_cut_off: false });
         if response.is_cut_off || self.playout.waiting_ms() > AHEAD_MS {
             return Ok(());
         }
@@ -643,11 +740,14 @@ impl Talk {
                 self.down.push(&wide)
             }
         };
-        response.sound_ms += samples.len() as i64 * 1_000 / i64::from(RATE);
         if samples.is_empty() {
             return Ok(());
         }
-        self.awaited_since = None;
+        if response.samples == 0 {
+            response.since = now;
+        }
+        response.samples += samples.len();
+        self.awaited = None;
         self.item(id.clone(), now);
         self.playout.give(id.clone(), samples.len());
         self.growing = Some(id);
@@ -666,7 +766,7 @@ impl Talk {
         self.growing = None;
         // An answer without a sound, as one of nothing but tools.
         if self.speaks_since.is_none() {
-            self.awaited_since = None;
+            self.awaited = None;
         }
         self.down = Stream::new(PCM_RATE, RATE);
         self.usage.input_tokens += input;
@@ -716,6 +816,11 @@ impl Talk {
         self.wants_response = true;
         Ok(self.socket.send(&dialect::tool_item(&id, answer)).await?)
     }
+}
+
+/// How long it takes to hear so many samples.
+fn heard_for(samples: usize) -> TimeDelta {
+    TimeDelta::milliseconds(samples as i64 * 1_000 / i64::from(RATE))
 }
 
 fn milliseconds(took: TimeDelta) -> u32 {

@@ -53,6 +53,8 @@ impl Server {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
+            // What becomes a connection that both sides use as they like, begins as no other version can.
+            .http1_only()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_MAX)
             .referer(false)

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,6 +30,8 @@ pub(crate) enum Manner {
     Nonsense,
     /// Breaks off in the middle.
     BreaksOff,
+    /// Answers well, after so many milliseconds.
+    Late(u64),
 }
 
 /// The stages.
@@ -72,12 +74,18 @@ pub(crate) struct Models {
 
 pub(crate) struct Inner {
     pub(crate) mind: Mind,
-    pub(crate) manners: Mutex<Vec<(Stage, Manner)>>,
+    manners: Mutex<Vec<(Stage, Manner)>>,
+    /// Those of the next request alone.
+    next: Mutex<Vec<(Stage, Manner)>>,
     /// What is heard next.
     pub(crate) hears: Mutex<VecDeque<String>>,
     pub(crate) asked: Mutex<Vec<(Stage, Value)>>,
     /// Connections alive.
     pub(crate) alive: AtomicUsize,
+    /// The realtime model leaves it to us to say when it is to answer.
+    pub(crate) answers_when_asked: AtomicBool,
+    /// Requests that are not answered to their end.
+    busy: AtomicUsize,
     /// The most there ever were.
     pub(crate) most: AtomicUsize,
 }
@@ -90,9 +98,12 @@ impl Models {
         let inner = Arc::new(Inner {
             mind: Arc::new(mind),
             manners: Mutex::default(),
+            next: Mutex::default(),
             hears: Mutex::default(),
             asked: Mutex::default(),
             alive: AtomicUsize::new(0),
+            answers_when_asked: AtomicBool::new(false),
+            busy: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         });
         let serving = inner.clone();
@@ -121,6 +132,11 @@ impl Models {
         self.inner.manners.lock().unwrap().push((stage, manner));
     }
 
+    /// At the next request a stage behaves like this.
+    pub(crate) fn behave_once(&self, stage: Stage, manner: Manner) {
+        self.inner.next.lock().unwrap().push((stage, manner));
+    }
+
     /// What is said to it next.
     pub(crate) fn will_hear(&self, text: &str) {
         self.inner.hears.lock().unwrap().push_back(text.into());
@@ -143,11 +159,32 @@ impl Models {
     pub(crate) fn alive(&self) -> usize {
         self.inner.alive.load(Ordering::SeqCst)
     }
+
+    /// Requests that somebody still waits for.
+    pub(crate) fn busy(&self) -> usize {
+        self.inner.busy.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Models {
     fn drop(&mut self) {
         self.listening.abort();
+    }
+}
+
+/// A request on its way.
+struct Busy<'i>(&'i AtomicUsize);
+
+impl<'i> Busy<'i> {
+    fn of(busy: &'i AtomicUsize) -> Busy<'i> {
+        busy.fetch_add(1, Ordering::SeqCst);
+        Busy(busy)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -160,6 +197,10 @@ struct Request {
 
 impl Inner {
     pub(crate) fn manner(&self, stage: Stage) -> Manner {
+        let mut next = self.next.lock().unwrap();
+        if let Some(at) = next.iter().position(|(of, _)| *of == stage) {
+            return next.remove(at).1;
+        }
         let manners = self.manners.lock().unwrap();
         manners.iter().rev().find(|(of, _)| *of == stage).map(|(_, manner)| *manner).unwrap_or_default()
     }
@@ -175,6 +216,7 @@ impl Inner {
     async fn serve(self: &Arc<Inner>, mut stream: TcpStream) -> std::io::Result<()> {
         let mut read = Vec::new();
         while let Some(request) = request(&mut stream, &mut read).await? {
+            let _busy = Busy::of(&self.busy);
             let has_key = request.head.to_lowercase().contains("\r\nauthorization: bearer sk-test");
             let stage = match request.path.split('?').next().unwrap_or_default() {
                 "/v1/audio/transcriptions" => Stage::Transcription,
@@ -199,8 +241,12 @@ impl Inner {
             }
             match self.manner(stage) {
                 Manner::Well => self.answer(&mut stream, stage, &asked).await?,
+                Manner::Late(ms) => {
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                    self.answer(&mut stream, stage, &asked).await?;
+                }
                 Manner::Refuses(status) => refuse(&mut stream, status, "The server had an error").await?,
-                Manner::Hangs => std::future::pending().await,
+                Manner::Hangs => return until_let_go(&mut stream).await,
                 Manner::Drips => return drip(&mut stream, stage).await,
                 Manner::Nonsense => answer(&mut stream, kind(stage), b"<html>nonsense</html>").await?,
                 Manner::BreaksOff => {
@@ -244,9 +290,12 @@ impl Inner {
     }
 }
 
-/// What a text sounds like: 60 milliseconds for each letter.
+/// How long it takes to say a letter.
+pub(crate) const LETTER_MS: usize = 30;
+
+/// What a text sounds like.
 pub(crate) fn spoken(text: &str, rate: u32) -> Vec<u8> {
-    let samples = text.chars().count() * 60 * rate as usize / 1_000;
+    let samples = text.chars().count() * LETTER_MS * rate as usize / 1_000;
     let step = 440.0 * std::f64::consts::TAU / f64::from(rate);
     let sound: Vec<i16> = (0..samples).map(|n| (6_000.0 * (n as f64 * step).sin()) as i16).collect();
     wav::write(rate, &sound)
@@ -298,6 +347,12 @@ async fn refuse(stream: &mut TcpStream, status: u16, message: &str) -> std::io::
         body.len()
     );
     stream.write_all(format!("{head}{body}").as_bytes()).await
+}
+
+/// Nothing, until the other side breaks off.
+pub(crate) async fn until_let_go(stream: &mut TcpStream) -> std::io::Result<()> {
+    while stream.read(&mut [0; 1024]).await? > 0 {}
+    Ok(())
 }
 
 /// A byte of what would be right, every 100 milliseconds.
@@ -356,6 +411,14 @@ fn check_chat(asked: &Value) -> Result<(), String> {
         return Err("no model, or no messages".into());
     }
     let mut open: Vec<&str> = Vec::new();
+    // The templates of many local models insist that both sides take turns.
+    let said = |message: &Value| {
+        let is_said = message["role"] != "tool" && message["tool_calls"].as_array().is_none_or(Vec::is_empty);
+        if is_said { message["role"].clone() } else { Value::Null }
+    };
+    if messages.windows(2).any(|two| said(&two[0]) != Value::Null && said(&two[0]) == said(&two[1])) {
+        return Err("Conversation roles must alternate user/assistant/user/assistant/...".into());
+    }
     for message in messages {
         match message["role"].as_str() {
             Some("tool") => {

@@ -5,12 +5,12 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 use voice_campaigns::agent::{self, Agent, Conversation, Heard, Said, Settings};
 use voice_campaigns::clock::Clock;
 use voice_campaigns::domain::Instant;
-use voice_campaigns::domain::agent::{Brief, Latency, Line, Tool, ToolName};
+use voice_campaigns::domain::agent::{Brief, Latency, Line, Tool, ToolName, Usage};
 use voice_campaigns::domain::fields::Words;
 use voice_campaigns::domain::voice::Voice;
 use voice_campaigns::media::g711::Codec;
@@ -29,6 +29,12 @@ pub(crate) fn brief() -> Arc<Brief> {
         tools: ToolName::all().to_vec(),
         duration_max: TimeDelta::seconds(300),
     })
+}
+
+/// The same about something else, with another opening.
+pub(crate) fn brief_of(instructions: &str, opening: &str) -> Arc<Brief> {
+    let (instructions, opening) = (instructions.to_owned(), opening.to_owned());
+    Arc::new(Brief { instructions, opening, ..Brief::clone(&brief()) })
 }
 
 /// The settings of an agent whose servers these are.
@@ -76,8 +82,14 @@ pub(crate) fn speaker(models: &Models, folder: &Path, clock: &Arc<dyn Clock>) ->
     speech::open(&voice, folder, clock.clone()).unwrap()
 }
 
+/// Somebody who speaks for so long, up to two seconds.
+pub(crate) fn vowels(ms: u32) -> &'static [i16] {
+    static VOWELS: LazyLock<Vec<i16>> = LazyLock::new(|| spoken(2_000));
+    &VOWELS[..(ms * RATE / 1_000) as usize]
+}
+
 /// Vowels that are said one after the other: a voice of 120 hertz through the formants of an open mouth.
-pub(crate) fn vowels(ms: u32) -> Vec<i16> {
+fn spoken(ms: u32) -> Vec<i16> {
     let rate = f64::from(RATE);
     let sample = |n: u32| {
         let at = f64::from(n) / rate;
@@ -101,6 +113,8 @@ pub(crate) struct Phone {
     next_at: Instant,
     playing: VecDeque<i16>,
     played: u64,
+    /// When it was to fall silent, how many samples had been heard by then.
+    pub(crate) hushed: Vec<u64>,
     /// All that the agent has told, with the time.
     pub(crate) told: Vec<(Instant, Said)>,
     /// For each frame whether there was sound in it.
@@ -116,15 +130,34 @@ const FRAMES_MAX: usize = 60 * 50;
 impl Phone {
     /// Somebody has picked up.
     pub(crate) fn answer(agent: &Arc<dyn Agent>, clock: &Arc<dyn Clock>) -> Phone {
+        Phone::answer_on(agent, clock, brief(), Codec::Pcmu)
+    }
+
+    /// Somebody has picked up, on a line with this codec, whom the agent was told this about.
+    pub(crate) fn answer_on(
+        agent: &Arc<dyn Agent>,
+        clock: &Arc<dyn Clock>,
+        brief: Arc<Brief>,
+        codec: Codec,
+    ) -> Phone {
         Phone {
-            conversation: agent.converse(brief(), Codec::Pcmu),
+            conversation: agent.converse(brief, codec),
             next_at: clock.steady(),
             clock: clock.clone(),
             playing: VecDeque::new(),
             played: 0,
+            hushed: Vec::new(),
             told: Vec::new(),
             frames: Vec::new(),
-            reply: |_| Some("Done."),
+            reply: |tool| match tool {
+                // The call ends of it, and nobody answers.
+                Tool::EndCall | Tool::OptOut => None,
+                Tool::ReportOutcome(_)
+                | Tool::ScheduleCallback(_)
+                | Tool::Transfer
+                | Tool::SendDigits(_)
+                | Tool::Misused(_) => Some("Done."),
+            },
             is_over: false,
         }
     }
@@ -144,7 +177,9 @@ impl Phone {
                 },
             }
         }
-        self.next_at += TimeDelta::milliseconds(20);
+        // On a busy machine this telephone is slow; it does not hurry to make up for more than a few frames.
+        let late = self.clock.steady() - TimeDelta::milliseconds(60);
+        self.next_at = self.next_at.max(late) + TimeDelta::milliseconds(20);
         let now = self.playing.len().min(FRAME);
         self.playing.drain(..now);
         self.frames.push(now > 0);
@@ -159,6 +194,7 @@ impl Phone {
             Said::Play(sound) => self.playing.extend(sound),
             Said::Hush => {
                 self.playing.clear();
+                self.hushed.push(self.played);
                 self.tell(Heard::Hushed(self.played));
             }
             Said::Asks(number, tool) => {
@@ -204,15 +240,18 @@ impl Phone {
 
     /// Listens until all that is said has been heard and nothing more comes for a second.
     pub(crate) async fn hear_out(&mut self) {
-        let mut quiet = 0;
+        let mut sound_at = self.clock.steady();
         for _ in 0..FRAMES_MAX {
             self.frame(&[]).await;
-            quiet = if self.frames.last() == Some(&true) { 0 } else { quiet + 1 };
-            if quiet > 50 && self.frames.contains(&true) {
+            let now = self.clock.steady();
+            if self.frames.last() == Some(&true) {
+                sound_at = now;
+            }
+            if now > sound_at + TimeDelta::seconds(1) && self.frames.contains(&true) {
                 return;
             }
         }
-        panic!("it does not stop");
+        panic!("it does not begin or does not stop: {:?}", self.summary());
     }
 
     pub(crate) fn lines(&self) -> Vec<Line> {
@@ -243,6 +282,18 @@ impl Phone {
             .find_map(|(_, said)| if let Said::Failed(why) = said { Some(why.clone()) } else { None })
     }
 
+    /// All the sound that it was given.
+    pub(crate) fn sound(&self) -> Vec<i16> {
+        let sound = |said: &Said| if let Said::Play(sound) = said { sound.clone() } else { Vec::new() };
+        self.told.iter().flat_map(|(_, said)| sound(said)).collect()
+    }
+
+    /// What was used in the end.
+    pub(crate) fn used(&self) -> Option<Usage> {
+        let used = |said: &Said| if let Said::Used(usage) = said { Some(usage.clone()) } else { None };
+        self.told.iter().rev().find_map(|(_, said)| used(said))
+    }
+
     /// Samples heard so far.
     pub(crate) fn played(&self) -> u64 {
         self.played
@@ -250,6 +301,11 @@ impl Phone {
 
     pub(crate) fn is_hearing(&self) -> bool {
         !self.playing.is_empty()
+    }
+
+    /// When this was first told.
+    pub(crate) fn told_at(&self, what: impl Fn(&Said) -> bool) -> Option<Instant> {
+        self.told.iter().find(|(_, said)| what(said)).map(|(at, _)| *at)
     }
 
     fn summary(&self) -> Vec<String> {

@@ -1,13 +1,14 @@
 //! A realtime model over WebSocket, in both dialects: it refuses what OpenAI's refuses, hears turns by itself, and sends
 //! its sound faster than it is heard.
 
-use super::models::{Answer, Inner, Manner, Stage};
+use super::models::{Answer, Inner, LETTER_MS, Manner, Stage, until_let_go};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -38,7 +39,8 @@ pub(crate) async fn serve(inner: Arc<Inner>, mut stream: TcpStream, head: String
             let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
             return stream.write_all(answer.as_bytes()).await;
         }
-        Manner::Hangs => std::future::pending().await,
+        Manner::Hangs => return until_let_go(&mut stream).await,
+        Manner::Late(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
         Manner::Well | Manner::Drips | Manner::Nonsense | Manner::BreaksOff => {}
     }
     let key = head.lines().find_map(|line| {
@@ -152,6 +154,30 @@ impl Session {
         let mut event = event;
         self.count += 1;
         event["event_id"] = format!("event_{}", self.count).into();
+        match (self.inner.manner(Stage::Realtime), event["type"].as_str().unwrap_or_default()) {
+            (Manner::Well | Manner::Drips | Manner::Late(_), _) => {}
+            (Manner::Refuses(429), "response.done") => {
+                let error = json!({"type": "rate_limit_exceeded", "code": "rate_limit_exceeded",
+                                   "message": "Rate limit reached for sk-test"});
+                event["response"]["status"] = "failed".into();
+                event["response"]["status_details"] = json!({"type": "failed", "error": error});
+            }
+            (Manner::Refuses(429), _) => {}
+            (Manner::Refuses(_), _) => {
+                let error =
+                    json!({"type": "server_error", "code": null, "message": "The server had an error"});
+                event = json!({"type": "error", "event_id": event["event_id"], "error": error});
+            }
+            (Manner::Hangs, _) => {
+                while let Some(Ok(_)) = self.socket.next().await {}
+                return Err(Error::ConnectionClosed);
+            }
+            (Manner::Nonsense, _) => return self.socket.send(Message::text("<html>nonsense</html>")).await,
+            (Manner::BreaksOff, _) => {
+                self.socket.get_mut().shutdown().await?;
+                return Err(Error::ConnectionClosed);
+            }
+        }
         self.socket.send(Message::text(event.to_string())).await
     }
 
@@ -160,28 +186,17 @@ impl Session {
         if event["type"] == "response.done" {
             self.is_active = false;
         }
-        match self.inner.manner(Stage::Realtime) {
-            Manner::Well | Manner::Refuses(_) | Manner::Hangs => self.send(event).await,
-            Manner::Drips => {
-                // A few milliseconds of sound now and then.
-                let mut event = event;
-                if let Some(delta) = event["delta"]
-                    .as_str()
-                    .filter(|_| event["type"].as_str().unwrap().contains("audio.delta"))
-                {
-                    event["delta"] = delta[..8].into();
-                }
-                self.send(event.clone()).await?;
-                self.to_send.push_front(event);
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                Ok(())
-            }
-            Manner::Nonsense => self.socket.send(Message::text("<html>nonsense</html>")).await,
-            Manner::BreaksOff => {
-                self.socket.get_mut().shutdown().await?;
-                Err(Error::ConnectionClosed)
-            }
+        let is_sound = event["delta"].is_string() && event["type"].as_str().unwrap().contains("audio.delta");
+        if self.inner.manner(Stage::Realtime) != Manner::Drips || !is_sound {
+            return self.send(event).await;
         }
+        // A few samples of sound now and then.
+        let mut event = event;
+        event["delta"] = event["delta"].as_str().unwrap()[..8].into();
+        self.send(event.clone()).await?;
+        self.to_send.push_front(event);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(())
     }
 
     async fn refuse(&mut self, code: &str, message: &str) -> Result<(), Error> {
@@ -307,7 +322,9 @@ impl Session {
                 self.send(event).await?;
             }
             self.told = text;
-            self.respond().await?;
+            if !self.inner.answers_when_asked.load(Ordering::SeqCst) {
+                self.respond().await?;
+            }
         }
         Ok(())
     }
@@ -373,7 +390,7 @@ impl Session {
             vec![json!({"type": "response.created", "response": {"id": response, "status": "in_progress"}})];
         if !text.is_empty() {
             let item = format!("item_{}", self.count);
-            let ms = text.chars().count() * 60;
+            let ms = text.chars().count() * LETTER_MS;
             self.items.insert(item.clone(), ms);
             events
                 .push(json!({"type": "response.output_item.added", "item": {"id": item, "type": "message"}}));
