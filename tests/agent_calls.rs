@@ -1,7 +1,7 @@
 //! Conversations of the agent on real calls, over real sockets on loopback: dialer, database, SIP, sound and the models'
 //! servers together.
 
-use crate::support::models::{Answer, Manner, Models, Stage, spoken, tool, words};
+use crate::support::models::{Answer, LETTER_MS, Manner, Models, Stage, spoken, tool, words};
 use crate::support::phone::{settings, speaker, vowels};
 use crate::support::uas::{Fast, Message, Peer, Step};
 use crate::support::world::folder_in_memory;
@@ -185,7 +185,7 @@ fn then_says(ms: u32) -> [Step; 2] {
 
 /// Samples of a text.
 fn samples(text: &str) -> usize {
-    text.chars().count() * 60 * 8
+    text.chars().count() * LETTER_MS * 8
 }
 
 const TUESDAY: &str = "Is Tuesday at ten all right?";
@@ -243,7 +243,7 @@ async fn a_conversation_on_a_real_call_comes_to_its_end_and_is_kept() {
 
 /// The letters of a text of which so many samples were heard.
 fn letters(samples: usize) -> usize {
-    samples / (60 * 8)
+    samples / (LETTER_MS * 8)
 }
 
 #[tokio::test(flavor = "multi_thread")]
