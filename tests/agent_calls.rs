@@ -146,6 +146,13 @@ impl House {
         transcript.as_array().unwrap().iter().map(line).collect()
     }
 
+    /// What the model was told to say first.
+    async fn opening(&self) -> String {
+        let told = self.models.asked(Stage::Realtime).into_iter().map(|event| event.to_string());
+        let mut told = told.filter_map(|told| Some(told.split_once("as your first words: ")?.1.to_owned()));
+        told.next().unwrap().split('"').next().unwrap().to_owned()
+    }
+
     async fn campaign(&self) -> Campaign {
         let id = self.campaign;
         self.store.read(move |snapshot| snapshot.campaign(id)).await.unwrap().unwrap()
@@ -396,5 +403,66 @@ async fn a_model_that_plays_a_town_talks_with_itself_and_the_tools_do_what_they_
             .is_some_and(|told| told.contains("agrees gladly") || told.contains("Agree gladly"))
     };
     assert!(house.models.asked(Stage::Chat).iter().any(plays), "who presses 1 elsewhere agrees gladly");
+    house.close().await;
+}
+
+/// The model that hears and speaks by itself, which says what it is told to say.
+fn said_as_told(told: &str, otherwise: impl Fn(&str) -> Answer) -> Answer {
+    match told.split_once(" Say exactly this as your ") {
+        Some((_, rest)) => words(rest.split_once(": ").unwrap().1),
+        None => otherwise(told),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_hears_and_speaks_holds_a_conversation_on_a_real_call() {
+    for codec in [Codec::Pcmu, Codec::Pcma] {
+        let rest = [then_says(900), then_says(900), [Step::HearAnswer(5_000), Step::Bye]].concat();
+        let person = move |_: &Message| [vec![Step::Speaks(codec)], picks_up(rest.clone())].concat();
+        let house = House::open("realtime", json!({}), |told| said_as_told(told, appointment), person).await;
+        house.models.will_hear("Yes, please.");
+        house.models.will_hear("Tuesday is fine.");
+        house.leads(1).await;
+        let call = house.ended(1).await.remove(0);
+        let said = house.words(&call).await;
+        let opening = said[0].trim_start_matches("agent: ").to_owned();
+        assert!(opening.contains("automated") && opening.contains("Good morning Ada"), "{said:?}");
+        assert_eq!(
+            said[1..],
+            [
+                "person: Yes, please.",
+                "agent: Is Tuesday at ten all right?",
+                "person: Tuesday is fine.",
+                "agent: See you on Tuesday, goodbye!"
+            ]
+        );
+        for text in [&opening, TUESDAY, GOODBYE] {
+            assert_eq!(house.heard(text, codec), samples(text), "{codec:?}: {text}");
+        }
+        assert_eq!(call.outcome, Some(Outcome::Success));
+        assert_eq!(house.conversation(&call).await["answers"], json!({"day": "Tuesday"}));
+        house.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_is_interrupted_on_a_real_call_is_told_what_was_heard_within_forty_milliseconds() {
+    let rest = vec![Step::Wait(2_000), Step::Play(vowels(900).to_vec()), Step::HearAnswer(1_500), Step::Bye];
+    let person = move |_: &Message| picks_up(rest.clone());
+    let mind = |told: &str| said_as_told(told, |_| words("I see."));
+    let house = House::open("realtime", json!({}), mind, person).await;
+    house.models.will_hear("Stop.");
+    house.leads(1).await;
+    let call = house.ended(1).await.remove(0);
+    let said = house.words(&call).await;
+    let kept = &said[0]["agent: ".len()..];
+    let opening = house.opening().await;
+    assert!(opening.starts_with(kept.trim_end_matches('—')), "{said:?}");
+    let heard = house.heard(&opening, Codec::Pcmu) / 8;
+    let truncated = house.models.asked(Stage::Realtime).into_iter();
+    let truncated = truncated.filter(|event| event["type"] == "conversation.item.truncate");
+    let told = truncated.last().unwrap()["audio_end_ms"].as_u64().unwrap() as usize;
+    println!("{told} ms of {heard} that the far end has heard");
+    assert!(told.abs_diff(heard) <= 40, "{told} ms of {heard}");
     house.close().await;
 }
