@@ -1,7 +1,9 @@
 //! The telephone line at run time: which trunks there are, of the settings and of the database, and who carries the next
 //! call. Without any trunk that is the simulator. What is changed counts from the next call on.
 
-use crate::carrier::simulator::{self, Simulator};
+use crate::agent::Agent;
+use crate::agent::chat::Chat;
+use crate::carrier::simulator::{self, Conversations, Simulator};
 use crate::carrier::sip::{self, Health, Sip, Step, TrunkSettings as SipTrunk, Went};
 use crate::carrier::{Carrier, Switch};
 use crate::clock::Clock;
@@ -26,6 +28,10 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Who speaks, or why nobody can.
     pub voice: Result<Arc<dyn Synthesizer>, String>,
+    /// The model that answers in text, or why there is none.
+    pub chat: Result<Chat, String>,
+    /// Who holds conversations on real calls.
+    pub agent: Option<Arc<dyn Agent>>,
     /// What all trunks share.
     pub sip: sip::Settings,
     /// The trunks of the server's settings.
@@ -61,6 +67,9 @@ impl State {
         }
         let made = Simulator::new(parts.simulator.clone(), parts.clock.clone(), Some(&parts.ledger));
         let made = made.map_err(|error| format!("cannot write {}: {error}", parts.ledger.display()))?;
+        if parts.simulator.conversations == Conversations::Model {
+            made.play_with(parts.chat.clone()?);
+        }
         let (carrier, end) = (made.clone(), self.end.subscribe());
         self.running.push(kept(&parts.store, end, move |end| carrier.clone().run(end)));
         self.simulator = Some(made.clone());
@@ -229,6 +238,7 @@ async fn start(parts: &Parts, voice: Arc<dyn Synthesizer>, trunks: &[SipTrunk]) 
     if let Err(error) = sip.record_into(&parts.store.folder().join(RECORDINGS_FOLDER)) {
         tracing::error!(%error, "no call can be recorded");
     }
+    parts.agent.iter().for_each(|agent| sip.converse_with(agent.clone()));
     Ok(sip)
 }
 

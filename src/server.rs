@@ -2,6 +2,7 @@
 //! housekeeping, and stops them in an order that loses nothing. Everything else is told what it works with.
 
 use crate::agent::chat::Chat;
+use crate::agent::{self, Agent};
 use crate::carrier::sip::{Sip, TrunkSettings};
 use crate::carrier::{Carrier, simulator};
 use crate::clock::Clock;
@@ -112,10 +113,13 @@ impl Server {
             tracing::warn!(?put_right, "recordings and the database did not fit each other");
         }
         let voice = speech::open(&config.voice, &speech_folder(&config.data), clock.clone());
+        let chat = Chat::new(&config.agent, clock.clone());
         let parts = line::Parts {
+            chat: chat.clone(),
             store: store.clone(),
             clock: clock.clone(),
             voice: voice.as_ref().map(|speaker| speaker.synthesizer.clone()).map_err(String::clone),
+            agent: usable_agent(&config, &voice, clock.clone()).map_err(StartError::Refused)?,
             sip: config.sip.clone(),
             fixed: config.trunks.clone(),
             objection: objection.map(str::to_owned),
@@ -146,7 +150,8 @@ impl Server {
 
         // Before anybody is told that it listens, so that no signal finds it unprepared.
         let signals = Signals::listen().context("cannot listen for signals")?;
-        let listening = start_http(loaded, line.clone(), speaker(voice, config), store.clone(), clock).await;
+        let speaker = speaker(voice, config);
+        let listening = start_http(loaded, line.clone(), speaker, chat, store.clone(), clock).await;
         let (http, http_shutdown, listener, address) = match listening {
             Ok(listening) => listening,
             Err(error) => {
@@ -222,6 +227,22 @@ impl Server {
         let http = self.http.await.context("the HTTP server panicked while stopping")?;
         self.store.close().await;
         http.map_err(anyhow::Error::msg)
+    }
+}
+
+/// The agent of the settings. Without a voice it talks on no call, which matters to nobody as long as no real ones are made.
+fn usable_agent(
+    config: &Config,
+    voice: &Result<Speaker, String>,
+    clock: Arc<dyn Clock>,
+) -> Result<Option<Arc<dyn Agent>>, String> {
+    match agent::open(&config.agent, voice.clone(), clock) {
+        Ok(agent) => Ok(agent),
+        Err(problem) if voice.is_err() => {
+            tracing::warn!(problem, "the agent cannot talk on calls");
+            Ok(None)
+        }
+        Err(problem) => Err(problem),
     }
 }
 
@@ -308,6 +329,7 @@ async fn start_http(
     loaded: &Loaded,
     line: Arc<Line>,
     speaker: Result<http::Speaker, String>,
+    chat: Result<Chat, String>,
     store: Store,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Http> {
@@ -330,7 +352,6 @@ async fn start_http(
         hosts: config.hosts.clone(),
         is_behind_proxy: config.behind_proxy,
     };
-    let chat = Chat::new(&config.agent, clock.clone());
     let tester =
         Tries::start(chat, store.clone(), clock.clone()).await.context("cannot write to the database")?;
     let settings = http::Settings {

@@ -1,24 +1,21 @@
 //! Holds conversations that try a campaign's agent over text: the same model, instruction and tools as on a call, with a
 //! person who types or a caller that the model plays under another instruction. Calls nobody.
 
-use crate::agent::chat::{Call, Chat, Message, Piece};
+use crate::agent::chat::{Call, Chat};
+use crate::agent::text;
 use crate::clock::Clock;
-use crate::domain::agent::{Brief, Line, Verdict};
+use crate::domain::agent::Brief;
 use crate::domain::gate::Gate;
 use crate::domain::guard::Overall;
-use crate::domain::try_out::{Entry, HANGS_UP, Persona, Speaker, State, TURNS_MAX, Talk};
+use crate::domain::try_out::{Entry, Persona, State, TURNS_MAX, Talk};
 use crate::http::{Job, Tester, async_trait};
 use crate::store::{Store, StoreError};
-use chrono::TimeDelta;
-use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// How often a model may use tools before it has to say something.
 const ROUNDS_MAX: usize = 4;
-/// How long it may take to judge a conversation.
-const JUDGE_MAX: TimeDelta = TimeDelta::seconds(8);
 /// Simulated callers that talk at one time.
 const CALLERS_AT_ONCE: usize = 2;
 
@@ -47,9 +44,9 @@ impl Tries {
 
     /// Lets the agent answer, using its tools on the way, until it has said something or the call would be over.
     async fn answered(&self, chat: &Chat, job: &Job, talk: &mut Talk) -> Result<(), String> {
-        let tools: Vec<Value> = job.brief.tools.iter().map(|tool| tool_of(*tool)).collect();
         for _ in 0..ROUNDS_MAX {
-            let spoken = said(chat, &told_agent(&job.brief, talk), &tools, talk).await?;
+            let spoken = text::agent(chat, &job.brief, &talk.entries).await?;
+            talk.used(spoken.used);
             if !spoken.text.is_empty() {
                 talk.entries.push(Entry::agent(spoken.text));
             }
@@ -72,24 +69,11 @@ impl Tries {
     }
 
     /// Has a conversation judged in which the agent did not say how it came out. Where nobody can, nobody says.
-    async fn judged(&self, chat: &Chat, brief: &Brief, talk: &mut Talk) {
+    async fn judged(&self, chat: &Chat, brief: &Arc<Brief>, talk: &mut Talk) {
         if talk.verdict.is_some() {
             return;
         }
-        let now = self.clock.now();
-        let line = |entry: &Entry| Line {
-            by_agent: entry.speaker == Speaker::Agent,
-            text: entry.text.clone(),
-            began_at: now,
-            ended_at: now,
-            is_cut_off: false,
-        };
-        let lines: Vec<Line> =
-            talk.entries.iter().filter(|entry| entry.speaker != Speaker::Tool).map(line).collect();
-        let (instruction, transcript) = brief.judging(&lines);
-        let messages = [Message::System(instruction), Message::User(transcript)];
-        let verdict = chat.decide(&messages, "verdict", Verdict::schema(), JUDGE_MAX).await;
-        match verdict.and_then(|verdict| Verdict::read(&verdict.to_string())) {
+        match text::judge(chat, brief.clone(), &talk.entries, self.clock.now()).await {
             Ok(verdict) => talk.judge(verdict),
             Err(problem) => tracing::warn!(%problem, "a conversation that tried an agent cannot be judged"),
         }
@@ -102,14 +86,14 @@ impl Tries {
         let language = &job.campaign.settings.ai_voice_language;
         let outcome = async {
             for _ in 0..TURNS_MAX {
-                let caller = said(chat, &told_caller(persona, language, &talk), &[], &mut talk).await?.text;
-                let words = caller.replace(HANGS_UP, "");
-                if !words.trim().is_empty() {
-                    talk.entries.push(Entry::person(words.trim().chars().take(SAID_MAX).collect()));
+                let caller = text::caller(chat, persona, language, &talk.entries).await?;
+                talk.used(caller.used);
+                if !caller.text.is_empty() {
+                    talk.entries.push(Entry::person(caller.text));
                     self.answered(chat, job, &mut talk).await?;
                     self.keep(id, &talk, State::Running, None).await?;
                 }
-                if talk.is_over || caller.contains(HANGS_UP) || words.trim().is_empty() {
+                if talk.is_over || caller.hangs_up {
                     break;
                 }
             }
@@ -139,9 +123,6 @@ impl Tries {
     }
 }
 
-/// The longest text that a simulated caller says at a time.
-const SAID_MAX: usize = 1_000;
-
 #[async_trait]
 impl Tester for Tries {
     fn model(&self) -> Result<String, String> {
@@ -169,66 +150,4 @@ impl fmt::Debug for Tries {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Tries").field("model", &self.model()).finish_non_exhaustive()
     }
-}
-
-/// What a model has answered.
-struct Spoken {
-    text: String,
-    calls: Vec<Call>,
-}
-
-async fn said(chat: &Chat, messages: &[Message], tools: &[Value], talk: &mut Talk) -> Result<Spoken, String> {
-    let mut reply = chat.reply(messages, tools).await?;
-    let mut spoken = Spoken { text: String::new(), calls: Vec::new() };
-    while let Some(piece) = reply.next().await {
-        match piece? {
-            Piece::Text(text) => spoken.text.push_str(&text),
-            Piece::Call(call) => spoken.calls.push(call),
-            Piece::Used(input, output) => {
-                talk.input_tokens += input;
-                talk.output_tokens += output;
-            }
-        }
-    }
-    spoken.text = spoken.text.trim().to_owned();
-    Ok(spoken)
-}
-
-fn tool_of(tool: crate::domain::agent::ToolName) -> Value {
-    json!({"name": tool, "description": tool.description(), "parameters": tool.parameters()})
-}
-
-/// The conversation as the agent has seen it.
-fn told_agent(brief: &Brief, talk: &Talk) -> Vec<Message> {
-    let mut messages = vec![Message::System(brief.instructions.clone())];
-    for (nth, entry) in talk.entries.iter().enumerate() {
-        match entry.speaker {
-            Speaker::Agent => {
-                messages.push(Message::Assistant { text: entry.text.clone(), calls: Vec::new() });
-            }
-            Speaker::Person => messages.push(Message::User(entry.text.clone())),
-            Speaker::Tool => {
-                let id = format!("call_{nth}");
-                let call = Call {
-                    id: id.clone(),
-                    name: entry.tool.clone().unwrap_or_default(),
-                    arguments: entry.arguments.clone().unwrap_or_default(),
-                };
-                messages.push(Message::Assistant { text: String::new(), calls: vec![call] });
-                messages.push(Message::Tool { id, answer: entry.answer.clone().unwrap_or_default() });
-            }
-        }
-    }
-    messages
-}
-
-/// The same as the caller has heard it.
-fn told_caller(persona: Persona, language: &str, talk: &Talk) -> Vec<Message> {
-    let mut messages = vec![Message::System(persona.instructions(language))];
-    messages.extend(talk.entries.iter().filter_map(|entry| match entry.speaker {
-        Speaker::Agent => Some(Message::User(entry.text.clone())),
-        Speaker::Person => Some(Message::Assistant { text: entry.text.clone(), calls: Vec::new() }),
-        Speaker::Tool => None,
-    }));
-    messages
 }

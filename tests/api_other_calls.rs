@@ -16,7 +16,9 @@ fn a_test_call_comes_back_with_every_field_in_the_documented_order() {
 "is_simulated":true,"state":"placed","outcome":null,"detail":null,"asked_at":"2026-03-04T10:00:00Z","placed_at":null,
 "answered_at":null,"ended_at":null,"seconds":null,"timeline":[],"placed_by":"vc_writer","recording":null"#
         .replace('\n', "");
-    let whole = format!(r#"{shown},"peaks":null,"recording_gone":null,"transcript":[]}}"#);
+    let whole = format!(
+        r#"{shown},"peaks":null,"recording_gone":null,"transcript":[],"call_back_at":null,"conversation":null}}"#
+    );
     assert_eq!(
         (answer.status, answer.header("Location")),
         (201, Some("/api/voice-campaigns/1/test-calls/1"))

@@ -143,3 +143,9 @@ fn what_was_recorded_is_listened_to_and_calls_that_count_in_no_sum_are_found() {
 fn a_copy_calls_nobody_before_somebody_has_looked_on_the_page() {
     tell("wake_up.mjs", &[]);
 }
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn a_campaign_is_rehearsed_with_other_settings_compared_and_changed_on_the_page() {
+    tell("rehearsal.mjs", &[]);
+}

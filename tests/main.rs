@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod agent;
+mod agent_calls;
 mod agent_realtime;
 mod agents;
 mod api_analytics;

@@ -13,6 +13,7 @@ mod realtime;
 mod sentences;
 mod settings;
 mod socket;
+pub mod text;
 mod tools;
 mod transcription;
 mod wire;

@@ -254,8 +254,8 @@ impl Plan {
 
     /// All that may be said, each once, what is said first before the rest; of an agent only what is said in its place.
     pub fn words(&self) -> Vec<String> {
-        let script = self.agent.is_none().then_some(&self.script);
-        let mut words: Vec<String> = self.announcement.iter().chain(script).cloned().collect();
+        let first = self.agent.as_ref().map_or(&self.script, |brief| &brief.opening);
+        let mut words: Vec<String> = self.announcement.iter().chain([first]).cloned().collect();
         words.extend(self.fallback.clone());
         if self.agent.is_some() {
             // Whether or not there is a key for it.

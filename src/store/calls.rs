@@ -480,7 +480,8 @@ impl Tx<'_> {
 
     /// Counts an ended call where the analytics look for it.
     fn count_in_quarter(&self, call: &Call, settled: &Settlement) -> Result<(), StoreError> {
-        let talked = settled.ending.answered_at.map(|at| (settled.ending.ended_at - at).num_milliseconds());
+        // As the instants are stored.
+        let talked = settled.ending.answered_at.map(|at| ms(settled.ending.ended_at) - ms(at));
         let sql = "INSERT INTO call_quarters (campaign_id, quarter, outcome, calls, completed, successful, spent, talk_ms)
                    VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7)
                    ON CONFLICT (campaign_id, quarter, outcome) DO UPDATE SET calls = calls + 1,

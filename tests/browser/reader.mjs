@@ -10,6 +10,7 @@ await api('POST', 'do-not-call', { phone: '+12125550199', reason: 'asked by lett
 await api('POST', 'webhooks', { url: 'https://crm.example.com/calls', events: ['call.completed'] });
 await until('calls', async () => (await api('GET', `voice-campaigns/${calling.id}/stats`)).completed_calls > 3);
 const [call] = await api('GET', `voice-campaigns/${calling.id}/calls?state=ended`);
+await api('POST', `voice-campaigns/${calling.id}/rehearsals`, { changes: { calls_per_day: 20 } });
 const [lead] = await api('GET', `voice-campaigns/${calling.id}/leads`);
 const { token } = await api('POST', 'tokens', { name: 'a reader', scope: 'read' });
 
@@ -38,7 +39,7 @@ const offers = () =>
 const CHANGES = /\b(add|edit|change|save|start|pause|resume|stop|end|delete|remove|import|upload|revoke|make|new|create|cancel|skip|call now|call again|do not call again|send|rotate|turn|duplicate|raise|complete|erase|schedule|retry|undo|forget|put)\b/i;
 
 const c = `#/campaigns/${calling.id}`;
-const places = ['#/campaigns', '#/campaigns?q=nobody', c, `${c}/calls`, `${c}/calls?call=${call.id}`, `${c}/leads`, `${c}/leads?lead=${lead.id}`, `${c}/script`,
+const places = ['#/campaigns', '#/campaigns?q=nobody', c, `${c}/calls`, `${c}/calls?call=${call.id}`, `${c}/leads`, `${c}/leads?lead=${lead.id}`, `${c}/script`, `${c}/rehearsal`,
   `#/campaigns/${draft.id}`, `#/campaigns/${draft.id}/leads`, '#/live', '#/calls', `#/calls?call=${call.id}`, '#/dnc', '#/webhooks', '#/reference', '#/no-such-place'];
 const found = [];
 const isChange = (words, isFile) => !isFile && words !== 'Do not call' && CHANGES.test(words);

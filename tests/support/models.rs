@@ -148,6 +148,13 @@ impl Models {
         asked.iter().filter(|(of, _)| *of == stage).map(|(_, asked)| asked.clone()).collect()
     }
 
+    /// Waits until a stage was asked so many times.
+    pub(crate) async fn when_asked(&self, stage: Stage, times: usize) {
+        while self.asked(stage).len() < times {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// Connections alive.
     pub(crate) fn alive(&self) -> usize {
         self.inner.alive.load(Ordering::SeqCst)

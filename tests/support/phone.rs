@@ -4,6 +4,7 @@ use super::models::Models;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 use voice_campaigns::agent::{self, Agent, Conversation, Heard, Said, Settings};
@@ -14,7 +15,7 @@ use voice_campaigns::domain::fields::Words;
 use voice_campaigns::domain::voice::Voice;
 use voice_campaigns::media::g711::Codec;
 use voice_campaigns::media::{FRAME, RATE};
-use voice_campaigns::speech;
+use voice_campaigns::speech::{self, Speaker};
 
 /// What an agent is told in these tests.
 pub(crate) fn brief() -> Arc<Brief> {
@@ -67,19 +68,24 @@ pub(crate) fn agent(
     clock: &Arc<dyn Clock>,
 ) -> (TempDir, Arc<dyn Agent>) {
     let folder = tempfile::tempdir().unwrap();
-    let voice = json!({
-        "url": models.url(), "api_key": "sk-test", "model": "tts-1", "timeout_seconds": 20, "cache_megabytes": 10,
-    });
-    let voice: speech::Settings = serde_json::from_value(voice).unwrap();
-    let speaker = speech::open(&voice, folder.path(), clock.clone());
+    let speaker = Ok(speaker(models, folder.path(), clock));
     let agent = agent::open(&settings(models, kind, with), speaker, clock.clone()).unwrap().unwrap();
     (folder, agent)
 }
 
+/// The voice of these servers, which keeps what it said in a folder.
+pub(crate) fn speaker(models: &Models, folder: &Path, clock: &Arc<dyn Clock>) -> Speaker {
+    let voice = json!({
+        "url": models.url(), "api_key": "sk-test", "model": "tts-1", "timeout_seconds": 20, "cache_megabytes": 10,
+    });
+    let voice: speech::Settings = serde_json::from_value(voice).unwrap();
+    speech::open(&voice, folder, clock.clone()).unwrap()
+}
+
 /// Somebody who speaks for so long, up to two seconds.
-pub(crate) fn vowels(ms: u32) -> &'static [i16] {
+pub(crate) fn vowels(ms: u32) -> Vec<i16> {
     static VOWELS: LazyLock<Vec<i16>> = LazyLock::new(|| spoken(2_000));
-    &VOWELS[..(ms * RATE / 1_000) as usize]
+    VOWELS[..(ms * RATE / 1_000) as usize].to_vec()
 }
 
 /// Vowels that are said one after the other: a voice of 120 hertz through the formants of an open mouth.

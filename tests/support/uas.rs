@@ -93,6 +93,10 @@ pub(crate) enum Step {
     Play(Vec<i16>),
     /// Waits until something was heard and then nothing for so long.
     HearOut(i64),
+    /// The same of something that is heard from now on.
+    HearAnswer(i64),
+    /// Speaks only this way of sound; mu-law without this step. Comes before the answer.
+    Speaks(Codec),
     /// Sends back at once whatever it hears from now on.
     Echo,
     /// Presses keys.
@@ -165,6 +169,10 @@ struct Shared {
     messages: Mutex<Vec<Message>>,
     came: Notify,
     calls: Mutex<HashMap<String, Live>>,
+    /// How sound is written.
+    codec: Mutex<Codec>,
+    /// Keys that were pressed for it.
+    pressed: Mutex<String>,
     /// What comes is sent back.
     echoes: AtomicBool,
     /// Every byte of sound that came, per call.
@@ -227,6 +235,8 @@ impl Peer {
             messages: Mutex::default(),
             came: Notify::new(),
             calls: Mutex::default(),
+            codec: Mutex::new(Codec::Pcmu),
+            pressed: Mutex::default(),
             echoes: AtomicBool::new(false),
             heard: Mutex::default(),
         });
@@ -260,6 +270,11 @@ impl Peer {
     }
 
     /// The sound that came on the first call.
+    /// All keys that were pressed for it.
+    pub(crate) fn pressed(&self) -> String {
+        self.shared.pressed.lock().unwrap().clone()
+    }
+
     pub(crate) fn heard(&self) -> Vec<u8> {
         self.shared.heard.lock().unwrap().values().next().cloned().unwrap_or_default()
     }
@@ -420,9 +435,10 @@ impl Shared {
     }
 
     fn description(&self, port: u16) -> String {
-        let head = self.description_head(1);
+        let (head, (number, name)) = (self.description_head(1), described(*self.codec.lock().unwrap()));
         format!(
-            "{head}m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+            "{head}m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {name}/8000\r\n\
+             a=rtpmap:101 telephone-event/8000\r\n"
         )
     }
 
@@ -518,16 +534,18 @@ impl Shared {
                     self.reply(&invite, from, code, "", &body).await;
                 }
                 Step::Wait(ms) => sleep(ms).await,
-                Step::Play(samples) => sound.as_mut().unwrap().play(&*self.clock, &samples).await,
+                Step::Speaks(codec) => *self.codec.lock().unwrap() = codec,
+                Step::Play(samples) => {
+                    let codec = *self.codec.lock().unwrap();
+                    sound.as_mut().unwrap().play(&*self.clock, codec, &samples).await;
+                }
                 Step::Echo => self.echoes.store(true, Ordering::Relaxed),
                 Step::Keys(keys) => sound.as_mut().unwrap().press(&*self.clock, keys).await,
-                Step::HearOut(ms) => loop {
-                    let last = *sound.as_ref().unwrap().last_voice.lock().unwrap();
-                    if last.is_some_and(|last| self.clock.steady() - last >= TimeDelta::milliseconds(ms)) {
-                        break;
-                    }
-                    sleep(100).await;
-                },
+                Step::HearOut(ms) => self.hear_out(sound.as_ref().unwrap(), None, ms).await,
+                Step::HearAnswer(ms) => {
+                    let now = self.clock.steady();
+                    self.hear_out(sound.as_ref().unwrap(), Some(now), ms).await;
+                }
                 Step::Reinvite(lines) => {
                     let before = self.messages.lock().unwrap().len();
                     let body = self.description_head(2) + lines;
@@ -586,6 +604,18 @@ impl Shared {
         std::future::pending::<()>().await;
     }
 
+    /// Until something was heard, after that time, and then nothing for so long.
+    async fn hear_out(&self, sound: &Wire, since: Option<Instant>, ms: i64) {
+        loop {
+            let last = *sound.last_voice.lock().unwrap();
+            let last = last.filter(|last| since.is_none_or(|since| *last > since));
+            if last.is_some_and(|last| self.clock.steady() - last >= TimeDelta::milliseconds(ms)) {
+                return;
+            }
+            self.clock.sleep_until(self.clock.steady() + TimeDelta::milliseconds(100)).await;
+        }
+    }
+
     async fn listen(
         self: Arc<Self>,
         id: String,
@@ -593,18 +623,31 @@ impl Shared {
         last_voice: Arc<Mutex<Option<Instant>>>,
     ) {
         let mut buffer = [0; 2_048];
+        let codec = *self.codec.lock().unwrap();
+        let mut keys = dtmf::Receiver::default();
         while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
             if self.echoes.load(Ordering::Relaxed) {
                 socket.send_to(&buffer[..length], from).await.unwrap();
             }
             let Some((header, payload)) = rtp::read(&buffer[..length]) else { continue };
-            if header.payload_type == 0 {
-                if payload.iter().any(|byte| *byte != 0xff) {
+            if header.payload_type == 101 {
+                self.pressed.lock().unwrap().extend(keys.take(header, payload));
+            }
+            if header.payload_type == described(codec).0 {
+                if payload.iter().any(|byte| *byte != codec.silence()) {
                     *last_voice.lock().unwrap() = Some(self.clock.steady());
                 }
                 self.heard.lock().unwrap().entry(id.clone()).or_default().extend_from_slice(payload);
             }
         }
+    }
+}
+
+/// The number and the name of a way of sound.
+fn described(codec: Codec) -> (u8, &'static str) {
+    match codec {
+        Codec::Pcmu => (0, "PCMU"),
+        Codec::Pcma => (8, "PCMA"),
     }
 }
 
@@ -631,12 +674,12 @@ impl Wire {
         self.socket.send_to(&packet, self.remote).await.unwrap();
     }
 
-    async fn play(&mut self, clock: &dyn Clock, samples: &[i16]) {
+    async fn play(&mut self, clock: &dyn Clock, codec: Codec, samples: &[i16]) {
         let mut at = clock.steady();
         for frame in samples.chunks(FRAME) {
-            let payload: Vec<u8> = frame.iter().map(|sample| Codec::Pcmu.encode(*sample)).collect();
+            let payload: Vec<u8> = frame.iter().map(|sample| codec.encode(*sample)).collect();
             let timestamp = self.timestamp;
-            self.send(0, false, timestamp, &payload).await;
+            self.send(described(codec).0, false, timestamp, &payload).await;
             self.timestamp += FRAME as u32;
             at += TimeDelta::milliseconds(FRAME_MS.into());
             clock.sleep_until(at).await;

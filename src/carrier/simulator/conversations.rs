@@ -2,6 +2,7 @@
 
 use super::stories::{Manner, Story};
 use crate::domain::agent::{Brief, Conclusion, Tool, Verdict, When};
+use crate::domain::try_out::Persona;
 use chrono::NaiveTime;
 
 /// One step of a conversation.
@@ -15,6 +16,18 @@ pub(super) enum Act {
     Asks(Tool),
     /// The agent cannot go on.
     Fails(&'static str),
+}
+
+/// Who a model plays in place of whoever has this story.
+pub(super) fn persona(story: Story) -> Persona {
+    let (Story::Person(person) | Story::Muddle(person)) = story else { return Persona::Busy };
+    match person.manner {
+        Manner::Presses { digit: '1', .. } => Persona::Eager,
+        Manner::Presses { digit: '0', .. } => Persona::WantsHuman,
+        Manner::Presses { digit: '2', .. } | Manner::HangsUp { .. } => Persona::Hostile,
+        Manner::AsksNotToBeCalledAgain { .. } => Persona::StopCalling,
+        Manner::HearsOut | Manner::Presses { .. } | Manner::SeesAgentFail => Persona::Busy,
+    }
 }
 
 /// The conversation with whoever has this story; nobody else talks.

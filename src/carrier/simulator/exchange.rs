@@ -63,6 +63,12 @@ struct Leg {
     is_being_told: bool,
 }
 
+/// A conversation on a leg, as long as nothing else is said there.
+pub(super) struct Scene {
+    leg: u64,
+    chapter: u32,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Dialing,
@@ -161,7 +167,7 @@ impl Exchange {
             }
             LegCommand::Transfer { .. } => self.transfer(id, now),
             LegCommand::Converse(brief) => self.converse(id, brief, now),
-            // What it says is in the story already.
+            // What it says is in the story already, or somebody else plays it.
             LegCommand::Reply { .. } | LegCommand::SendDigits(_) => {}
             LegCommand::Finish | LegCommand::HangUp => self.hang_up(id, now),
         }
@@ -311,6 +317,29 @@ impl Exchange {
         }
     }
 
+    /// A conversation begins that somebody plays; none where nobody is there to hear it, or where it is decided how the
+    /// call ends.
+    pub(super) fn stage(&mut self, id: u64) -> Option<(Scene, Story)> {
+        let talks = |leg: &&mut Leg| leg.state == State::Talking && !matches!(leg.story, Story::Fated(_));
+        let leg = self.legs.get_mut(&id).filter(talks)?;
+        leg.chapter += 1;
+        leg.reacted = true;
+        Some((Scene { leg: id, chapter: leg.chapter }, leg.story))
+    }
+
+    /// Something happens in it; false when it is over.
+    pub(super) fn play(&mut self, scene: &Scene, at: Instant, event: LegEvent) -> bool {
+        let is_on = |leg: &Leg| leg.chapter == scene.chapter && leg.state == State::Talking;
+        if !self.legs.get(&scene.leg).is_some_and(is_on) {
+            return false;
+        }
+        match event {
+            LegEvent::Ended(cause, _) => self.end(scene.leg, at, cause),
+            event => self.report(scene.leg, at, event),
+        }
+        true
+    }
+
     /// In this town somebody always takes over.
     fn transfer(&mut self, id: u64, now: Instant) {
         let talks = |leg: &&mut Leg| leg.state == State::Talking && !matches!(leg.story, Story::Fated(_));
@@ -418,7 +447,7 @@ impl Exchange {
     }
 
     /// The instant that follows after a length in life, at our speed.
-    fn after(&self, from: Instant, ms: u64) -> Instant {
+    pub(super) fn after(&self, from: Instant, ms: u64) -> Instant {
         from.checked_add_signed(self.scaled(ms)).unwrap_or(Instant::MAX_UTC)
     }
 

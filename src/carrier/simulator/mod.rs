@@ -24,7 +24,8 @@
 //! | … 555 0116 | hears the script out; an agent fails in the middle of the conversation |
 //!
 //! Where an agent talks, a recorded conversation is played instead: who would press 1 says yes, who would press 2 says no,
-//! who would press 3 wants to be called again and who would press 0 wants a person. No model is asked.
+//! who would press 3 wants to be called again and who would press 0 wants a person. No model is asked, unless the settings say
+//! that conversations are played: then a model is the agent, and another instruction makes it the person.
 //!
 //! All other numbers are drawn from the shares in [`Settings`]. Whoever lets go of a [`Leg`] hangs up.
 
@@ -32,26 +33,29 @@ mod conversations;
 mod exchange;
 mod fates;
 mod ledger;
+mod players;
 mod settings;
 mod stories;
 
 pub use fates::{End, Fate, Fates};
-pub use settings::{Outcomes, Persons, Seconds, Settings};
+pub use settings::{Conversations, Outcomes, Persons, Seconds, Settings};
 
 use super::{Capacity, Carrier, DialRequest, Incoming, Leg, LegEvents, Reception};
+use crate::agent::chat::Chat;
 use crate::clock::Clock;
 use crate::domain::Instant;
-use crate::domain::agent::AgentKind;
+use crate::domain::agent::{AgentKind, Brief, Usage};
 use crate::domain::call::{LegCommand, LegEvent};
 use crate::domain::guard::Agents;
 use crate::domain::outcome::Cause;
 use crate::domain::phone::Phone;
 use exchange::Exchange;
 use ledger::Ledger;
+use players::Play;
 use rand::rngs::Xoshiro256PlusPlus;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use stories::Story;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -71,6 +75,8 @@ struct Inner {
     ledger: Option<Ledger>,
     exchange: Mutex<Exchange>,
     receiver: Mutex<Option<mpsc::Sender<Incoming>>>,
+    /// Plays conversations.
+    chat: OnceLock<Chat>,
     /// Something is due sooner than was thought.
     sooner: Notify,
 }
@@ -98,8 +104,15 @@ impl Simulator {
         ledger: Option<Ledger>,
     ) -> Simulator {
         let exchange = Mutex::new(Exchange::new(settings.speed, settings.channels));
-        let (receiver, sooner) = (Mutex::default(), Notify::new());
-        Simulator { inner: Arc::new(Inner { settings, fates, clock, ledger, exchange, receiver, sooner }) }
+        let (receiver, chat, sooner) = (Mutex::default(), OnceLock::new(), Notify::new());
+        Simulator {
+            inner: Arc::new(Inner { settings, fates, clock, ledger, exchange, receiver, chat, sooner }),
+        }
+    }
+
+    /// Conversations are played by this model, for both sides.
+    pub fn play_with(&self, chat: Chat) {
+        self.inner.chat.get_or_init(|| chat);
     }
 
     /// Reports everything that is due by now, each as having happened when it was due; returns when the next
@@ -158,7 +171,7 @@ impl Carrier for Simulator {
         let now = self.inner.clock.steady();
         match self.inner.place(&request, &events, now) {
             Ok(id) => {
-                let line = Line { inner: self.inner.clone(), id };
+                let mut line = Line { inner: self.inner.clone(), id, replies: None };
                 Leg::new(move |command| line.command(&command))
             }
             Err(refusal) => {
@@ -184,7 +197,7 @@ impl Inner {
         let story = Story::of_caller(&self.settings, caller.unwrap_or(request.phone));
         let now = self.clock.steady();
         let id = self.change(|exchange| exchange.connect(story, request.ring_timeout, events, now))?;
-        let line = Line { inner: self.clone(), id };
+        let mut line = Line { inner: self.clone(), id, replies: None };
         Some(Leg::new(move |command| line.command(&command)))
     }
 
@@ -201,6 +214,11 @@ impl Inner {
         };
         self.change(|exchange| exchange.connect(story, request.ring_timeout, events.clone(), now))
             .ok_or_else(|| "all channels busy".to_owned())
+    }
+
+    /// When something is over that takes so long in life.
+    fn after(&self, at: Instant, ms: u64) -> Instant {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).after(at, ms)
     }
 
     /// Changes what will happen, and wakes whoever waits if something is due sooner than before.
@@ -226,12 +244,54 @@ pub fn dice(seed: u64, phone: Phone, attempt: i64) -> Xoshiro256PlusPlus {
 struct Line {
     inner: Arc<Inner>,
     id: u64,
+    /// Where a conversation that is played learns what became of its tools.
+    replies: Option<mpsc::UnboundedSender<(u64, String)>>,
 }
 
 impl Line {
-    fn command(&self, command: &LegCommand) {
+    fn command(&mut self, command: &LegCommand) {
+        if let (LegCommand::Converse(brief), Some(chat)) = (command, self.inner.chat.get().cloned())
+            && self.play(chat, brief)
+        {
+            return;
+        }
+        match command {
+            LegCommand::Reply { number, answer } => self.replies.iter().for_each(|replies| {
+                // Nobody plays any more.
+                let _ = replies.send((*number, answer.clone()));
+            }),
+            LegCommand::Record | LegCommand::SendDigits(_) => {}
+            LegCommand::Speak { .. }
+            | LegCommand::Transfer { .. }
+            | LegCommand::Converse(_)
+            | LegCommand::Finish
+            | LegCommand::HangUp => self.replies = None,
+        }
         let now = self.inner.clock.steady();
         self.inner.change(|exchange| exchange.command(self.id, command, now));
+    }
+
+    /// Has a conversation played; false where none can be.
+    fn play(&mut self, chat: Chat, brief: &Arc<Brief>) -> bool {
+        let Some((scene, story)) = self.inner.change(|exchange| exchange.stage(self.id)) else {
+            return false;
+        };
+        let (replies, replied) = mpsc::unbounded_channel();
+        let play = Play {
+            at: self.inner.clock.steady(),
+            used: Usage { model: chat.model().to_owned(), ..Usage::default() },
+            inner: self.inner.clone(),
+            chat,
+            brief: brief.clone(),
+            persona: conversations::persona(story),
+            scene,
+            replies: replied,
+            entries: Vec::new(),
+            tools: 0,
+        };
+        self.replies = Some(replies);
+        tokio::spawn(play.run());
+        true
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Settings {
     pub calls_per_second: Option<f64>,
     /// Who talks on the calls of campaigns that do not say so: the script, or a recorded conversation.
     pub agent: Option<AgentKind>,
+    /// How conversations are held on calls on which an agent talks.
+    pub conversations: Conversations,
     /// What becomes of a call.
     pub outcomes: Outcomes,
     /// What people do who pick up.
@@ -32,6 +34,17 @@ pub struct Settings {
     /// Seconds of silence after which a person hangs up. Not divided by the speed: the dialer, for whom they
     /// wait, is no faster.
     pub patience_seconds: Seconds,
+}
+
+/// How conversations are held where nobody's phone rings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conversations {
+    /// Recorded ones are played; they cost nothing.
+    #[default]
+    Recorded,
+    /// The model of the agent's settings plays both sides.
+    Model,
 }
 
 /// Shares of what becomes of a call. Whoever would pick up only after the ring timeout adds to `no_answer`.
@@ -88,6 +101,7 @@ impl Default for Settings {
             channels: 1000,
             calls_per_second: None,
             agent: None,
+            conversations: Conversations::Recorded,
             outcomes: Outcomes::default(),
             persons: Persons::default(),
             ring_seconds: Seconds { min: 3.0, max: 20.0 },

@@ -7,14 +7,17 @@
 //!      └─ hang-up, ring timeout, no voice ─► giving up ──────┘  CANCEL; an answer that crosses it is hung up
 //! ```
 
+use super::bridge::{self, Bridge};
 use super::session::{Ours, Session, Timer};
 use super::sound::Heard;
 use super::stack::{Answer, Invite, Signal, Status, Visitor};
 use super::transfer::Transfer;
 use super::words::Words;
 use super::{Inner, Place};
+use crate::agent::{self, Said};
 use crate::carrier::{DialRequest, LegEvents};
 use crate::domain::Instant;
+use crate::domain::agent::{Brief, ToolCall};
 use crate::domain::call::{LegCommand, LegEvent};
 use crate::domain::outcome::Cause;
 use crate::domain::phone::Phone;
@@ -35,6 +38,8 @@ const ASK_WAIT: TimeDelta = TimeDelta::seconds(2);
 const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 /// How long somebody who picked up hears nothing, at most.
 const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
+/// How long the end of a call waits until its conversation is judged.
+const JUDGE_WAIT: TimeDelta = TimeDelta::seconds(9);
 /// How long the end of a call waits for its recording to be complete.
 const RECORDING_WAIT: TimeDelta = TimeDelta::seconds(2);
 /// How long somebody who calls hears it ring, at most, until there is something to say.
@@ -68,6 +73,10 @@ pub(super) struct Call {
     /// Dropped once the carrier was asked.
     asked: Option<oneshot::Sender<()>>,
     words: Words,
+    /// When it was over: what is put in order after that takes a while.
+    ended_at: Option<Instant>,
+    /// What an agent was told whose conversation nobody has judged yet.
+    unjudged: Option<Bridge>,
 }
 
 impl Call {
@@ -82,14 +91,38 @@ impl Call {
     ) -> Call {
         let texts = request.words.iter().filter(|text| !text.trim().is_empty()).cloned().collect();
         let words = Words::new(carrier.voice.clone(), request.voice.clone(), request.recorded.clone(), texts);
-        Call { carrier, place, request, events, commands, asked: Some(asked), words }
+        let (asked, ended_at, unjudged) = (Some(asked), None, None);
+        Call { carrier, place, request, events, commands, asked, words, ended_at, unjudged }
     }
 
     /// Makes the call and reports what happens, to its end.
     pub(super) async fn run(mut self) {
         let end = self.lead().await.unwrap_or_else(End::failed);
         self.asked = None;
-        self.report(LegEvent::Ended(end.cause, end.detail));
+        self.report_end(end).await;
+    }
+
+    /// Where an agent has talked and not said how it came out, that is found out first. What the end is stamped with is
+    /// when it came.
+    async fn report_end(mut self, end: End) {
+        let at = self.ended_at.unwrap_or_else(|| self.now());
+        if let Some((agent, brief, lines)) = self.unjudged.take().and_then(Bridge::end) {
+            let judged = tokio::select! {
+                judged = agent.judge(brief, lines) => judged,
+                () = self.carrier.clock.sleep_until(self.now() + JUDGE_WAIT) => Err("it took too long".into()),
+            };
+            match judged {
+                Ok(verdict) => self.report(LegEvent::Judged(verdict)),
+                Err(problem) => {
+                    tracing::warn!(
+                        call = self.request.call_id,
+                        problem,
+                        "nobody knows how a conversation came out"
+                    );
+                }
+            }
+        }
+        self.events.report(at, LegEvent::Ended(end.cause, end.detail));
     }
 
     async fn lead(&mut self) -> Result<End, String> {
@@ -134,7 +167,7 @@ impl Call {
     /// Takes somebody who calls us and reports what happens, to its end.
     pub(super) async fn take(mut self, visitor: Visitor) {
         let end = self.answer(visitor).await.unwrap_or_else(End::failed);
-        self.report(LegEvent::Ended(end.cause, end.detail));
+        self.report_end(end).await;
     }
 
     /// Rings until there is something to say, picks up, and talks.
@@ -331,16 +364,26 @@ impl Call {
             }
         };
         session.agree(remote);
-        let clock = self.carrier.clock.clone();
         let mut talk = Talk::new(answer.session_expires, self.now());
         if self.request.machine_detection.unwrap_or(self.carrier.settings.detect_machines) {
             // What we say would come back as an echo and be taken for a long greeting.
             talk.waits = true;
             session.line.detect();
         }
+        let end = self.go_on(session, &mut talk).await;
+        self.ended_at = Some(self.now());
+        self.unjudged = talk.bridge.take();
+        end
+    }
+
+    /// Until one side hangs up.
+    async fn go_on(&mut self, session: &mut Session, talk: &mut Talk) -> End {
+        let clock = self.carrier.clock.clone();
         let (mut refreshing, mut referring) = (JoinSet::new(), JoinSet::new());
         loop {
-            let until = [talk.silent_until, talk.refresh_at, talk.expires_at, talk.transfer.quiet_until()];
+            let agent_at = talk.bridge.as_ref().and_then(Bridge::due);
+            let until =
+                [talk.silent_until, talk.refresh_at, talk.expires_at, talk.transfer.quiet_until(), agent_at];
             let until = until.into_iter().flatten().min();
             let end = tokio::select! {
                 signal = session.outgoing.next() => match signal {
@@ -349,12 +392,12 @@ impl Call {
                         return End::of(Cause::RemoteHangup);
                     }
                     Signal::Transfer(code) => {
-                        self.transfer_goes_on(&mut talk, code);
+                        self.transfer_goes_on(talk, code);
                         None
                     }
                     Signal::Failed(problem) => Some(End::failed(problem)),
                     Signal::Key(key) => {
-                        self.report(LegEvent::Digit(key));
+                        self.pressed(talk, key);
                         None
                     }
                     Signal::Change(change) => {
@@ -365,13 +408,18 @@ impl Call {
                     Signal::Trying | Signal::Ringing(_) | Signal::Answered(_) | Signal::Refused(_) => None,
                 },
                 Some(heard) = session.heard.recv() => {
-                    self.heard(session, &mut talk, heard);
+                    self.heard(session, talk, heard);
+                    None
+                }
+                said = bridge::next(&mut talk.bridge) => {
+                    self.agent_says(session, talk, said);
                     None
                 }
                 command = self.commands.recv() => match command {
                     Some(LegCommand::Speak { text, .. }) => {
                         talk.transfer = Transfer::None;
-                        self.speak(session, &mut talk, text);
+                        talk.part(session);
+                        self.speak(session, talk, text);
                         None
                     }
                     Some(LegCommand::Record) => {
@@ -380,23 +428,37 @@ impl Call {
                     }
                     Some(LegCommand::Transfer { to }) => {
                         session.line.hush();
+                        talk.part(session);
                         talk.transfer = Transfer::Asked;
                         let trunk = &self.place.trunk.settings;
                         referring.spawn(session.outgoing.refer(trunk, &dialed(to, &trunk.number_prefix)));
                         None
                     }
-                    Some(LegCommand::Converse(_)) => {
-                        self.report(LegEvent::AgentFailed("no agent is configured".into()));
+                    Some(LegCommand::Converse(brief)) => {
+                        talk.brief = Some(brief);
+                        self.converse_if_wanted(session, talk);
                         None
                     }
-                    Some(LegCommand::Reply { .. } | LegCommand::SendDigits(_)) => None,
-                    Some(LegCommand::Finish | LegCommand::HangUp) | None => {
-                        Some(End::of(Cause::LocalHangup))
+                    Some(LegCommand::Reply { number, answer }) => {
+                        talk.tell_agent(agent::Heard::Reply(number, answer));
+                        None
                     }
+                    Some(LegCommand::SendDigits(keys)) => {
+                        session.line.press(keys);
+                        None
+                    }
+                    Some(LegCommand::Finish) => match &mut talk.bridge {
+                        Some(bridge) => {
+                            bridge.finish(self.carrier.clock.steady());
+                            None
+                        }
+                        None => Some(End::of(Cause::LocalHangup)),
+                    },
+                    Some(LegCommand::HangUp) | None => Some(End::of(Cause::LocalHangup)),
                 },
                 made = self.words.next() => match made {
                     Ok(()) => {
-                        self.say_wanted(session, &mut talk);
+                        self.say_wanted(session, talk);
                         None
                     }
                     // What nobody wants to hear yet is tried again when it is wanted.
@@ -406,7 +468,7 @@ impl Call {
                     }
                 },
                 Some(asked) = referring.join_next() => {
-                    self.transfer_answered(&mut talk, asked.unwrap_or_else(|panic| Err(panic.to_string())));
+                    self.transfer_answered(talk, asked.unwrap_or_else(|panic| Err(panic.to_string())));
                     None
                 }
                 Some(agreed) = refreshing.join_next() => match agreed {
@@ -420,6 +482,8 @@ impl Call {
                         Some(End::failed("no voice was ready when the call was answered"))
                     } else if is_due(talk.expires_at) {
                         Some(End::failed("the carrier did not renew the session in time"))
+                    } else if talk.bridge.as_mut().is_some_and(|bridge| bridge.on_time(now)) {
+                        Some(End::of(Cause::LocalHangup))
                     } else {
                         if is_due(talk.transfer.quiet_until()) {
                             talk.transfer = Transfer::None;
@@ -446,7 +510,13 @@ impl Call {
 
     fn heard(&mut self, session: &mut Session, talk: &mut Talk, heard: Heard) {
         match heard {
-            Heard::Key(key) => self.report(LegEvent::Digit(key)),
+            Heard::Key(key) => self.pressed(talk, key),
+            Heard::Frame(frame) => talk.bridge.iter().for_each(|bridge| bridge.hear(&frame)),
+            Heard::Played { sent, gone } => {
+                let now = self.now();
+                talk.bridge.iter_mut().for_each(|bridge| bridge.played(sent, gone, now));
+            }
+            Heard::Cut(sent) => talk.tell_agent(agent::Heard::Hushed(sent)),
             Heard::Said(number) if number == talk.number && talk.wanted.is_none() => {
                 self.report(LegEvent::SpeechEnded);
             }
@@ -460,7 +530,49 @@ impl Call {
             Heard::Verdict(Verdict::Human | Verdict::Unsure) | Heard::Cue => {
                 talk.waits = false;
                 self.say_wanted(session, talk);
+                self.converse_if_wanted(session, talk);
             }
+        }
+    }
+
+    /// A key was pressed; an agent that talks is told of it.
+    fn pressed(&self, talk: &mut Talk, key: char) {
+        self.report(LegEvent::Digit(key));
+        talk.tell_agent(agent::Heard::Key(key));
+    }
+
+    /// Lets the agent talk, if it is to and if it may.
+    fn converse_if_wanted(&self, session: &Session, talk: &mut Talk) {
+        if talk.waits {
+            return;
+        }
+        let Some(brief) = talk.brief.take() else { return };
+        let Some(agent) = self.carrier.agent.get() else {
+            self.report(LegEvent::AgentFailed("no agent is configured".into()));
+            return;
+        };
+        let codec = session.agreed.as_ref().map_or(Codec::Pcmu, |agreed| agreed.codec);
+        talk.bridge = Some(Bridge::begin(agent.clone(), brief, codec, talk.answered_at));
+        session.line.converse();
+    }
+
+    /// Does what the agent says.
+    fn agent_says(&self, session: &Session, talk: &mut Talk, said: Said) {
+        match said {
+            Said::Play(sound) => {
+                session.line.queue(sound);
+                if talk.bridge.as_ref().is_some_and(Bridge::is_flooding) {
+                    talk.part(session);
+                    let problem = "the agent says more than can be listened to";
+                    self.report(LegEvent::AgentFailed(problem.into()));
+                }
+            }
+            Said::Hush => session.line.cut(),
+            Said::Line(line) => self.report(LegEvent::Said(line)),
+            Said::Asks(number, tool) => self.report(LegEvent::Asked(ToolCall { number, tool })),
+            Said::Turn(latency) => self.report(LegEvent::Turn(latency)),
+            Said::Used(usage) => self.report(LegEvent::AgentUsed(usage)),
+            Said::Failed(problem) => self.report(LegEvent::AgentFailed(problem)),
         }
     }
 
@@ -530,7 +642,13 @@ impl Call {
                 Some(heard) = session.heard.recv() => match heard {
                     Heard::Unrecorded(reason) => self.report(LegEvent::NotRecorded(reason)),
                     Heard::Recorded(recording) => self.recorded(session, recording),
-                    Heard::Key(_) | Heard::Said(_) | Heard::Verdict(_) | Heard::Cue => {}
+                    Heard::Key(_)
+                    | Heard::Said(_)
+                    | Heard::Verdict(_)
+                    | Heard::Cue
+                    | Heard::Frame(_)
+                    | Heard::Played { .. }
+                    | Heard::Cut(_) => {}
                 },
                 () = clock.sleep_until(until) => {
                     let (_, nothing) = unbounded_channel();
@@ -575,6 +693,10 @@ pub(super) struct Talk {
     refresh_at: Option<Instant>,
     expires_at: Option<Instant>,
     pub(super) transfer: Transfer,
+    /// What an agent is to be told, once it may talk.
+    brief: Option<Arc<Brief>>,
+    /// The agent that talks.
+    bridge: Option<Bridge>,
 }
 
 impl Talk {
@@ -591,9 +713,25 @@ impl Talk {
             refresh_at: None,
             expires_at: None,
             transfer: Transfer::None,
+            brief: None,
+            bridge: None,
         };
         talk.was_refreshed(now);
         talk
+    }
+
+    /// The agent talks no more.
+    fn part(&mut self, session: &Session) {
+        self.brief = None;
+        if self.bridge.take().is_some() {
+            session.line.part();
+        }
+    }
+
+    fn tell_agent(&mut self, heard: agent::Heard) {
+        if let Some(bridge) = &mut self.bridge {
+            bridge.tell(heard);
+        }
     }
 
     /// Counts the time of the session anew, RFC 4028: we renew it after half of it, or the other side does and we wait

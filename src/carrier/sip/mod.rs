@@ -4,6 +4,7 @@
 //! their place while calls are alive, which stay on theirs. What is to be said becomes sound while it rings. Without an answer from a trunk to OPTIONS, or to REGISTER where it wants
 //! that, nothing is dialed over it.
 
+mod bridge;
 mod call;
 mod outcome;
 mod recorder;
@@ -22,8 +23,10 @@ pub use trial::{Step, Went, try_out};
 pub use trunk::Health;
 
 use super::{Capacity, Carrier, DialRequest, Incoming, Leg, LegEvents};
+use crate::agent::Agent;
 use crate::clock::Clock;
 use crate::domain::call::LegEvent;
+use crate::domain::guard::Agents;
 use crate::domain::outcome::Cause;
 use crate::speech::Synthesizer;
 use call::Call;
@@ -58,6 +61,7 @@ struct Inner {
     stack: Stack,
     studio: Studio,
     recorder: OnceLock<Recorder>,
+    agent: OnceLock<Arc<dyn Agent>>,
     ports: RtpPorts,
     trunks: watch::Sender<Arc<[Arc<Trunk>]>>,
     /// Trunks of before that still bear calls.
@@ -98,7 +102,7 @@ impl Sip {
         let trunks = trunks.iter().cloned().map(|trunk| Arc::new(Trunk::new(trunk))).collect();
         let (trunks, left) = (watch::Sender::new(trunks), Mutex::default());
         let (runtime, receiver) = (Handle::current(), Mutex::default());
-        let recorder = OnceLock::new();
+        let (recorder, agent) = (OnceLock::new(), OnceLock::new());
         let inner = Arc::new(Inner {
             settings,
             clock,
@@ -106,6 +110,7 @@ impl Sip {
             stack,
             studio,
             recorder,
+            agent,
             ports,
             trunks,
             left,
@@ -122,6 +127,11 @@ impl Sip {
         let recorder = Recorder::start(folder)?;
         self.inner.recorder.get_or_init(|| recorder);
         Ok(())
+    }
+
+    /// Whoever holds conversations on these calls. Without one none is held.
+    pub fn converse_with(&self, agent: Arc<dyn Agent>) {
+        self.inner.agent.get_or_init(|| agent);
     }
 
     /// Gets ready for trunks that speak TCP; for all others it is.
@@ -242,6 +252,11 @@ impl Carrier for Sip {
             let _ = to_commands.send(command);
         });
         leg.asking(asking)
+    }
+
+    fn agents(&self) -> Agents {
+        let seats = self.inner.agent.get().map_or(0, |agent| agent.seats());
+        Agents { seats, free: seats, is_usual: seats > 0 }
     }
 
     fn receive(&self, to: mpsc::Sender<Incoming>) {

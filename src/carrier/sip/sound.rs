@@ -34,6 +34,12 @@ pub(super) enum Heard {
     Cue,
     /// It is not recorded, or no longer; why.
     Unrecorded(String),
+    /// A frame of the other side, while it is listened to for an agent.
+    Frame(Box<[i16; FRAME]>),
+    /// Of what an agent had queued so many samples were sent, and so many are gone in all, sent or taken back.
+    Played { sent: u64, gone: u64 },
+    /// What an agent had queued was taken back after so many samples. Comes once for each time.
+    Cut(u64),
     /// Its recording is over, with what there is of it. Comes once for each that began.
     Recorded(Option<Recording>),
 }
@@ -56,6 +62,11 @@ enum Order {
     Aim(u64, Box<Remote>),
     Play(u64, Sound, u64),
     Hush(u64),
+    Converse(u64),
+    Queue(u64, Vec<i16>),
+    Cut(u64),
+    Part(u64),
+    Press(u64, String),
     Detect(u64),
     AwaitCue(u64),
     Record(u64, Pen),
@@ -118,6 +129,31 @@ impl Line {
         self.studio.order(Order::Hush(self.id));
     }
 
+    /// Listens for an agent from now on, who says what is queued.
+    pub(super) fn converse(&self) {
+        self.studio.order(Order::Converse(self.id));
+    }
+
+    /// Says this after what is queued.
+    pub(super) fn queue(&self, sound: Vec<i16>) {
+        self.studio.order(Order::Queue(self.id, sound));
+    }
+
+    /// Takes back what is queued.
+    pub(super) fn cut(&self) {
+        self.studio.order(Order::Cut(self.id));
+    }
+
+    /// The agent neither hears nor says anything any more.
+    pub(super) fn part(&self) {
+        self.studio.order(Order::Part(self.id));
+    }
+
+    /// Presses keys for the other side. What is said waits meanwhile.
+    pub(super) fn press(&self, keys: String) {
+        self.studio.order(Order::Press(self.id, keys));
+    }
+
     /// Finds out who picked up.
     pub(super) fn detect(&self) {
         self.studio.order(Order::Detect(self.id));
@@ -171,6 +207,22 @@ impl Lines {
                 wires.get_mut(&id).into_iter().for_each(|wire| wire.speech = Some(speech.clone()));
             }
             Order::Hush(id) => wires.get_mut(&id).into_iter().for_each(|wire| wire.speech = None),
+            Order::Converse(id) => wires.get_mut(&id).into_iter().for_each(|wire| {
+                wire.queue = Some(Queue::default());
+                wire.listen(Ear::Agent);
+            }),
+            Order::Queue(id, sound) => {
+                let queue = wires.get_mut(&id).and_then(|wire| wire.queue.as_mut());
+                queue.into_iter().for_each(|queue| queue.waiting.extend(&sound));
+            }
+            Order::Cut(id) => wires.get_mut(&id).into_iter().for_each(|wire| wire.cut()),
+            Order::Part(id) => wires.get_mut(&id).into_iter().for_each(|wire| {
+                wire.queue = None;
+                wire.listen(Ear::Nothing);
+            }),
+            Order::Press(id, keys) => {
+                wires.get_mut(&id).into_iter().for_each(|wire| wire.presses.press(&keys));
+            }
             Order::Detect(id) => {
                 wires
                     .get_mut(&id)
@@ -233,7 +285,9 @@ struct Wire {
     timestamp: u32,
     source: u32,
     speech: Option<Speech>,
+    queue: Option<Queue>,
     keys: dtmf::Receiver,
+    presses: dtmf::Sender,
     /// Who speaks on the other side; another one counts its time anew.
     speaker: Option<u32>,
     ear: Ear,
@@ -296,9 +350,42 @@ struct Speech {
     at: usize,
 }
 
+/// What an agent has to say.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<i16>,
+    sent: u64,
+    gone: u64,
+    /// Frames sent since that was told.
+    untold: usize,
+    /// There is silence before what comes next.
+    is_paused: bool,
+}
+
+/// Frames after which it is told how much was sent.
+const TOLD_EVERY: usize = 5;
+
+impl Queue {
+    /// Takes the next frame, and says whether one came and whether it is time to tell how much was sent.
+    fn turn(&mut self, frame: &mut [i16; FRAME]) -> (usize, bool) {
+        let count = self.waiting.len().min(FRAME);
+        frame.iter_mut().zip(self.waiting.drain(..count)).for_each(|(to, sample)| *to = sample);
+        self.sent += count as u64;
+        self.gone += count as u64;
+        self.untold += usize::from(count > 0);
+        let is_due = self.untold >= TOLD_EVERY || (self.untold > 0 && self.waiting.is_empty());
+        if is_due {
+            self.untold = 0;
+        }
+        (count, is_due)
+    }
+}
+
 /// What is listened for.
 enum Ear {
     Nothing,
+    /// Whatever is said, for an agent.
+    Agent,
     Who(Detector),
     When(Waiter),
 }
@@ -313,6 +400,8 @@ impl Wire {
             timestamp: rand::random(),
             source: rand::random(),
             speech: None,
+            queue: None,
+            presses: dtmf::Sender::default(),
             keys: dtmf::Receiver::default(),
             speaker: None,
             ear: Ear::Nothing,
@@ -399,6 +488,10 @@ impl Wire {
         };
         let told = match &mut self.ear {
             Ear::Nothing => None,
+            Ear::Agent => {
+                self.tell(Heard::Frame(Box::new(frame)));
+                None
+            }
             Ear::Who(detector) => detector.take(&frame).map(Heard::Verdict),
             Ear::When(waiter) => waiter.take(&frame).map(|_| Heard::Cue),
         };
@@ -415,10 +508,21 @@ impl Wire {
             self.record(&[0; FRAME]);
             return;
         };
-        let Target { address, codec, payload_type, .. } = *target;
+        let Target { address, codec, payload_type, keys_type, .. } = *target;
+        let pressed = keys_type.and_then(|keys_type| Some((keys_type, self.presses.next(timestamp)?)));
+        if let Some((payload_type, dtmf::Part { marker, timestamp, payload })) = pressed {
+            let header =
+                rtp::Header { payload_type, marker, sequence: self.sequence, timestamp, source: self.source };
+            self.sequence = self.sequence.wrapping_add(1);
+            // A packet that cannot be sent is lost, as it may be on its way.
+            let _ = self.socket.send_to(&[&header.bytes()[..], &payload].concat(), address);
+            self.record(&[0; FRAME]);
+            return;
+        }
         let mut packet = [codec.silence(); rtp::HEADER + FRAME];
         let mut marker = false;
         let mut said = None;
+        let mut played = None;
         if let Some(speech) = &mut self.speech {
             let from = (speech.at * FRAME).min(speech.sound.len());
             let frame = &speech.sound[from..speech.sound.len().min(from + FRAME)];
@@ -426,6 +530,16 @@ impl Wire {
             marker = speech.at == 0;
             speech.at += 1;
             said = (speech.at >= speech.sound.len().div_ceil(FRAME) + TAIL).then_some(speech.number);
+        } else if let Some(queue) = &mut self.queue {
+            let mut frame = [0; FRAME];
+            let (count, is_due) = queue.turn(&mut frame);
+            let frame = &frame[..count];
+            packet[rtp::HEADER..].iter_mut().zip(frame).for_each(|(to, sample)| *to = codec.encode(*sample));
+            marker = std::mem::replace(&mut queue.is_paused, count == 0) && count > 0;
+            played = is_due.then_some(Heard::Played { sent: queue.sent, gone: queue.gone });
+        }
+        if let Some(played) = played {
+            self.tell(played);
         }
         if let Some(number) = said {
             self.speech = None;
@@ -448,6 +562,16 @@ impl Wire {
             self.reel = None;
             self.tell(Heard::Unrecorded("the disk is too slow".into()));
         }
+    }
+
+    /// Takes back what an agent has queued.
+    fn cut(&mut self) {
+        let Some(queue) = &mut self.queue else { return };
+        queue.gone += queue.waiting.len() as u64;
+        queue.waiting.clear();
+        let (sent, gone) = (queue.sent, queue.gone);
+        self.tell(Heard::Cut(sent));
+        self.tell(Heard::Played { sent, gone });
     }
 
     fn tell(&self, heard: Heard) {

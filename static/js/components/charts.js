@@ -102,21 +102,21 @@ const Table = ({ title, head, rows }) =>
     </table>
   </div>`;
 
-const sum = (parts) => OUTCOMES.reduce((total, [group]) => total + (parts[group] || 0), 0);
-const filledParts = (parts) => OUTCOMES.filter(([group]) => parts[group]);
+const sum = (parts, kinds) => kinds.reduce((total, [kind]) => total + (parts[kind] || 0), 0);
+const filledParts = (parts, kinds) => kinds.filter(([kind]) => parts[kind]);
 
 /**
- * Columns stacked by outcome.
- * @param {{data: Array<{label: string, long: string, parts: Record<string, number>}>, label: string}} props
+ * Columns stacked by outcome, or by other `kinds` of calls. With `most`, charts side by side have one scale.
+ * @param {{data: Array<{label: string, long: string, parts: Record<string, number>}>, label: string, kinds?: Array<[string, string]>, most?: number}} props
  */
-export function StackedBars({ data, label }) {
+export function StackedBars({ data, label, kinds = OUTCOMES, most = 0 }) {
   const [ref, width] = useWidth();
   const { at, svg } = useReader(data.length);
   const read = data[at.value];
   const left = 38;
   const room = Math.max(0, width.value - left);
   const tall = HEIGHT - BELOW - ABOVE;
-  const max = roundUpCount(Math.max(...data.map(({ parts }) => sum(parts))));
+  const max = roundUpCount(Math.max(most, ...data.map(({ parts }) => sum(parts, kinds))));
   const step = room / data.length;
   const y = (value) => ABOVE + tall - (value / max) * tall;
   // So many columns share one label that the labels do not touch.
@@ -125,6 +125,7 @@ export function StackedBars({ data, label }) {
     html`<${Column}
       key=${i}
       parts=${day.parts}
+      kinds=${kinds}
       x=${left + step * i}
       step=${step}
       y=${y}
@@ -144,15 +145,15 @@ export function StackedBars({ data, label }) {
           <${Grid} left=${left} width=${width.value} max=${max} y=${y} word=${num} />
           ${data.map(column)}
         </svg>
-        ${read && html`<${OutcomeTip} day=${read} style=${`left:${tipLeft}px`} />`}`
+        ${read && html`<${PartsTip} day=${read} kinds=${kinds} style=${`left:${tipLeft}px`} />`}`
     }
-    <span class="vh" aria-live="polite">${read ? inWords(read) : ''}</span>
+    <span class="vh" aria-live="polite">${read ? inWords(read, kinds) : ''}</span>
   </div>`;
 }
 
-function Column({ parts, x, step, y, label, isRead, onRead }) {
+function Column({ parts, kinds, x, step, y, label, isRead, onRead }) {
   const width = Math.min(34, step * 0.64);
-  const bars = filledParts(parts);
+  const bars = filledParts(parts, kinds);
   let below = 0;
   const bar = ([group], i) => {
     const top = y(below + parts[group]);
@@ -175,12 +176,12 @@ function Column({ parts, x, step, y, label, isRead, onRead }) {
   </g>`;
 }
 
-const OutcomeTip = ({ day, style }) =>
+const PartsTip = ({ day, kinds, style }) =>
   html`<div class="tip" style=${style}>
     <b>${day.long}</b>
-    ${!sum(day.parts) && html`<div class="muted">No calls</div>`}
+    ${!sum(day.parts, kinds) && html`<div class="muted">No calls</div>`}
     <dl>
-      ${filledParts(day.parts).map(
+      ${filledParts(day.parts, kinds).map(
         ([group, label]) =>
           html`<dt key=${group}><i class=${'dot k-' + group}></i>${label}</dt>
             <dd>${num(day.parts[group])}</dd>`,
@@ -188,8 +189,8 @@ const OutcomeTip = ({ day, style }) =>
     </dl>
   </div>`;
 
-const inWords = ({ long, parts }) => {
-  const words = filledParts(parts).map(([group, label]) => `${num(parts[group])} ${label.toLowerCase()}`);
+const inWords = ({ long, parts }, kinds) => {
+  const words = filledParts(parts, kinds).map(([group, label]) => `${num(parts[group])} ${label.toLowerCase()}`);
   return `${long}: ${words.join(', ') || 'no calls'}`;
 };
 

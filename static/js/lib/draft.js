@@ -140,6 +140,44 @@ const problemsOf = (form) => Object.assign({}, ...Object.values(RULES).map((rule
 /** Which fields of the API a field of the form belongs to. */
 const apiField = (name) => (name === 'retry_wait' || name === 'retry_unit' ? 'retry_delay_minutes' : name);
 
+/** What a control needs to show a field of a draft and change it. */
+const bindTo = (draft) => (name) => ({
+  value: draft.form.value[name],
+  onInput: (event) => draft.set({ [name]: event.currentTarget.value }),
+});
+
+/**
+ * The schedule and the limits of a campaign while somebody tries what would be: nothing is saved. `changes` are the fields
+ * that are not as the campaign has them, as the API takes them.
+ * @param {any} campaign as the server shows it
+ */
+export function trying(campaign) {
+  const before = formOf(campaign);
+  const draft = { form: signal(before), problems: signal({}) };
+  draft.bind = bindTo(draft);
+  draft.set = (changes) => {
+    draft.form.value = { ...draft.form.value, ...changes };
+    const changed = Object.keys(changes).map(apiField);
+    draft.problems.value = Object.fromEntries(
+      Object.entries(draft.problems.value).filter(([n]) => !changed.includes(n)),
+    );
+  };
+  draft.reset = () => {
+    draft.form.value = before;
+    draft.problems.value = {};
+  };
+  draft.changes = () => {
+    const was = bodyOf(before);
+    const is = Object.entries(bodyOf(draft.form.value));
+    return Object.fromEntries(is.filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(was[name])));
+  };
+  draft.check = () => {
+    draft.problems.value = RULES.schedule(draft.form.value);
+    return !Object.keys(draft.problems.value).length;
+  };
+  return draft;
+}
+
 /**
  * The settings of a campaign being edited.
  * `state`: saved, changed, saving, failed (see `failure`) or stale (somebody else changed it).
@@ -231,11 +269,7 @@ export function editing(campaign, etag) {
     return false;
   }
 
-  /** What a control needs to show a field and change it. */
-  draft.bind = (name) => ({
-    value: draft.form.value[name],
-    onInput: (event) => draft.set({ [name]: event.currentTarget.value }),
-  });
+  draft.bind = bindTo(draft);
 
   /** Marks what is wrong with a step; says whether nothing is. */
   draft.check = (step) => {

@@ -34,6 +34,7 @@ import {
 } from '../components/basic.js';
 import { Burn, ChartCard, Heatmap, HeatKey, StackedBars } from '../components/charts.js';
 import { CallTable } from '../components/call-table.js';
+import { Forecast, Outlook, useForecast } from '../components/forecast.js';
 import { useSoon } from '../components/pager.js';
 import { Clock } from '../components/live-call.js';
 
@@ -66,7 +67,7 @@ export function CampaignOverview({ campaign }) {
   const { data, error } = analytics.value;
   const isCalling = stats.standing.state === 'calling';
   return html`<div class="grid">
-    <${Hero} campaign=${campaign} projection=${data?.spend.projection} />
+    <${Hero} campaign=${campaign} />
     <${Numbers} campaign=${campaign} />
     ${
       error
@@ -156,33 +157,23 @@ function NoLeads({ campaign }) {
   </div>`;
 }
 
-function Hero({ campaign, projection }) {
+function Hero({ campaign }) {
   const { stats } = campaign;
+  const { data: forecast, error, reload } = useForecast(campaign);
   const done = finishedLeads(stats.leads);
   const groups = grouped(stats.outcomes);
   return html`<div class="card c12 hero">
     <div class="hero-n">
       <div class="v num">${num(done)}<small> of ${num(stats.total_leads)} leads finished</small></div>
-      <div class="muted"><${Outlook} campaign=${campaign} projection=${projection} /></div>
+      <div class="muted"><${Outlook} campaign=${campaign} forecast=${forecast} /></div>
     </div>
     <${Progress} done=${done} total=${stats.total_leads} outcomes=${groups} />
     <${Legend} outcomes=${groups} />
+    ${
+      campaign.status !== 'completed' &&
+      html`<${Forecast} campaign=${campaign} forecast=${forecast} error=${error} reload=${reload} />`
+    }
   </div>`;
-}
-
-/** When it will be finished, or what comes before that. */
-function Outlook({ campaign, projection }) {
-  if (campaign.status === 'completed') return 'This campaign is over.';
-  if (campaign.status !== 'active') return 'No finish date while it is not calling.';
-  if (!projection) return null;
-  const { finishes_at, budget_runs_out_at } = projection;
-  if (budget_runs_out_at) {
-    return html`<span class="warn-t"
-      ><${Icon} n="triangle-alert" c="s" />The budget runs out around ${day(budget_runs_out_at, campaign.time_zone)},
-      before every lead is called.</span
-    >`;
-  }
-  return `At this pace it finishes around ${day(finishes_at, campaign.time_zone)}.`;
 }
 
 function Numbers({ campaign }) {

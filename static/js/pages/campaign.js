@@ -1,5 +1,5 @@
 // One campaign: how it stands, what its calls amount to, and its tabs.
-import { html } from '../lib/ui.js';
+import { html, useEffect, useRef } from '../lib/ui.js';
 import { ask, canWrite, get, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { route, setQuery, go } from '../lib/router.js';
@@ -11,6 +11,7 @@ import { CampaignOverview } from './campaign-overview.js';
 import { CampaignCalls } from './campaign-calls.js';
 import { CampaignLeads } from './campaign-leads.js';
 import { CampaignScript } from './campaign-script.js';
+import { CampaignRehearsal } from './campaign-rehearsal.js';
 
 export const title = 'Campaign';
 
@@ -19,6 +20,7 @@ const TABS = [
   ['calls', 'Calls', CampaignCalls],
   ['leads', 'Leads', CampaignLeads],
   ['script', 'Script and schedule', CampaignScript],
+  ['rehearsal', 'Rehearsal', CampaignRehearsal],
 ];
 
 /** A campaign with its statistics, as lists show it too. */
@@ -58,21 +60,31 @@ export default function Campaign({ params: { id, tab = '' } }) {
   const SheetOf = isOther(call) ? OtherCallSheet : CallSheet;
   return html`<div class="page">
     <${Header} campaign=${campaign} onChange=${reload} />
-    <nav class="tabs" aria-label="Campaign">
-      ${TABS.map(
-        ([key, label]) =>
-          html`<a
-            key=${key}
-            href=${`#/campaigns/${id}${key && '/' + key}`}
-            aria-current=${tab === key ? 'page' : undefined}
-            >${label}</a
-          >`,
-      )}
-    </nav>
-    <${Tab} key=${tab} campaign=${campaign} />
+    <${Tabs} id=${id} tab=${tab} />
+    <${Tab} key=${tab} campaign=${campaign} onChange=${reload} />
     ${call && html`<${SheetOf} id=${call} campaign=${campaign} onClose=${() => setQuery({ call: '' })} />`}
     <${ActionDialogs} />
   </div>`;
+}
+
+function Tabs({ id, tab }) {
+  const ref = useRef(null);
+  // On a phone there are more of them than fit side by side.
+  useEffect(() => {
+    const { offsetLeft: left, offsetWidth: width } = ref.current.querySelector('[aria-current]') ?? { offsetLeft: 0 };
+    if (left + width > ref.current.offsetLeft + ref.current.clientWidth) ref.current.scrollLeft = left;
+  }, [tab]);
+  return html`<nav class="tabs" aria-label="Campaign" ref=${ref}>
+    ${TABS.map(
+      ([key, label]) =>
+        html`<a
+          key=${key}
+          href=${`#/campaigns/${id}${key && '/' + key}`}
+          aria-current=${tab === key ? 'page' : undefined}
+          >${label}</a
+        >`,
+    )}
+  </nav>`;
 }
 
 const Missing = ({ error, retry }) =>

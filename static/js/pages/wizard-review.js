@@ -6,6 +6,7 @@ import { setQuery } from '../lib/router.js';
 import { overview } from '../lib/store.js';
 import { capital, dayRange, money, num, openLeads, plural, WEEK, weekTime, zoneName } from '../lib/format.js';
 import { Icon, Loading, Note, Problem } from '../components/basic.js';
+import { Forecast, Outlook, useForecast } from '../components/forecast.js';
 import { WarningText } from './campaign-script.js';
 
 export function ReviewStep({ draft }) {
@@ -26,7 +27,7 @@ export function ReviewStep({ draft }) {
     </div>`;
   }
   return html`<div class="stack">
-    ${people ? html`<${Estimate} form=${form} people=${people} />` : html`<${Nobody} />`}
+    ${people ? html`<${Estimate} form=${form} people=${people} /><${Ahead} campaign=${draft.campaign.value} />` : html`<${Nobody} />`}
     ${people > 0 && html`<${Warnings} id=${id} />`}<${Summary} form=${form} people=${people} />
     ${people > 0 && html`<${NotYet} form=${form} />`}<${Consent} />
   </div>`;
@@ -91,6 +92,15 @@ function Estimate({ form, people }) {
         The estimate is above the budget of ${money(budget)}. Calling stops when the budget is used up.
       <//>`
     }`;
+}
+
+/** Where it leads, as rehearsals in the background say: what an estimate cannot know, such as the hours and the retries. */
+function Ahead({ campaign }) {
+  const { data: forecast, error, reload } = useForecast(campaign);
+  return html`<section class="stack-s" aria-label="Forecast">
+    <p class="strong"><${Outlook} campaign=${campaign} forecast=${forecast} /></p>
+    <${Forecast} campaign=${campaign} forecast=${forecast} error=${error} reload=${reload} />
+  </section>`;
 }
 
 const round = (amount) => Math.round(amount * 10000) / 10000;

@@ -27,7 +27,7 @@ export function ScheduleStep({ draft }) {
   </div>`;
 }
 
-function Days({ draft }) {
+export function Days({ draft }) {
   const { working_days: chosen } = draft.form.value;
   const problem = draft.problems.value.working_days;
   const toggle = (name, isOn) =>
@@ -131,7 +131,7 @@ function Clock({ draft }) {
 }
 
 /** A field for a number, with what comes behind it. */
-function NumberField({ draft, name, label, hint, step = '1', min = '1', after, field = name, optional }) {
+export function NumberField({ draft, name, label, hint, step = '1', min = '1', after, field = name, optional }) {
   const control = (attributes) => {
     const input = html`<input
       class="input num"
@@ -181,7 +181,7 @@ function Limits({ draft }) {
     </div>`;
 }
 
-function Retries({ draft }) {
+export function Retries({ draft }) {
   const { retry_unit: unit } = draft.form.value;
   const select = html`<select
     class="input"
