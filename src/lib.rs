@@ -25,7 +25,8 @@
 //! | [`store`] | the database: one writer with group commit, readers on snapshots, imports of files, invariants | HTTP, carriers |
 //! | [`carrier`] | the port to whoever places calls: the simulator, and SIP for real calls | campaigns, the database |
 //! | [`line`] | the telephone line at run time: which trunks there are, and who carries the next call | campaigns |
-//! | [`agent`] | the port to whoever holds a conversation | calls, campaigns, the telephone |
+//! | [`agent`] | the port to whoever holds a conversation, and its drivers: a chain of servers, or one realtime model | calls, campaigns, the telephone |
+//! | [`tries`] | conversations with an agent over text, to try it | the telephone, calls |
 //! | [`speech`] | the port to whoever turns text into sound, a service or a program | calls |
 //! | [`dialer`] | the engine: plan, claim, dial, settle, recover | HTTP |
 //! | [`rehearsal`] | a campaign played to its end before anybody is called: the same engine on a copy in memory | HTTP |

@@ -13,9 +13,13 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use voice_campaigns::agent;
+use voice_campaigns::agent::chat::Chat;
+use voice_campaigns::carrier::Carrier;
+use voice_campaigns::carrier::simulator::{self, Simulator};
 use voice_campaigns::carrier::sip::{self, Sip};
 use voice_campaigns::clock::Clock;
 use voice_campaigns::dialer;
+use voice_campaigns::domain::agent::AgentKind;
 use voice_campaigns::domain::call::Call;
 use voice_campaigns::domain::campaign::{Campaign, Request, Status};
 use voice_campaigns::domain::lead::NewLead;
@@ -63,6 +67,30 @@ impl House {
         let agent = agent::open(&settings(&models, kind, limits), Ok(speaker), clock.clone()).unwrap();
         sip.converse_with(agent.unwrap());
         assert_eq!(sip.check().await[0].problem, None);
+        House::with(folder, clock, Arc::new(sip), models, peer, changes).await
+    }
+
+    /// Whoever is called is of the simulator's town, and a model plays the conversations.
+    async fn of_a_town(changes: Value, mind: impl Fn(&str) -> Answer + Send + Sync + 'static) -> House {
+        let (folder, clock): (_, Arc<dyn Clock>) = (folder_in_memory(), Arc::new(Fast::new(SPEED)));
+        let (models, peer) = (Models::start(mind).await, Peer::start(clock.clone(), |_| Vec::new()).await);
+        let town = simulator::Settings { speed: 20.0, agent: Some(AgentKind::Ai), ..Default::default() };
+        let town = Simulator::new(town, clock.clone(), None).unwrap();
+        let chat = Chat::new(&settings(&models, "cascade", json!({})), clock.clone()).unwrap();
+        town.play_with(chat);
+        let house = House::with(folder, clock, Arc::new(town.clone()), models, peer, changes).await;
+        tokio::spawn(town.run(house.stop.subscribe()));
+        house
+    }
+
+    async fn with(
+        folder: TempDir,
+        clock: Arc<dyn Clock>,
+        carrier: Arc<dyn Carrier>,
+        models: Models,
+        peer: Peer,
+        changes: Value,
+    ) -> House {
         let store = Store::open(&folder.path().join("data"), clock).unwrap();
         let mut body = json!({
             "name": "Appointments", "status": "active", "calls_per_day": 1_000, "cost_per_call": 0.25,
@@ -76,7 +104,7 @@ impl House {
         let request = Request::read(body, None).unwrap();
         let campaign = store.write(move |tx| tx.insert_campaign(&request, "test")).await.unwrap().id;
         let (stop, stopped) = watch::channel(false);
-        let dialer = tokio::spawn(dialer::run(store.clone(), Arc::new(sip), TimeDelta::seconds(5), stopped));
+        let dialer = tokio::spawn(dialer::run(store.clone(), carrier, TimeDelta::seconds(5), stopped));
         House { store, peer, models, campaign, stop, dialer, _folder: folder }
     }
 
@@ -152,7 +180,7 @@ fn picks_up(rest: Vec<Step>) -> Vec<Step> {
 
 /// Hears somebody out and says something for so long.
 fn then_says(ms: u32) -> [Step; 2] {
-    [Step::HearAnswer(700), Step::Play(vowels(ms))]
+    [Step::HearAnswer(700), Step::Play(vowels(ms).to_vec())]
 }
 
 /// Samples of a text.
@@ -220,7 +248,7 @@ fn letters(samples: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_interrupts_is_listened_to_at_once_and_what_they_did_not_hear_is_not_kept() {
-    let rest = vec![Step::Wait(2_000), Step::Play(vowels(900)), Step::HearAnswer(1_500), Step::Bye];
+    let rest = vec![Step::Wait(2_000), Step::Play(vowels(900).to_vec()), Step::HearAnswer(1_500), Step::Bye];
     let person = move |_: &Message| picks_up(rest.clone());
     let house = House::open("cascade", json!({}), |_| words("I see."), person).await;
     house.models.will_hear("Stop.");
@@ -335,5 +363,38 @@ async fn the_agent_hears_of_keys_and_presses_some_itself() {
     assert_eq!(house.peer.pressed(), "12#");
     let said = house.words(&call).await;
     assert_eq!(said[1..], ["person: 5", "agent: I have pressed what was asked for."]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_plays_a_town_talks_with_itself_and_the_tools_do_what_they_do_on_a_call() {
+    let mind = |told: &str| match told {
+        "Yes, please." => {
+            tool("", "report_outcome", json!({"outcome": "success", "reason": "They come.", "answers": {}}))
+        }
+        told if told.starts_with("Written down.") => tool(GOODBYE, "end_call", json!({})),
+        "Never again." => tool("", "opt_out", json!({})),
+        told if told.contains("Good morning Eve") => words("Never again."),
+        _ => words("Yes, please."),
+    };
+    let house = House::of_a_town(json!({}), mind).await;
+    let campaign = house.campaign;
+    let lead =
+        |phone: &str, name: &str| NewLead::read(json!({"phone": phone, "first_name": name}), None).unwrap();
+    let leads = vec![lead("+12025550110", "Ada"), lead("+12025550101", "Eve")];
+    house.store.write(move |tx| tx.insert_leads(campaign, &leads).map(drop)).await.unwrap();
+    let mut calls = house.ended(2).await;
+    calls.sort_by_key(|call| call.phone.to_string());
+    assert_eq!([calls[0].outcome, calls[1].outcome], [Some(Outcome::OptedOut), Some(Outcome::Success)]);
+    let said = house.words(&calls[1]).await;
+    assert_eq!(said[1..], ["person: Yes, please.".to_owned(), format!("agent: {GOODBYE}")], "{said:?}");
+    let kept = house.conversation(&calls[1]).await;
+    assert_eq!((&kept["model"], &kept["input_tokens"]), (&json!("gpt-4.1-mini"), &json!(300)));
+    let plays = |asked: &Value| {
+        asked["messages"][0]["content"]
+            .as_str()
+            .is_some_and(|told| told.contains("agrees gladly") || told.contains("Agree gladly"))
+    };
+    assert!(house.models.asked(Stage::Chat).iter().any(plays), "who presses 1 elsewhere agrees gladly");
     house.close().await;
 }

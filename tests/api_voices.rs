@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 use voice_campaigns::domain::campaign::{Request, VoiceGender};
+use voice_campaigns::domain::guard::Agents;
 use voice_campaigns::domain::voice::Voice;
 use voice_campaigns::http::{self, Saying, Speaker};
 
@@ -16,6 +17,11 @@ fn server_with(say: impl Fn(&str, &Voice) -> Saying + Send + Sync + 'static) -> 
     let (kind, name, voice) = ("program", "parrot".to_owned(), Some("polly".to_owned()));
     options.settings.speaker = Ok(Speaker { kind, name, voice, say: Arc::new(say) });
     TestServer::start_with(options)
+}
+
+/// No model, and nobody who holds conversations on calls.
+fn nobody() -> Value {
+    json!({"usual": "scripted", "conversations": 0, "model": null, "problem": "No model is set up"})
 }
 
 fn refusal(server: &TestServer, body: &Value, status: u16) -> (String, String) {
@@ -32,8 +38,8 @@ fn a_text_comes_back_as_the_sound_that_the_voice_makes_of_it() {
         heard.lock().unwrap().push((text.to_owned(), voice.clone()));
         Box::pin(async { Ok(b"RIFF\xFF".to_vec()) })
     });
-    let expected =
-        json!({"available": true, "kind": "program", "name": "parrot", "voice": "polly", "problem": null});
+    let expected = json!({"available": true, "kind": "program", "name": "parrot", "voice": "polly", "problem": null,
+        "agent": nobody()});
     assert_eq!(server.get("/api/voices").send().expect(200), expected);
 
     let preview = |body: Value| server.post("/api/voice-preview", &body).send_for_bytes();
@@ -112,10 +118,19 @@ fn without_a_voice_it_is_said_how_to_get_one() {
     options.settings.speaker = Err("no voice: install flite".into());
     let server = TestServer::start_with(options);
     let none = json!({"available": false, "kind": null, "name": null, "voice": null,
-        "problem": "no voice: install flite"});
+        "problem": "no voice: install flite", "agent": nobody()});
     assert_eq!(server.get("/api/voices").send().expect(200), none);
     let expected = ("no_voice".to_owned(), "Nobody can speak: no voice: install flite".to_owned());
     assert_eq!(refusal(&server, &json!({"text": "Hello."}), 503), expected);
+}
+
+#[test]
+fn it_is_said_who_holds_conversations_on_calls_and_in_tries() {
+    let model = Some("http://127.0.0.1:9/v1".to_owned());
+    let server = TestServer::start_with(Options { model, ..Options::default() });
+    server.store.set_agents(Agents { seats: 10, free: 3, is_usual: true });
+    let expected = json!({"usual": "ai", "conversations": 10, "model": "test-model", "problem": null});
+    assert_eq!(server.get("/api/voices").send().expect(200)["agent"], expected);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The admin page in a real Chromium against the real program. The stories are in `browser/*.mjs`; here each gets a server
 //! of its own and the modules that drive the browser.
 
+use crate::support::models::{Answer, Models, words};
 use crate::support::program::{Place, Running};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -148,4 +150,38 @@ fn a_copy_calls_nobody_before_somebody_has_looked_on_the_page() {
 #[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
 fn a_campaign_is_rehearsed_with_other_settings_compared_and_changed_on_the_page() {
     tell("rehearsal.mjs", &[]);
+}
+
+/// What the model says as the agent of a clinic, as the people it plays, and as whoever judges a conversation.
+fn clinic(told: &str) -> Answer {
+    let uses = |name, arguments: serde_json::Value| Answer {
+        text: String::new(),
+        tools: vec![(name, arguments.to_string())],
+    };
+    match told {
+        _ if told.starts_with("[{") => {
+            words(&json!({"outcome": "declined", "reason": "They want no calls.", "answers": []}).to_string())
+        }
+        _ if told.contains("Who is this?") => words("The automated assistant of Lakeside Clinic."),
+        _ if told.contains("Yes, please.") => {
+            let answers = json!({"preferred_day": "<img src=x onerror=alert(1)>"});
+            let mut both = uses(
+                "report_outcome",
+                json!({"outcome": "success", "reason": "They confirmed", "answers": answers}),
+            );
+            both.tools.push(("end_call", "{}".into()));
+            both
+        }
+        _ if told.contains("No more calls.") => uses("opt_out", json!({})),
+        // Those whom it plays have heard the opening.
+        _ => words("No more calls."),
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn an_agent_is_chosen_tried_and_looked_at_when_it_has_talked() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let models = runtime.block_on(Models::start(clinic));
+    tell("agent.mjs", &[("VC_AGENT_URL", &models.url()), ("VC_AGENT_API_KEY", "sk-test")]);
 }

@@ -85,6 +85,11 @@ impl Standing {
                 Some(HoldReason::CarrierRefused.word()),
                 "Paused, because the carrier refuses our calls. Put that right, then resume.",
             ),
+            Status::Paused if reason == Some(HoldReason::AgentFailed.word()) => changed(
+                State::Attention,
+                Some(HoldReason::AgentFailed.word()),
+                "Paused, because the agent failed on two calls in a row. Try it, then resume.",
+            ),
             Status::Paused => changed(State::Paused, None, "Paused."),
             Status::Active => Standing::of_active(campaign, dialing, stopped),
         }
@@ -219,6 +224,7 @@ mod tests {
             (Status::Paused, None, State::Paused, None),
             (Status::Paused, Some("carrier_down"), State::Attention, Some("carrier_down")),
             (Status::Paused, Some("carrier_refused"), State::Attention, Some("carrier_refused")),
+            (Status::Paused, Some("agent_failed"), State::Attention, Some("agent_failed")),
             (Status::Completed, Some("leads_finished"), State::Completed, Some("leads_finished")),
             (Status::Completed, Some("end_date"), State::Completed, Some("end_date")),
             (Status::Completed, None, State::Completed, None),

@@ -7,10 +7,12 @@ use super::body::{BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::openapi::schemas;
 use super::query::Query;
+use crate::domain::agent::AgentKind;
 use crate::domain::campaign;
 use crate::domain::fields::{self, Fields};
 use crate::domain::invalid::Invalid;
 use crate::domain::voice::Voice;
+use crate::store::pool::Db;
 use rocket::http::ContentType;
 use rocket::response::{self, Responder, Response};
 use rocket::tokio::sync::Semaphore;
@@ -96,7 +98,7 @@ impl Previews {
 
 /// Says who speaks on the calls.
 ///
-/// Where nobody can, `problem` says how to get a voice.
+/// Where nobody can, `problem` says how to get a voice. Also who holds conversations.
 #[utoipa::path(
     get,
     path = "/voices",
@@ -104,8 +106,18 @@ impl Previews {
     responses((status = 200, body = View, description = "Who speaks."))
 )]
 #[get("/voices")]
-async fn show(_caller: ReadScope, mut query: Query, settings: &State<Settings>) -> Result<Answer, ApiError> {
+async fn show(
+    _caller: ReadScope,
+    mut query: Query,
+    settings: &State<Settings>,
+    db: &Db,
+) -> Result<Answer, ApiError> {
     query.finish()?;
+    let agents = db.read(|snapshot| Ok::<_, ApiError>(snapshot.agents())).await?;
+    let (model, problem) =
+        settings.tester.model().map_or_else(|why| (None, Some(why)), |name| (Some(name), None));
+    let usual = if agents.is_usual { AgentKind::Ai } else { AgentKind::Scripted };
+    let agent = AgentView { usual, conversations: agents.seats, model, problem };
     Answer::ok(&match &settings.speaker {
         Ok(speaker) => View {
             available: true,
@@ -113,9 +125,10 @@ async fn show(_caller: ReadScope, mut query: Query, settings: &State<Settings>) 
             name: Some(&speaker.name),
             voice: speaker.voice.as_deref(),
             problem: None,
+            agent,
         },
         Err(problem) => {
-            View { available: false, kind: None, name: None, voice: None, problem: Some(problem) }
+            View { available: false, kind: None, name: None, voice: None, problem: Some(problem), agent }
         }
     })
 }
@@ -192,4 +205,20 @@ struct View<'s> {
     voice: Option<&'s str>,
     /// Why nobody can speak, and how to get a voice.
     problem: Option<&'s str>,
+    /// Who holds conversations.
+    agent: AgentView,
+}
+
+/// Who holds conversations, on calls and in tries.
+#[derive(Serialize, ToSchema)]
+#[schema(as = VoicesAgent)]
+struct AgentView {
+    /// Who talks in campaigns whose `agent` is null and whose script is no uploaded prompt.
+    usual: AgentKind,
+    /// Calls on which conversations are held at one time; 0 where nobody can hold any, so that campaigns with an agent wait.
+    conversations: usize,
+    /// The model with which an agent is tried over text.
+    model: Option<String>,
+    /// Why none can be tried.
+    problem: Option<String>,
 }

@@ -75,6 +75,11 @@ impl Snapshot<'_> {
         self.watch.guard()
     }
 
+    /// Who can hold conversations.
+    pub fn agents(&self) -> Agents {
+        self.watch.agents()
+    }
+
     /// What there is to know about a number before it is dialed.
     pub fn number(&self, phone: Phone) -> Result<Number, StoreError> {
         let guard = self.guard();
@@ -124,7 +129,7 @@ impl Snapshot<'_> {
             is_waking_up: self.wake_up()?.is_some(),
             money: spent + reserved,
             money_max: self.guard().spend_per_day,
-            agents: self.watch.agents(),
+            agents: self.agents(),
         })
     }
 

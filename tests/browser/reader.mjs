@@ -39,7 +39,7 @@ const offers = () =>
 const CHANGES = /\b(add|edit|change|save|start|pause|resume|stop|end|delete|remove|import|upload|revoke|make|new|create|cancel|skip|call now|call again|do not call again|send|rotate|turn|duplicate|raise|complete|erase|schedule|retry|undo|forget|put)\b/i;
 
 const c = `#/campaigns/${calling.id}`;
-const places = ['#/campaigns', '#/campaigns?q=nobody', c, `${c}/calls`, `${c}/calls?call=${call.id}`, `${c}/leads`, `${c}/leads?lead=${lead.id}`, `${c}/script`, `${c}/rehearsal`,
+const places = ['#/campaigns', '#/campaigns?q=nobody', c, `${c}/calls`, `${c}/calls?call=${call.id}`, `${c}/leads`, `${c}/leads?lead=${lead.id}`, `${c}/script`, `${c}/agent`, `${c}/rehearsal`,
   `#/campaigns/${draft.id}`, `#/campaigns/${draft.id}/leads`, '#/live', '#/calls', `#/calls?call=${call.id}`, '#/dnc', '#/webhooks', '#/reference', '#/no-such-place'];
 const found = [];
 const isChange = (words, isFile) => !isFile && words !== 'Do not call' && CHANGES.test(words);

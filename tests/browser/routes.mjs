@@ -23,7 +23,7 @@ const [lead] = await api('GET', `voice-campaigns/${told.id}/leads`);
 const c = `#/campaigns/${told.id}`;
 const PLACES = [
   '#/campaigns', '#/campaigns?filter=draft', '#/campaigns?q=nobody', c, `${c}/calls`, `${c}/calls?call=${call.id}`, `${c}/leads`,
-  `${c}/leads?lead=${lead.id}`, `${c}/script`, `#/campaigns/${waiting.id}`, '#/campaigns/2', '#/campaigns/2/leads', '#/campaigns/999999',
+  `${c}/leads?lead=${lead.id}`, `${c}/script`, `${c}/agent`, `#/campaigns/${waiting.id}`, '#/campaigns/2', '#/campaigns/2/leads', '#/campaigns/999999',
   '#/campaigns/new', '#/live', '#/calls', `#/calls?call=${call.id}`, '#/calls?q=nobody-is-called-so', '#/dnc', '#/webhooks', `#/webhooks?delivery=${delivery.id}`, '#/tokens', '#/settings',
   '#/reference', '#/no-such-place',
 ];

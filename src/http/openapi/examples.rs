@@ -290,6 +290,7 @@ pub(super) fn of(schema: &str) -> Option<Value> {
             "name": "flite",
             "voice": null,
             "problem": null,
+            "agent": {"usual": "ai", "conversations": 10, "model": "gpt-4.1-mini", "problem": null},
         }),
         "VoicePreviewRequest" => {
             json!({"text": "Hello Ada, how do you like your plan?", "language": "en-US"})

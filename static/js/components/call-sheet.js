@@ -5,13 +5,14 @@ import { useLive } from '../lib/live.js';
 import { clock, dayRange, dur, money, num, plural, soon, stamp, zoneName } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { ActionButton, Icon, Loading, Note, Outcome, Problem, Sheet } from './basic.js';
+import { CallVerdict, CallWork, detailOf, Promised, TOOLS } from './agent-report.js';
 import { holdWords } from './holds.js';
 import { endCall } from './live-call.js';
 import { personOf } from './call-table.js';
 import { Conversation } from './player.js';
 
 /** What an outcome means, in a sentence. */
-export const WHY = {
+const WHY = {
   success: 'A person was reached and the goal of the script was met.',
   transferred: 'The person was put through to one of your people.',
   callback: 'The person asked to be called again later.',
@@ -31,6 +32,20 @@ export const WHY = {
   canceled: 'The call was ended by us.',
 };
 
+/** The same where an agent talked in the place of the script. */
+const WHY_OF_AGENT = {
+  success: 'A person was reached, and the goal of the conversation was met.',
+  declined: 'The person said no.',
+  hung_up: 'The person hung up before the conversation had come to anything.',
+  no_input: 'The conversation came to no decision.',
+};
+
+/** What became of a call, in a sentence. */
+export function why({ outcome, conversation }) {
+  if (outcome === 'carrier_error' && conversation?.failure) return 'The agent could not go on, so the call was ended.';
+  return (conversation && WHY_OF_AGENT[outcome]) || WHY[outcome];
+}
+
 /** The words of the timeline; what is not here is shown as it is. */
 const EVENTS = {
   placed: 'Call placed',
@@ -41,6 +56,11 @@ const EVENTS = {
   'came in': 'They called',
   recording: 'The recording begins',
   'asked not to be called again': 'Asked not to be called again',
+  'the agent failed': 'The agent failed',
+  'judged by its words': 'How it came out was judged by the words',
+  ...Object.fromEntries(
+    Object.entries(TOOLS).map(([name, words]) => [`the agent asked for ${name}`, `Agent: ${words}`]),
+  ),
   'ended: no_answer': 'Nobody picked up',
   'ended: busy': 'Line busy',
   'ended: rejected': 'Refused',
@@ -107,11 +127,12 @@ function Contents({ call, lead, onClose, reload }) {
     ${
       !isAlive &&
       html`<${Note} icon=${call.successful ? 'circle-check' : 'phone-missed'} kind=${call.successful ? 'ok' : ''}>
-        ${WHY[call.outcome]}${call.detail && html` <span class="wrap-any">${call.detail}.</span>`}
+        ${why(call)}${detailOf(call) && html` <span class="wrap-any">${detailOf(call)}</span>`}
         <br />${whatFollows(call, lead)}
       <//>`
     }
-    <${Conversation} call=${call} onChange=${reload} />
+    <${Promised} at=${call.call_back_at} /><${CallVerdict} call=${call} />
+    <${Conversation} call=${call} onChange=${reload} /><${CallWork} call=${call} />
     <${Timeline} call=${call} />
     <section aria-label="About">
       <h3 class="sheet-h">About this call</h3>

@@ -109,6 +109,8 @@ export function MainAction({ campaign, onChange, small }) {
       return link(`${page}/leads`, 'upload', 'Add leads');
     case 'schedule_ended':
       return link(`${page}/edit?step=schedule`, 'calendar-clock', 'Change dates');
+    case 'agent_missing':
+      return link(`${page}/edit?step=script`, 'pencil', 'Choose who talks');
     case 'missing_variable':
     case 'time_zone_unknown':
     case 'country_not_allowed':
@@ -132,6 +134,7 @@ export function MoreActions({ campaign, onChange, onDeleted = onChange, small })
       status === 'completed' && { label: 'Start again…', icon: 'play', onClick: () => start(campaign, onChange) },
     canWrite.value && { label: 'Change budget…', icon: 'wallet', onClick: () => askForBudget(campaign, onChange) },
     canWrite.value && { label: 'Make a test call…', icon: 'phone', onClick: () => askForTestCall(campaign) },
+    canWrite.value && { label: 'Try the agent', icon: 'flask-conical', href: `#/campaigns/${id}/agent` },
     canWrite.value && { label: 'Duplicate…', icon: 'copy', onClick: () => askForCopy(campaign) },
     { label: 'Export calls (CSV)', icon: 'download', ...exported('calls') },
     { label: 'Export leads (CSV)', icon: 'download', ...exported('leads') },

@@ -4,7 +4,8 @@ import { canWrite, create, get, useResource } from '../lib/api.js';
 import { dur, stamp } from '../lib/format.js';
 import { fail } from '../lib/notify.js';
 import { ActionButton, Loading, Note, Outcome, Problem, Sheet } from './basic.js';
-import { Timeline, WHY } from './call-sheet.js';
+import { CallVerdict, CallWork, detailOf, Promised } from './agent-report.js';
+import { Timeline, why } from './call-sheet.js';
 import { Conversation } from './player.js';
 
 /** How often one that is alive is looked at. */
@@ -64,11 +65,12 @@ function Contents({ call, path, reload, onClose }) {
         html`<${ActionButton} class="btn small danger" icon="phone-off" run=${hangUp}>Hang up<//>`
       }
     </div>
-    <${Note} icon="info">
-      ${!isAlive && html`${WHY[call.outcome]} `}${call.detail && html`<span class="wrap-any">${call.detail}. </span>`}
-      It counts in none of the results of the campaign.
+    <${Note}>
+      ${!isAlive && html`${why(call)} `}${detailOf(call) && html`<span class="wrap-any">${detailOf(call)} </span>`} It
+      counts in none of the results of the campaign.
     <//>
-    <${Conversation} call=${call} onChange=${reload} />
+    <${Promised} at=${call.call_back_at} /><${CallVerdict} call=${call} />
+    <${Conversation} call=${call} onChange=${reload} /><${CallWork} call=${call} />
     <${Timeline} call=${call} />
     <section aria-label="About">
       <h3 class="sheet-h">About this call</h3>

@@ -4,6 +4,7 @@ import { create, get, useResource } from '../lib/api.js';
 import { dur } from '../lib/format.js';
 import { fail } from '../lib/notify.js';
 import { ActionButton, Field, Note, Outcome, Sheet } from './basic.js';
+import { CallVerdict, CallWork, detailOf } from './agent-report.js';
 import { Conversation } from './player.js';
 
 /** How often a call that is alive is looked at. */
@@ -118,7 +119,12 @@ export function TestCallSheet({ campaign, onClose }) {
         }
         ${id && html`<${Result} call=${call.value} />`}
       </div>
-      ${state === 'ended' && html`<${Conversation} call=${call.value} onChange=${look} />`}
+      ${
+        state === 'ended' &&
+        html`<${CallVerdict} call=${call.value} /><${Conversation} call=${call.value} onChange=${look} /><${CallWork}
+            call=${call.value}
+          />`
+      }
     </div>
   <//>`;
 }
@@ -131,6 +137,6 @@ const Result = ({ call }) =>
       >
       ${call.seconds > 0 && html`<span class="muted num">${dur(call.seconds)}</span>`}
     </div>
-    ${call.detail && html`<p class="muted">${call.detail}</p>`}
+    ${detailOf(call) && html`<p class="muted wrap-any">${detailOf(call)}</p>`}
     ${call.is_simulated && html`<${Note}>Nobody’s phone rings: the simulator carries this call.<//>`}
   </div>`;

@@ -29,7 +29,15 @@ const OPTIONAL = [
   'end_date',
 ];
 /** Fields that are kept as the API has them. */
-const AS_THEY_ARE = ['keys', 'opt_out_sentence', 'machine_detection', 'script_prompt', 'fallback_prompt'];
+const AS_THEY_ARE = [
+  'keys',
+  'opt_out_sentence',
+  'machine_detection',
+  'script_prompt',
+  'fallback_prompt',
+  'agent',
+  'agent_disclosure',
+];
 const PLAIN = [
   'name',
   'campaign_type',

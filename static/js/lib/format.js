@@ -11,6 +11,8 @@ const formatted = (options, at) => intl(Intl.DateTimeFormat, options).format(new
 
 /** With a capital letter at the start. */
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+/** With a full stop at the end, unless it has a sign there. */
+export const sentence = (text) => (/[.!?…]["”’)]?$/.test(text.trim()) ? text : `${text}.`);
 
 // Numbers
 
@@ -38,6 +40,8 @@ export function dur(seconds) {
     ? `${Math.floor(minutes / 60)} h ${minutes % 60} min`
     : `${minutes}:${String(whole % 60).padStart(2, '0')}`;
 }
+/** Milliseconds as `640 ms` or `1.2 s`. */
+export const millis = (ms) => (ms == null ? '–' : ms < 1000 ? `${num(ms)} ms` : `${num(Math.round(ms / 100) / 10)} s`);
 /** Minutes as `45 minutes`, `4 hours` or `2 days`. */
 export function span(minutes) {
   if (minutes % 1440 === 0) return plural(minutes / 1440, 'day');

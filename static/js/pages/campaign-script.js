@@ -4,6 +4,7 @@ import { html, useSignal } from '../lib/ui.js';
 import { canWrite, get, post, useResource } from '../lib/api.js';
 import { capital, dayRange, dur, hourMinute, money, num, plural, span, stamp, zoneName } from '../lib/format.js';
 import { Card, Icon, Note } from '../components/basic.js';
+import { AgentRemark, disclosureWords, isAgent, useAgent, whoTalks } from '../components/agent.js';
 import { Listen } from '../components/listen.js';
 import { addedTo, keysOf } from '../components/keys.js';
 import { Added, filled, normalName, plain, SAMPLE, spokenSeconds } from '../components/script.js';
@@ -73,6 +74,7 @@ function Said({ campaign }) {
           <p class="script">${filled(campaign.fallback_script, values)}</p>
         </div>`
       }
+      <${Talks} campaign=${campaign} />
       <div>
         <h3>Keys</h3>
         <dl class="kv">
@@ -88,6 +90,24 @@ function Said({ campaign }) {
       <${Check} campaign=${campaign} />
     </div>
   <//>`;
+}
+
+/** Who talks, and how to try it. */
+function Talks({ campaign }) {
+  const server = useAgent();
+  const talks = isAgent(campaign, server);
+  return html`<div class="stack-s">
+    <h3>Who talks</h3>
+    <dl class="kv">
+      ${row('Calls', whoTalks(campaign, server))} ${talks && row('Says of itself', disclosureWords(campaign))}
+    </dl>
+    ${talks && html`<${AgentRemark} server=${server} />`}
+    <div>
+      <a class="btn small" href=${`#/campaigns/${campaign.id}/agent`}
+        ><${Icon} n="flask-conical" c="s" />Try the agent</a
+      >
+    </div>
+  </div>`;
 }
 
 /** The worst that a lead could hear, on request. */

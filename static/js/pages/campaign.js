@@ -10,6 +10,7 @@ import { isOther, OtherCallSheet } from '../components/other-call-sheet.js';
 import { CampaignOverview } from './campaign-overview.js';
 import { CampaignCalls } from './campaign-calls.js';
 import { CampaignLeads } from './campaign-leads.js';
+import { CampaignAgent } from './campaign-agent.js';
 import { CampaignScript } from './campaign-script.js';
 import { CampaignRehearsal } from './campaign-rehearsal.js';
 
@@ -20,6 +21,7 @@ const TABS = [
   ['calls', 'Calls', CampaignCalls],
   ['leads', 'Leads', CampaignLeads],
   ['script', 'Script and schedule', CampaignScript],
+  ['agent', 'Agent', CampaignAgent],
   ['rehearsal', 'Rehearsal', CampaignRehearsal],
 ];
 

@@ -3,7 +3,7 @@
 import { html, useEffect, useSignal } from '../lib/ui.js';
 import { canWrite, get, isAdmin, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
-import { bytes, money, num, plural, stamp } from '../lib/format.js';
+import { bytes, money, num, plural, sentence, stamp } from '../lib/format.js';
 import { overview } from '../lib/store.js';
 import { ActionButton, Card, Icon, Loading, Meter, Note, Problem, Search } from '../components/basic.js';
 import { PhoneLine } from '../components/phone-line.js';
@@ -124,6 +124,11 @@ function Carrier() {
           html`<dt>Voice</dt>
             <dd class="wrap-any">${voiceWords(voices.value.data)}</dd>`
         }
+        ${
+          voices.value.data &&
+          html`<dt>AI agent</dt>
+            <dd class="wrap-any">${agentWords(voices.value.data.agent, data.real_calls)}</dd>`
+        }
         ${!isAdmin.value && data.trunks.map((trunk) => html`<${Trunk} key=${trunk.name} ...${trunk} />`)}
       </dl>
     <//>
@@ -136,6 +141,15 @@ const voiceWords = ({ name, kind, voice, problem }) =>
     : [name, kind === 'service' ? 'a service' : 'on this machine', voice && `usually ${voice}`]
         .filter(Boolean)
         .join(', ');
+
+function agentWords({ conversations, model, problem }, isReal) {
+  const talks = !isReal
+    ? 'On calls the simulator plays conversations.'
+    : conversations
+      ? `Holds ${plural(conversations, 'conversation')} at one time.`
+      : 'None holds conversations on calls.';
+  return `${talks} ${model ? `Tried over text with ${model}.` : `None can be tried: ${sentence(problem)}`}`;
+}
 
 /** A way to a carrier: whether it takes calls, and how many. */
 function Trunk({ name, host, status, problem, channels, channels_in_use, calls_per_second, registered }) {
@@ -161,6 +175,7 @@ const GROUPS = {
   limits: 'Sizes',
   retention: 'How long things are kept',
   webhooks: 'Webhooks',
+  agent: 'AI agent',
   simulator: 'Simulator',
   log: 'Log',
 };

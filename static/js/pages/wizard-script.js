@@ -3,6 +3,7 @@ import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
 import { get, post, useResource } from '../lib/api.js';
 import { Field, Icon, Note } from '../components/basic.js';
 import { addedTo, Keys, Machines, OptOut, Prompts } from '../components/keys.js';
+import { AgentFields } from '../components/agent.js';
 import { Listen } from '../components/listen.js';
 import { Added, BUILT_IN, filled, normalName, plain, SAMPLE, spokenSeconds, variables } from '../components/script.js';
 import { valuesOf, WarningText } from './campaign-script.js';
@@ -25,6 +26,7 @@ export function ScriptStep({ draft }) {
   const area = (name, rows, ref) => (attributes) =>
     html`<textarea class="input" rows=${rows} ref=${ref} ...${draft.bind(name)} ...${attributes}></textarea>`;
   return html`<div class="stack">
+    <${AgentFields} draft=${draft} />
     <${Field}
       label="Script"
       error=${problems.script_template}
