@@ -187,7 +187,7 @@ fn picks_up(rest: Vec<Step>) -> Vec<Step> {
 
 /// Hears somebody out and says something for so long.
 fn then_says(ms: u32) -> [Step; 2] {
-    [Step::HearAnswer(700), Step::Play(vowels(ms).to_vec())]
+    [Step::HearAnswer(700), Step::Play(vowels(ms))]
 }
 
 /// Samples of a text.
@@ -255,7 +255,7 @@ fn letters(samples: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_interrupts_is_listened_to_at_once_and_what_they_did_not_hear_is_not_kept() {
-    let rest = vec![Step::Wait(2_000), Step::Play(vowels(900).to_vec()), Step::HearAnswer(1_500), Step::Bye];
+    let rest = vec![Step::Wait(2_000), Step::Play(vowels(900)), Step::HearAnswer(1_500), Step::Bye];
     let person = move |_: &Message| picks_up(rest.clone());
     let house = House::open("cascade", json!({}), |_| words("I see."), person).await;
     house.models.will_hear("Stop.");

@@ -482,7 +482,7 @@ fn without_times(line: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_server_of_the_agent_is_tried_without_a_call_and_the_one_that_fails_is_named() {
     let verdict = json!({"outcome": "declined", "reason": "No.", "answers": []}).to_string();
-    let models = Models::start(move |told| match told.starts_with('[') {
+    let models = Models::start(move |told| match told.starts_with("[{") {
         true => words(&verdict),
         false => words("I am an automated assistant."),
     })

@@ -83,9 +83,9 @@ pub(crate) fn speaker(models: &Models, folder: &Path, clock: &Arc<dyn Clock>) ->
 }
 
 /// Somebody who speaks for so long, up to two seconds.
-pub(crate) fn vowels(ms: u32) -> &'static [i16] {
+pub(crate) fn vowels(ms: u32) -> Vec<i16> {
     static VOWELS: LazyLock<Vec<i16>> = LazyLock::new(|| spoken(2_000));
-    &VOWELS[..(ms * RATE / 1_000) as usize]
+    VOWELS[..(ms * RATE / 1_000) as usize].to_vec()
 }
 
 /// Vowels that are said one after the other: a voice of 120 hertz through the formants of an open mouth.
