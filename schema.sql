@@ -485,7 +485,8 @@ CREATE TABLE forecasts (
   attempts    INTEGER NOT NULL,
   open_leads  INTEGER NOT NULL,
   leads       INTEGER NOT NULL,
-  result      TEXT                                                   -- NULL: too large to be played
+  result      TEXT,                                                  -- NULL: it could not be played: too large, or
+  error       TEXT                                                   -- why it failed
 ) STRICT;
 -- Conversations with the agent of a campaign over text, to try it: nobody is called, and nothing counts.
 CREATE TABLE tries (

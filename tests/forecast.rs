@@ -4,6 +4,7 @@ use crate::support::TestServer;
 use crate::support::world::{MONDAY_NOON, World, numbers};
 use serde_json::json;
 use std::sync::Arc;
+use voice_campaigns::domain::forecast::{Basis, Lacking};
 use voice_campaigns::rehearsal::forecaster::Forecaster;
 
 #[test]
@@ -31,10 +32,34 @@ async fn a_campaign_is_played_thirty_nine_times_and_nobody_is_called() {
     while forecaster.turn().await.unwrap().did {}
     let id = campaign.id;
     let (basis, forecast) = world.store.read(move |s| s.forecast(id)).await.unwrap().unwrap();
-    let forecast = forecast.unwrap();
+    let forecast = forecast.unwrap().unwrap();
     assert_eq!((basis.open_leads, forecast.runs, forecast.finishes_percent), (25, 39, 100));
     let (finish, calls) = (forecast.finish(), forecast.calls);
     assert!(finish.low <= finish.middle && finish.middle <= finish.high, "{finish:?}");
     assert!(25 <= calls.low && calls.low < calls.high && calls.high <= 50, "{calls:?}");
     assert_eq!(world.calls(&campaign).await, []);
+}
+
+#[test]
+fn a_forecast_that_failed_says_why_and_one_that_is_too_large_is_not_called_failed() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    server.lead(id, "+12026000001");
+    let keep = |why: Lacking| {
+        server.write(move |tx| {
+            let campaign = tx.campaign(id)?.unwrap();
+            tx.keep_forecast(id, Basis::of(&campaign, tx.open_leads(id)?, tx.now), Err(&why))
+        });
+        server.get(&format!("/api/voice-campaigns/{id}/forecast")).send().expect(200)
+    };
+    let failed = keep(Lacking::Failed("The campaign cannot be played ahead: out of order".into()));
+    assert_eq!(failed["status"], "failed");
+    assert_eq!(failed["error"], "The campaign cannot be played ahead: out of order");
+    assert_eq!((&failed["computed_at"], &failed["finishes_at"]), (&json!(null), &json!(null)));
+    let too_large = keep(Lacking::TooLarge);
+    assert_eq!((&too_large["status"], &too_large["error"]), (&json!("unavailable"), &json!(null)));
+    assert!(
+        server.store.take_wanted_forecasts().is_empty(),
+        "it is not tried again before something changes"
+    );
 }

@@ -35,6 +35,7 @@ mod api_voices;
 mod api_webhooks;
 mod backup;
 mod browser;
+mod calibration;
 mod carrier;
 mod crash;
 mod dialer;

@@ -2,10 +2,11 @@
 //! pauses, deletions, clocks that jump, crashes and stops, in any order. A model that knows nothing but the
 //! order of things watches every step; the invariants are recounted on the way.
 //!
-//! `VC_TEST_WALKS` sets how many walks, `VC_TEST_SEED` which ones.
+//! `VC_TEST_WALKS` sets how many walks, `VC_TEST_SEED` which ones. What a walk that failed left behind can be rehearsed, to be
+//! looked at call by call: `VC_TEST_REPLAY` names the folder.
 
 use crate::support::evidence::{self, Evidence};
-use crate::support::world::{MONDAY_NOON, World, at, story, suppression};
+use crate::support::world::{MONDAY_NOON, World, at, folder_in_memory, story, suppression};
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,6 +14,11 @@ use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use voice_campaigns::carrier::simulator::Settings;
+use voice_campaigns::clock::Manual;
+use voice_campaigns::domain::call::Call;
 use voice_campaigns::domain::campaign::{Campaign, LeadTimeZonePolicy, Request, Status};
 use voice_campaigns::domain::fields::Words;
 use voice_campaigns::domain::gate::{DialingState, Gate};
@@ -22,7 +28,11 @@ use voice_campaigns::domain::lead::{Lead, LeadStatus, NewLead};
 use voice_campaigns::domain::money::Money;
 use voice_campaigns::domain::outcome::Outcome;
 use voice_campaigns::domain::phone::Phone;
-use voice_campaigns::store::{Erasure, StoreError, Tx, data_file};
+use voice_campaigns::rehearsal::{Copy, Placed, Trunk, play_listed};
+use voice_campaigns::store::{CallFilter, CampaignFilter, Erasure, Store, StoreError, Tx, data_file};
+
+/// What the data of a walk that failed are called.
+const WALK: &str = "random-walk";
 
 /// One step of a walk. Campaigns and leads are named by any number; the walk takes it modulo how many there are.
 #[derive(Clone, Debug)]
@@ -622,7 +632,7 @@ fn walk(steps: Vec<Step>) -> Sum {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut walk = Walk::new().await;
-        let _evidence = Evidence::of(walk.world.folder.path(), "random-walk");
+        let _evidence = Evidence::of(walk.world.folder.path(), WALK);
         for (index, step) in steps.into_iter().enumerate() {
             walk.take(step).await;
             if index % 5 == 4 {
@@ -661,11 +671,78 @@ fn whatever_happens_in_whatever_order_every_rule_holds() {
         Ok(())
     });
     if let Err(failure) = result {
-        panic!("VC_TEST_SEED={}: {failure}", evidence::seed());
+        let (seed, kept) = (evidence::seed(), evidence::kept(WALK));
+        panic!(
+            "VC_TEST_SEED={seed}: {failure}\nWhat it led to, call by call: VC_TEST_SEED={seed} VC_TEST_REPLAY={} cargo test \
+             --test all random_walks::what_a_walk_left_behind -- --nocapture",
+            kept.display()
+        );
     }
     let total = total.into_inner();
     println!("{walks} walks, {} calls: {:?}", total.calls, total.outcomes);
     assert!(total.calls as u64 > 20 * walks, "the walks called nobody");
+}
+
+/// What is known of a campaign in a data folder, and where it leads.
+struct Replayed {
+    campaign: Campaign,
+    before: Vec<Call>,
+    ahead: Vec<Placed>,
+}
+
+/// Rehearses every campaign of a data folder, on a copy, from the last moment that its dialer has seen; the same seed gives the
+/// same calls.
+async fn replay(folder: &Path, seed: u64) -> Vec<Replayed> {
+    let copied = folder_in_memory();
+    evidence::copy(folder, copied.path()).unwrap();
+    let clock = Manual::new(DateTime::UNIX_EPOCH);
+    let store = Store::open_beside(copied.path(), Arc::new(clock.clone())).unwrap();
+    clock.advance_to(store.read(|snapshot| snapshot.last_seen_at()).await.unwrap());
+    let trunk = Trunk { lines: Settings::default().channels, calls_per_second: None };
+    let replayed = store.read(move |snapshot| {
+        let mut replayed = Vec::new();
+        for campaign in snapshot.campaigns(&CampaignFilter::default())? {
+            let filter =
+                CallFilter { campaign_id: Some(campaign.id), limit: 1_000_000, ..CallFilter::default() };
+            let before = snapshot.calls(&filter)?.into_iter().rev().collect();
+            let rates = snapshot.learned(&campaign)?.likely();
+            let copy = Copy::of(snapshot, campaign.clone(), trunk).unwrap();
+            let (_, ahead) = play_listed(&copy, &rates, snapshot.now, seed).unwrap();
+            replayed.push(Replayed { campaign, before, ahead });
+        }
+        Ok::<_, StoreError>(replayed)
+    });
+    replayed.await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_walk_left_behind_is_rehearsed_call_by_call() {
+    if let Some(folder) = std::env::var_os("VC_TEST_REPLAY") {
+        for Replayed { campaign, before, ahead } in replay(Path::new(&folder), evidence::seed()).await {
+            println!("campaign {} ({}): {:?}", campaign.id, campaign.status, campaign.settings);
+            for Call { lead_id, attempt, placed_at, ended_at, outcome, .. } in before {
+                println!("  was   {placed_at} lead {lead_id} attempt {attempt}: {outcome:?} at {ended_at:?}");
+            }
+            for Placed { lead_id, attempt, placed_at, ended_at, outcome } in ahead {
+                println!("  comes {placed_at} lead {lead_id} attempt {attempt}: {outcome} at {ended_at}");
+            }
+        }
+        return;
+    }
+    let settings = json!({"retry_delay_minutes": 10, "calls_per_day": 5});
+    let mut walk = walk_with(settings, (0..12).map(|nth| format!("+1202600{nth:04}"))).await;
+    walk.pass(TimeDelta::hours(3)).await;
+    let folder = walk.world.folder.path();
+    let (first, again) = (replay(folder, 7).await, replay(folder, 7).await);
+    let [Replayed { campaign, before, ahead }] = &first[..] else { panic!("there is one campaign") };
+    assert_eq!(before.len() as i64, walk.dials());
+    assert_eq!((before.len(), campaign.totals.attempts), (5, 5));
+    let called: HashSet<i64> = before.iter().map(|call| call.lead_id).collect();
+    let will_be: HashSet<i64> = ahead.iter().map(|call| call.lead_id).collect();
+    assert_eq!(called.union(&will_be).count(), 12, "everybody was called or will be");
+    assert!(ahead.iter().all(|call| call.placed_at > before[4].placed_at));
+    assert_eq!(*ahead, again[0].ahead, "the same seed, the same calls");
+    assert_eq!(walk.dials(), 5, "nobody was");
 }
 
 // What walks have found, told shortly.

@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use voice_campaigns::carrier::Capacity;
 use voice_campaigns::domain::campaign::Campaign;
-use voice_campaigns::domain::guard::Guard;
+use voice_campaigns::domain::guard::{Agents, Guard};
 use voice_campaigns::domain::keys::KeyMap;
 use voice_campaigns::domain::money::Money;
 use voice_campaigns::domain::outcome::Criteria;
 use voice_campaigns::domain::phone::Phone;
 use voice_campaigns::domain::rates::{History, Learned, Stated};
+use voice_campaigns::domain::rehearsal::{Rehearsal, Status};
 use voice_campaigns::rehearsal::{Copy, Placed, Played, Town, Trunk, jobs, play_listed};
 use voice_campaigns::store::StoreError;
 
@@ -294,4 +295,100 @@ async fn who_is_never_called_is_told_with_the_reason() {
         played.never_called.reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
     assert_eq!(reasons, ["missing_variable 1", "number_refused 1"]);
     assert_eq!(played.never_called.examples, [2, 4]);
+}
+
+/// Asks for a rehearsal, and answers with its id.
+async fn asked(world: &World, campaign: &Campaign, asked: Value) -> i64 {
+    let id = campaign.id;
+    world.write(move |tx| tx.insert_rehearsal(id, &asked, "Ada").map(Option::unwrap)).await
+}
+
+async fn shown(world: &World, campaign: &Campaign, id: i64) -> Rehearsal {
+    tokio::task::yield_now().await;
+    let campaign_id = campaign.id;
+    world.store.read(move |snapshot| snapshot.rehearsal(campaign_id, id)).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_rehearsal_that_runs_is_canceled_and_ends_at_once() {
+    let world = World::new("2026-03-02T12:00:00Z").await;
+    let campaign = world.campaign(json!({"max_attempts_per_lead": 20})).await;
+    // Far more than a test would wait for.
+    let id = asked(&world, &campaign, json!({"leads_assumed": 200_000, "answer_rates": 0})).await;
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let cancel = async {
+        while shown(&world, &campaign, id).await.status == Status::Queued {}
+        assert!(world.write(move |tx| tx.cancel_rehearsal(id)).await);
+        world.store.rehearsals_changed();
+    };
+    let (turn, ()) = tokio::join!(jobs::turn(&world.store, &world.simulator, &stopped), cancel);
+    assert!(turn.unwrap());
+    let canceled = shown(&world, &campaign, id).await;
+    assert_eq!((canceled.status, canceled.result, canceled.error), (Status::Canceled, None, None));
+    assert!(canceled.progress < 1.0);
+    assert!(!jobs::turn(&world.store, &world.simulator, &stopped).await.unwrap(), "it is not begun anew");
+}
+
+#[tokio::test]
+async fn rehearsals_are_played_when_they_are_asked_for_and_those_that_a_stop_broke_off_say_so() {
+    let world = World::new("2026-03-02T12:00:00Z").await;
+    let campaign = world.campaign(json!({})).await;
+    world.leads(&campaign, crate::support::world::numbers(3)).await;
+    let broken_off = asked(&world, &campaign, json!({})).await;
+    assert!(world.write(move |tx| tx.begin_rehearsal(broken_off)).await);
+    let waiting = asked(&world, &campaign, json!({})).await;
+
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let working =
+        tokio::spawn(jobs::run(world.store.clone(), Arc::new(world.simulator.clone()), stopped.clone()));
+    let over = |id| {
+        let (world, campaign) = (&world, &campaign);
+        async move {
+            loop {
+                let shown = shown(world, campaign, id).await;
+                if !matches!(shown.status, Status::Queued | Status::Running) {
+                    return shown;
+                }
+            }
+        }
+    };
+    assert_eq!(over(waiting).await.status, Status::Done, "one that waited is played");
+    let broken_off = over(broken_off).await;
+    assert_eq!((broken_off.status, broken_off.result), (Status::Failed, None));
+    assert_eq!(broken_off.error.unwrap(), "The server stopped while it was played; ask for it again");
+
+    // The clock stands still: nothing but being told wakes the worker.
+    let later = asked(&world, &campaign, json!({})).await;
+    world.store.rehearsals_changed();
+    assert_eq!(over(later).await.status, Status::Done);
+    stop.send(true).unwrap();
+    working.await.unwrap();
+}
+
+#[tokio::test]
+async fn no_more_calls_are_rehearsed_at_one_time_than_the_agent_holds_conversations() {
+    let world = World::new("2026-03-02T12:00:00Z").await;
+    let campaign =
+        world.campaign(json!({"agent": "ai", "max_concurrent_calls": 20, "max_attempts_per_lead": 1})).await;
+    world.leads(&campaign, crate::support::world::numbers(30)).await;
+    let mut rates = Learned::new(Stated::of(&campaign.settings), History::default(), Vec::new()).likely();
+    rates.assume_chance(1.0);
+    let play = async |seats| {
+        world.store.set_agents(Agents { seats, free: seats, is_usual: false });
+        let copy = copied(&world, &campaign, Trunk { lines: 10, calls_per_second: None }).await;
+        let (played, calls) = play_listed(&copy, &rates, world.time(), 1).unwrap();
+        let at_once = calls.iter().map(|call| {
+            let alive =
+                |other: &&Placed| other.placed_at <= call.placed_at && call.placed_at < other.ended_at;
+            calls.iter().filter(alive).count()
+        });
+        (at_once.max().unwrap(), played, copy.lacks_agent())
+    };
+    let (at_once, played, lacks_agent) = play(3).await;
+    assert_eq!((at_once, played.unfinished, lacks_agent), (3, None, false));
+    assert_eq!(played.bound_by[0].0.to_string(), "agents", "{:?}", played.bound_by);
+    let (at_once, played, _) = play(50).await;
+    assert_eq!((at_once, played.bound_by[0].0.to_string()), (10, "lines".into()));
+    let (at_once, _, lacks_agent) = play(0).await;
+    assert_eq!((at_once, lacks_agent), (10, true), "where none is set up there is a warning");
 }

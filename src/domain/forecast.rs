@@ -35,6 +35,8 @@ words! {
         NothingToDo = "nothing_to_do",
         /// Nothing can be said: there are more leads than can be played.
         Unavailable = "unavailable",
+        /// Nothing can be said because of a fault of the server.
+        Failed = "failed",
     }
 }
 
@@ -65,6 +67,15 @@ impl<T> Between<T> {
     pub fn map<U>(self, to: impl Fn(T) -> U) -> Between<U> {
         Between { low: to(self.low), middle: to(self.middle), high: to(self.high) }
     }
+}
+
+/// Why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lacking {
+    /// There are more leads than can be played.
+    TooLarge,
+    /// Playing it failed, for this reason.
+    Failed(String),
 }
 
 /// What a forecast was made of.

@@ -100,6 +100,29 @@ impl Outcome {
             Outcome::Canceled => Category::Unanswered,
         }
     }
+
+    /// Whether a person was reached, and not a machine. Of a call that broke off nobody knows who was on it.
+    pub fn is_of_a_person(self) -> bool {
+        match self {
+            Outcome::Success
+            | Outcome::Declined
+            | Outcome::Callback
+            | Outcome::OptedOut
+            | Outcome::HungUp
+            | Outcome::NoInput
+            | Outcome::Transferred => true,
+            Outcome::Voicemail
+            | Outcome::MessageLeft
+            | Outcome::NoAnswer
+            | Outcome::Busy
+            | Outcome::Rejected
+            | Outcome::InvalidNumber
+            | Outcome::CarrierError
+            | Outcome::CarrierRefused
+            | Outcome::Interrupted
+            | Outcome::Canceled => false,
+        }
+    }
 }
 
 /// What a campaign counts as a success.

@@ -39,6 +39,8 @@ const SIBLING_ENDS_MAX: f64 = 40.0;
 const STATED_SPANS: usize = 3;
 /// Lengths that a table of rates has for each way to end.
 const SPANS: usize = 32;
+/// Calls that end alike ring longer or shorter by up to this part.
+const RINGS_SPREAD: f64 = 0.4;
 /// First, second, and every later attempt.
 const ATTEMPTS: usize = 3;
 /// Nobody is sure to pick up, and nobody is sure not to.
@@ -314,6 +316,7 @@ pub struct Learned {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rates {
     zone: Tz,
+    ring_timeout_ms: i64,
     chances: Week<f64>,
     by_attempt: [f64; ATTEMPTS],
     answered: Vec<Way>,
@@ -384,14 +387,24 @@ impl Rates {
         let Some(way) = way.or(ways.last()) else {
             return Played { outcome: Outcome::NoAnswer, rings: TimeDelta::seconds(30), talks: None };
         };
-        let nth = (third * way.spans.len() as f64) as usize;
-        let span = way.spans.get(nth).or(way.spans.last());
+        let place = third * way.spans.len() as f64;
+        let span = way.spans.get(place as usize).or(way.spans.last());
         let span = span.copied().unwrap_or(Span { rings_ms: 0, talks_ms: None });
         Played {
             outcome: way.outcome,
-            rings: TimeDelta::milliseconds(span.rings_ms),
+            rings: TimeDelta::milliseconds(self.rings_ms(way.outcome, span.rings_ms, place.fract())),
             talks: span.talks_ms.map(TimeDelta::milliseconds),
         }
+    }
+
+    /// How long a call rings, somewhere about what such calls do: thousands that are dialed at once do not end at once. What
+    /// ends while it rings does so before the time for that is over.
+    fn rings_ms(&self, outcome: Outcome, about_ms: i64, part: f64) -> i64 {
+        if outcome == Outcome::NoAnswer {
+            return about_ms;
+        }
+        let rings_ms = about_ms as f64 * (1.0 - RINGS_SPREAD + 2.0 * RINGS_SPREAD * part);
+        (rings_ms as i64).min(about_ms.max(self.ring_timeout_ms - 1_000))
     }
 
     fn ways(&self, answered: bool) -> &[Way] {
@@ -478,6 +491,7 @@ impl Learned {
         let level = self.level(dice);
         Rates {
             zone: self.stated.zone,
+            ring_timeout_ms: self.stated.ring_timeout_ms,
             chances: self.chances(level, dice),
             by_attempt: self.by_attempt(dice),
             answered: self.ways(true, dice),
@@ -511,7 +525,7 @@ impl Learned {
             seen.fold(Odds::default(), |sum, (seen, chance)| sum.with(*seen, chance))
         });
         std::array::from_fn(|day| {
-            let factor = dice.factor(own_days[day].and(shape.days[day]), level * LIKE_DAYS);
+            let factor = dice.factor(own_days[day].and(shape.days[day]), level * LIKE_DAYS, level);
             std::array::from_fn(|hour| {
                 let chance = hours[hour] * factor * shape.cells[day][hour];
                 let mut weighed = Weighed::stated(chance, LIKE_CELLS);
@@ -524,12 +538,21 @@ impl Learned {
     /// How much more likely later attempts are picked up than calls on the whole.
     fn by_attempt(&self, dice: &mut Dice) -> [f64; ATTEMPTS] {
         let all = sum(self.own.attempts.iter());
-        let chance = (all.answered as f64 + 1.0) / (all.calls as f64 + 2.0);
-        self.own.attempts.map(|seen| match all.calls {
+        if all.calls == 0 {
             // Nobody has seen any.
-            0 => 1.0,
-            _ => dice.factor(Odds::default().with(seen, chance), chance * LIKE_ATTEMPTS),
-        })
+            return [1.0; ATTEMPTS];
+        }
+        let chance = (all.answered as f64 + 1.0) / (all.calls as f64 + 2.0);
+        let factors = self
+            .own
+            .attempts
+            .map(|seen| dice.factor(Odds::default().with(seen, chance), chance * LIKE_ATTEMPTS, chance));
+        // How often all of these calls together are picked up is believed of the hours already, and as uncertain as it is. Doubted
+        // once more here, it would be doubted twice: only what differs between the attempts is.
+        let both = factors.iter().zip(&self.own.attempts);
+        let whole: f64 =
+            both.map(|(factor, seen)| factor * seen.calls as f64).sum::<f64>() / all.calls as f64;
+        factors.map(|factor| factor / whole)
     }
 
     fn ways(&self, answered: bool, dice: &mut Dice) -> Vec<Way> {
@@ -709,11 +732,17 @@ impl Dice {
         }
     }
 
-    /// How much more was seen than expected, as far as `like` further calls as expected leave it.
-    fn factor(&mut self, odds: Odds, like: f64) -> f64 {
+    /// How much more was seen than expected, as far as `like` further calls as expected leave it. Of calls that are picked up with
+    /// this chance; those of rare things have none.
+    fn factor(&mut self, odds: Odds, like: f64, chance: f64) -> f64 {
+        let middle = odds.factor(like);
         match self {
-            Dice::Mean => odds.factor(like),
-            Dice::Random(random) => gamma(random, odds.seen + like) / (odds.expected + like),
+            Dice::Mean => middle,
+            Dice::Random(random) => {
+                let drawn = gamma(random, odds.seen + like) / (odds.expected + like);
+                // So far apart lie counts of what is rare; those of what happens to one call in two lie closer together.
+                middle + (drawn - middle) * (1.0 - clamped(chance)).sqrt()
+            }
         }
     }
 
@@ -747,7 +776,7 @@ impl Dice {
 /// How much more was seen than expected, as it may be, as far as `like` further calls as expected leave it.
 pub(super) fn possible_factors(seen: f64, expected: f64, like: f64, worlds: u64, seed: u64) -> Vec<f64> {
     let mut dice = Dice::seeded(seed);
-    (0..worlds).map(|_| dice.factor(Odds { seen, expected }, like)).collect()
+    (0..worlds).map(|_| dice.factor(Odds { seen, expected }, like, 0.0)).collect()
 }
 
 /// A number by the gamma distribution of this shape and scale 1 (Marsaglia and Tsang, 2000).
@@ -922,6 +951,12 @@ mod tests {
             calls.iter().all(|call| call.outcome.category(call.talks.is_some()) != Category::Completed
                 || call.talks.is_some())
         );
+        let rejected = calls.iter().filter(|call| call.outcome == Outcome::Rejected);
+        let rings: std::collections::BTreeSet<i64> =
+            rejected.map(|call| call.rings.num_milliseconds()).collect();
+        assert!(rings.len() > 300 && rings.iter().all(|ms| (7_200..=16_800).contains(ms)), "{rings:?}");
+        let mut unanswered = calls.iter().filter(|call| call.outcome == Outcome::NoAnswer);
+        assert!(unanswered.all(|call| call.rings.num_milliseconds() == rates.ring_timeout_ms));
         rates.assume_chance_at(10, 0.999);
         assert!(rates.by_hour()[10] > 0.99 && rates.by_hour()[11] < 0.26);
     }

@@ -46,6 +46,8 @@ words! {
         SpendPerDay = "spend_per_day",
         /// As many calls are alive as there are lines.
         Lines = "lines",
+        /// All agents talk.
+        Agents = "agents",
         /// The carrier takes no more calls in a second.
         Pace = "pace",
         /// Those who are left wait for their next attempt.
@@ -68,7 +70,8 @@ impl Limit {
             HoldReason::DailyLimit => Limit::CallsPerDay,
             HoldReason::Budget => Limit::Budget,
             HoldReason::SpendingLimit => Limit::SpendPerDay,
-            HoldReason::AllLinesBusy | HoldReason::AgentBusy => Limit::Lines,
+            HoldReason::AllLinesBusy => Limit::Lines,
+            HoldReason::AgentBusy => Limit::Agents,
             HoldReason::RetryLater | HoldReason::CallBack => Limit::Retries,
             HoldReason::CalledTooOften => Limit::CallsPerNumber,
             HoldReason::InProgress => Limit::LastCalls,

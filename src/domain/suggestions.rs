@@ -7,7 +7,7 @@
 
 use super::Instant;
 use super::campaign::{Campaign, LeadTimeZonePolicy};
-use super::outcome::{Category, Outcome};
+use super::outcome::Outcome;
 use super::rates::{self, Learned, Observations, Week};
 use super::schedule::{TimeOfDay, WEEK, WorkingDays};
 use crate::words;
@@ -296,18 +296,12 @@ fn another_day(campaign: &Campaign, learned: &Learned, worlds: &[Week<f64>]) -> 
     compared.max_by_key(|suggestion| suggestion.evidence.better_percent)
 }
 
-/// Whether a person was reached.
-fn reached(call: &Again) -> bool {
-    let is_machine = matches!(call.outcome, Outcome::Voicemail | Outcome::MessageLeft);
-    call.outcome.category(call.answered) == Category::Completed && !is_machine
-}
-
 /// What came of calling again, by how long after, and how good each was in every world.
 fn delays(campaign: &Campaign, worlds: &[Week<f64>], again: &[Again]) -> Vec<(Delay, Vec<f64>)> {
     let zone = campaign.settings.time_zone;
     let person = |all: i64, machines: i64| (all - machines + 1) as f64 / (all + 2) as f64;
     let answered = again.iter().filter(|call| call.answered).count() as i64;
-    let machines = again.iter().filter(|call| call.answered && !reached(call)).count() as i64;
+    let machines = again.iter().filter(|call| call.answered && !call.outcome.is_of_a_person()).count() as i64;
     let share = person(answered, machines);
     let usual = worlds.first().map(|_| {
         let mut usual: Week<f64> = [[0.0; 24]; 7];
@@ -327,7 +321,7 @@ fn delays(campaign: &Campaign, worlds: &[Week<f64>], again: &[Again]) -> Vec<(De
             for call in these {
                 let (day, hour) = rates::cell(call.placed_at, zone);
                 calls += 1;
-                hits += i64::from(reached(call));
+                hits += i64::from(call.outcome.is_of_a_person());
                 expected += usual.map_or(0.0, |usual| usual[day][hour]) * share;
             }
             let seed = from_minutes.unsigned_abs();

@@ -7,7 +7,7 @@ use super::error::ApiError;
 use super::openapi::{parameters, schemas};
 use super::query::Query;
 use crate::domain::campaign::Campaign;
-use crate::domain::forecast::{Basis, Between, Forecast, State, Unfinished, has_future};
+use crate::domain::forecast::{Basis, Between, Forecast, Lacking, State, Unfinished, has_future};
 use crate::domain::money::Money;
 use crate::domain::rates::Observations;
 use crate::domain::schedule::format_instant;
@@ -65,6 +65,8 @@ async fn show(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
 struct View {
     /// Whether it is of now.
     status: State,
+    /// Why there is none where it `failed`.
+    error: Option<String>,
     /// When what is shown was played; null for not yet.
     #[schema(format = DateTime)]
     computed_at: Option<String>,
@@ -112,16 +114,23 @@ impl View {
         let status = match &kept {
             _ if !has_future(campaign, open_leads) => State::NothingToDo,
             Some((basis, _)) if basis.is_stale(&now, campaign.status) => State::Computing,
-            Some((_, None)) => State::Unavailable,
-            Some((_, Some(_))) => State::Ready,
-            None => State::Computing,
+            Some((_, Some(Err(Lacking::TooLarge)))) => State::Unavailable,
+            Some((_, Some(Err(Lacking::Failed(_))))) => State::Failed,
+            Some((_, Some(Ok(_)))) => State::Ready,
+            Some((_, None)) | None => State::Computing,
         };
         let kept = kept.filter(|_| status != State::NothingToDo);
         let computed_at = kept.as_ref().map(|(basis, _)| format_instant(basis.computed_at));
-        let forecast = kept.and_then(|(_, forecast)| forecast);
+        let told = kept.and_then(|(_, told)| told);
+        let error = match &told {
+            Some(Err(Lacking::Failed(error))) if status == State::Failed => Some(error.clone()),
+            Some(Err(Lacking::Failed(_) | Lacking::TooLarge) | Ok(_)) | None => None,
+        };
+        let forecast = told.and_then(Result::ok);
         let shown = forecast.as_ref();
         Ok(View {
             status,
+            error,
             computed_at: computed_at.filter(|_| shown.is_some()),
             runs: shown.map_or(0, |forecast| forecast.runs),
             observations: shown.map(|forecast| forecast.observations),

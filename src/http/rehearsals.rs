@@ -79,7 +79,7 @@ async fn begin(
         None => json!({}),
     };
     let (id, by, deed) = (id.to_owned(), caller.0.name.clone(), caller.1);
-    db.write(move |tx| {
+    let answer = db.write(move |tx| {
         let campaign = campaigns::existing(tx, &id)?;
         let wish = Wish::read(asked.clone(), &campaign.settings)?;
         if wish.start_at.is_some_and(|at| at < tx.now) {
@@ -95,9 +95,11 @@ async fn begin(
         let made = existing(tx, campaign.id, rehearsal)?;
         let body = serde_json::to_string(&View::of(&made))?;
         let location = format!("/api/voice-campaigns/{}/rehearsals/{rehearsal}", campaign.id);
-        Ok(Answer::text(HttpStatus::Accepted, body).with("Location", location))
-    })
-    .await
+        Ok::<_, ApiError>(Answer::text(HttpStatus::Accepted, body).with("Location", location))
+    });
+    let answer = answer.await?;
+    db.rehearsals_changed();
+    Ok(answer)
 }
 
 /// Shows a rehearsal.
@@ -147,7 +149,7 @@ async fn remove(
     query.finish()?;
     let (id, rehearsal_id) = (id.to_owned(), query::path_id(rehearsal_id).ok_or(ApiError::NoSuchRehearsal)?);
     let deed = caller.1;
-    db.write(move |tx| {
+    let answer = db.write(move |tx| {
         let campaign = campaigns::existing(tx, &id)?;
         let rehearsal = existing(tx, campaign.id, rehearsal_id)?;
         match rehearsal.status {
@@ -156,8 +158,10 @@ async fn remove(
         }
         tx.note(&deed)?;
         Ok::<_, ApiError>(Answer::no_content())
-    })
-    .await
+    });
+    let answer = answer.await?;
+    db.rehearsals_changed();
+    Ok(answer)
 }
 
 fn existing(snapshot: &Snapshot, campaign_id: i64, id: i64) -> Result<Rehearsal, ApiError> {
@@ -187,12 +191,8 @@ struct View<'r> {
     /// What was asked for.
     #[schema(value_type = Object)]
     settings: &'r Value,
-    /// What came of it: `starts_at`; `finishes_at`, or why never in `unfinished` (`reason`, `message`, `leads`);
-    /// `last_call_at`; `calls`, `people_reached`, `outcomes` and `cost`; `budget_runs_out_on`; `per_day` (`date`, `calls`,
-    /// `answered`, `cost`) and `per_hour` (`hour`, `calls`, `answered`) on the campaign's clocks; `bound_by`, in what share of
-    /// the time each limit stood in the way; `never_called` (`count`, `reasons`, `examples`); `warnings`; `assumed`
-    /// (`seed`, `answer_rates` by hour, `talk_seconds`, `observations`, `trunk`, `leads`); `took_ms`.
-    #[schema(value_type = Option<Object>)]
+    /// What came of it; null before it is done.
+    #[schema(value_type = Option<schemas::RehearsalResult>)]
     result: Option<&'r Value>,
     /// Why nothing came of it.
     error: Option<&'r str>,

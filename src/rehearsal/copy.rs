@@ -2,9 +2,10 @@
 //! times, and knows nobody's name that no script says.
 
 use crate::domain::Instant;
+use crate::domain::agent::AgentKind;
 use crate::domain::call::Call;
 use crate::domain::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
-use crate::domain::gate::{HoldReason, Rules};
+use crate::domain::gate::{Gate, HoldReason, Rules};
 use crate::domain::guard::Guard;
 use crate::domain::lead::{Lead, LeadStatus, NewLead};
 use crate::domain::money::Money;
@@ -51,6 +52,9 @@ pub struct Copy {
     pub(super) made_at: Instant,
     /// Other campaigns dial as well and are not in it.
     is_alone: bool,
+    /// Conversations that its agent holds at one time, where one talks on its calls; none where nobody has said how many.
+    seats: Option<i64>,
+    has_agent: bool,
 }
 
 /// One campaign.
@@ -102,6 +106,11 @@ impl Copy {
         if is_alone {
             siblings.clear();
         }
+        let overall = snapshot.overall()?;
+        let seats = i64::try_from(overall.agents.seats).ok().filter(|seats| *seats > 0);
+        let talks =
+            |campaign: &Campaign| Gate::new(campaign, 0, overall, snapshot.now).agent() == AgentKind::Ai;
+        let has_agent = talks(&campaign);
         let mut copy = Copy {
             campaigns: Vec::new(),
             leads: Vec::new(),
@@ -115,9 +124,16 @@ impl Copy {
             trunk,
             made_at: snapshot.now,
             is_alone,
+            seats: seats.filter(|_| has_agent),
+            has_agent,
         };
         let campaign = Campaign { status: Status::Active, status_reason: None, ..campaign };
-        for campaign in std::iter::once(campaign).chain(siblings) {
+        for mut campaign in std::iter::once(campaign).chain(siblings) {
+            // Where an agent talks, no more calls are alive than it holds conversations.
+            if let Some(seats) = seats.filter(|_| talks(&campaign)) {
+                let lines = &mut campaign.settings.max_concurrent_calls;
+                *lines = seats.min(*lines);
+            }
             let said = Said::of(&campaign);
             let copied = snapshot.copy_leads_of(campaign.id, |lead| said.trim(&mut lead.about))?;
             copy.add(campaign, copied);
@@ -164,6 +180,16 @@ impl Copy {
     /// Whether there are others that dial and are not in it, because they are too large.
     pub fn is_alone(&self) -> bool {
         self.is_alone
+    }
+
+    /// Whether an agent is to talk although none is there.
+    pub fn lacks_agent(&self) -> bool {
+        self.has_agent && self.seats.is_none()
+    }
+
+    /// Whether it is the agent that holds no more conversations, where the campaign has no more calls alive.
+    pub(super) fn is_bound_by_agents(&self) -> bool {
+        self.seats == Some(self.campaign().settings.max_concurrent_calls)
     }
 
     /// How many open leads the campaign has in it.

@@ -6,7 +6,7 @@ use super::copy::{Copy, CopyError};
 use super::play::{Stopped, play};
 use crate::carrier::Carrier;
 use crate::domain::Instant;
-use crate::domain::forecast::{Basis, Forecast, RUNS};
+use crate::domain::forecast::{Basis, Forecast, Lacking, RUNS};
 use crate::domain::rates::Learned;
 use crate::domain::rehearsal::{Played, Trunk};
 use crate::lives::{self, Who};
@@ -132,15 +132,21 @@ impl Forecaster {
         let trunk = Trunk { lines: capacity.channels, calls_per_second: capacity.calls_per_second };
         match self.store.read_long(move |snapshot| begin(snapshot, id, trunk)).await? {
             Begun::Work(work) => self.work = Some(*work),
-            Begun::TooLarge(basis) => self.give_up(id, basis).await?,
+            Begun::TooLarge(basis) => self.give_up(id, basis, Lacking::TooLarge).await?,
             Begun::Nothing => {}
         }
         Ok(true)
     }
 
     /// Writes down that nothing can be said, so that it is not tried again before the campaign has changed.
-    async fn give_up(&self, id: i64, basis: Basis) -> Result<(), StoreError> {
-        self.store.write(move |tx| tx.keep_forecast(id, basis, None)).await
+    async fn give_up(&self, id: i64, basis: Basis, why: Lacking) -> Result<(), StoreError> {
+        self.store.write(move |tx| tx.keep_forecast(id, basis, Err(&why))).await
+    }
+
+    async fn failed(&self, id: i64, basis: Basis, problem: &str) -> Result<(), StoreError> {
+        tracing::error!(campaign = id, problem, "a campaign cannot be played ahead");
+        let why = format!("The campaign cannot be played ahead because of a fault of the server: {problem}");
+        self.give_up(id, basis, Lacking::Failed(why)).await
     }
 
     async fn play_once(&mut self, mut work: Work) -> Result<(), StoreError> {
@@ -159,17 +165,17 @@ impl Forecaster {
             Ok(Ok(played)) => work.played.push(played),
             Ok(Err(Stopped::Canceled)) => return Ok(()),
             Ok(Err(Stopped::Failed(problem))) => {
-                tracing::error!(campaign = campaign_id, problem, "a campaign cannot be played ahead");
-                return self.give_up(campaign_id, work.basis).await;
+                return self.failed(campaign_id, work.basis, &problem).await;
             }
-            Err(_) => return Err(StoreError::Failed("a rehearsal panicked".into())),
+            // It panicked, and would do so again.
+            Err(_) => return self.failed(campaign_id, work.basis, "see the server's log").await,
         }
         let runs = work.played.len();
         if RUNS.contains(&runs)
             && let Some(forecast) = Forecast::of(&work.played, work.learned.observations())
         {
             let basis = work.basis;
-            self.store.write(move |tx| tx.keep_forecast(campaign_id, basis, Some(&forecast))).await?;
+            self.store.write(move |tx| tx.keep_forecast(campaign_id, basis, Ok(&forecast))).await?;
             // More runs are worth it only where they do not take too long.
             let next = RUNS.iter().find(|more| **more > runs);
             let per_run = work.worked / i32::try_from(runs).unwrap_or(i32::MAX);

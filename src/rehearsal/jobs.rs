@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::sync::watch;
 
-/// How often to look for one that is wanted, and whether the one that is played still is.
+/// How often to write down how far the one that is played has come.
 const EVERY: TimeDelta = TimeDelta::milliseconds(500);
 
 /// Plays what is asked for until `stop` says so. A panic costs the rehearsal it happened in.
@@ -36,12 +36,11 @@ async fn live(
     carrier: Arc<dyn Carrier>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), StoreError> {
-    let clock = store.clock().clone();
     store.write(|tx| tx.fail_lost_rehearsals()).await?;
     while !*stop.borrow_and_update() {
         if !turn(&store, &*carrier, &stop).await? {
             tokio::select! {
-                () = clock.sleep_until(clock.steady() + EVERY) => {}
+                () = store.rehearsal_change() => {}
                 changed = stop.changed() => if changed.is_err() { break },
             }
         }
@@ -104,6 +103,8 @@ async fn take(
         tokio::select! {
             played = &mut is_done => break played,
             () = clock.sleep_until(clock.steady() + EVERY) => {}
+            // Perhaps it is not wanted any more.
+            () = store.rehearsal_change() => {}
         }
         let progress = f64::from(share.load(Ordering::Relaxed)) / 1_000.0;
         let is_wanted = store.write(move |tx| tx.rehearsal_progress(id, progress)).await?;
@@ -173,6 +174,12 @@ fn result(played: &Played, stage: &Stage, took_ms: u128) -> Value {
         warn(
             "others_left_out",
             "Other campaigns dial as well and are too large to be played along; expect it to take longer",
+        );
+    }
+    if copy.lacks_agent() {
+        warn(
+            "agent_missing",
+            "An agent is to talk on the calls and none is set up; this is played as if one were there for every call",
         );
     }
     if *is_stopped {

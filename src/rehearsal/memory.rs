@@ -198,8 +198,10 @@ impl<'c> Memory<'c> {
     }
 
     fn limit(&self, state: &State, is_full: bool, now: Instant) -> Limit {
-        if let Some(reason) = state.sums.held {
-            return Limit::of(reason);
+        match state.sums.held {
+            Some(HoldReason::AllLinesBusy) if self.copy.is_bound_by_agents() => return Limit::Agents,
+            Some(reason) => return Limit::of(reason),
+            None => {}
         }
         let Playing { zones, .. } = &state.campaigns[0];
         let now = now.timestamp_millis();
@@ -551,7 +553,9 @@ impl State {
         let hour = &mut sums.per_hour[local.hour() as usize];
         *hour = (hour.0 + 1, hour.1 + answered);
         sums.last_call_at = sums.last_call_at.max(Some(ending.ended_at));
-        if is_a_person(ending.outcome) && !std::mem::replace(&mut self.leads[at as usize].is_reached, true) {
+        if ending.outcome.is_of_a_person()
+            && !std::mem::replace(&mut self.leads[at as usize].is_reached, true)
+        {
             sums.people_reached += 1;
         }
         if let Some(placed) = &mut sums.placed {
@@ -563,29 +567,6 @@ impl State {
                 outcome: ending.outcome,
             });
         }
-    }
-}
-
-/// Whether somebody was reached, and not a machine.
-fn is_a_person(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Success
-        | Outcome::Declined
-        | Outcome::Callback
-        | Outcome::OptedOut
-        | Outcome::HungUp
-        | Outcome::NoInput
-        | Outcome::Transferred => true,
-        Outcome::Voicemail
-        | Outcome::MessageLeft
-        | Outcome::NoAnswer
-        | Outcome::Busy
-        | Outcome::Rejected
-        | Outcome::InvalidNumber
-        | Outcome::CarrierError
-        | Outcome::CarrierRefused
-        | Outcome::Interrupted
-        | Outcome::Canceled => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::row::{Cells, json_text, ms};
 use super::{Snapshot, Store, StoreError, Tx};
 use crate::domain::campaign::Campaign;
-use crate::domain::forecast::{Basis, Forecast, has_future};
+use crate::domain::forecast::{Basis, Forecast, Lacking, has_future};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -41,9 +41,12 @@ impl Store {
 }
 
 impl Snapshot<'_> {
-    /// The newest forecast of a campaign, and what it was made of.
-    pub fn forecast(&self, campaign_id: i64) -> Result<Option<(Basis, Option<Forecast>)>, StoreError> {
-        let sql = "SELECT computed_at, version, attempts, open_leads, leads, result FROM forecasts
+    /// The newest forecast of a campaign, or why there is none, and what it was made of.
+    pub fn forecast(
+        &self,
+        campaign_id: i64,
+    ) -> Result<Option<(Basis, Option<Result<Forecast, Lacking>>)>, StoreError> {
+        let sql = "SELECT computed_at, version, attempts, open_leads, leads, result, error FROM forecasts
                    WHERE campaign_id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let row = statement.query_row([campaign_id], |row| {
@@ -56,9 +59,14 @@ impl Snapshot<'_> {
                 open_leads: c.get()?,
                 leads: c.get()?,
             };
-            let result: Option<String> = c.get()?;
-            // One of another version is none.
-            Ok((basis, result.and_then(|text| serde_json::from_str(&text).ok())))
+            let (result, error): (Option<String>, Option<String>) = (c.get()?, c.get()?);
+            let told = match (result, error) {
+                // One of another version is none.
+                (Some(text), _) => serde_json::from_str(&text).ok().map(Ok),
+                (None, Some(error)) => Some(Err(Lacking::Failed(error))),
+                (None, None) => Some(Err(Lacking::TooLarge)),
+            };
+            Ok((basis, told))
         });
         Ok(row.optional()?)
     }
@@ -75,18 +83,23 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
-    /// Writes down where a campaign leads; none where nothing can be said.
+    /// Writes down where a campaign leads, or why that cannot be said.
     pub fn keep_forecast(
         &self,
         campaign_id: i64,
         basis: Basis,
-        forecast: Option<&Forecast>,
+        forecast: Result<&Forecast, &Lacking>,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO forecasts (campaign_id, computed_at, version, attempts, open_leads, leads, result)
-                   SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM campaigns WHERE id = ?1)
+        let (result, error) = match forecast {
+            Ok(forecast) => (Some(json_text(forecast)), None),
+            Err(Lacking::Failed(error)) => (None, Some(error)),
+            Err(Lacking::TooLarge) => (None, None),
+        };
+        let sql = "INSERT INTO forecasts (campaign_id, computed_at, version, attempts, open_leads, leads, result, error)
+                   SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE EXISTS (SELECT 1 FROM campaigns WHERE id = ?1)
                    ON CONFLICT (campaign_id) DO UPDATE SET computed_at = excluded.computed_at,
                      version = excluded.version, attempts = excluded.attempts, open_leads = excluded.open_leads,
-                     leads = excluded.leads, result = excluded.result";
+                     leads = excluded.leads, result = excluded.result, error = excluded.error";
         self.execute(
             sql,
             params![
@@ -96,7 +109,8 @@ impl Tx<'_> {
                 basis.attempts,
                 basis.open_leads,
                 basis.leads,
-                forecast.map(json_text),
+                result,
+                error,
             ],
         )?;
         Ok(())

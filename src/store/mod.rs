@@ -108,7 +108,7 @@ use seal::Vault;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use suppression::SuppressionKey;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, watch};
+use tokio::sync::{Notify, OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, watch};
 use vitals::Vitals;
 use writer::{Signals, Told, Writer, WriterThread};
 
@@ -175,6 +175,8 @@ struct Inner {
     vitals: Arc<Vitals>,
     ballast: Arc<Ballast>,
     wanted: Wanted,
+    /// What there is to rehearse is not what it was.
+    rehearsals: Notify,
     dial_gate: Arc<RwLock<()>>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
@@ -272,6 +274,7 @@ impl Store {
             vitals,
             ballast,
             wanted: Wanted::default(),
+            rehearsals: Notify::new(),
             dial_gate: Arc::default(),
             clock_hold: Mutex::new(None),
             _lock: lock,

@@ -1,7 +1,7 @@
 //! Rehearsals that were asked for, and what came of them.
 
 use super::row::{Cells, json_text, ms};
-use super::{Snapshot, StoreError, Tx};
+use super::{Snapshot, Store, StoreError, Tx};
 use crate::domain::fields::Words;
 use crate::domain::rehearsal::{Rehearsal, Status};
 use rusqlite::{OptionalExtension, Row, params};
@@ -33,6 +33,18 @@ fn read(row: &Row) -> rusqlite::Result<Rehearsal> {
         result: c.parse_optional(|text: String| serde_json::from_str(&text).ok())?,
         error: c.get()?,
     })
+}
+
+impl Store {
+    /// Says that one is wanted, or not wanted any more.
+    pub fn rehearsals_changed(&self) {
+        self.0.rehearsals.notify_one();
+    }
+
+    /// Ends when somebody has said so.
+    pub async fn rehearsal_change(&self) {
+        self.0.rehearsals.notified().await;
+    }
 }
 
 impl Snapshot<'_> {

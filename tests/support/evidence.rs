@@ -16,6 +16,12 @@ pub(crate) fn seed() -> u64 {
     number("VC_TEST_SEED", 20_260_302)
 }
 
+/// Where the data of a test that failed are. Its last failure replaces the ones before: while proptest shrinks, it is the
+/// smallest.
+pub(crate) fn kept(test: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("voice-campaigns-failed-{test}"))
+}
+
 /// Keeps a data folder when the test that holds this fails. Must be dropped before the folder is.
 pub(crate) struct Evidence {
     folder: PathBuf,
@@ -34,8 +40,7 @@ impl Drop for Evidence {
         if !std::thread::panicking() {
             return;
         }
-        // The last failure of a test replaces the ones before: while proptest shrinks, it is the smallest.
-        let kept = std::env::temp_dir().join(format!("voice-campaigns-failed-{}", self.test));
+        let kept = kept(self.test);
         let _ = fs::remove_dir_all(&kept);
         match copy(&self.folder, &kept) {
             Ok(()) => eprintln!("{}: VC_TEST_SEED={}, data kept in {}", self.test, seed(), kept.display()),
@@ -44,7 +49,8 @@ impl Drop for Evidence {
     }
 }
 
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+/// Copies a folder with all that is in it.
+pub(crate) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;

@@ -568,6 +568,150 @@ pub(in crate::http) struct DuplicateRequest {
     leads: Option<Along>,
 }
 
+/// What comes of a campaign that is played to its end.
+#[derive(ToSchema)]
+pub(in crate::http) struct RehearsalResult {
+    /// When it begins.
+    #[schema(format = DateTime)]
+    starts_at: String,
+    /// When everybody has been called; null when that never comes.
+    #[schema(format = DateTime)]
+    finishes_at: Option<String>,
+    /// Why it never comes.
+    unfinished: Option<RehearsalUnfinished>,
+    /// When the last call ends.
+    #[schema(format = DateTime)]
+    last_call_at: Option<String>,
+    /// Calls that are placed.
+    #[schema(minimum = 0)]
+    calls: i64,
+    /// Leads of whom a person is reached.
+    #[schema(minimum = 0)]
+    people_reached: i64,
+    /// How many calls end in which way.
+    outcomes: BTreeMap<String, i64>,
+    /// What the calls cost, without what was spent before.
+    cost: Money,
+    /// The day, on the campaign's clocks, on which the budget pays for no more calls; null where it lasts.
+    #[schema(format = Date)]
+    budget_runs_out_on: Option<String>,
+    /// The days with calls, on the campaign's clocks.
+    per_day: Vec<RehearsalDay>,
+    /// The hours of the day, on the campaign's clocks.
+    #[schema(min_items = 24, max_items = 24)]
+    per_hour: Vec<RehearsalHour>,
+    /// In what share of the time each limit stood in the way, most first; together 1. The limits: `hours`, `dates`,
+    /// `calls_per_day`, `budget`, `spend_per_day`, `lines`, `agents`, `pace`, `retries`, `calls_per_number`, `last_calls` and
+    /// `others`.
+    bound_by: BTreeMap<String, f64>,
+    /// Those who are never called.
+    never_called: RehearsalNeverCalled,
+    /// What to look at before anybody is called.
+    warnings: Vec<RehearsalWarning>,
+    /// What it was played with.
+    assumed: RehearsalAssumed,
+    /// How long it took.
+    #[schema(minimum = 0)]
+    took_ms: i64,
+}
+
+/// Why a campaign is never finished.
+#[derive(ToSchema)]
+pub(in crate::http) struct RehearsalUnfinished {
+    /// A stable word, such as `budget`.
+    reason: String,
+    /// The same for a person.
+    message: String,
+    /// Leads that are still to be called.
+    #[schema(minimum = 0)]
+    leads: i64,
+}
+
+/// A day with calls.
+#[derive(ToSchema)]
+pub(in crate::http) struct RehearsalDay {
+    /// Its date.
+    #[schema(format = Date)]
+    date: String,
+    /// Calls that are placed on it.
+    #[schema(minimum = 0)]
+    calls: i64,
+    /// Those that are picked up.
+    #[schema(minimum = 0)]
+    answered: i64,
+    /// What they cost.
+    cost: Money,
+}
+
+/// An hour of the day.
+#[derive(ToSchema)]
+pub(in crate::http) struct RehearsalHour {
+    /// Which.
+    #[schema(minimum = 0, maximum = 23)]
+    hour: i64,
+    /// Calls that are placed in it.
+    #[schema(minimum = 0)]
+    calls: i64,
+    /// Those that are picked up.
+    #[schema(minimum = 0)]
+    answered: i64,
+}
+
+/// Leads that are never called.
+#[derive(ToSchema)]
+pub(in crate::http) struct RehearsalNeverCalled {
+    /// How many.
+    #[schema(minimum = 0)]
+    count: i64,
+    /// How many for which reason, such as `do_not_call`.
+    reasons: BTreeMap<String, i64>,
+    /// Some of them, by their ids.
+    #[schema(max_items = 20)]
+    examples: Vec<i64>,
+}
+
+/// What to look at before anybody is called.
+#[derive(ToSchema)]
+pub(in crate::http) struct RehearsalWarning {
+    /// A stable word: one of those of a campaign's own warnings, `others_left_out`, `agent_missing` or `dialing_stopped`.
+    code: String,
+    /// Which field it is about, if it is about one.
+    field: Option<String>,
+    /// The same for a person.
+    message: String,
+}
+
+/// What a rehearsal was played with.
+#[derive(ToSchema)]
+pub(in crate::http) struct RehearsalAssumed {
+    /// What chance follows from.
+    #[schema(minimum = 0)]
+    seed: i64,
+    /// How likely it is that a call is picked up, by hour of the day.
+    #[schema(min_items = 24, max_items = 24)]
+    answer_rates: Vec<f64>,
+    /// How long calls last that are picked up, in the mean.
+    #[schema(minimum = 0)]
+    talk_seconds: f64,
+    /// How many calls these rest on.
+    observations: Observations,
+    /// The lines that it was played on.
+    trunk: RehearsalTrunk,
+    /// Leads to be called, with those that were assumed.
+    #[schema(minimum = 0)]
+    leads: i64,
+}
+
+/// The lines that a rehearsal was played on.
+#[derive(ToSchema)]
+pub(in crate::http) struct RehearsalTrunk {
+    /// Calls alive at one time.
+    #[schema(minimum = 0)]
+    lines: i64,
+    /// Dials per second; null for no limit.
+    calls_per_second: Option<f64>,
+}
+
 /// What a rehearsal is to assume; what is left out is as it is.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]

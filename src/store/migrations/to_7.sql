@@ -5,6 +5,7 @@ ALTER TABLE calls ADD COLUMN call_back_at INTEGER;
 ALTER TABLE calls ADD COLUMN conversation TEXT;
 ALTER TABLE other_calls ADD COLUMN conversation TEXT;
 ALTER TABLE other_calls ADD COLUMN call_back_at INTEGER;
+ALTER TABLE forecasts ADD COLUMN error TEXT;
 CREATE TABLE tries (
   id          INTEGER PRIMARY KEY AUTOINCREMENT,
   campaign_id INTEGER NOT NULL REFERENCES campaigns (id),
