@@ -698,7 +698,7 @@ impl Talk {
                 }
                 self.text.push_str(&text);
                 let sentences = self.sentences.push(&text);
-                self.to_say(sentences);
+                self.add_sentences(sentences);
                 Ok(())
             }
             Some(Ok(Piece::Call(call))) => {
@@ -724,7 +724,7 @@ impl Talk {
         }
     }
 
-    fn to_say(&mut self, sentences: impl IntoIterator<Item = String>) {
+    fn add_sentences(&mut self, sentences: impl IntoIterator<Item = String>) {
         for sentence in sentences {
             self.answer.get_or_insert_default();
             self.to_voice.push_back((sentence, false));
@@ -735,7 +735,7 @@ impl Talk {
     async fn thought_all(&mut self) -> Result<(), Over> {
         self.thinking = None;
         let rest = self.sentences.rest();
-        self.to_say(rest);
+        self.add_sentences(rest);
         let (text, calls) = (std::mem::take(&mut self.text), std::mem::take(&mut self.calls));
         if text.trim().is_empty() && calls.is_empty() {
             self.waits_since = None;
