@@ -119,7 +119,7 @@ impl Server {
             store: store.clone(),
             clock: clock.clone(),
             voice: voice.as_ref().map(|speaker| speaker.synthesizer.clone()).map_err(String::clone),
-            agent: usable_agent(&config, &voice, clock.clone()).map_err(StartError::Refused)?,
+            agent: usable_agent(config, &voice, clock.clone()).map_err(StartError::Refused)?,
             sip: config.sip.clone(),
             fixed: config.trunks.clone(),
             objection: objection.map(str::to_owned),

@@ -1,6 +1,6 @@
 //! The conversation of an agent on a call: sound and words go between the line and whoever talks. Knows no SIP.
 
-use crate::agent::{Agent, Conversation, Heard, Said};
+use crate::agent::{Agent, Conversation, Heard, Judging, Said};
 use crate::domain::Instant;
 use crate::domain::agent::{Brief, Line, Tool};
 use crate::media::g711::Codec;
@@ -150,10 +150,10 @@ impl Bridge {
     }
 
     /// The conversation is over with the call. Where nobody has said how it came out, but somebody has talked with the
-    /// agent, it can be read once more.
-    pub(super) fn end(self) -> Option<(Arc<dyn Agent>, Arc<Brief>, Vec<Line>)> {
+    /// agent, it is read once more.
+    pub(super) fn end(self) -> Option<Judging> {
         let has_talked = self.lines.iter().any(|line| !line.by_agent);
-        (has_talked && !self.is_settled).then_some((self.agent, self.brief, self.lines))
+        (has_talked && !self.is_settled).then(|| self.agent.judge(self.brief, self.lines))
     }
 }
 

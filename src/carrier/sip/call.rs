@@ -106,9 +106,9 @@ impl Call {
     /// when it came.
     async fn report_end(mut self, end: End) {
         let at = self.ended_at.unwrap_or_else(|| self.now());
-        if let Some((agent, brief, lines)) = self.unjudged.take().and_then(Bridge::end) {
+        if let Some(judging) = self.unjudged.take().and_then(Bridge::end) {
             let judged = tokio::select! {
-                judged = agent.judge(brief, lines) => judged,
+                judged = judging => judged,
                 () = self.carrier.clock.sleep_until(self.now() + JUDGE_WAIT) => Err("it took too long".into()),
             };
             match judged {
