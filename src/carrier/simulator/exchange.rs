@@ -120,9 +120,9 @@ impl Exchange {
         events: LegEvents,
         now: Instant,
     ) -> Option<u64> {
-        // One that is over only has more to tell.
-        let busy = self.legs.values().filter(|leg| leg.state != State::Over).count();
-        if busy >= self.channels {
+        // One that is over only has more to tell. They are counted only where that matters.
+        let busy = || self.legs.values().filter(|leg| leg.state != State::Over).count();
+        if self.legs.len() >= self.channels && busy() >= self.channels {
             return None;
         }
         let id = self.legs_made;
