@@ -460,8 +460,8 @@ async fn a_model_that_is_interrupted_on_a_real_call_is_told_what_was_heard_withi
     assert!(opening.starts_with(kept.trim_end_matches('—')), "{said:?}");
     let heard = house.heard(&opening, Codec::Pcmu) / 8;
     let truncated = house.models.asked(Stage::Realtime).into_iter();
-    let truncated = truncated.filter(|event| event["type"] == "conversation.item.truncate");
-    let told = truncated.last().unwrap()["audio_end_ms"].as_u64().unwrap() as usize;
+    let mut truncated = truncated.filter(|event| event["type"] == "conversation.item.truncate");
+    let told = truncated.next_back().unwrap()["audio_end_ms"].as_u64().unwrap() as usize;
     println!("{told} ms of {heard} that the far end has heard");
     assert!(told.abs_diff(heard) <= 40, "{told} ms of {heard}");
     house.close().await;

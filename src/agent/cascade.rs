@@ -196,6 +196,9 @@ struct Talk {
     ears: Ears,
     /// When the person who is speaking began.
     began_at: Option<Instant>,
+    /// When we were asked to be silent, and how long that took.
+    hushes_since: Option<Instant>,
+    barge_in: Option<TimeDelta>,
     hearing: Option<Hearing>,
     /// What else they said meanwhile.
     to_hear: VecDeque<Utterance>,
@@ -268,6 +271,8 @@ impl Talk {
             said,
             ears: Ears::default(),
             began_at: None,
+            hushes_since: None,
+            barge_in: None,
             hearing: None,
             to_hear: VecDeque::new(),
             thinking: None,
@@ -546,6 +551,7 @@ impl Talk {
             answer.unsaid.extend(unsaid);
         }
         if self.playout.hush() {
+            self.hushes_since = Some(self.now());
             return self.say(Said::Hush).await;
         }
         let is_cut_off = self.answer.as_ref().is_some_and(|answer| !answer.unsaid.is_empty());
@@ -554,6 +560,7 @@ impl Talk {
 
     /// It is silent now; so many samples had been heard.
     async fn hushed(&mut self, samples: u64) -> Result<(), Over> {
+        self.barge_in = self.hushes_since.take().map(|since| self.now() - since);
         let mut unsaid = Vec::new();
         for fragment in self.playout.hushed(samples) {
             if !fragment.is_whole() {
@@ -818,11 +825,13 @@ impl Talk {
             self.moment = Moment::Making(saying);
         }
         let Some(Stages { ended_at, transcription, model }) = self.stages.take() else { return Ok(()) };
+        let barge_in_ms = self.barge_in.take().map(milliseconds);
         self.say(Said::Turn(Latency {
             first_sound_ms: milliseconds(now - ended_at),
             transcription_ms: transcription.map(milliseconds),
             model_ms: model.map(milliseconds),
             voice_ms: Some(milliseconds(took)),
+            barge_in_ms,
         }))
         .await
     }

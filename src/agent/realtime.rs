@@ -330,6 +330,9 @@ struct Talk {
     awaited: Option<Awaited>,
     /// When the person who is speaking began.
     speaks_since: Option<Instant>,
+    /// When we were asked to be silent, and how long that took.
+    hushes_since: Option<Instant>,
+    barge_in: Option<TimeDelta>,
     /// When what will be written down began and ended.
     spoke: Option<(Instant, Instant)>,
     /// From when the turn counts.
@@ -379,6 +382,8 @@ impl Talk {
             wants_response: false,
             awaited: None,
             speaks_since: None,
+            hushes_since: None,
+            barge_in: None,
             spoke: None,
             turn_since: None,
             count: 0,
@@ -545,6 +550,7 @@ impl Talk {
             }
             Heard::Hushed(samples) => {
                 self.heard = samples;
+                self.barge_in = self.hushes_since.take().map(|since| self.now() - since);
                 for fragment in self.playout.hushed(samples) {
                     self.item_heard(fragment).await?;
                 }
@@ -622,6 +628,7 @@ impl Talk {
         }
         self.growing = None;
         if self.playout.hush() {
+            self.hushes_since = Some(self.now());
             self.say(Said::Hush).await?;
         }
         // A server that stops by itself has nothing left to stop.
@@ -756,7 +763,8 @@ impl Talk {
             None => Ok(()),
             Some(since) => {
                 let first_sound_ms = milliseconds(now - since);
-                self.say(Said::Turn(Latency { first_sound_ms, ..Latency::default() })).await
+                let barge_in_ms = self.barge_in.take().map(milliseconds);
+                self.say(Said::Turn(Latency { first_sound_ms, barge_in_ms, ..Latency::default() })).await
             }
         }
     }

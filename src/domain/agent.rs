@@ -158,6 +158,8 @@ pub struct Latency {
     pub model_ms: Option<u32>,
     /// Of that, until the first sound of the voice.
     pub voice_ms: Option<u32>,
+    /// Before this turn: from where we heard that the person speaks over us until we were silent; none where they did not.
+    pub barge_in_ms: Option<u32>,
 }
 
 /// What a conversation used.

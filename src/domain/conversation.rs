@@ -168,6 +168,7 @@ impl Conversation {
                 "transcription_ms": turn.transcription_ms,
                 "model_ms": turn.model_ms,
                 "voice_ms": turn.voice_ms,
+                "barge_in_ms": turn.barge_in_ms,
             })
         };
         json!({

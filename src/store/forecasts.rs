@@ -16,6 +16,9 @@ pub(super) struct Wanted {
     more: Notify,
 }
 
+/// What a forecast was made of, with what it says, or why it says nothing; none where another version wrote it.
+pub type KeptForecast = (Basis, Option<Result<Forecast, Lacking>>);
+
 /// Campaigns that wait to be looked at; those that are asked for beyond are looked at when they are asked for again.
 const WANTED_MAX: usize = 1_000;
 
@@ -42,10 +45,7 @@ impl Store {
 
 impl Snapshot<'_> {
     /// The newest forecast of a campaign, or why there is none, and what it was made of.
-    pub fn forecast(
-        &self,
-        campaign_id: i64,
-    ) -> Result<Option<(Basis, Option<Result<Forecast, Lacking>>)>, StoreError> {
+    pub fn forecast(&self, campaign_id: i64) -> Result<Option<KeptForecast>, StoreError> {
         let sql = "SELECT computed_at, version, attempts, open_leads, leads, result, error FROM forecasts
                    WHERE campaign_id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;

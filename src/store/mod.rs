@@ -71,6 +71,7 @@ pub use endpoints::Week;
 pub use erasure::{Erasure, SPEECH_FOLDER, Traces};
 pub use export::{CallRow, LeadRow};
 pub use file::{FileFacts, OpenError, UPLOAD_PREFIX, data_file};
+pub use forecasts::KeptForecast;
 pub use guard::Stop;
 pub use imports::{Import, NewImport, Undo};
 pub use lead_batches::{BatchChanged, Retried};

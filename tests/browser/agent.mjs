@@ -1,10 +1,29 @@
 // An AI agent on the page: it is chosen, tried by typing and with simulated callers, and what it made of calls is looked at; in
 // both themes, wide and narrow, with nothing that axe finds. The model is the one of `browser.rs`.
 
-import { DESKTOP, PHONE, accessibilityProblems, api, assert, base, browser, campaign, ok, overflow, settled, signIn, until, visit, watched } from './support.mjs';
+import {
+  DESKTOP,
+  PHONE,
+  accessibilityProblems,
+  api,
+  assert,
+  base,
+  browser,
+  campaign,
+  ok,
+  overflow,
+  settled,
+  signIn,
+  until,
+  visit,
+  watched,
+} from './support.mjs';
 
 const HOSTILE = '<img src=x onerror=alert(1)>';
-const { id } = await campaign({ success_criteria: 'The person confirms the appointment', script_template: 'Hello {first_name|there}, this is Lakeside Clinic. Can we see you on {day|Monday} at ten?' });
+const { id } = await campaign({
+  success_criteria: 'The person confirms the appointment',
+  script_template: 'Hello {first_name|there}, this is Lakeside Clinic. Can we see you on {day|Monday} at ten?',
+});
 const people = [`+12025550110,Ana,${HOSTILE}`, '+12025550115,Bo,Berg', '+12025550116,Cem,Kaya'];
 await api('POST', `voice-campaigns/${id}/leads`, `phone,first_name,last_name\n${people.join('\n')}\n`);
 const c = `#/campaigns/${id}`;
@@ -13,7 +32,10 @@ const { context, close } = await browser();
 const { page, problems } = await watched(context, /status of 503/);
 await signIn(page);
 const found = [];
-const CROSSED = [[DESKTOP, 'dark'], [PHONE, 'light']];
+const CROSSED = [
+  [DESKTOP, 'dark'],
+  [PHONE, 'light'],
+];
 async function look(where, ways = [[DESKTOP, 'light'], [PHONE, 'dark'], ...CROSSED]) {
   for (const [size, theme] of ways) {
     await page.setViewportSize(size);
@@ -38,7 +60,9 @@ await itself.selectOption('none');
 await page.getByText('people must be told at once').waitFor();
 await itself.selectOption('own');
 await page.getByLabel('In your words, about the agent').fill(`I am a machine ${HOSTILE}.`);
-await until('it is saved', async () => (await api('GET', `voice-campaigns/${id}`)).agent_disclosure?.endsWith(`${HOSTILE}.`));
+await until('it is saved', async () =>
+  (await api('GET', `voice-campaigns/${id}`)).agent_disclosure?.endsWith(`${HOSTILE}.`),
+);
 assert.equal((await api('GET', `voice-campaigns/${id}`)).agent, 'ai');
 await look('who talks', CROSSED);
 await visit(page, `${c}/script`);
@@ -53,7 +77,9 @@ await page.getByLabel('{day}').fill('Tuesday');
 await button('Start a conversation').click();
 const words = sheet.getByLabel('What the person says');
 await until('the place to type', () => words.evaluate((field) => field === document.activeElement));
-await sheet.getByText('Hello Ana, this is Lakeside Clinic. Can we see you on Tuesday at ten?', { exact: false }).waitFor();
+await sheet
+  .getByText('Hello Ana, this is Lakeside Clinic. Can we see you on Tuesday at ten?', { exact: false })
+  .waitFor();
 await sheet.getByText('Only a try: nobody was called').waitFor();
 await page.keyboard.type(`Who is this? ${HOSTILE}`);
 await page.keyboard.press('Enter');
@@ -61,7 +87,12 @@ await sheet.getByText('The automated assistant of Lakeside Clinic.').waitFor();
 await sheet.getByText(`Who is this? ${HOSTILE}`).waitFor();
 await look('a conversation', CROSSED);
 // What cannot be answered is told, and what was typed stays.
-await page.route('**/turns', (route) => route.fulfill({ status: 503, json: { error: `The agent failed: ${HOSTILE}`, code: 'agent_failed', details: [] } }), { times: 1 });
+await page.route(
+  '**/turns',
+  (route) =>
+    route.fulfill({ status: 503, json: { error: `The agent failed: ${HOSTILE}`, code: 'agent_failed', details: [] } }),
+  { times: 1 },
+);
 await words.fill('Yes, please.');
 await button('Say', sheet).click();
 await sheet.getByRole('alert').getByText(`The agent failed: ${HOSTILE}.`).waitFor();
@@ -84,7 +115,8 @@ assert.deepEqual(await api('GET', 'calls'), [], 'nobody was called');
 ok('it is tried by typing');
 
 // Simulated callers: one to whom it is good, one to whom it is not.
-for (const name of [/^Busy/, /^Unkind/, /^Wants a person/, /^Gives it other orders/]) await page.getByRole('checkbox', { name }).uncheck();
+for (const name of [/^Busy/, /^Unkind/, /^Wants a person/, /^Gives it other orders/])
+  await page.getByRole('checkbox', { name }).uncheck();
 await button('Let them talk').click();
 await page.getByText('1 of 2 as it should be').waitFor();
 await page.getByText('It did not end as a success.').waitFor();
@@ -108,8 +140,8 @@ await page.route(/\/api\/calls\/\d+$/, async (route) => {
   const response = await route.fetch();
   const call = await response.json();
   call.conversation.turns = [
-    { first_sound_ms: 240, transcription_ms: null, model_ms: null, voice_ms: 240 },
-    { first_sound_ms: 1310, transcription_ms: 180, model_ms: 620, voice_ms: 210 },
+    { first_sound_ms: 240, transcription_ms: null, model_ms: null, voice_ms: 240, barge_in_ms: null },
+    { first_sound_ms: 1310, transcription_ms: 180, model_ms: 620, voice_ms: 210, barge_in_ms: 60 },
   ];
   await route.fulfill({ response, json: call });
 });
@@ -121,7 +153,7 @@ await sheet.getByRole('region', { name: 'Transcript' }).getByText('Yes, that sou
 await sheet.getByRole('region', { name: 'Tools' }).getByText('Hangs up').waitFor();
 await sheet.getByText('The agent at work').click();
 await sheet.getByText('240 ms after the answer').waitFor();
-await sheet.getByRole('row', { name: '2 1.3 s 180 ms 620 ms 210 ms' }).waitFor();
+await sheet.getByRole('row', { name: '2 1.3 s 180 ms 620 ms 210 ms 60 ms' }).waitFor();
 await look('a call');
 await visit(page, `${c}/calls?call=${callOf('+12025550115')}`);
 await sheet.getByText('Another call was promised').waitFor();

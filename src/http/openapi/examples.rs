@@ -432,7 +432,7 @@ fn conversation() -> Value {
             "arguments": {"outcome": "success", "reason": "Ada wants the gold plan.", "answers": {"plan": "gold"}},
             "answer": "Written down. Say goodbye in one sentence, then use end_call.",
         }],
-        "turns": [{"first_sound_ms": 620, "transcription_ms": 180, "model_ms": 290, "voice_ms": 150}],
+        "turns": [{"first_sound_ms": 620, "transcription_ms": 180, "model_ms": 290, "voice_ms": 150, "barge_in_ms": null}],
         "input_tokens": 1840,
         "output_tokens": 96,
         "failure": null,

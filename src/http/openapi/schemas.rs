@@ -877,6 +877,10 @@ pub(in crate::http) struct TurnLatency {
     /// Of that, until the first sound of the voice.
     #[schema(minimum = 0)]
     voice_ms: Option<i64>,
+    /// Before this turn: from where it was heard that the person speaks over us until we were silent; null where they did
+    /// not.
+    #[schema(minimum = 0)]
+    barge_in_ms: Option<i64>,
 }
 
 /// The rows left out for one reason.

@@ -160,23 +160,25 @@ const Turns = ({ turns }) =>
           <th scope="col" class="r">Hearing</th>
           <th scope="col" class="r">Model</th>
           <th scope="col" class="r">Voice</th>
+          <th scope="col" class="r">Silent</th>
         </tr>
       </thead>
       <tbody>
         ${turns.map(
-          ({ first_sound_ms, transcription_ms, model_ms, voice_ms }, i) =>
+          ({ first_sound_ms, transcription_ms, model_ms, voice_ms, barge_in_ms }, i) =>
             html`<tr key=${i}>
               <td>${num(i + 1)}</td>
               <td class="r nowrap">${millis(first_sound_ms)}</td>
               <td class="r nowrap">${millis(transcription_ms)}</td>
               <td class="r nowrap">${millis(model_ms)}</td>
               <td class="r nowrap">${millis(voice_ms)}</td>
+              <td class="r nowrap">${millis(barge_in_ms)}</td>
             </tr>`,
         )}
       </tbody>
     </table>
     <p class="muted small">
       Until our first sound, and where that time went: in the first turn from the answer on, then from where the person
-      stops.
+      stops. Silent is how long we went on speaking when the person spoke over us before.
     </p>
   </div>`;

@@ -78,6 +78,11 @@ export function Forecast({ forecast, error, reload, campaign }) {
       There is no forecast: there are more people than can be rehearsed in the background.
     </p>`;
   }
+  if (status === 'failed') {
+    return html`<p class="muted">
+      There is no forecast: rehearsing it failed (${forecast.error}). It is tried again when the campaign changes.
+    </p>`;
+  }
   if (!at) return html`<p class="muted forecast-wait">The first forecast is being rehearsed; it comes in a moment.</p>`;
   return html`<${Figures} forecast=${forecast} campaign=${campaign} /><${Grounds} forecast=${forecast} />`;
 }
