@@ -21,7 +21,7 @@ use voice_campaigns::domain::forecast::{Between, Forecast};
 use voice_campaigns::domain::keys::KeyMap;
 use voice_campaigns::domain::money::Money;
 use voice_campaigns::domain::outcome::{Criteria, Outcome};
-use voice_campaigns::domain::rates::{History, Learned, Rates, Stated};
+use voice_campaigns::domain::rates::{Example, History, Learned, Rates, Span, Stated};
 use voice_campaigns::rehearsal::forecaster::Forecaster;
 use voice_campaigns::rehearsal::{Copy, Played, Town, Trunk, play};
 use voice_campaigns::store::StoreError;
@@ -37,6 +37,8 @@ const ZONE: Tz = Tz::America__New_York;
 const HOURS_DIFFER: f64 = 0.12;
 const DAYS_DIFFER: f64 = 0.08;
 const CELLS_DIFFER: f64 = 0.06;
+/// How far a first, a second and a later attempt are from all.
+const ATTEMPTS_DIFFER: f64 = 0.1;
 const TRUNK: Trunk = Trunk { lines: 100, calls_per_second: None };
 
 /// What is said of one thing, and what came true.
@@ -87,8 +89,8 @@ fn odd(dice: &mut Xoshiro256PlusPlus) -> f64 {
     (0..12).map(|_| dice.random::<f64>()).sum::<f64>() - 6.0
 }
 
-/// The true chances: a level that nobody knows; hours of the day, days of the week and hours of the week that are better or worse
-/// than it, as if told by more calls than anybody makes; and ways to end that are as likely as chance says.
+/// The true chances: a level that nobody knows; hours of the day, days of the week, hours of the week and attempts that are better or
+/// worse than it, as if told by more calls than anybody makes; and ways to end that are as likely as chance says.
 fn truth(settings: &Value, dice: &mut Xoshiro256PlusPlus) -> Rates {
     let mut body = json!({"name": "Survey", "status": "active", "system_prompt": "Be kind"});
     for (name, value) in settings.as_object().unwrap() {
@@ -139,7 +141,16 @@ fn truth(settings: &Value, dice: &mut Xoshiro256PlusPlus) -> Rates {
             count(&unanswered, 1.0 - chance, false);
         }
     }
-    Learned::new(stated, History::of(ZONE, &counted, &[]), Vec::new()).likely()
+    let mut examples = Vec::new();
+    for attempt in 1..=3 {
+        let chance = (level * (1.0 + ATTEMPTS_DIFFER * odd(dice))).clamp(0.02, 0.98);
+        let picked_up = (chance * 2_000.0) as usize;
+        let example =
+            |outcome, rings_ms, talks_ms| Example { outcome, attempt, span: Span { rings_ms, talks_ms } };
+        examples.extend((0..picked_up).map(|_| example(Outcome::Success, 12_000, Some(30_000))));
+        examples.extend((picked_up..2_000).map(|_| example(Outcome::NoAnswer, 30_000, None)));
+    }
+    Learned::new(stated, History::of(ZONE, &counted, &examples), Vec::new()).likely()
 }
 
 async fn looks(seed: u64) -> Vec<Look> {

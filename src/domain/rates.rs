@@ -525,7 +525,7 @@ impl Learned {
             seen.fold(Odds::default(), |sum, (seen, chance)| sum.with(*seen, chance))
         });
         std::array::from_fn(|day| {
-            let factor = dice.factor(own_days[day].and(shape.days[day]), level * LIKE_DAYS, level);
+            let factor = dice.factor(own_days[day].and(shape.days[day]), level * LIKE_DAYS, 0.0);
             std::array::from_fn(|hour| {
                 let chance = hours[hour] * factor * shape.cells[day][hour];
                 let mut weighed = Weighed::stated(chance, LIKE_CELLS);

@@ -84,6 +84,8 @@ class NewCampaign(BaseModel):
     inbound_number: str | None = Field(None, pattern=r"^\+[1-9][0-9]{6,14}$")
     script_prompt: Reference | None = None
     fallback_prompt: Reference | None = None
+    agent: Literal["scripted", "ai"] | None = None
+    agent_disclosure: str | None = Field(None, max_length=500)
 
     @model_validator(mode="after")
     def hours_differ(self):
@@ -234,6 +236,8 @@ def view(row: sqlite3.Row) -> dict[str, Any]:
         "inbound_number": row["inbound_number"],
         "script_prompt": row["script_prompt"],
         "fallback_prompt": row["fallback_prompt"],
+        "agent": row["agent"],
+        "agent_disclosure": row["agent_disclosure"],
         "created_at": instant(row["created_at"]),
         "updated_at": instant(row["updated_at"]),
     }

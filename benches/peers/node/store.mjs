@@ -157,6 +157,8 @@ function view(row) {
     inbound_number: row.inbound_number,
     script_prompt: row.script_prompt,
     fallback_prompt: row.fallback_prompt,
+    agent: row.agent,
+    agent_disclosure: row.agent_disclosure,
     created_at: instant(row.created_at),
     updated_at: instant(row.updated_at),
   };
