@@ -359,7 +359,7 @@ fn verify(file: &Path) -> Result<ExitCode> {
 fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
     let config = Config::load(flags)?;
     let key = config.secret_key().map_err(|problem| anyhow!(problem))?;
-    let Restored { backup, replaced, lacks_key } = backup::restore(file, &config.data, System::new().now())?;
+    let Restored { backup, replaced, lacks_key, carried_over } = backup::restore(file, &config.data, System::new().now())?;
     say(&format!(
         "{} is the database of {} now; {} bytes",
         file.display(),
@@ -369,9 +369,16 @@ fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
     if let Some(replaced) = replaced {
         say(&format!("what was there is in {}", replaced.display()));
     }
+    match carried_over {
+        Some(0) => {}
+        Some(numbers) => say(&format!(
+            "{numbers} numbers that nobody may call were taken over from what was there; leads with them are not called"
+        )),
+        None => say("what was there cannot be read: whoever said no since that backup was made may be called again"),
+    }
     say(
-        "nobody is called yet: whoever was called, said no, or lost a token since that backup was made is as before it; \
-         look, then run `voice-campaigns dialing release`",
+        "nobody is called yet: whoever was called or lost a token since that backup was made is as before it; look, then \
+         run `voice-campaigns dialing release`",
     );
     let present = store::key_id(&config.data, key.as_ref())?;
     for missing in backup.sealed_under.iter().filter(|key| Some(*key) != present.as_ref()) {

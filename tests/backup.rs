@@ -3,7 +3,7 @@
 use crate::crash::open_alone;
 use crate::support::evidence;
 use crate::support::program::{Place, mode};
-use crate::support::world::folder_in_memory;
+use crate::support::world::{folder_in_memory, suppression};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use voice_campaigns::clock::Manual;
+use voice_campaigns::domain::phone::Phone;
 use voice_campaigns::store::backup::{self, BackupError, Restored};
 use voice_campaigns::store::{OpenError, Scope, Store, StoreError, data_file};
 
@@ -133,6 +134,41 @@ fn a_backup_goes_into_a_folder_that_has_nothing_and_says_when_the_key_is_missing
     assert_eq!((replaced.is_some(), lacks_key), (true, false));
     drop(store(elsewhere.path()));
     assert_eq!(tokens(elsewhere.path()), ["one"]);
+}
+
+#[test]
+fn who_said_no_since_a_backup_was_made_is_not_called_after_it_is_put_back() {
+    let folder = folder_with(&["one"]);
+    let phone = |last: u32| Phone::from_e164(&format!("+1202555{last:04}")).unwrap();
+    let is_suppressed = |of: &Path, last: u32| {
+        let store = store(of);
+        let number = runtime().block_on(store.read(move |snapshot| snapshot.number(phone(last)))).unwrap();
+        runtime().block_on(store.close());
+        number.is_suppressed
+    };
+    let list = |last: u32| {
+        runtime().block_on(async {
+            let store = store(folder.path());
+            let listed = store.write(move |tx| tx.add_to_do_not_call_list(phone(last), &suppression("said no")));
+            assert!(listed.await.unwrap());
+            store.close().await;
+        });
+    };
+    list(101);
+    let copy = folder.path().join("copy.sqlite");
+    backup::make(folder.path(), &copy).unwrap();
+    list(102);
+    runtime().block_on(async {
+        let store = store(folder.path());
+        store.erase(phone(103)).await.unwrap();
+        store.close().await;
+    });
+    let Restored { carried_over, .. } = backup::restore(&copy, folder.path(), now()).unwrap();
+    assert_eq!(carried_over, Some(2));
+    assert_eq!([101, 102, 103, 104].map(|last| is_suppressed(folder.path(), last)), [true, true, true, false]);
+    fs::write(data_file(folder.path()), "no database").unwrap();
+    let Restored { carried_over, .. } = backup::restore(&copy, folder.path(), now()).unwrap();
+    assert_eq!(carried_over, None, "nobody can say who said no");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{StoreError, check, data_file, recordings, seal, suppression};
 use crate::domain::Instant;
 use crate::domain::wake_up::Cause;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, params};
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
@@ -92,6 +92,8 @@ pub struct Restored {
     pub replaced: Option<PathBuf>,
     /// Numbers of erased people are in it, and the key they were hashed with is not in the folder.
     pub lacks_key: bool,
+    /// How many numbers nobody may call because of what was there before; none where that cannot be read.
+    pub carried_over: Option<usize>,
 }
 
 fn failed_at(path: &Path) -> impl Fn(io::Error) -> BackupError {
@@ -434,7 +436,7 @@ pub(super) const RESTORE_PREFIX: &str = ".restore-";
 
 /// Puts a copy in the place of a data folder's database, which no server may be using. What was there is kept in a folder
 /// beside it. Cut short at any moment, the folder has the one or the other, whole. Nobody is called afterwards before
-/// somebody has looked: who was called since the copy was made, and who said no, is not in it.
+/// somebody has looked: who was called since the copy was made is not in it. Who said no to what was there is.
 pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, BackupError> {
     let expected = expected(file)?;
     let from = File::open(file).map_err(failed_at(file))?;
@@ -451,8 +453,13 @@ pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, Bac
     let (schema_version, sealed_under) = prove(incoming.path(), file)?;
     let of_backup = last_calls(incoming.path()).map_err(sql_failed_at(file))?;
     let lacks_key = prepare(incoming.path(), file, now)? && !suppression::key_file(folder).exists();
-    incoming.as_file().sync_all().map_err(failed_at(folder))?;
     let path = data_file(folder);
+    let carried_over = match path.exists() {
+        true => carry_over(incoming.path(), &path, suppression::key_file(folder).exists(), now)
+            .map_err(sql_failed_at(file))?,
+        false => Some(0),
+    };
+    incoming.as_file().sync_all().map_err(failed_at(folder))?;
     let of_replaced = last_calls(&path);
     let replaced = if path.exists() { Some(put_aside(folder, &path, now)?) } else { None };
     incoming.persist(&path).map_err(|error| failed_at(&path)(error.error))?;
@@ -471,7 +478,7 @@ pub fn restore(file: &Path, folder: &Path, now: Instant) -> Result<Restored, Bac
         recordings::set_aside(folder, shared.unwrap_or_default(), replaced).map_err(failed_at(replaced))?;
     }
     let backup = Backup { bytes, sha256, schema_version, sealed_under };
-    Ok(Restored { backup, replaced, lacks_key })
+    Ok(Restored { backup, replaced, lacks_key, carried_over })
 }
 
 /// Whose database it is, its newest call, and the newest of those that are no attempt.
@@ -492,6 +499,49 @@ fn prepare(path: &Path, name: &Path, now: Instant) -> Result<bool, BackupError> 
     connection.execute("DELETE FROM sessions", []).map_err(&failed)?;
     let erased = "SELECT EXISTS (SELECT 1 FROM erased_numbers)";
     connection.query_row(erased, [], |row| row.get(0)).map_err(&failed)
+}
+
+/// Whoever is on the do-not-call list of what is replaced, or was erased there, is called by what replaces it no more
+/// either. The answer is how many numbers that are; none where what is replaced cannot be read.
+fn carry_over(
+    path: &Path,
+    replaced: &Path,
+    has_key: bool,
+    now: Instant,
+) -> rusqlite::Result<Option<usize>> {
+    let read = || -> rusqlite::Result<(Vec<[String; 4]>, Vec<Vec<u8>>)> {
+        let replaced = open_stranger(replaced, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let mut listed = replaced.prepare("SELECT phone, reason, source, added_by FROM do_not_call")?;
+        let listed = listed.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
+        let mut erased = replaced.prepare("SELECT hash FROM erased_numbers")?;
+        let erased = erased.query_map([], |row| row.get(0))?;
+        Ok((listed.collect::<Result<_, _>>()?, erased.collect::<Result<_, _>>()?))
+    };
+    let Ok((listed, erased)) = read() else { return Ok(None) };
+    let mut connection = open_stranger(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
+    let (tx, now) = (connection.transaction()?, now.timestamp_millis());
+    let mut count = 0;
+    for [phone, reason, source, by] in &listed {
+        // Calls of the copy to this number were made before.
+        let sql = "INSERT INTO do_not_call (phone, reason, source, added_by, last_call_id, created_at)
+                   VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(id), 0) FROM calls), ?5) ON CONFLICT (phone) DO NOTHING";
+        let is_new = tx.execute(sql, params![phone, reason, source, by, now])? > 0;
+        if is_new {
+            let sql = "INSERT INTO do_not_call_changes (phone, change, reason, source, changed_by, created_at)
+                       VALUES (?1, 'added', ?2, ?3, ?4, ?5)";
+            tx.execute(sql, params![phone, reason, source, by, now])?;
+        }
+        count += usize::from(is_new);
+    }
+    // Without their key they are numbers of nobody.
+    for hash in erased.iter().filter(|_| has_key) {
+        let sql = "INSERT INTO erased_numbers (hash, last_call_id, created_at)
+                   VALUES (?1, (SELECT coalesce(max(id), 0) FROM calls), ?2) ON CONFLICT (hash) DO NOTHING";
+        count += tx.execute(sql, params![hash, now])?;
+    }
+    tx.commit()?;
+    Ok(Some(count))
 }
 
 /// Copies the database that is there into a folder of its own, with everything that waits in its write-ahead log. One
