@@ -359,7 +359,8 @@ fn verify(file: &Path) -> Result<ExitCode> {
 fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
     let config = Config::load(flags)?;
     let key = config.secret_key().map_err(|problem| anyhow!(problem))?;
-    let Restored { backup, replaced, lacks_key, carried_over } = backup::restore(file, &config.data, System::new().now())?;
+    let Restored { backup, replaced, lacks_key, carried_over } =
+        backup::restore(file, &config.data, System::new().now())?;
     say(&format!(
         "{} is the database of {} now; {} bytes",
         file.display(),
@@ -374,7 +375,9 @@ fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
         Some(numbers) => say(&format!(
             "{numbers} numbers that nobody may call were taken over from what was there; leads with them are not called"
         )),
-        None => say("what was there cannot be read: whoever said no since that backup was made may be called again"),
+        None => say(
+            "what was there cannot be read: whoever said no since that backup was made may be called again",
+        ),
     }
     say(
         "nobody is called yet: whoever was called or lost a token since that backup was made is as before it; look, then \

@@ -149,7 +149,8 @@ fn who_said_no_since_a_backup_was_made_is_not_called_after_it_is_put_back() {
     let list = |last: u32| {
         runtime().block_on(async {
             let store = store(folder.path());
-            let listed = store.write(move |tx| tx.add_to_do_not_call_list(phone(last), &suppression("said no")));
+            let listed =
+                store.write(move |tx| tx.add_to_do_not_call_list(phone(last), &suppression("said no")));
             assert!(listed.await.unwrap());
             store.close().await;
         });
@@ -165,7 +166,10 @@ fn who_said_no_since_a_backup_was_made_is_not_called_after_it_is_put_back() {
     });
     let Restored { carried_over, .. } = backup::restore(&copy, folder.path(), now()).unwrap();
     assert_eq!(carried_over, Some(2));
-    assert_eq!([101, 102, 103, 104].map(|last| is_suppressed(folder.path(), last)), [true, true, true, false]);
+    assert_eq!(
+        [101, 102, 103, 104].map(|last| is_suppressed(folder.path(), last)),
+        [true, true, true, false]
+    );
     fs::write(data_file(folder.path()), "no database").unwrap();
     let Restored { carried_over, .. } = backup::restore(&copy, folder.path(), now()).unwrap();
     assert_eq!(carried_over, None, "nobody can say who said no");

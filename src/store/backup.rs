@@ -501,23 +501,28 @@ fn prepare(path: &Path, name: &Path, now: Instant) -> Result<bool, BackupError> 
     connection.query_row(erased, [], |row| row.get(0)).map_err(&failed)
 }
 
+/// Number, reason, source and author of all entries of a do-not-call list.
+fn listed(of: &Connection) -> rusqlite::Result<Vec<[String; 4]>> {
+    let mut statement = of.prepare("SELECT phone, reason, source, added_by FROM do_not_call")?;
+    let rows = statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
+    rows.collect()
+}
+
+/// The hashes of the numbers of erased people.
+fn erased(of: &Connection) -> rusqlite::Result<Vec<Vec<u8>>> {
+    let mut statement = of.prepare("SELECT hash FROM erased_numbers")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    rows.collect()
+}
+
 /// Whoever is on the do-not-call list of what is replaced, or was erased there, is called by what replaces it no more
 /// either. The answer is how many numbers that are; none where what is replaced cannot be read.
-fn carry_over(
-    path: &Path,
-    replaced: &Path,
-    has_key: bool,
-    now: Instant,
-) -> rusqlite::Result<Option<usize>> {
-    let read = || -> rusqlite::Result<(Vec<[String; 4]>, Vec<Vec<u8>>)> {
-        let replaced = open_stranger(replaced, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let mut listed = replaced.prepare("SELECT phone, reason, source, added_by FROM do_not_call")?;
-        let listed = listed.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
-        let mut erased = replaced.prepare("SELECT hash FROM erased_numbers")?;
-        let erased = erased.query_map([], |row| row.get(0))?;
-        Ok((listed.collect::<Result<_, _>>()?, erased.collect::<Result<_, _>>()?))
+fn carry_over(path: &Path, replaced: &Path, has_key: bool, now: Instant) -> rusqlite::Result<Option<usize>> {
+    let replaced = open_stranger(replaced, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let Ok((listed, erased)) = replaced.and_then(|replaced| Ok((listed(&replaced)?, erased(&replaced)?)))
+    else {
+        return Ok(None);
     };
-    let Ok((listed, erased)) = read() else { return Ok(None) };
     let mut connection = open_stranger(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
     let (tx, now) = (connection.transaction()?, now.timestamp_millis());
@@ -528,7 +533,8 @@ fn carry_over(
                    VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(id), 0) FROM calls), ?5) ON CONFLICT (phone) DO NOTHING";
         let is_new = tx.execute(sql, params![phone, reason, source, by, now])? > 0;
         if is_new {
-            let sql = "INSERT INTO do_not_call_changes (phone, change, reason, source, changed_by, created_at)
+            let sql =
+                "INSERT INTO do_not_call_changes (phone, change, reason, source, changed_by, created_at)
                        VALUES (?1, 'added', ?2, ?3, ?4, ?5)";
             tx.execute(sql, params![phone, reason, source, by, now])?;
         }
