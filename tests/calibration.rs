@@ -22,6 +22,7 @@ use voice_campaigns::domain::keys::KeyMap;
 use voice_campaigns::domain::money::Money;
 use voice_campaigns::domain::outcome::{Criteria, Outcome};
 use voice_campaigns::domain::rates::{Example, History, Learned, Rates, Span, Stated};
+use voice_campaigns::domain::script::speech_ms;
 use voice_campaigns::rehearsal::forecaster::Forecaster;
 use voice_campaigns::rehearsal::{Copy, Played, Town, Trunk, play};
 use voice_campaigns::store::StoreError;
@@ -141,13 +142,16 @@ fn truth(settings: &Value, dice: &mut Xoshiro256PlusPlus) -> Rates {
             count(&unanswered, 1.0 - chance, false);
         }
     }
+    // As long as is thought where nothing is known.
+    let talks_ms = speech_ms("Hello, this is a survey call.").cast_signed() + 4_000;
     let mut examples = Vec::new();
     for attempt in 1..=3 {
         let chance = (level * (1.0 + ATTEMPTS_DIFFER * odd(dice))).clamp(0.02, 0.98);
         let picked_up = (chance * 2_000.0) as usize;
         let example =
             |outcome, rings_ms, talks_ms| Example { outcome, attempt, span: Span { rings_ms, talks_ms } };
-        examples.extend((0..picked_up).map(|_| example(Outcome::Success, 12_000, Some(30_000))));
+        let talks = |nth: usize| talks_ms * [7, 10, 13][nth % 3] / 10;
+        examples.extend((0..picked_up).map(|nth| example(Outcome::Success, 12_000, Some(talks(nth)))));
         examples.extend((picked_up..2_000).map(|_| example(Outcome::NoAnswer, 30_000, None)));
     }
     Learned::new(stated, History::of(ZONE, &counted, &examples), Vec::new()).likely()
