@@ -194,10 +194,13 @@ impl<'t, B: Book> Planner<'t, B> {
         let mut active = HashSet::new();
         for campaign in tx.active_campaigns()? {
             active.insert(campaign.id);
-            let told = campaign.clone();
-            match tx.part(|| self.candidate(campaign)) {
-                Ok(candidate) => candidates.extend(candidate),
-                Err(error) => self.set_aside(&told, error)?,
+            match tx.part(|| self.may_dial(&campaign)) {
+                Ok(Some((rules, dials_today))) => {
+                    let leads = VecDeque::new();
+                    candidates.push(Candidate { campaign, rules, dials_today, leads, is_exhausted: false });
+                }
+                Ok(None) => {}
+                Err(error) => self.set_aside(&campaign, error)?,
             }
         }
         shares.keep(|id| active.contains(&id));
@@ -235,11 +238,11 @@ impl<'t, B: Book> Planner<'t, B> {
     }
 
     /// Looks at a campaign as a whole: completes it at its end date, releases what an edit set free, and asks
-    /// whether it may dial at all.
-    fn candidate(&mut self, campaign: Campaign) -> Result<Option<Candidate>, StoreError> {
+    /// whether it may dial at all. Then the answer is its rules, and its dials of today.
+    fn may_dial(&mut self, campaign: &Campaign) -> Result<Option<(Arc<Rules>, i64)>, StoreError> {
         match campaign.settings.end_date {
             Some(end) if self.tx.now() >= end => {
-                self.tx.change_status_because(&campaign, Status::Completed, "end_date")?;
+                self.tx.change_status_because(campaign, Status::Completed, "end_date")?;
                 return Ok(None);
             }
             Some(end) => self.due(end),
@@ -250,14 +253,14 @@ impl<'t, B: Book> Planner<'t, B> {
             self.due(self.tx.now());
             return Ok(None);
         }
-        let (rules, dials_today) = (self.tx.rules(&campaign), self.tx.dials_today(&campaign)?);
-        let gate = Gate::with(rules.clone(), &campaign, dials_today, self.overall, self.tx.now());
+        let (rules, dials_today) = (self.tx.rules(campaign), self.tx.dials_today(campaign)?);
+        let gate = Gate::with(rules.clone(), campaign, dials_today, self.overall, self.tx.now());
         if let Err(hold) = gate.campaign() {
             self.tx.is_held(campaign.id, hold.reason);
             self.wait(&hold);
             return Ok(None);
         }
-        Ok(Some(Candidate { campaign, rules, dials_today, leads: VecDeque::new(), is_exhausted: false }))
+        Ok(Some((rules, dials_today)))
     }
 
     /// A campaign that cannot be planned must not keep the others from dialing: it is told of the error and tried

@@ -144,6 +144,7 @@ pub(super) fn of(schema: &str) -> Option<Value> {
         }
         "Forecast" => json!({
             "status": "ready",
+            "error": null,
             "computed_at": "2026-03-04T14:05:00Z",
             "runs": 39,
             "observations": {"own": 1_694, "siblings": 14_720, "sibling_campaigns": 3},
