@@ -5,6 +5,7 @@ use super::auth::{ReadScope, WriteScope};
 use super::body::BodyHead;
 use super::campaigns;
 use super::error::ApiError;
+use super::idempotency::Repeatable;
 use super::openapi::{parameters, schemas};
 use super::query::{self, Query};
 use crate::domain::fields::Words;
@@ -60,7 +61,7 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
     post,
     path = "/voice-campaigns/{id}/rehearsals",
     operation_id = "rehearse_campaign",
-    params(parameters::CampaignId),
+    params(parameters::CampaignId, parameters::IdempotencyKey),
     request_body = Option<schemas::NewRehearsal>,
     responses((status = 202, body = View, description = "The rehearsal that will be played.", headers(("Location" = String))),
         (status = 409, description = "- `too_many_rehearsals`: 50 rehearsals of this campaign wait already; cancel one first"))
@@ -71,31 +72,38 @@ async fn begin(
     id: &str,
     mut query: Query,
     head: BodyHead,
+    repeatable: Repeatable,
     data: Data<'_>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let asked = match head.json_if_any(&mut query, data).await? {
+    let body = head.json_if_any(&mut query, data).await?;
+    let once = repeatable.once_with(caller.0, body.as_ref())?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let asked = match body {
         Some(body) => body.exact_value().await?,
         None => json!({}),
     };
-    let (id, by, deed) = (id.to_owned(), caller.0.name.clone(), caller.1);
+    let (id, by) = (id.to_owned(), caller.0.name.clone());
     let answer = db.write(move |tx| {
-        let campaign = campaigns::existing(tx, &id)?;
-        let wish = Wish::read(asked.clone(), &campaign.settings)?;
-        if wish.start_at.is_some_and(|at| at < tx.now) {
-            let message = "must not be over already; leave it out to begin now";
-            return Err(Invalid::one("start_at", message).into());
-        }
-        tx.fits(&wish.settings(&campaign.settings)?, Some(campaign.id))??;
-        let Some(rehearsal) = tx.insert_rehearsal(campaign.id, &asked, &by)? else {
-            let message = "50 rehearsals of this campaign wait already; cancel one first".to_owned();
-            return Err(ApiError::Conflict { code: "too_many_rehearsals", message });
-        };
-        tx.note(&deed)?;
-        let made = existing(tx, campaign.id, rehearsal)?;
-        let body = serde_json::to_string(&View::of(&made))?;
-        let location = format!("/api/voice-campaigns/{}/rehearsals/{rehearsal}", campaign.id);
-        Ok::<_, ApiError>(Answer::text(HttpStatus::Accepted, body).with("Location", location))
+        once.run(tx, |tx| {
+            let campaign = campaigns::existing(tx, &id)?;
+            let wish = Wish::read(asked.clone(), &campaign.settings)?;
+            if wish.start_at.is_some_and(|at| at < tx.now) {
+                let message = "must not be over already; leave it out to begin now";
+                return Err(Invalid::one("start_at", message).into());
+            }
+            tx.fits(&wish.settings(&campaign.settings)?, Some(campaign.id))??;
+            let Some(rehearsal) = tx.insert_rehearsal(campaign.id, &asked, &by)? else {
+                let message = "50 rehearsals of this campaign wait already; cancel one first".to_owned();
+                return Err(ApiError::Conflict { code: "too_many_rehearsals", message });
+            };
+            let made = existing(tx, campaign.id, rehearsal)?;
+            let body = serde_json::to_string(&View::of(&made))?;
+            let location = format!("/api/voice-campaigns/{}/rehearsals/{rehearsal}", campaign.id);
+            Ok(Answer::text(HttpStatus::Accepted, body).with("Location", location))
+        })
     });
     let answer = answer.await?;
     db.rehearsals_changed();

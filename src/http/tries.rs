@@ -6,6 +6,7 @@ use super::auth::{ReadScope, WriteScope};
 use super::body::{BodyHead, JSON_MAX};
 use super::campaigns;
 use super::error::ApiError;
+use super::idempotency::Repeatable;
 use super::openapi::{parameters, schemas};
 use super::query::{self, PAGE_SIZE, Query};
 use crate::domain::agent::Brief;
@@ -86,7 +87,7 @@ impl Waiting {
     post,
     path = "/voice-campaigns/{id}/conversations",
     operation_id = "start_conversation",
-    params(parameters::CampaignId),
+    params(parameters::CampaignId, parameters::IdempotencyKey),
     request_body = Option<schemas::ConversationRequest>,
     responses((status = 201, body = View, description = "The conversation.", headers(("Location" = String))),
         (
@@ -101,13 +102,19 @@ async fn start(
     id: &str,
     mut query: Query,
     head: BodyHead,
+    repeatable: Repeatable,
     data: Data<'_>,
     settings: &State<Settings>,
     waiting: &State<Waiting>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let wanted = Wanted::read(head.json(data, JSON_MAX).await?.value().await?)?;
+    let body = head.json(data, JSON_MAX).await?;
+    let once = repeatable.once(caller.0, body.hash)?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let wanted = Wanted::read(body.value().await?)?;
     let (tester, model) = tester(settings)?;
     let job = job(db, id, &wanted).await?;
     let mut talk = Talk::open(&job.brief);
@@ -120,8 +127,10 @@ async fn start(
         answered(tester, waiting, db, (try_id, &job), &mut talk, said).await?;
     }
     let location = format!("/api/voice-campaigns/{campaign_id}/conversations/{try_id}");
-    db.read(move |snapshot| Answer::created(location, &View::of(&existing(snapshot, campaign_id, try_id)?)))
-        .await
+    db.write(move |tx| {
+        once.run(tx, |tx| Answer::created(location, &View::of(&existing(tx, campaign_id, try_id)?)))
+    })
+    .await
 }
 
 /// Has simulated callers talk with the agent.
@@ -132,7 +141,7 @@ async fn start(
     post,
     path = "/voice-campaigns/{id}/conversations/batch",
     operation_id = "start_conversations",
-    params(parameters::CampaignId),
+    params(parameters::CampaignId, parameters::IdempotencyKey),
     request_body = Option<schemas::ConversationBatchRequest>,
     responses((status = 202, body = [View], description = "The conversations, as they begin."),
         (
@@ -147,12 +156,18 @@ async fn start_batch(
     id: &str,
     mut query: Query,
     head: BodyHead,
+    repeatable: Repeatable,
     data: Data<'_>,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let (wanted, personas) = Wanted::read_batch(head.json(data, JSON_MAX).await?.value().await?)?;
+    let body = head.json(data, JSON_MAX).await?;
+    let once = repeatable.once(caller.0, body.hash)?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let (wanted, personas) = Wanted::read_batch(body.value().await?)?;
     let (tester, model) = tester(settings)?;
     let job = job(db, id, &wanted).await?;
     let (by, campaign_id) = (caller.0.name.clone(), job.campaign.id);
@@ -180,11 +195,13 @@ async fn start_batch(
     for (try_id, persona) in made.iter().zip(personas) {
         tester.play(*try_id, persona, job.clone());
     }
-    db.read(move |snapshot| {
-        let tries = made.iter().map(|try_id| existing(snapshot, campaign_id, *try_id));
-        let tries = tries.collect::<Result<Vec<_>, _>>()?;
-        let views: Vec<View> = tries.iter().map(View::of).collect();
-        Ok(Answer::text(Status::Accepted, serde_json::to_string(&views)?))
+    db.write(move |tx| {
+        once.run(tx, |tx| {
+            let tries = made.iter().map(|try_id| existing(tx, campaign_id, *try_id));
+            let tries = tries.collect::<Result<Vec<_>, _>>()?;
+            let views: Vec<View> = tries.iter().map(View::of).collect();
+            Ok(Answer::text(Status::Accepted, serde_json::to_string(&views)?))
+        })
     })
     .await
 }
@@ -250,7 +267,7 @@ async fn show(
     post,
     path = "/voice-campaigns/{id}/conversations/{conversation_id}/turns",
     operation_id = "go_on_with_conversation",
-    params(parameters::CampaignId, parameters::ConversationId),
+    params(parameters::CampaignId, parameters::ConversationId, parameters::IdempotencyKey),
     request_body = schemas::ConversationTurn,
     responses((status = 200, body = View, description = "The conversation with the answer."),
         (
@@ -262,18 +279,24 @@ async fn show(
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[post("/voice-campaigns/<id>/conversations/<conversation_id>/turns", data = "<data>")]
 async fn go_on(
-    _caller: WriteScope<'_>,
+    caller: WriteScope<'_>,
     id: &str,
     conversation_id: &str,
     mut query: Query,
     head: BodyHead,
+    repeatable: Repeatable,
     data: Data<'_>,
     settings: &State<Settings>,
     waiting: &State<Waiting>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let mut f = Fields::of(head.json(data, JSON_MAX).await?.value().await?)?;
+    let body = head.json(data, JSON_MAX).await?;
+    let once = repeatable.once(caller.0, body.hash)?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let mut f = Fields::of(body.value().await?)?;
     let said = f.required("say", None, fields::text(SAID_MAX));
     let said = f.finish(said)?;
     let (tester, _) = tester(settings)?;
@@ -306,7 +329,7 @@ async fn go_on(
         }
     }
     let campaign_id = found.campaign_id;
-    db.read(move |snapshot| Answer::ok(&View::of(&existing(snapshot, campaign_id, try_id)?))).await
+    db.write(move |tx| once.run(tx, |tx| Answer::ok(&View::of(&existing(tx, campaign_id, try_id)?)))).await
 }
 
 /// Lets the agent answer, and writes down what came of it. Whatever goes wrong, the conversation can go on.
