@@ -139,3 +139,16 @@ fn another_body_under_the_same_key_is_refused_as_such_even_if_it_is_no_body_at_a
         }
     }
 }
+
+#[test]
+fn a_rehearsal_that_is_asked_for_again_is_played_once() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    let path = "/api/voice-campaigns/1/rehearsals";
+    let ask = || server.post(path, &json!({"seed": 7})).header("Idempotency-Key", "k").send();
+    let first = ask();
+    assert_eq!(first.header("Location"), Some("/api/voice-campaigns/1/rehearsals/1"));
+    let again = ask();
+    assert_eq!((again.header("Idempotent-Replayed"), again.expect(202)), (Some("true"), first.expect(202)));
+    assert_eq!(server.get(path).send().expect(200).as_array().unwrap().len(), 1);
+}

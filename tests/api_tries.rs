@@ -140,6 +140,23 @@ fn an_agent_is_tried_by_hand_and_nobody_is_called() {
 }
 
 #[test]
+fn what_is_said_again_under_the_same_key_is_answered_once() {
+    let (url, asked) = model(|_| says("An automated assistant."));
+    let server = server(&url);
+    server.campaign(json!({}));
+    let (start, go_on) = (json!({"say": "Who is this?"}), json!({"say": "And who else?"}));
+    let turns = format!("{TRIES}/1/turns");
+    for (path, body, key) in [(TRIES, &start, "a"), (turns.as_str(), &go_on, "b")] {
+        let send = || server.post(path, body).header("Idempotency-Key", key).send();
+        let (first, again) = (send(), send());
+        assert_eq!(again.header("Idempotent-Replayed"), Some("true"), "{path}");
+        assert_eq!((first.status, first.json()), (again.status, again.json()));
+    }
+    assert_eq!(asked.lock().unwrap().len(), 2);
+    assert_eq!(server.get(TRIES).send().expect(200).as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn simulated_callers_talk_with_the_agent_and_each_gets_a_report() {
     let (url, _) = model(|request| {
         let (system, last) = (system(request), last_said(request));

@@ -150,6 +150,7 @@ async fn start(
 - `missing_variable`: The script needs a value that the lead does not have; give it one, or write a fallback into the script: plan"
         ))
 )]
+#[allow(clippy::too_many_arguments, reason = "each is a guard")]
 #[post("/voice-campaigns/<id>/conversations/batch", data = "<data>")]
 async fn start_batch(
     caller: WriteScope<'_>,
