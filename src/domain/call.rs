@@ -45,6 +45,7 @@ use super::voice::Voice;
 use super::{budget, lead::LeadStatus};
 use crate::words;
 use chrono::TimeDelta;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -370,7 +371,7 @@ pub struct LiveCall {
     /// What there is to say about the end, should it have no words of its own.
     detail: Option<String>,
     /// What was seen, for the timeline.
-    timeline: Vec<(Instant, String)>,
+    timeline: Vec<(Instant, Cow<'static, str>)>,
     transcript: Transcript,
     /// None where no agent talks.
     conversation: Option<Conversation>,
@@ -562,7 +563,7 @@ impl LiveCall {
 
     /// What was seen so far, as stored in [`Call::timeline`]; `shift` leads from steady to wall time.
     pub fn timeline(&self, shift: TimeDelta) -> serde_json::Value {
-        let entry = |(at, event): &(Instant, String)| serde_json::json!({"at": super::schedule::format_instant(*at + shift), "event": event});
+        let entry = |(at, event): &(Instant, Cow<str>)| serde_json::json!({"at": super::schedule::format_instant(*at + shift), "event": event});
         self.timeline.iter().map(entry).collect()
     }
 
@@ -592,26 +593,26 @@ impl LiveCall {
     }
 
     fn note(&mut self, event: &LegEvent, at: Instant) {
-        let text = match event {
-            LegEvent::Ringing => "ringing".to_owned(),
-            LegEvent::Answered => "answered".to_owned(),
-            LegEvent::MachineDetected => "machine detected".to_owned(),
-            LegEvent::SpeechEnded => "heard to the end".to_owned(),
-            LegEvent::Digit(digit) => format!("pressed {digit}"),
-            LegEvent::OptOutAsked => "asked not to be called again".to_owned(),
-            LegEvent::RecordingBegan => "recording".to_owned(),
-            LegEvent::NotRecorded(reason) => format!("not recorded: {reason}"),
-            LegEvent::Asked(asked) => format!("the agent asked for {}", asked.tool.name()),
-            LegEvent::AgentFailed(_) => "the agent failed".to_owned(),
-            LegEvent::Judged(_) => "judged by its words".to_owned(),
+        let text: Cow<str> = match event {
+            LegEvent::Ringing => "ringing".into(),
+            LegEvent::Answered => "answered".into(),
+            LegEvent::MachineDetected => "machine detected".into(),
+            LegEvent::SpeechEnded => "heard to the end".into(),
+            LegEvent::Digit(digit) => format!("pressed {digit}").into(),
+            LegEvent::OptOutAsked => "asked not to be called again".into(),
+            LegEvent::RecordingBegan => "recording".into(),
+            LegEvent::NotRecorded(reason) => format!("not recorded: {reason}").into(),
+            LegEvent::Asked(asked) => format!("the agent asked for {}", asked.tool.name()).into(),
+            LegEvent::AgentFailed(_) => "the agent failed".into(),
+            LegEvent::Judged(_) => "judged by its words".into(),
             LegEvent::SpeechBegan
             | LegEvent::Recorded(_)
             | LegEvent::Said(_)
             | LegEvent::Turn(_)
             | LegEvent::AgentUsed(_) => return,
-            LegEvent::Transferred => "transferred".to_owned(),
-            LegEvent::TransferRefused(_) => "transfer refused".to_owned(),
-            LegEvent::Ended(cause, _) => format!("ended: {cause}"),
+            LegEvent::Transferred => "transferred".into(),
+            LegEvent::TransferRefused(_) => "transfer refused".into(),
+            LegEvent::Ended(cause, _) => format!("ended: {cause}").into(),
         };
         if self.timeline.len() < TIMELINE_MAX || matches!(event, LegEvent::Ended(..)) {
             self.timeline.push((at, text));

@@ -228,6 +228,8 @@ pub struct Rules {
     fallback: Option<Template>,
     keys: KeyMap,
     opt_out: OptOut,
+    /// The sentence after a script tells the key.
+    is_told_after: bool,
     phrases: &'static Phrases,
 }
 
@@ -235,12 +237,14 @@ impl Rules {
     /// Works them out.
     pub fn of(campaign: &Campaign) -> Arc<Rules> {
         let settings = &campaign.settings;
+        let opt_out = settings.opt_out();
         Arc::new(Rules {
             schedule: campaign.schedule(),
             script: Template::parse(&settings.script_template).ok(),
             fallback: settings.fallback_script.as_deref().and_then(|text| Template::parse(text).ok()),
             keys: settings.key_map(),
-            opt_out: settings.opt_out(),
+            is_told_after: opt_out.is_told_in(&opt_out.sentence),
+            opt_out,
             phrases: Phrases::of(&settings.ai_voice_language),
         })
     }
@@ -598,7 +602,7 @@ impl<'a> Gate<'a> {
         let prompts =
             [(settings.script_prompt, Some(&script)), (settings.fallback_prompt, fallback.as_ref())];
         let prompts = prompts.into_iter().filter_map(|(id, words)| Some((id?, words?.clone()))).collect();
-        let script = opt_out.after(script);
+        let (script, is_told) = opt_out.after(script);
         let agent = match self.agent() {
             AgentKind::Scripted => None,
             AgentKind::Ai => Some(Arc::new(self.briefed(&filling, &script, may_call_back))),
@@ -606,7 +610,7 @@ impl<'a> Gate<'a> {
         let own = settings.recording_announcement.clone().filter(|words| !words.trim().is_empty());
         let usual = || phrases.recorded.to_owned();
         Ok(Plan {
-            key_wait: Plan::key_wait(keys, opt_out.is_told_in(&script)),
+            key_wait: Plan::key_wait(keys, is_told || self.rules.is_told_after),
             prompts,
             keys: keys.clone(),
             phrases,

@@ -201,14 +201,16 @@ impl OptOut {
         tells_key(text, self.key, &self.language)
     }
 
-    /// What is said of a script: with the sentence at its end, unless it tells the key itself.
-    pub fn after(&self, script: String) -> String {
-        if self.sentence.is_empty() || self.is_told_in(&script) {
-            return script;
+    /// What is said of a script: with the sentence at its end, unless it tells the key itself, which is the other half of
+    /// the answer.
+    pub fn after(&self, script: String) -> (String, bool) {
+        let is_told = self.is_told_in(&script);
+        if self.sentence.is_empty() || is_told {
+            return (script, is_told);
         }
         let script = script.trim_end();
         let stop = if script.ends_with(char::is_alphanumeric) { "." } else { "" };
-        format!("{script}{stop} {}", self.sentence)
+        (format!("{script}{stop} {}", self.sentence), false)
     }
 }
 
@@ -288,9 +290,9 @@ pub fn tells_key(text: &str, key: char, language: &str) -> bool {
         let mut bare = lower.split(|char: char| !char.is_ascii_alphanumeric() && char != key);
         return bare.any(|word| names[..1].contains(&word));
     }
-    words.iter().enumerate().any(|(at, word)| {
-        let after = &words[at + 1..(at + 1 + WORDS_BETWEEN).min(words.len())];
-        PRESSES.contains(word) && after.iter().any(is_key)
+    words.iter().enumerate().filter(|(_, word)| is_key(word)).any(|(at, _)| {
+        let before = &words[at.saturating_sub(WORDS_BETWEEN)..at];
+        before.iter().any(|word| PRESSES.contains(word))
     })
 }
 

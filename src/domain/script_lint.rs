@@ -134,7 +134,7 @@ pub fn lint(settings: &Settings, leads: &Sample, occasion: Occasion) -> Vec<Warn
     if calls_people {
         warnings.extend(no_way_out(settings, &opt_out, &said));
     }
-    warnings.extend(too_long(SCRIPT, &opt_out.after(said), limit));
+    warnings.extend(too_long(SCRIPT, &opt_out.after(said).0, limit));
     warnings.extend(unfilled(SCRIPT, template.variables(), leads, occasion));
     let fallback = settings.fallback_script.as_deref().and_then(|text| Template::parse(text).ok());
     if let Some(fallback) = fallback {

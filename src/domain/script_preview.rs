@@ -166,7 +166,7 @@ impl Scripts {
                 None
             }
         };
-        let script = render(&self.script).map(|script| self.opt_out.after(script));
+        let script = render(&self.script).map(|script| self.opt_out.after(script).0);
         let fallback = self.fallback.as_ref().and_then(render);
         let mut seen = std::collections::HashSet::new();
         missing.retain(|name| seen.insert(name.clone()));
