@@ -69,8 +69,8 @@ function Remarks({ campaign, server }) {
     ${
       !server.model &&
       html`<${Note} kind="warn" icon="triangle-alert">
-        <strong>No agent can be tried on this server.</strong>
-        Whoever runs it has to set up a model: <span class="wrap-any">${sentence(server.problem)}</span>
+        <strong>No agent can be tried on this server.</strong> Whoever runs it has to set up a model:${' '}
+        <span class="wrap-any">${sentence(server.problem)}</span>
       <//>`
     }
     ${
