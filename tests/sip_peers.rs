@@ -1,7 +1,9 @@
 //! Real calls of the real program, with the voice of flite, to programs that others wrote: SIPp as the carrier, Kamailio
 //! as a proxy before it, baresip as a telephone.
 
+use crate::support::models::{Models, tool, words};
 use crate::support::peers::peer;
+use crate::support::phone::vowels;
 use crate::support::program::{PATIENCE, Place, Running};
 use crate::support::uas::{Fast, Peer, Step, hum};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -530,6 +532,63 @@ fn a_telephone_hears_us_holds_the_call_and_presses_nine() {
     let same = heard.iter().zip(&said).filter(|pair| is_same(*pair)).count();
     println!("{same} of {} samples are the same", heard.len());
     assert!(same * 100 >= heard.len() * 95, "{same} of {}", heard.len());
+}
+
+#[cfg_attr(not(has_baresip), ignore = "baresip is not installed")]
+#[test]
+fn a_telephone_talks_with_an_agent_of_either_kind() {
+    for kind in ["cascade", "realtime"] {
+        talk_with_an_agent(kind);
+    }
+}
+
+/// Whoever has the telephone hears the opening out, says yes, and is taken leave of.
+fn talk_with_an_agent(kind: &str) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let models = runtime.block_on(Models::start(|told| match told {
+        "Yes, please." => tool(
+            "",
+            "report_outcome",
+            json!({"outcome": "success", "reason": "They said yes.", "answers": {}}),
+        ),
+        told if told.starts_with("Written down.") => tool("Thank you, goodbye.", "end_call", json!({})),
+        told => match told.split_once(" Say exactly this as your ") {
+            Some((_, rest)) => words(rest.split_once(": ").unwrap().1),
+            None => words("Pardon?"),
+        },
+    }));
+    models.will_hear("Yes, please.");
+    let place = Place::new();
+    let quiet = |ms: usize| vec![0; ms * 8];
+    let answer = [quiet(6_000), vowels(900).to_vec(), quiet(20_000)].concat();
+    std::fs::write(place.path("answer.wav"), wav::write(8_000, &answer)).unwrap();
+    let started = (0..5).find_map(|_| start_baresip(&place));
+    let (_baresip, port, _) = started.expect("baresip does not start");
+    set_trunk(&place, port, "udp");
+    let settings = std::fs::read_to_string(place.path("voice-campaigns.toml")).unwrap();
+    let url = models.url();
+    let voice = format!("url = \"{url}\"\napi_key = \"sk-test\"\nmodel = \"tts-1\"");
+    let settings =
+        settings.replace("command = \"flite -voice kal -f /dev/stdin -o {output}\"", &voice).replace(
+            "[sip]\n",
+            &format!("[agent]\nkind = \"{kind}\"\nurl = \"{url}\"\napi_key = \"sk-test\"\n[sip]\n"),
+        );
+    std::fs::write(place.path("voice-campaigns.toml"), settings).unwrap();
+    let server = place.serve();
+    let token = place.token("write");
+    let with = json!({"success_criteria": "they say yes"});
+    call_with(&server, &token, with, ["+12025550101".to_owned()].into_iter());
+    until(&server, || are_over(&calls(&server, &token), 1));
+    let call = calls(&server, &token).remove(0);
+    assert_eq!(call["outcome"], "success", "{kind}: {call:#}");
+    let (_, body) = server.ask("GET", &format!("/api/calls/{}", call["id"]), &token);
+    let whole: Value = serde_json::from_str(&body).unwrap();
+    let text =
+        |line: &Value| format!("{}: {}", line["speaker"].as_str().unwrap(), line["text"].as_str().unwrap());
+    let said: Vec<String> = whole["transcript"].as_array().unwrap().iter().map(text).collect();
+    let opening = "agent: This is an automated assistant. Hello, this is a test.";
+    assert_eq!(said, [opening, "person: Yes, please.", "agent: Thank you, goodbye."], "{kind}");
+    println!("{kind}: {}", whole["conversation"]["turns"]);
 }
 
 /// A telephone with the number of the only lead, its port, and the port on which it is told what to do.
