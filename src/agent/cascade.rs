@@ -11,7 +11,7 @@
 use super::chat::{Call, Chat, Message, Piece, Reply};
 use super::ears::{Ears, QUIET_MS, Turn};
 use super::judge;
-use super::notes;
+use super::notes::{self, milliseconds};
 use super::playout::{Heard as Fragment, Playout, split};
 use super::sentences::Sentences;
 use super::settings::{Opening, Settings};
@@ -835,10 +835,6 @@ impl Talk {
         }))
         .await
     }
-}
-
-fn milliseconds(took: TimeDelta) -> u32 {
-    u32::try_from(took.num_milliseconds().max(0)).unwrap_or(u32::MAX)
 }
 
 async fn understood(hearing: &mut Option<Hearing>) -> Result<String, String> {

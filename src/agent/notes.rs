@@ -77,6 +77,11 @@ pub(super) fn forget(memory: &mut Vec<Message>) -> usize {
     count
 }
 
+/// A length as it is told.
+pub(super) fn milliseconds(took: TimeDelta) -> u32 {
+    u32::try_from(took.num_milliseconds().max(0)).unwrap_or(u32::MAX)
+}
+
 /// How long nobody has said anything.
 #[derive(Default)]
 pub(super) struct Patience {

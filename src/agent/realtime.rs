@@ -8,6 +8,7 @@
 
 use super::chat::Chat;
 use super::dialect::{self, Event, PCM_RATE, SILENCE_MS, Session};
+use super::notes::milliseconds;
 use super::playout::{Heard as Fragment, Playout, split};
 use super::settings::{Dialect, Opening, Settings, Sound};
 use super::socket::Socket;
@@ -829,8 +830,4 @@ impl Talk {
 /// How long it takes to hear so many samples.
 fn heard_for(samples: usize) -> TimeDelta {
     TimeDelta::milliseconds(samples as i64 * 1_000 / i64::from(RATE))
-}
-
-fn milliseconds(took: TimeDelta) -> u32 {
-    u32::try_from(took.num_milliseconds().max(0)).unwrap_or(u32::MAX)
 }

@@ -2,10 +2,11 @@
 
 use super::chat::{Call, Chat, Message, Piece};
 use super::judge;
+use super::tools;
 use crate::domain::Instant;
 use crate::domain::agent::{Brief, Line, Verdict};
 use crate::domain::try_out::{Entry, HANGS_UP, Persona, Speaker};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The longest text that a simulated caller says at a time, in characters.
@@ -34,8 +35,7 @@ pub struct Uttered {
 
 /// What the agent says next. The error is a sentence.
 pub async fn agent(chat: &Chat, brief: &Brief, entries: &[Entry]) -> Result<Spoken, String> {
-    let tool = |tool: &crate::domain::agent::ToolName| json!({"name": tool, "description": tool.description(), "parameters": tool.parameters()});
-    let tools: Vec<Value> = brief.tools.iter().map(tool).collect();
+    let tools = tools::definitions(&brief.tools);
     said(chat, &told_agent(brief, entries), &tools).await
 }
 

@@ -686,8 +686,8 @@ impl Floor {
     fn welcome(&mut self, arrival: Incoming, guest: Guest) {
         let Guest { call_id, lead_id, called, plan, recorded } = guest;
         let claim = Claim { call_id, attempt: 1 };
-        let mut request = request(&claim, lead_id.unwrap_or_default(), called, None, &plan, recorded);
-        request.words = plan.words();
+        let words = plan.words();
+        let request = request(&claim, lead_id.unwrap_or_default(), called, None, &plan, words, recorded);
         let call = LiveCall::incoming(plan, self.clock.steady());
         let deadline = call.deadline();
         match arrival.take(request, LegEvents::new(call_id, self.report_to.clone())) {
@@ -714,11 +714,9 @@ impl Floor {
 
     fn place(&mut self, dial: Dial) {
         let Dial { claim, campaign_id, lead_id, phone, caller_id, plan, recorded } = dial;
-        let mut request = request(&claim, lead_id, phone, caller_id, &plan, recorded);
         // Where nobody asks what was said, nobody hears it either.
-        if self.story == Story::Told {
-            request.words = plan.words();
-        }
+        let words = if self.story == Story::Told { plan.words() } else { Vec::new() };
+        let request = request(&claim, lead_id, phone, caller_id, &plan, words, recorded);
         let call = LiveCall::new(plan, self.clock.steady());
         let deadline = call.deadline();
         let mut leg = self.carrier.dial(request, LegEvents::new(claim.call_id, self.report_to.clone()));
@@ -737,13 +735,14 @@ impl Drop for Floor {
     }
 }
 
-/// What the carrier has to know of a call, but for what may be said on it.
+/// What the carrier has to know of a call.
 fn request(
     claim: &Claim,
     lead_id: i64,
     phone: Phone,
     caller_id: Option<Phone>,
     plan: &Plan,
+    words: Vec<String>,
     recorded: Vec<Recorded>,
 ) -> DialRequest {
     DialRequest {
@@ -753,7 +752,7 @@ fn request(
         phone,
         caller_id,
         ring_timeout: plan.ring_timeout,
-        words: Vec::new(),
+        words,
         voice: plan.voice.clone(),
         recorded,
         machine_detection: plan.machine_detection,
