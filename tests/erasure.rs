@@ -211,6 +211,25 @@ async fn a_call_to_somebody_who_is_to_be_erased_is_ended_first() {
 }
 
 #[tokio::test]
+async fn erasing_somebody_whose_lead_was_deleted_counts_nothing_twice() {
+    let mut world = World::new(MONDAY_NOON).await;
+    world.set_guard(lenient());
+    let campaign = world.campaign(json!({"retry_delay_minutes": 600, "max_attempts_per_lead": 3})).await;
+    world.leads(&campaign, (0..3).map(|nth| story(105, nth))).await;
+    world.run_for(TimeDelta::minutes(5)).await;
+    let waiting = world.all_leads(&campaign).await;
+    assert!(waiting.iter().all(|lead| (lead.status, lead.attempts) == (LeadStatus::Scheduled, 1)));
+    for lead in &waiting {
+        let id = lead.id;
+        world.store.write(move |tx| tx.delete_lead(id)).await.unwrap();
+        if id != waiting[2].id {
+            assert!(matches!(world.store.erase(lead.about.phone).await.unwrap(), Erasure::Erased(_)));
+        }
+        world.check().await;
+    }
+}
+
+#[tokio::test]
 async fn the_numbers_that_are_left_are_called_as_before() {
     let mut world = World::new(MONDAY_NOON).await;
     world.set_guard(lenient());

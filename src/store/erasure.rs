@@ -230,7 +230,9 @@ impl Tx<'_> {
     fn forget_lead(&self, id: i64) -> Result<Option<i64>, StoreError> {
         let lead = self.lead_even_deleted(id)?;
         self.execute("DELETE FROM tries WHERE lead_id = ?1", [id])?;
-        if lead.status.is_open() {
+        // One that was deleted left its queue and the sums then.
+        let is_counted = "SELECT 1 FROM leads WHERE id = ?1 AND deleted_at IS NULL";
+        if lead.status.is_open() && self.connection.prepare_cached(is_counted)?.exists([id])? {
             self.move_lead(&lead, LeadStatus::Canceled, None)?;
             self.complete_if_finished(lead.campaign_id)?;
         }
