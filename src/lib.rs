@@ -59,13 +59,15 @@
 //!   least once, under one id.
 //! - Requests that a user of the API can direct leave from `webhooks/client.rs` alone, to addresses it has looked at
 //!   itself. What the settings name, a speech service or a trunk, the operator has chosen.
-//! - Clients reach the HTTP server through the [`listener`] alone, which bounds how many they are and how long they take.
+//! - Clients reach the HTTP server through the [`listener`] alone, which bounds how many they are and how long they take;
+//!   between the two there are pipes within this process, and no port.
 //! - Sums equal a recount: [`store::check`].
 //! - Nothing sleeps or reads the time except through [`clock::Clock`], but for the thread that sends sound and the SIP
 //!   library; every worker is a `turn` that tests take by hand on a manual clock.
 //!
 //! # Two walks
-//! **`POST /api/voice-campaigns`.** The request fairing in `http/edge.rs` finds the token and counts it against its
+//! **`POST /api/voice-campaigns`.** The [`listener`] passes its bytes on when the head is whole, `http/server.rs` makes a
+//! request of them for Rocket → the request fairing in `http/edge.rs` finds the token and counts it against its
 //! quota → the handler in `http/campaigns.rs` reads the body as [`domain::campaign::Request`], all problems at once →
 //! one [`store::Store::write`]: was this idempotency key seen? else insert → the commit wakes the dialer if the
 //! campaign is active → 201, `Location`, view.

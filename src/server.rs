@@ -11,7 +11,7 @@ use crate::domain::agent::AgentKind;
 use crate::domain::voice::Voice;
 use crate::housekeeping::Retention;
 use crate::line::{self, Line, LineError};
-use crate::listener::{Limits, Listener, Peers, Times};
+use crate::listener::{Limits, Listener, Times};
 
 use crate::rehearsal::forecaster;
 use crate::speech::{Kind, Speaker, SpeechError};
@@ -22,18 +22,17 @@ use crate::webhooks::{SystemLookup, WebClient};
 use crate::{dialer, housekeeping, http, media, rehearsal, speech, webhooks};
 use anyhow::Context;
 use chrono::TimeDelta;
-use rocket::fairing::AdHoc;
 use rustix::process::{Resource, Rlimit};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::Mutex;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Why a server did not start.
@@ -53,8 +52,7 @@ pub struct Server {
     store: Store,
     stop: watch::Sender<bool>,
     signals: Signals,
-    http_shutdown: rocket::Shutdown,
-    http: JoinHandle<Result<(), String>>,
+    http: Arc<http::Server>,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -67,7 +65,7 @@ pub fn ledger_file(folder: &Path) -> PathBuf {
 const CALLS_USUAL: usize = 200;
 
 /// How long requests that are being answered may take after a stop.
-const HTTP_GRACE_SECONDS: u32 = 3;
+const HTTP_GRACE: Duration = Duration::from_secs(3);
 
 impl Server {
     /// Opens the data folder and starts everything; it listens when the answer comes.
@@ -152,7 +150,7 @@ impl Server {
         let signals = Signals::listen().context("cannot listen for signals")?;
         let speaker = speaker(voice, config);
         let listening = start_http(loaded, line.clone(), speaker, chat, store.clone(), clock).await;
-        let (http, http_shutdown, listener, address) = match listening {
+        let (http, listener, address) = match listening {
             Ok(listening) => listening,
             Err(error) => {
                 store.close().await;
@@ -192,7 +190,7 @@ impl Server {
         ];
         let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{address}");
-        Ok(Server { url, store, stop, signals, http_shutdown, http, workers })
+        Ok(Server { url, store, stop, signals, http, workers })
     }
 
     /// Where it listens, with the real port.
@@ -220,13 +218,13 @@ impl Server {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.store.set_stopping();
         self.stop.send_replace(true);
-        self.http_shutdown.notify();
+        self.http.shutdown().notify();
         for worker in self.workers {
             worker.await.context("a worker panicked while stopping")?;
         }
-        let http = self.http.await.context("the HTTP server panicked while stopping")?;
+        self.http.stop(HTTP_GRACE).await;
         self.store.close().await;
-        http.map_err(anyhow::Error::msg)
+        Ok(())
     }
 }
 
@@ -322,7 +320,7 @@ impl Signals {
     }
 }
 
-type Http = (JoinHandle<Result<(), String>>, rocket::Shutdown, Listener, SocketAddr);
+type Http = (Arc<http::Server>, Listener, SocketAddr);
 
 /// Starts HTTP and answers when it listens, or with one line about why it does not.
 async fn start_http(
@@ -344,10 +342,7 @@ async fn start_http(
     );
     let socket = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let address = socket.local_addr()?;
-    let peers = Arc::new(Peers::default());
-    let of_port = peers.clone();
     let door = http::Door {
-        of_port: Some(Arc::new(move |port| of_port.of(port))),
         is_tls: tls.is_some(),
         hosts: config.hosts.clone(),
         is_behind_proxy: config.behind_proxy,
@@ -370,38 +365,18 @@ async fn start_http(
         started_at: clock.now(),
         door,
     };
-    let (listening, is_listening) = oneshot::channel();
-    let listening = Mutex::new(Some(listening));
-    let on_liftoff = AdHoc::on_liftoff("listening", move |rocket| {
-        let (shutdown, port) = (rocket.shutdown(), rocket.config().port);
-        let listening = listening.lock().ok().and_then(|mut sender| sender.take());
-        Box::pin(async move {
-            if let Some(listening) = listening {
-                let _ = listening.send((shutdown, port));
-            }
-        })
-    });
-    let rocket = rocket::custom(rocket_config()).manage(Db::of(store)).attach(on_liftoff);
-    let rocket = http::mount(rocket, settings, clock);
-    let mut http = tokio::spawn(async move {
-        // The error's Debug form would print the whole configuration.
-        rocket.launch().await.map(|_| ()).map_err(|error| error.kind().to_string())
-    });
-    tokio::select! {
-        Ok((shutdown, port)) = is_listening => {
-            let limits = Limits {
-                connections: usize::try_from(config.limits.connections).unwrap_or(usize::MAX),
-                connections_per_address: usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX),
-                times: Times::default(),
-            };
-            let server = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
-            Ok((http, shutdown, Listener::new(socket, limits, tls, server, peers), address))
-        },
-        ended = &mut http => {
-            let cause = ended.context("the HTTP server panicked")?.err().unwrap_or_else(|| "it ended".into());
-            anyhow::bail!("cannot serve HTTP: {cause}")
-        }
-    }
+    let rocket = rocket::custom(rocket_config()).manage(Db::of(store));
+    let started = http::Server::start(http::mount(rocket, settings, clock)).await;
+    let http = Arc::new(started.map_err(|cause| anyhow::anyhow!("cannot serve HTTP: {cause}"))?);
+    let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let limits = Limits {
+        connections: count(config.limits.connections),
+        connections_per_address: count(config.limits.connections_per_address),
+        times: Times::default(),
+    };
+    let server = http.clone();
+    let listener = Listener::new(socket, limits, tls, Arc::new(move |client| server.connect(client)));
+    Ok((http, listener, address))
 }
 
 fn setting(shown: config::Shown) -> http::Setting {
@@ -425,9 +400,9 @@ fn tls(files: &Tls) -> anyhow::Result<Option<Arc<ServerConfig>>> {
     Ok(Some(Arc::new(config)))
 }
 
-/// File handles: two for each connection, one for each real call, and some for the database, webhooks and files.
+/// File handles: one for each connection, one for each real call, and some for the database, webhooks and files.
 fn make_room(limits: &config::Limits, real_calls: usize) {
-    let wanted = u64::from(limits.connections) * 2 + real_calls as u64 + 512;
+    let wanted = u64::from(limits.connections) + real_calls as u64 + 512;
     let present = rustix::process::getrlimit(Resource::Nofile);
     let may_have = present.maximum.map_or(wanted, |maximum| maximum.min(wanted));
     if present.current.is_some_and(|current| current < may_have) {
@@ -442,24 +417,11 @@ fn make_room(limits: &config::Limits, real_calls: usize) {
 
 fn rocket_config() -> rocket::Config {
     rocket::Config {
-        // Only the listener finds it.
-        address: Ipv4Addr::LOCALHOST.into(),
-        port: 0,
         // Any client could forge the header; the socket tells the truth.
         ip_header: None,
         ident: rocket::config::Ident::none(),
         log_level: rocket::log::LogLevel::Off,
         cli_colors: false,
-        // The listener's times are shorter than this.
-        keep_alive: 3_600,
-        shutdown: rocket::config::Shutdown {
-            // Signals are ours: the dialer has to hear of them as well.
-            ctrlc: false,
-            signals: std::collections::HashSet::new(),
-            grace: HTTP_GRACE_SECONDS,
-            mercy: 1,
-            ..rocket::config::Shutdown::default()
-        },
         ..rocket::Config::release_default()
     }
 }

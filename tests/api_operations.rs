@@ -174,14 +174,11 @@ fn labels_do_not_grow_with_what_clients_send() {
 #[test]
 fn metrics_need_a_token_behind_a_proxy_and_from_other_machines() {
     let behind_proxy = Door { hosts: vec!["*".into()], is_behind_proxy: true, ..Door::default() };
-    let from_elsewhere = Door {
-        hosts: vec!["*".into()],
-        of_port: Some(std::sync::Arc::new(|port| Some(([203, 0, 113, 9], port).into()))),
-        ..Door::default()
-    };
-    for door in [behind_proxy, from_elsewhere] {
+    let open = Door { hosts: vec!["*".into()], ..Door::default() };
+    let elsewhere = "203.0.113.9:9".parse().unwrap();
+    for (door, client) in [(behind_proxy, None), (open, Some(elsewhere))] {
         let settings = Settings { door, unauthenticated_per_minute: 3, ..Options::default().settings };
-        let server = TestServer::start_with(Options { settings, ..Options::default() });
+        let server = TestServer::start_with(Options { settings, client, ..Options::default() });
         let ask = || server.request("GET", "/metrics");
         for _ in 0..3 {
             let refused = ask().token("vc_wrong").send();

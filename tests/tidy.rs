@@ -63,7 +63,7 @@ const MAY_USE: [(&str, &[&str]); 24] = [
 ];
 
 /// Crates that only some modules may name.
-const ONLY_IN: [(&str, &[&str]); 13] = [
+const ONLY_IN: [(&str, &[&str]); 16] = [
     ("tokio_tungstenite", &["agent/socket.rs"]),
     ("earshot", &["agent/ears.rs"]),
     ("nanomp3", &["media/mp3.rs"]),
@@ -72,6 +72,9 @@ const ONLY_IN: [(&str, &[&str]); 13] = [
     ("rusqlite", &["store/"]),
     ("r2d2_sqlite", &["store/"]),
     ("rocket", &["http/", "server.rs", "store/pool.rs"]),
+    ("hyper", &["http/body.rs", "http/server.rs"]),
+    ("hyper_util", &["http/server.rs"]),
+    ("http_body_util", &["http/body.rs", "http/server.rs"]),
     ("reqwest", &["webhooks/client.rs", "speech/http.rs", "agent/wire.rs"]),
     (
         "rustls",

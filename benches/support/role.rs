@@ -1,16 +1,16 @@
 //! This binary in another role, as a process of its own: its memory and its processor time are then nobody else's.
 
 use super::{line, tester};
-use rocket::fairing::AdHoc;
 use rocket::{Build, Rocket};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::Arc;
+use tokio::sync::watch;
 use voice_campaigns::clock::{Clock, System};
 use voice_campaigns::http::{self, Door, Settings};
+use voice_campaigns::listener::{Limits, Listener, Times};
 use voice_campaigns::store::pool::Db;
 use voice_campaigns::store::{Scope, Store};
 use voice_campaigns::token;
@@ -132,22 +132,26 @@ fn empty() -> &'static str {
 /// As the program has it.
 fn config() -> rocket::Config {
     rocket::Config {
-        address: Ipv4Addr::LOCALHOST.into(),
-        port: 0,
         ip_header: None,
         ident: rocket::config::Ident::none(),
         log_level: rocket::log::LogLevel::Off,
         cli_colors: false,
-        keep_alive: 30,
         ..rocket::Config::release_default()
     }
 }
 
+/// Behind a listener like that of the program, which nobody stops.
 fn launch(runtime: &tokio::runtime::Runtime, rocket: rocket::Rocket<rocket::Build>) -> SocketAddr {
-    let (sender, port) = mpsc::channel();
-    let on_liftoff = AdHoc::on_liftoff("tell the port", move |rocket| {
-        Box::pin(async move { sender.send(rocket.config().port).unwrap() })
-    });
-    runtime.spawn(rocket.attach(on_liftoff).launch());
-    SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port.recv_timeout(Duration::from_secs(30)).unwrap())
+    runtime.block_on(async {
+        let server = http::Server::start(rocket).await.unwrap();
+        let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let limits = Limits { connections: 4_096, connections_per_address: 256, times: Times::default() };
+        let listener = Listener::new(socket, limits, None, Arc::new(move |client| server.connect(client)));
+        tokio::spawn(async move {
+            let stop = watch::Sender::new(false);
+            listener.run(stop.subscribe()).await;
+        });
+        address
+    })
 }

@@ -5,21 +5,24 @@ use super::error::ApiError;
 use super::query::Query;
 use crate::domain::fields::Fields;
 use crate::store::UPLOAD_PREFIX;
-use rocket::data::{Data, DataStream};
+use futures_util::stream;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Bytes, Incoming};
+use rocket::Request;
+use rocket::data::{self, Data, FromData};
 use rocket::http::ContentType;
 use rocket::request::{FromRequest, Outcome};
 use rocket::tokio::fs::File;
-use rocket::tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rocket::tokio::io::AsyncWriteExt;
 use rocket::tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use rocket::tokio::time::timeout;
-use rocket::{Request, data::ByteUnit};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempPath;
 
@@ -33,7 +36,102 @@ pub(super) const LEADS_JSON_MAX: u64 = 16 << 20;
 const STALL_MAX: Duration = Duration::from_secs(30);
 /// So much of a body that nobody wants is read all the same.
 const DRAINED_MAX: u64 = 16 << 20;
+/// The same of one that nobody asked for, such as that of somebody unknown.
+const UNASKED_MAX: u64 = 64 << 10;
+const UNASKED_TIME: Duration = Duration::from_secs(1);
 const CHUNK: usize = 64 << 10;
+
+/// A body that is still arriving, kept with its request until a handler asks for it.
+#[derive(Clone, Default)]
+pub(super) struct Arriving(Arc<Mutex<Option<Incoming>>>);
+
+impl Arriving {
+    pub(super) fn new(body: Incoming) -> Arriving {
+        Arriving(Arc::new(Mutex::new(Some(body))))
+    }
+
+    fn of<'r>(request: &'r Request<'_>) -> &'r Arriving {
+        request.local_cache(Arriving::default)
+    }
+
+    fn take(&self) -> Body {
+        let mut arriving = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Body { rest: arriving.take(), ..Body::default() }
+    }
+
+    /// After the answer to a request whose body nobody asked for: when a small one is read all the same, the next request
+    /// may follow on its connection.
+    pub(super) async fn finish(&self) {
+        self.take().throw_away(UNASKED_MAX, UNASKED_TIME).await;
+    }
+}
+
+/// Whether a request has a body.
+pub(super) fn is_there(request: &Request<'_>) -> bool {
+    let body = Arriving::of(request).0.lock().unwrap_or_else(PoisonError::into_inner);
+    body.as_ref().is_some_and(|body| !body.is_end_stream())
+}
+
+/// The body of a request, as it comes. A handler that takes it reads it, or says why it does not and throws it away.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    rest: Option<Incoming>,
+    /// What has come, and was only looked at.
+    first: Option<Bytes>,
+    /// How much has come.
+    read: u64,
+}
+
+#[rocket::async_trait]
+impl<'r> FromData<'r> for Body {
+    type Error = Infallible;
+
+    async fn from_data(request: &'r Request<'_>, _: Data<'r>) -> data::Outcome<'r, Body> {
+        data::Outcome::Success(Arriving::of(request).take())
+    }
+}
+
+impl Body {
+    /// What comes next; nothing at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let bytes = timeout(STALL_MAX, self.bytes()).await?;
+        bytes.map_err(|error| ApiError::Malformed(format!("The body ended early: {error}")))
+    }
+
+    async fn bytes(&mut self) -> Result<Option<Bytes>, hyper::Error> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        let Some(rest) = &mut self.rest else { return Ok(None) };
+        while let Some(frame) = rest.frame().await {
+            // Trailers say nothing here.
+            if let Ok(bytes) = frame?.into_data() {
+                self.read += bytes.len() as u64;
+                return Ok(Some(bytes));
+            }
+        }
+        self.rest = None;
+        Ok(None)
+    }
+
+    /// Whether there is nothing in it.
+    async fn is_empty(&mut self) -> Result<bool, ApiError> {
+        self.first = self.next().await?;
+        Ok(self.first.is_none())
+    }
+
+    /// Throws it away, because a client that writes before it reads would not see why it was refused.
+    pub(super) async fn discard(self) {
+        self.throw_away(DRAINED_MAX, STALL_MAX).await;
+    }
+
+    async fn throw_away(mut self, bytes_max: u64, time: Duration) {
+        let until = self.read + bytes_max;
+        let read =
+            async { while self.read <= until && self.next().await.is_ok_and(|bytes| bytes.is_some()) {} };
+        let _ = timeout(time, read).await;
+    }
+}
 
 /// What a request says about its body.
 #[derive(Clone, Debug)]
@@ -233,84 +331,71 @@ impl BodyHead {
     }
 
     /// Reads the body as JSON of an ordinary size.
-    pub(super) async fn json(&self, data: Data<'_>, bytes_max: u64) -> Result<Json, ApiError> {
-        self.read(data, bytes_max, None).await
+    pub(super) async fn json(&self, body: Body, bytes_max: u64) -> Result<Json, ApiError> {
+        self.read(body, bytes_max, None).await
     }
 
     /// Reads the body as JSON of an ordinary size, where there may be none, of a request that takes no parameters.
     pub(super) async fn json_if_any(
         &self,
         query: &mut Query,
-        mut data: Data<'_>,
+        mut body: Body,
     ) -> Result<Option<Json>, ApiError> {
         if let Err(invalid) = query.finish() {
-            discard(data).await;
+            body.discard().await;
             return Err(invalid.into());
         }
-        if self.content_type.is_none() && timeout(STALL_MAX, data.peek(1)).await?.is_empty() {
+        if self.content_type.is_none() && body.is_empty().await? {
             return Ok(None);
         }
-        self.json(data, JSON_MAX).await.map(Some)
+        self.json(body, JSON_MAX).await.map(Some)
     }
 
     /// Reads the body as JSON that may be large; then it waits until there is room for it.
     pub(super) async fn large_json(
         &self,
-        data: Data<'_>,
+        body: Body,
         bytes_max: u64,
         large: &LargeBodies,
     ) -> Result<Json, ApiError> {
-        self.read(data, bytes_max, Some(large)).await
+        self.read(body, bytes_max, Some(large)).await
     }
 
     /// Reads the body as a sound; a large one waits until there is room for it.
     pub(super) async fn sound(
         &self,
-        data: Data<'_>,
+        body: Body,
         bytes_max: u64,
         large: &LargeBodies,
     ) -> Result<Upload, ApiError> {
         let is_sound = self.content_type.as_ref().is_some_and(|kind| kind.top() == "audio");
-        let stream = self.open(data, bytes_max, "audio/wav or audio/mpeg", is_sound).await?;
-        let (bytes, place) = gather(stream, bytes_max, Some(large)).await?;
+        let body = self.open(body, bytes_max, "audio/wav or audio/mpeg", is_sound).await?;
+        let (bytes, place) = gather(body, bytes_max, Some(large)).await?;
         if bytes.is_empty() {
             return Err(empty());
         }
         Ok(Upload { hash: Sha256::digest(&bytes).into(), bytes, _place: place })
     }
 
-    async fn read(
-        &self,
-        data: Data<'_>,
-        bytes_max: u64,
-        large: Option<&LargeBodies>,
-    ) -> Result<Json, ApiError> {
-        let stream = self.open(data, bytes_max, "application/json", self.is_json()).await?;
-        let (bytes, place) = gather(stream, bytes_max, large).await?;
+    async fn read(&self, body: Body, bytes_max: u64, large: Option<&LargeBodies>) -> Result<Json, ApiError> {
+        let body = self.open(body, bytes_max, "application/json", self.is_json()).await?;
+        let (bytes, place) = gather(body, bytes_max, large).await?;
         Ok(Json::new(bytes, place))
     }
 
     /// Puts the body into a temporary file of `folder`.
-    pub(super) async fn spool(
-        &self,
-        data: Data<'_>,
-        bytes_max: u64,
-        folder: &Path,
-    ) -> Result<Spool, ApiError> {
-        let mut stream = self.open(data, bytes_max, "text/csv", self.is_table()).await?;
+    pub(super) async fn spool(&self, body: Body, bytes_max: u64, folder: &Path) -> Result<Spool, ApiError> {
+        let mut body = self.open(body, bytes_max, "text/csv", self.is_table()).await?;
         let (mut file, path) = spool_file(folder)?;
         let mut hash = Sha256::new();
-        let mut written = 0;
-        let mut chunk = Vec::with_capacity(CHUNK);
-        while next(&mut stream, &mut chunk).await? {
-            written += chunk.len() as u64;
-            if written > bytes_max {
-                return Err(too_large(stream, bytes_max).await);
+        while let Some(bytes) = body.next().await? {
+            if body.read > bytes_max {
+                return Err(too_large(body, bytes_max).await);
             }
-            hash.update(&chunk);
-            file.write_all(&chunk).await?;
+            hash.update(&bytes);
+            file.write_all(&bytes).await?;
         }
-        if written == 0 {
+        if body.read == 0 {
             return Err(empty());
         }
         file.flush().await?;
@@ -318,16 +403,16 @@ impl BodyHead {
     }
 
     /// Puts the file of a form into a temporary file of `folder`. Each part goes to the disk as it comes.
-    pub(super) async fn form(&self, data: Data<'_>, bytes_max: u64, folder: &Path) -> Result<Form, ApiError> {
-        let mut stream = self.open(data, bytes_max, "multipart/form-data", self.is_multipart()).await?;
+    pub(super) async fn form(&self, body: Body, bytes_max: u64, folder: &Path) -> Result<Form, ApiError> {
+        let mut body = self.open(body, bytes_max, "multipart/form-data", self.is_multipart()).await?;
         let boundary = self.content_type.as_ref().and_then(|kind| kind.param("boundary"));
         let Some(boundary) = boundary.filter(|boundary| (1..=70).contains(&boundary.len())) else {
-            drain(stream).await;
+            body.discard().await;
             return Err(ApiError::Malformed("The Content-Type names no boundary between the parts".into()));
         };
-        let read = read_form(&mut stream, boundary, bytes_max, folder).await;
+        let read = read_form(&mut body, boundary, bytes_max, folder).await;
         if read.is_err() {
-            drain(stream).await;
+            body.discard().await;
         }
         read
     }
@@ -347,21 +432,20 @@ impl BodyHead {
         }
     }
 
-    async fn open<'d>(
+    async fn open(
         &self,
-        data: Data<'d>,
+        body: Body,
         bytes_max: u64,
         expected: &str,
         is_expected: bool,
-    ) -> Result<DataStream<'d>, ApiError> {
+    ) -> Result<Body, ApiError> {
         if let Err(error) = self.check_type(expected, is_expected) {
-            discard(data).await;
+            body.discard().await;
             return Err(error);
         }
-        let stream = data.open(ByteUnit::Byte(bytes_max + DRAINED_MAX));
         match self.length {
-            Some(length) if length > bytes_max => Err(too_large(stream, bytes_max).await),
-            _ => Ok(stream),
+            Some(length) if length > bytes_max => Err(too_large(body, bytes_max).await),
+            _ => Ok(body),
         }
     }
 }
@@ -380,13 +464,9 @@ pub(super) struct Form {
 const PARTS_MAX: usize = 20;
 const FIELD_MAX: usize = 256 << 10;
 
-async fn read_form(
-    stream: &mut DataStream<'_>,
-    boundary: &str,
-    bytes_max: u64,
-    folder: &Path,
-) -> Result<Form, ApiError> {
-    let mut form = multer::Multipart::with_reader(stream, boundary);
+async fn read_form(body: &mut Body, boundary: &str, bytes_max: u64, folder: &Path) -> Result<Form, ApiError> {
+    let bytes = stream::unfold(body, |body| async move { Some((body.bytes().await.transpose()?, body)) });
+    let mut form = multer::Multipart::new(Box::pin(bytes), boundary);
     let (mut fields, mut file, mut hash, mut read) = (Vec::new(), None, Sha256::new(), 0);
     for _ in 0..=PARTS_MAX {
         let Some(mut part) = timeout(STALL_MAX, form.next_field()).await?.map_err(malformed_form)? else {
@@ -468,52 +548,31 @@ pub(super) async fn aside<T: Send + 'static>(
 
 /// Reads all of a body; a large one waits until there is room for it.
 async fn gather(
-    mut stream: DataStream<'_>,
+    mut body: Body,
     bytes_max: u64,
     large: Option<&LargeBodies>,
 ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), ApiError> {
-    let mut bytes = Vec::new();
+    let mut all = Vec::new();
     let mut place = None;
-    let mut chunk = Vec::with_capacity(CHUNK);
-    while next(&mut stream, &mut chunk).await? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() as u64 > bytes_max {
-            return Err(too_large(stream, bytes_max).await);
+    while let Some(bytes) = body.next().await? {
+        if body.read > bytes_max {
+            return Err(too_large(body, bytes_max).await);
         }
+        all.extend_from_slice(&bytes);
         if let Some(LargeBodies(places)) = large
-            && bytes.len() > SMALL_MAX
+            && all.len() > SMALL_MAX
             && place.is_none()
         {
             place = places.clone().acquire_owned().await.ok();
         }
     }
-    Ok((bytes, place))
+    Ok((all, place))
 }
 
-/// Reads on; false at the end.
-async fn next(stream: &mut DataStream<'_>, chunk: &mut Vec<u8>) -> Result<bool, ApiError> {
-    chunk.clear();
-    match timeout(STALL_MAX, stream.read_buf(chunk)).await? {
-        Ok(0) => Ok(false),
-        Ok(_) => Ok(true),
-        Err(error) => Err(ApiError::Malformed(format!("The body ended early: {error}"))),
-    }
-}
-
-async fn too_large(stream: DataStream<'_>, bytes_max: u64) -> ApiError {
-    drain(stream).await;
+async fn too_large(body: Body, bytes_max: u64) -> ApiError {
+    // So much at least as would have been read of one that is not.
+    body.throw_away(bytes_max + DRAINED_MAX, STALL_MAX).await;
     ApiError::TooLarge { bytes: bytes_max }
-}
-
-/// Throws a body away, because a client that writes before it reads would not see why it was refused.
-pub(super) async fn discard(data: Data<'_>) {
-    drain(data.open(ByteUnit::Byte(DRAINED_MAX))).await;
-}
-
-async fn drain(mut stream: DataStream<'_>) {
-    let mut chunk = Vec::with_capacity(CHUNK);
-    let read = async { while next(&mut stream, &mut chunk).await.is_ok_and(|goes_on| goes_on) {} };
-    let _ = timeout(STALL_MAX, read).await;
 }
 
 fn unsupported(message: String) -> ApiError {

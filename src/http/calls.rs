@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
+use super::body::Body;
 use super::campaigns;
 use super::error::ApiError;
 use super::etag::{IfNoneMatch, TextTag};
@@ -18,7 +19,7 @@ use crate::domain::schedule::{DateOnly, format_instant};
 use crate::store::pool::Db;
 use crate::store::{CallFilter, CallNames, Kept, Snapshot, StoreError};
 use rocket::http::Status;
-use rocket::{Data, Route, get, post, routes};
+use rocket::{Route, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
@@ -125,17 +126,17 @@ async fn show(
     responses((status = 202, body = WholeView, description = "The call as it was when it was to be ended."),
         (status = 409, description = "- `call_ended`: This call has ended already"))
 )]
-#[post("/calls/<id>/hangup", data = "<data>")]
+#[post("/calls/<id>/hangup", data = "<body>")]
 async fn hang_up(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let once = repeatable.once_without_body(caller.0, data).await?;
+    let once = repeatable.once_without_body(caller.0, body).await?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchCall)?;
     let by = caller.0.name.clone();
     db.write(move |tx| {

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{self, BodyHead, JSON_MAX};
+use super::body::{self, Body, BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, Tag};
 use super::idempotency::Repeatable;
@@ -24,7 +24,7 @@ use crate::store::{CampaignFilter, CampaignSort, Cursor, Order, Snapshot, StoreE
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rocket::http::Status as HttpStatus;
-use rocket::{Data, Route, State, delete, get, patch, post, put, routes};
+use rocket::{Route, State, delete, get, patch, post, put, routes};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
@@ -209,17 +209,17 @@ async fn show(
     request_body = schemas::NewCampaign,
     responses((status = 201, body = View, description = "The campaign as it was made.", headers(("ETag" = String))))
 )]
-#[post("/voice-campaigns", data = "<data>")]
+#[post("/voice-campaigns", data = "<body>")]
 async fn create(
     caller: WriteScope<'_>,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.json(data, JSON_MAX).await?;
+    let body = head.json(body, JSON_MAX).await?;
     query.finish()?;
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
@@ -265,18 +265,18 @@ fn created_with(campaign: &Campaign, warnings: &[Warning]) -> Result<Answer, Api
         (status = 409, description = "- `conflict`: A draft campaign cannot become paused; it can become active or completed"))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[put("/voice-campaigns/<id>", data = "<data>")]
+#[put("/voice-campaigns/<id>", data = "<body>")]
 async fn update(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     if_match: IfMatch,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.json(data, JSON_MAX).await?.exact_value().await?;
+    let body = head.json(body, JSON_MAX).await?.exact_value().await?;
     query.finish()?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     // Most of the work is done before everybody else who writes has to wait for it.
@@ -369,18 +369,18 @@ async fn remove(
         (status = 409, description = "- `conflict`: A draft campaign cannot become paused; it can become active or completed"))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[patch("/voice-campaigns/<id>/status", data = "<data>")]
+#[patch("/voice-campaigns/<id>/status", data = "<body>")]
 async fn set_status(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     if_match: IfMatch,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let mut body = Fields::of(head.json(data, JSON_MAX).await?.value().await?)?;
+    let mut body = Fields::of(head.json(body, JSON_MAX).await?.value().await?)?;
     let status = body.required("status", None, fields::word::<Status>);
     let status = body.finish(status)?;
     query.finish()?;

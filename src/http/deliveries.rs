@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
+use super::body::Body;
 use super::error::ApiError;
 use super::idempotency::Repeatable;
 use super::openapi::parameters;
@@ -15,7 +16,7 @@ use crate::domain::schedule::format_instant;
 use crate::store::pool::Db;
 use crate::store::{Delivery, DeliveryFilter, Snapshot, TEST_EVENT, Try};
 use rocket::http::Status;
-use rocket::{Data, Route, get, post, routes};
+use rocket::{Route, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
@@ -155,17 +156,17 @@ fn existing(snapshot: &Snapshot, id: i64) -> Result<Delivery, ApiError> {
 - `webhook_disabled`: Disabled by hand; nothing is sent to it. Set `enabled` to true to use it again"
         ))
 )]
-#[post("/webhook-deliveries/<id>/redeliver", data = "<data>")]
+#[post("/webhook-deliveries/<id>/redeliver", data = "<body>")]
 async fn redeliver(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let once = repeatable.once_without_body(caller.0, data).await?;
+    let once = repeatable.once_without_body(caller.0, body).await?;
     let (id, scope) = (query::path_id(id).ok_or(ApiError::NoSuchDelivery)?, caller.0.scope);
     db.write(move |tx| {
         once.run(tx, |tx| {

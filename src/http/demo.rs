@@ -2,15 +2,16 @@
 
 use super::answer::Answer;
 use super::auth::WriteScope;
+use super::body::Body;
 use super::error::ApiError;
 use super::idempotency::Repeatable;
 use super::openapi::parameters;
 use super::query::Query;
-use super::{Settings, body, campaigns};
+use super::{Settings, campaigns};
 use crate::domain::campaign::Request;
 use crate::domain::fictional;
 use crate::store::pool::Db;
-use rocket::{Data, Route, State, post, routes};
+use rocket::{Route, State, post, routes};
 use utoipa::OpenApi;
 
 /// The routes of this resource, below `/api`.
@@ -37,20 +38,20 @@ pub(super) struct Reference;
             description = "- `real_calls`: This server places real calls; a demonstration is for one with the simulator"
         ))
 )]
-#[post("/demo-campaign", data = "<data>")]
+#[post("/demo-campaign", data = "<body>")]
 async fn create(
     caller: WriteScope<'_>,
     mut query: Query,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     if let Err(invalid) = query.finish() {
-        body::discard(data).await;
+        body.discard().await;
         return Err(invalid.into());
     }
-    let once = repeatable.once_without_body(caller.0, data).await?;
+    let once = repeatable.once_without_body(caller.0, body).await?;
     if settings.line.carrier().real_calls {
         let message = "This server places real calls; a demonstration is for one with the simulator".into();
         return Err(ApiError::Conflict { code: "real_calls", message });

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::BodyHead;
+use super::body::{Body, BodyHead};
 use super::error::ApiError;
 use super::idempotency::Repeatable;
 use super::openapi::{parameters, schemas};
@@ -14,7 +14,7 @@ use crate::domain::money::Money;
 use crate::domain::schedule::format_instant;
 use crate::store::pool::Db;
 use crate::store::{Snapshot, Stop, StoreError};
-use rocket::{Data, Route, get, post, routes};
+use rocket::{Route, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
@@ -58,16 +58,16 @@ async fn show(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, A
     request_body = Option<schemas::StopRequest>,
     responses((status = 200, body = View, description = "It is stopped."))
 )]
-#[post("/dialing/stop", data = "<data>")]
+#[post("/dialing/stop", data = "<body>")]
 async fn stop(
     caller: WriteScope<'_>,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.json_if_any(&mut query, data).await?;
+    let body = head.json_if_any(&mut query, body).await?;
     let once = repeatable.once_with(caller.0, body.as_ref())?;
     let Wish { reason, hang_up } = match body {
         Some(body) => Wish::read(body.value().await?)?,
@@ -96,16 +96,16 @@ async fn stop(
     request_body = Option<schemas::Nothing>,
     responses((status = 200, body = View, description = "It goes on."))
 )]
-#[post("/dialing/start", data = "<data>")]
+#[post("/dialing/start", data = "<body>")]
 async fn start(
     caller: WriteScope<'_>,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.json_if_any(&mut query, data).await?;
+    let body = head.json_if_any(&mut query, body).await?;
     let once = repeatable.once_with(caller.0, body.as_ref())?;
     if let Some(body) = body {
         body.says_nothing().await?;

@@ -3,7 +3,7 @@
 use super::Settings;
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{self, BodyHead, Json, Kind, LEADS_JSON_MAX, LargeBodies};
+use super::body::{self, Body, BodyHead, Json, Kind, LEADS_JSON_MAX, LargeBodies};
 use super::error::ApiError;
 use super::etag::{IfNoneMatch, TextTag};
 use super::idempotency::{Once, Repeatable};
@@ -25,7 +25,7 @@ use crate::store::{
 use chrono::DateTime;
 use rocket::http::Status;
 use rocket::tokio::fs::File;
-use rocket::{Data, Route, State, delete, get, post, routes};
+use rocket::{Route, State, delete, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{Seek, SeekFrom};
@@ -114,32 +114,32 @@ async fn show(
         (status = 201, body = schemas::ListAnswer, description = "It is on the list now, or some of many are."))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[post("/do-not-call", data = "<data>")]
+#[post("/do-not-call", data = "<body>")]
 async fn add(
     caller: WriteScope<'_>,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     large: &State<LargeBodies>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let country = query.take("default_country", query::country).or(settings.default_country);
     if let Err(invalid) = query.finish() {
-        body::discard(data).await;
+        body.discard().await;
         return Err(invalid.into());
     }
     let by = caller.0.name.clone();
     if head.is_text_table() {
-        let spool = head.spool(data, settings.csv_limit_bytes, &settings.spool_dir).await?;
+        let spool = head.spool(body, settings.csv_limit_bytes, &settings.spool_dir).await?;
         let once = repeatable.once(caller.0, spool.hash)?;
         return match once.first_answer(db).await? {
             Some(answer) => Ok(answer),
             None => add_table(db, &spool.path, ListOptions { country, by }, once).await,
         };
     }
-    let mut body = head.large_json(data, LEADS_JSON_MAX, large).await?;
+    let mut body = head.large_json(body, LEADS_JSON_MAX, large).await?;
     let _place = body.place();
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::WriteScope;
-use super::body::BodyHead;
+use super::body::{Body, BodyHead};
 use super::campaigns;
 use super::error::ApiError;
 use super::idempotency::Repeatable;
@@ -13,7 +13,7 @@ use crate::domain::duplicate::{Along, copy_name};
 use crate::domain::fields::{self, Fields};
 use crate::domain::invalid::Invalid;
 use crate::store::pool::Db;
-use rocket::{Data, Route, post, routes};
+use rocket::{Route, post, routes};
 use serde_json::Value;
 use utoipa::OpenApi;
 
@@ -42,17 +42,17 @@ const AT_ONCE: usize = 2_000;
     request_body = Option<schemas::DuplicateRequest>,
     responses((status = 201, body = campaigns::View, description = "The copy.", headers(("ETag" = String))))
 )]
-#[post("/voice-campaigns/<id>/duplicate", data = "<data>")]
+#[post("/voice-campaigns/<id>/duplicate", data = "<body>")]
 async fn duplicate(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.json_if_any(&mut query, data).await?;
+    let body = head.json_if_any(&mut query, body).await?;
     let once = repeatable.once_with(caller.0, body.as_ref())?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);

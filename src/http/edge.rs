@@ -2,6 +2,7 @@
 //! caller, the request's id, the headers, and the answers to what no handler wanted.
 
 use super::auth;
+use super::body;
 use super::error::ApiError;
 use super::metrics;
 use rocket::fairing::{Fairing, Info, Kind};
@@ -20,16 +21,13 @@ impl Fairing for Edge {
         Info { name: "edge", kind: Kind::Request | Kind::Response }
     }
 
-    async fn on_request(&self, request: &mut Request<'_>, data: &mut Data<'_>) {
+    async fn on_request(&self, request: &mut Request<'_>, _: &mut Data<'_>) {
         metrics::arrived(request);
-        // Rocket reads `_method` in a form and may by now have turned a POST into a DELETE; so no request
-        // with a form in its body gets any further, whatever its method says. It looks for it only in forms of
-        // the one kind (Rocket 0.5, `Rocket::preprocess_request`), so files may come in the other where files are
-        // expected.
+        // What another site's page could send without being asked; and files come in one where they are expected.
         let claims_form = request
             .content_type()
             .is_some_and(|kind| kind.is_form() || (kind.is_form_data() && !takes_files(request)));
-        if claims_form && !data.peek(1).await.is_empty() {
+        if claims_form && body::is_there(request) {
             request.local_cache(|| FormBody(true));
         }
         auth::admission(request);
@@ -38,10 +36,6 @@ impl Fairing for Edge {
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         finish(request, response);
         metrics::answered(request, response.status());
-        // Rocket sends a body in pieces of 4 KiB, each through a channel of its own.
-        if let Some(size) = response.body().preset_size() {
-            response.set_max_chunk_size(size.clamp(4 << 10, 256 << 10));
-        }
     }
 }
 

@@ -3,13 +3,13 @@
 
 use super::answer::Answer;
 use super::auth;
-use super::body::{self, Json};
+use super::body::{Body, Json};
 use super::error::ApiError;
 use crate::store::pool::Db;
 use crate::store::{Deed, RememberedReply, Snapshot, StoreError, Token, Tx};
+use rocket::Request;
 use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
-use rocket::{Data, Request};
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 
@@ -79,8 +79,8 @@ impl Repeatable {
     }
 
     /// The same for a request whose body says nothing, whatever is in it.
-    pub(super) async fn once_without_body(self, token: &Token, data: Data<'_>) -> Result<Once, ApiError> {
-        body::discard(data).await;
+    pub(super) async fn once_without_body(self, token: &Token, body: Body) -> Result<Once, ApiError> {
+        body.discard().await;
         self.once(token, [0; 32])
     }
 

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{self, BodyHead, Form, Json, Kind, LEADS_JSON_MAX, LargeBodies, Spool};
+use super::body::{self, Body, BodyHead, Form, Json, Kind, LEADS_JSON_MAX, LargeBodies, Spool};
 use super::error::ApiError;
 use super::idempotency::{Once, Repeatable};
 use super::openapi::{parameters, schemas};
@@ -23,7 +23,7 @@ use rocket::http::{ContentType, Status};
 use rocket::response::{self, Responder, Response};
 use rocket::tokio::fs::File;
 use rocket::tokio::sync::Semaphore;
-use rocket::{Data, Request, Route, State, delete, get, post, routes, tokio};
+use rocket::{Request, Route, State, delete, get, post, routes, tokio};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::{BufWriter, ErrorKind, Write};
@@ -88,14 +88,14 @@ impl Importing {
         ))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[post("/voice-campaigns/<id>/leads", data = "<data>")]
+#[post("/voice-campaigns/<id>/leads", data = "<body>")]
 async fn add(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     large: &State<LargeBodies>,
     importing: &State<Importing>,
@@ -111,19 +111,19 @@ async fn add(
     };
     let early = match early {
         Err(error) if !repeatable.has_key() => {
-            body::discard(data).await;
+            body.discard().await;
             return Err(error);
         }
         early => early,
     };
     let place = (&*settings.spool_dir, settings.csv_limit_bytes);
     let (spool, fields, file_name) = if head.is_multipart() {
-        let Form { fields, file, file_name } = head.form(data, place.1, place.0).await?;
+        let Form { fields, file, file_name } = head.form(body, place.1, place.0).await?;
         (file, fields, file_name)
     } else if head.is_table() {
-        (head.spool(data, place.1, place.0).await?, Vec::new(), None)
+        (head.spool(body, place.1, place.0).await?, Vec::new(), None)
     } else {
-        let mut body = head.large_json(data, LEADS_JSON_MAX, large).await?;
+        let mut body = head.large_json(body, LEADS_JSON_MAX, large).await?;
         let _place = body.place();
         let once = repeatable.once(caller.0, body.hash)?;
         if let Some(answer) = once.first_answer(db).await? {
@@ -525,6 +525,8 @@ struct SkippedRows {
     file: Option<File>,
 }
 
+const NO_ROWS: &str = "row,reason,field,message\n";
+
 impl<'r> Responder<'r, 'static> for SkippedRows {
     fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
         let mut response = Response::build();
@@ -533,7 +535,7 @@ impl<'r> Responder<'r, 'static> for SkippedRows {
         response.raw_header("Content-Disposition", name);
         match (self.file, usize::try_from(self.length)) {
             (Some(file), Ok(length)) => _ = response.sized_body(length, file),
-            _ => _ = response.sized_body(None, std::io::Cursor::new("row,reason,field,message\n")),
+            _ => _ = response.sized_body(NO_ROWS.len(), std::io::Cursor::new(NO_ROWS)),
         }
         response.ok()
     }

@@ -3,7 +3,7 @@
 
 use super::answer::Answer;
 use super::auth::WriteScope;
-use super::body::{BodyHead, JSON_MAX};
+use super::body::{Body, BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::etag::IfMatch;
 use super::idempotency::Repeatable;
@@ -19,7 +19,7 @@ use crate::domain::schedule::{self, DateOnly, format_instant};
 use crate::store::pool::Db;
 use crate::store::{BatchChanged, LeadFilter, Retried, Tx};
 use rocket::http::Status;
-use rocket::{Data, Route, patch, post, routes};
+use rocket::{Route, patch, post, routes};
 use utoipa::OpenApi;
 
 /// The routes of this resource, below `/api`.
@@ -54,7 +54,7 @@ const AT_ONCE: usize = 500;
         ))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[post("/leads/<id>/schedule", data = "<data>")]
+#[post("/leads/<id>/schedule", data = "<body>")]
 async fn call_back(
     caller: WriteScope<'_>,
     id: &str,
@@ -62,11 +62,11 @@ async fn call_back(
     head: BodyHead,
     if_match: IfMatch,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?;
+    let body = head.json(body, JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
     let mut body = Fields::of(body.value().await?)?;
     let text = body.required("at", None, |value| fields::string(value).map(str::to_owned));
@@ -119,18 +119,18 @@ fn no_call_back(reason: HoldReason) -> ApiError {
 - `erased`: This person was erased; nothing of the lead can be changed"
         ))
 )]
-#[post("/leads/<id>/cancel", data = "<data>")]
+#[post("/leads/<id>/cancel", data = "<body>")]
 async fn cancel(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     if_match: IfMatch,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let once = repeatable.once_without_body(caller.0, data).await?;
+    let once = repeatable.once_without_body(caller.0, body).await?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
     db.write_and_wait_for_dials(move |tx| {
         once.run(tx, |tx| {
@@ -166,18 +166,18 @@ fn shown(tx: &Tx, id: i64) -> Result<Answer, ApiError> {
     request_body = schemas::RetryRequest,
     responses((status = 200, body = schemas::Retried, description = "What became of them."))
 )]
-#[post("/voice-campaigns/<id>/leads/retry", data = "<data>")]
+#[post("/voice-campaigns/<id>/leads/retry", data = "<body>")]
 async fn retry(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?;
+    let body = head.json(body, JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
@@ -222,13 +222,13 @@ async fn retry(
     request_body = schemas::LeadsChange,
     responses((status = 200, body = schemas::LeadsChanged, description = "What became of them."))
 )]
-#[patch("/voice-campaigns/<id>/leads", data = "<data>")]
+#[patch("/voice-campaigns/<id>/leads", data = "<body>")]
 async fn change_many(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let filter = leads::filter(&mut query);
@@ -239,7 +239,7 @@ async fn change_many(
             "name which leads to change, such as `status=pending` or `import_id=7`, or send `all=true`";
         return Err(Invalid::one("filter", message).into());
     }
-    let change = LeadChange::read(head.json(data, JSON_MAX).await?.value().await?)?;
+    let change = LeadChange::read(head.json(body, JSON_MAX).await?.value().await?)?;
     let campaign_id = campaign_id(db, id)?;
     let mut total = BatchChanged::default();
     let mut after = Some(0);

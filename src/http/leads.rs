@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{BodyHead, JSON_MAX};
+use super::body::{Body, BodyHead, JSON_MAX};
 use super::campaigns;
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, TextTag};
@@ -17,7 +17,7 @@ use crate::domain::schedule::format_instant;
 use crate::store::pool::Db;
 use crate::store::{LeadDeletion, LeadEdit, LeadFilter, Snapshot};
 use rocket::http::Status;
-use rocket::{Data, Route, delete, get, put, routes};
+use rocket::{Route, delete, get, put, routes};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::{OpenApi, ToSchema};
@@ -123,19 +123,19 @@ async fn show(
 - `erased`: This person was erased; nothing of the lead can be changed"
         ))
 )]
-#[put("/leads/<id>", data = "<data>")]
+#[put("/leads/<id>", data = "<body>")]
 async fn update(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     if_match: IfMatch,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let country = query.take("default_country", query::country);
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?.value().await?;
+    let body = head.json(body, JSON_MAX).await?.value().await?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchLead)?;
     let deed = caller.1;
     db.write_and_wait_for_dials(move |tx| {

@@ -3,7 +3,7 @@
 use super::Settings;
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{BodyHead, JSON_MAX};
+use super::body::{Body, BodyHead, JSON_MAX};
 use super::calls::{Content, RecordingView, talked_seconds};
 use super::campaigns;
 use super::error::ApiError;
@@ -23,7 +23,7 @@ use crate::domain::script_preview::Values;
 use crate::store::pool::Db;
 use crate::store::{Kept, NewTrial, OtherCallFilter, Snapshot, Tx};
 use rocket::http::Status;
-use rocket::{Data, Route, State, get, post, routes};
+use rocket::{Route, State, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
@@ -81,19 +81,19 @@ pub(super) struct Reference;
         ))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[post("/voice-campaigns/<id>/test-calls", data = "<data>")]
+#[post("/voice-campaigns/<id>/test-calls", data = "<body>")]
 async fn ask_for_trial(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?;
+    let body = head.json(body, JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
     let asked = Asked::read(body.value().await?, settings.default_country)?;
     if let Some(answer) = once.first_answer(db).await? {
@@ -164,18 +164,18 @@ async fn show_trial(
         (status = 409, description = "- `call_ended`: This call has ended already"))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[post("/voice-campaigns/<id>/test-calls/<call_id>/hangup", data = "<data>")]
+#[post("/voice-campaigns/<id>/test-calls/<call_id>/hangup", data = "<body>")]
 async fn hang_up_trial(
     caller: WriteScope<'_>,
     id: &str,
     call_id: &str,
     mut query: Query,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let once = repeatable.once_without_body(caller.0, data).await?;
+    let once = repeatable.once_without_body(caller.0, body).await?;
     let (id, call_id, by) = (id.to_owned(), call_id.to_owned(), caller.0.name.clone());
     db.write(move |tx| once.run(tx, |tx| hung_up(tx, &trial(tx, &id, &call_id)?, &by))).await
 }
@@ -245,17 +245,17 @@ async fn show_incoming(_caller: ReadScope, id: &str, mut query: Query, db: &Db) 
     responses((status = 202, body = WholeView, description = "The call as it was when it was to be ended."),
         (status = 409, description = "- `call_ended`: This call has ended already"))
 )]
-#[post("/inbound-calls/<id>/hangup", data = "<data>")]
+#[post("/inbound-calls/<id>/hangup", data = "<body>")]
 async fn hang_up_incoming(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let once = repeatable.once_without_body(caller.0, data).await?;
+    let once = repeatable.once_without_body(caller.0, body).await?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     db.write(move |tx| once.run(tx, |tx| hung_up(tx, &incoming(tx, &id)?, &by))).await
 }

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::ReadScope;
-use super::body::{BodyHead, JSON_MAX};
+use super::body::{Body, BodyHead, JSON_MAX};
 use super::campaigns;
 use super::error::ApiError;
 use super::openapi::{parameters, schemas};
@@ -14,7 +14,7 @@ use crate::domain::script_lint::{self, Occasion, Sample, Warning};
 use crate::domain::script_preview::{Case, Preview, Scripts, Values};
 use crate::store::Snapshot;
 use crate::store::pool::Db;
-use rocket::{Data, Route, post, routes};
+use rocket::{Route, post, routes};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
@@ -41,16 +41,16 @@ pub(super) struct Reference;
     security(("token" = ["read"]), ("session" = ["read"])),
     responses((status = 200, body = View, description = "What would be said."))
 )]
-#[post("/voice-campaigns/<id>/preview", data = "<data>")]
+#[post("/voice-campaigns/<id>/preview", data = "<body>")]
 async fn preview(
     _caller: ReadScope,
     id: &str,
     mut query: Query,
     head: BodyHead,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.json(data, JSON_MAX).await?.value().await?;
+    let body = head.json(body, JSON_MAX).await?.value().await?;
     query.finish()?;
     let id = id.to_owned();
     let (filling, campaign) = db

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{self, BodyHead, LargeBodies};
+use super::body::{self, Body, BodyHead, LargeBodies};
 use super::campaigns;
 use super::error::ApiError;
 use super::idempotency::Repeatable;
@@ -16,7 +16,7 @@ use crate::domain::schedule::format_instant;
 use crate::media::{RATE, prompt};
 use crate::store::Prompt;
 use crate::store::pool::Db;
-use rocket::{Data, Route, State, delete, get, post, routes};
+use rocket::{Route, State, delete, get, post, routes};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
@@ -69,18 +69,18 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
         (status = 409, description = "- `too_many_prompts`: A campaign has at most 50 prompts; delete one first"))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[post("/voice-campaigns/<id>/prompts", data = "<data>")]
+#[post("/voice-campaigns/<id>/prompts", data = "<body>")]
 async fn upload(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     large: &State<LargeBodies>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.sound(data, BYTES_MAX, large).await?;
+    let body = head.sound(body, BYTES_MAX, large).await?;
     let name = query.take("name", |text| fields::text(200)(&text.into()));
     query.finish()?;
     let name = name.ok_or_else(|| Invalid::one("name", "is required, such as `?name=Welcome`"))?;

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::BodyHead;
+use super::body::{Body, BodyHead};
 use super::campaigns;
 use super::error::ApiError;
 use super::idempotency::Repeatable;
@@ -15,7 +15,7 @@ use crate::domain::schedule::format_instant;
 use crate::store::Snapshot;
 use crate::store::pool::Db;
 use rocket::http::Status as HttpStatus;
-use rocket::{Data, Route, delete, get, post, routes};
+use rocket::{Route, delete, get, post, routes};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::{OpenApi, ToSchema};
@@ -66,17 +66,17 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
     responses((status = 202, body = View, description = "The rehearsal that will be played.", headers(("Location" = String))),
         (status = 409, description = "- `too_many_rehearsals`: 50 rehearsals of this campaign wait already; cancel one first"))
 )]
-#[post("/voice-campaigns/<id>/rehearsals", data = "<data>")]
+#[post("/voice-campaigns/<id>/rehearsals", data = "<body>")]
 async fn begin(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.json_if_any(&mut query, data).await?;
+    let body = head.json_if_any(&mut query, body).await?;
     let once = repeatable.once_with(caller.0, body.as_ref())?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);

@@ -4,7 +4,7 @@
 use super::Settings;
 use super::answer::Answer;
 use super::auth::{SESSION_COOKIE, TOKEN_LENGTH_MAX, Visitor};
-use super::body::{BodyHead, JSON_MAX};
+use super::body::{Body, BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::openapi::schemas;
 use super::query::Query;
@@ -17,7 +17,7 @@ use crate::store::{Deed, Scope, Session, StoreError, Token, Tx};
 use crate::token;
 use chrono::TimeDelta;
 use rocket::request::{FromRequest, Outcome};
-use rocket::{Data, Request, Route, delete, get, post, routes};
+use rocket::{Request, Route, delete, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
 use std::convert::Infallible;
@@ -65,17 +65,17 @@ async fn show(visitor: Visitor<'_>, mut query: Query) -> Result<Answer, ApiError
     responses((status = 200, body = View, description = "Signed in.", headers(("Set-Cookie" = String))),
         (status = 401, description = "- `unauthorized`: This access token is not valid. Check that all of it was pasted, or make a new one with `voice-campaigns token create`"))
 )]
-#[post("/session", data = "<data>")]
+#[post("/session", data = "<body>")]
 async fn sign_in(
     visitor: Visitor<'_>,
     mut query: Query,
     head: BodyHead,
     transport: Transport,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let token_hash = token::hash(&read(head.json(data, JSON_MAX).await?.value().await?)?);
+    let token_hash = token::hash(&read(head.json(body, JSON_MAX).await?.value().await?)?);
     let (cookie, hash) =
         token::generate_session().map_err(|error| ApiError::Internal { cause: error.to_string() })?;
     // What is no token is not worth a transaction.

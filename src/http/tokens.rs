@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::AdminScope;
-use super::body::{BodyHead, JSON_MAX};
+use super::body::{Body, BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::openapi::{parameters, schemas};
 use super::query::{self, Query};
@@ -13,7 +13,7 @@ use crate::store::pool::Db;
 use crate::store::{Deed, Scope, Snapshot, StoreError, TokenRow};
 use crate::token;
 use rocket::http::Status;
-use rocket::{Data, Route, delete, get, post, routes};
+use rocket::{Route, delete, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
@@ -60,16 +60,16 @@ async fn list(_caller: AdminScope, mut query: Query, db: &Db) -> Result<Answer, 
     responses((status = 201, body = View, description = "The token."),
         (status = 409, description = "- `conflict`: There are 1000 tokens; revoke one first"))
 )]
-#[post("/tokens", data = "<data>")]
+#[post("/tokens", data = "<body>")]
 async fn create(
     caller: AdminScope,
     mut query: Query,
     head: BodyHead,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let (name, scope) = read(head.json(data, JSON_MAX).await?.value().await?)?;
+    let (name, scope) = read(head.json(body, JSON_MAX).await?.value().await?)?;
     let (token, hash) = token::generate().map_err(|error| ApiError::Internal { cause: error.to_string() })?;
     let deed = caller.0;
     db.write(move |tx| {

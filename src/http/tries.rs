@@ -3,7 +3,7 @@
 use super::Settings;
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{BodyHead, JSON_MAX};
+use super::body::{Body, BodyHead, JSON_MAX};
 use super::campaigns;
 use super::error::ApiError;
 use super::idempotency::Repeatable;
@@ -24,7 +24,7 @@ use crate::store::pool::Db;
 use crate::store::{NewTry, Snapshot, TryFilter};
 use rocket::http::Status;
 use rocket::tokio::sync::Semaphore;
-use rocket::{Data, Route, State, async_trait, get, post, routes};
+use rocket::{Route, State, async_trait, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
@@ -96,20 +96,20 @@ impl Waiting {
         ))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[post("/voice-campaigns/<id>/conversations", data = "<data>")]
+#[post("/voice-campaigns/<id>/conversations", data = "<body>")]
 async fn start(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     waiting: &State<Waiting>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?;
+    let body = head.json(body, JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
@@ -151,19 +151,19 @@ async fn start(
         ))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[post("/voice-campaigns/<id>/conversations/batch", data = "<data>")]
+#[post("/voice-campaigns/<id>/conversations/batch", data = "<body>")]
 async fn start_batch(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?;
+    let body = head.json(body, JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
@@ -278,7 +278,7 @@ async fn show(
         ))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[post("/voice-campaigns/<id>/conversations/<conversation_id>/turns", data = "<data>")]
+#[post("/voice-campaigns/<id>/conversations/<conversation_id>/turns", data = "<body>")]
 async fn go_on(
     caller: WriteScope<'_>,
     id: &str,
@@ -286,13 +286,13 @@ async fn go_on(
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     waiting: &State<Waiting>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?;
+    let body = head.json(body, JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);

@@ -3,7 +3,7 @@
 
 use super::answer::Answer;
 use super::auth::AdminScope;
-use super::body::{BodyHead, JSON_MAX};
+use super::body::{Body, BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, TextTag};
 use super::line::{Line, Step};
@@ -17,7 +17,7 @@ use crate::store::pool::Db;
 use crate::store::{Deed, Snapshot, Store, Tx};
 use rocket::http::Status;
 use rocket::tokio::sync::Semaphore;
-use rocket::{Data, Route, State, delete, get, patch, post, put, routes, tokio};
+use rocket::{Route, State, delete, get, patch, post, put, routes, tokio};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -131,17 +131,17 @@ fn shown(snapshot: &Snapshot, id: i64, health: &[Health]) -> Result<(String, Tex
             wanted\n- `no_real_calls`: `guard.allowed_countries` must say where a trunk may call, such as [\"US\", \"CA\"]; or \
             set `default_country`\n- `conflict`: There are 20 trunks; delete one first"))
 )]
-#[post("/trunks", data = "<data>")]
+#[post("/trunks", data = "<body>")]
 async fn create(
     caller: AdminScope,
     mut query: Query,
     head: BodyHead,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?.value().await?;
+    let body = head.json(body, JSON_MAX).await?.value().await?;
     let request = TrunkRequest::read(body, None)?;
     let line = settings.line.clone();
     line.check(&request.settings, request.password.as_ref().unwrap_or(&Password::None))?;
@@ -192,18 +192,18 @@ fn is_free(name: &str, own: Option<i64>, all: &[Trunk], fixed: &[String]) -> Res
     responses((status = 200, body = View, description = "The trunk as it is now."))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[patch("/trunks/<id>", data = "<data>")]
+#[patch("/trunks/<id>", data = "<body>")]
 async fn update(
     caller: AdminScope,
     id: &str,
     query: Query,
     head: BodyHead,
     if_match: IfMatch,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    edit(caller, id, query, head, if_match, data, settings, db).await
+    edit(caller, id, query, head, if_match, body, settings, db).await
 }
 
 /// Changes a trunk.
@@ -219,18 +219,18 @@ async fn update(
     responses((status = 200, body = View, description = "The trunk as it is now."))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[put("/trunks/<id>", data = "<data>")]
+#[put("/trunks/<id>", data = "<body>")]
 async fn replace(
     caller: AdminScope,
     id: &str,
     query: Query,
     head: BodyHead,
     if_match: IfMatch,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    edit(caller, id, query, head, if_match, data, settings, db).await
+    edit(caller, id, query, head, if_match, body, settings, db).await
 }
 
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
@@ -240,12 +240,12 @@ async fn edit(
     mut query: Query,
     head: BodyHead,
     if_match: IfMatch,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?.value().await?;
+    let body = head.json(body, JSON_MAX).await?.value().await?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchTrunk)?;
     let line = settings.line.clone();
     let fixed = fixed_names(&*line);
@@ -419,18 +419,18 @@ const LAST: &str = "This is the last trunk: afterwards the simulator carries all
     responses((status = 200, body = Trial, description = "How each step went."),
         (status = 409, description = "- `trial_running`: A trunk is being tried out at the moment; try again in a few seconds"))
 )]
-#[post("/trunks/<id>/test", data = "<data>")]
+#[post("/trunks/<id>/test", data = "<body>")]
 async fn test(
     caller: AdminScope,
     id: &str,
     mut query: Query,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     trials: &State<Trials>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    super::body::discard(data).await;
+    body.discard().await;
     let id = query::path_id(id).ok_or(ApiError::NoSuchTrunk)?;
     let trunk = db.read(move |snapshot| existing(snapshot, id)).await?;
     try_out(caller.0, &trunk.settings, &trunk.password, settings, trials, db).await
@@ -448,18 +448,18 @@ async fn test(
     responses((status = 200, body = Trial, description = "How each step went."),
         (status = 409, description = "- `trial_running`: A trunk is being tried out at the moment; try again in a few seconds"))
 )]
-#[post("/trunks/test", data = "<data>")]
+#[post("/trunks/test", data = "<body>")]
 async fn test_new(
     caller: AdminScope,
     mut query: Query,
     head: BodyHead,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     trials: &State<Trials>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?.value().await?;
+    let body = head.json(body, JSON_MAX).await?.value().await?;
     let base = match body.get("id").and_then(serde_json::Value::as_i64) {
         Some(id) => Some(db.read(move |snapshot| existing(snapshot, id)).await?),
         None => None,

@@ -3,7 +3,7 @@
 use super::Settings;
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{BodyHead, JSON_MAX};
+use super::body::{Body, BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::openapi::schemas;
 use super::query::Query;
@@ -17,7 +17,7 @@ use rocket::http::ContentType;
 use rocket::response::{self, Responder, Response};
 use rocket::tokio::sync::Semaphore;
 use rocket::tokio::time::timeout;
-use rocket::{Data, Request, Route, State, get, post, routes};
+use rocket::{Request, Route, State, get, post, routes};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
@@ -145,16 +145,16 @@ async fn show(
     request_body = schemas::VoicePreviewRequest,
     responses((status = 200, description = "The sound.", content((Vec<u8> = "audio/wav"))))
 )]
-#[post("/voice-preview", data = "<data>")]
+#[post("/voice-preview", data = "<body>")]
 async fn preview(
     _caller: WriteScope<'_>,
     mut query: Query,
     head: BodyHead,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     previews: &State<Previews>,
 ) -> Result<Sound, ApiError> {
-    let body = head.json(data, JSON_MAX).await?.value().await?;
+    let body = head.json(body, JSON_MAX).await?.value().await?;
     query.finish()?;
     let (text, voice) = read(body)?;
     let failed = |code: &'static str, message: String| ApiError::NoVoice { code, message };

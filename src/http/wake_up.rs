@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::BodyHead;
+use super::body::{Body, BodyHead};
 use super::error::ApiError;
 use super::idempotency::Repeatable;
 use super::openapi::{parameters, schemas};
@@ -14,7 +14,7 @@ use crate::domain::schedule::format_instant;
 use crate::domain::wake_up::{self, AHEAD, Cause, NextHour};
 use crate::store::pool::Db;
 use crate::store::{Snapshot, StoreError, WakeUp};
-use rocket::{Data, Route, get, post, routes};
+use rocket::{Route, get, post, routes};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
@@ -56,16 +56,16 @@ async fn show(_caller: ReadScope, mut query: Query, db: &Db) -> Result<Answer, A
     request_body = Option<schemas::Nothing>,
     responses((status = 200, body = View, description = "It goes on."))
 )]
-#[post("/wake-up/release", data = "<data>")]
+#[post("/wake-up/release", data = "<body>")]
 async fn release(
     caller: WriteScope<'_>,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let body = head.json_if_any(&mut query, data).await?;
+    let body = head.json_if_any(&mut query, body).await?;
     let once = repeatable.once_with(caller.0, body.as_ref())?;
     if let Some(body) = body {
         body.says_nothing().await?;

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::auth::{ReadScope, WriteScope};
-use super::body::{BodyHead, JSON_MAX};
+use super::body::{Body, BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, TextTag};
 use super::idempotency::Repeatable;
@@ -20,7 +20,7 @@ use crate::store::pool::Db;
 use crate::store::{Scope, Snapshot, Token, Tx, Week};
 use chrono_tz::Tz;
 use rocket::http::Status;
-use rocket::{Data, Route, State, delete, get, post, put, routes};
+use rocket::{Route, State, delete, get, post, put, routes};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::{OpenApi, ToSchema};
@@ -197,19 +197,19 @@ fn administrator(scope: Scope) -> Result<(), ApiError> {
         (status = 409, description = "- `conflict`: There are 20 webhooks of all campaigns; delete one first"))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[post("/webhooks", data = "<data>")]
+#[post("/webhooks", data = "<body>")]
 async fn create(
     caller: WriteScope<'_>,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
     administrator(caller.0.scope)?;
-    let body = head.json(data, JSON_MAX).await?;
+    let body = head.json(body, JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
@@ -243,19 +243,19 @@ async fn create(
     responses((status = 200, body = View, description = "The webhook as it is now."))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[put("/webhooks/<id>", data = "<data>")]
+#[put("/webhooks/<id>", data = "<body>")]
 async fn update(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     if_match: IfMatch,
-    data: Data<'_>,
+    body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?.value().await?;
+    let body = head.json(body, JSON_MAX).await?.value().await?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchWebhook)?;
     let (scope, allowed) = (caller.0.scope, settings.allowed_networks.clone());
     let deed = caller.1;
@@ -323,16 +323,16 @@ async fn remove(
     params(parameters::WebhookId, parameters::IdempotencyKey),
     responses((status = 200, body = View, description = "The webhook, with its new secret.", headers(("ETag" = String))))
 )]
-#[post("/webhooks/<id>/rotate-secret", data = "<data>")]
+#[post("/webhooks/<id>/rotate-secret", data = "<body>")]
 async fn rotate_secret(
     caller: WriteScope<'_>,
     id: &str,
     query: Query,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    on_endpoint(caller.0, id, query, repeatable, data, db, |tx, endpoint| {
+    on_endpoint(caller.0, id, query, repeatable, body, db, |tx, endpoint| {
         let secret = tx.rotate_secret(endpoint.id)?;
         let (body, tag) = shown(tx, &existing(tx, endpoint.id)?, Some(&secret))?;
         Ok(Answer::text(Status::Ok, body).with("ETag", tag))
@@ -354,16 +354,16 @@ async fn rotate_secret(
             description = "- `webhook_disabled`: Disabled by hand; nothing is sent to it. Set `enabled` to true to use it again"
         ))
 )]
-#[post("/webhooks/<id>/test", data = "<data>")]
+#[post("/webhooks/<id>/test", data = "<body>")]
 async fn test(
     caller: WriteScope<'_>,
     id: &str,
     query: Query,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    on_endpoint(caller.0, id, query, repeatable, data, db, |tx, endpoint| tests(&[send_test(tx, endpoint)?]))
+    on_endpoint(caller.0, id, query, repeatable, body, db, |tx, endpoint| tests(&[send_test(tx, endpoint)?]))
         .await
 }
 
@@ -373,12 +373,12 @@ async fn on_endpoint(
     id: &str,
     mut query: Query,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
     run: impl FnOnce(&Tx, &Endpoint) -> Result<Answer, ApiError> + Send + 'static,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let once = repeatable.once_without_body(caller, data).await?;
+    let once = repeatable.once_without_body(caller, body).await?;
     let (id, scope) = (query::path_id(id).ok_or(ApiError::NoSuchWebhook)?, caller.scope);
     db.write(move |tx| once.run(tx, |tx| run(tx, &changeable(tx, id, scope)?))).await
 }
@@ -395,17 +395,17 @@ async fn on_endpoint(
             description = "- `conflict`: This campaign has no webhooks; add one to its `webhooks` first"
         ))
 )]
-#[post("/voice-campaigns/<id>/webhooks/test", data = "<data>")]
+#[post("/voice-campaigns/<id>/webhooks/test", data = "<body>")]
 async fn test_campaign(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let once = repeatable.once_without_body(caller.0, data).await?;
+    let once = repeatable.once_without_body(caller.0, body).await?;
     let id = id.to_owned();
     db.write(move |tx| {
         once.run(tx, |tx| {
@@ -465,18 +465,18 @@ fn tests(deliveries: &[i64]) -> Result<Answer, ApiError> {
         ))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
-#[post("/webhooks/<id>/redeliver-failed", data = "<data>")]
+#[post("/webhooks/<id>/redeliver-failed", data = "<body>")]
 async fn redeliver_failed(
     caller: WriteScope<'_>,
     id: &str,
     mut query: Query,
     head: BodyHead,
     repeatable: Repeatable,
-    data: Data<'_>,
+    body: Body,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(data, JSON_MAX).await?;
+    let body = head.json(body, JSON_MAX).await?;
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);

@@ -2,14 +2,15 @@
 //! keep to their times. Before the first head is whole the server hears nothing of it.
 
 use super::request::{Progress, Requests};
-use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep_until, timeout};
+
+/// Opens a connection of a client to the HTTP server of this process.
+pub type Connect = Arc<dyn Fn(SocketAddr) -> DuplexStream + Send + Sync>;
 
 /// How long a client may take. The defaults are those of the operator's manual.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +98,7 @@ impl Deadline {
 }
 
 /// Serves a client until one side ends or the time is over. The server is asked for when the first head is whole.
-pub(super) async fn serve<C>(mut client: C, peer: SocketAddr, times: Times, server: &Server)
+pub(super) async fn serve<C>(mut client: C, peer: SocketAddr, times: Times, connect: &Connect)
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {
@@ -114,9 +115,8 @@ where
         First::TooLong => return refuse(&mut client, TOO_LONG).await,
         First::TooSlow => return refuse(&mut client, TOO_SLOW).await,
     };
-    let Ok((stream, _known)) = server.connect(peer).await else { return };
     let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (mut from_server, mut to_server) = stream.into_split();
+    let (mut from_server, mut to_server) = tokio::io::split(connect(peer));
     if to_server.write_all(&bytes).await.is_err() {
         return;
     }
@@ -272,48 +272,4 @@ async fn drain(client: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
     let mut rest = [0; 1024];
     while client.read(&mut rest).await? > 0 {}
     Ok(())
-}
-
-/// The HTTP server, as this process reaches it.
-#[derive(Debug)]
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
-    pub(super) peers: Arc<Peers>,
-}
-
-impl Server {
-    async fn connect(&self, peer: SocketAddr) -> std::io::Result<(TcpStream, Known<'_>)> {
-        let stream = TcpStream::connect(self.address).await?;
-        stream.set_nodelay(true)?;
-        let port = stream.local_addr()?.port();
-        self.peers.map().insert(port, peer);
-        Ok((stream, Known { peers: &self.peers, port }))
-    }
-}
-
-/// A connection that [`Peers`] knows of while this lives.
-struct Known<'p> {
-    peers: &'p Peers,
-    port: u16,
-}
-
-impl Drop for Known<'_> {
-    fn drop(&mut self) {
-        self.peers.map().remove(&self.port);
-    }
-}
-
-/// Who is behind the connections that the HTTP server sees.
-#[derive(Debug, Default)]
-pub struct Peers(Mutex<HashMap<u16, SocketAddr>>);
-
-impl Peers {
-    /// Whose connection this port of ours belongs to; none for one that did not come through the listener.
-    pub fn of(&self, port: u16) -> Option<SocketAddr> {
-        self.map().get(&port).copied()
-    }
-
-    fn map(&self) -> MutexGuard<'_, HashMap<u16, SocketAddr>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

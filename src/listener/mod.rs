@@ -3,15 +3,15 @@
 //! knows who is behind each connection. It works on real sockets and in real time, and knows nothing of what is asked.
 //!
 //! ```text
-//! client ──TCP or TLS──► listener ──loopback──► HTTP server, which answers only what came this way
+//! client ──TCP or TLS──► listener ──pipe──► HTTP server of this process
 //! ```
 
 mod connection;
 mod request;
 
-pub use connection::{Peers, Times};
+pub use connection::{Connect, Times};
 
-use connection::{Server, TOO_MANY};
+use connection::TOO_MANY;
 use rustls::ServerConfig;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -46,20 +46,18 @@ pub struct Listener {
     limits: Limits,
     tls: Option<Arc<ServerConfig>>,
     counts: Arc<Counts>,
-    server: Arc<Server>,
+    connect: Connect,
 }
 
 impl Listener {
-    /// Takes connections from a socket that listens, for the HTTP server at this address.
+    /// Takes connections from a socket that listens, for the HTTP server behind `connect`.
     pub fn new(
         socket: TcpListener,
         limits: Limits,
         tls: Option<Arc<ServerConfig>>,
-        server: SocketAddr,
-        peers: Arc<Peers>,
+        connect: Connect,
     ) -> Listener {
-        let server = Arc::new(Server { address: server, peers });
-        Listener { socket, limits, tls, counts: Arc::default(), server }
+        Listener { socket, limits, tls, counts: Arc::default(), connect }
     }
 
     /// Serves until it shall stop. Connections that are open then end with the server.
@@ -79,12 +77,12 @@ impl Listener {
             let _ = stream.set_nodelay(true);
             match Counts::admit(&self.counts, peer.ip(), &self.limits) {
                 Entry::Admitted(place) => {
-                    let (server, times, acceptor) =
-                        (self.server.clone(), self.limits.times, acceptor.clone());
+                    let (connect, times, acceptor) =
+                        (self.connect.clone(), self.limits.times, acceptor.clone());
                     tokio::spawn(async move {
                         match acceptor {
-                            Some(acceptor) => serve_tls(&acceptor, stream, peer, times, &server).await,
-                            None => connection::serve(stream, peer, times, &server).await,
+                            Some(acceptor) => serve_tls(&acceptor, stream, peer, times, &connect).await,
+                            None => connection::serve(stream, peer, times, &connect).await,
                         }
                         drop(place);
                     });
@@ -111,10 +109,10 @@ async fn serve_tls(
     stream: TcpStream,
     peer: SocketAddr,
     times: Times,
-    server: &Server,
+    connect: &Connect,
 ) {
     if let Ok(Ok(stream)) = timeout(times.head, acceptor.accept(stream)).await {
-        connection::serve(stream, peer, times, server).await;
+        connection::serve(stream, peer, times, connect).await;
     }
 }
 

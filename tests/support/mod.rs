@@ -16,18 +16,19 @@ pub(crate) mod uas;
 pub(crate) mod world;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rocket::fairing::AdHoc;
 use rocket::{Build, Rocket};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 use voice_campaigns::clock::{Clock, Manual};
 use voice_campaigns::domain::call::Ending;
 use voice_campaigns::domain::outcome::Outcome;
 use voice_campaigns::http::{self, Door, Settings};
+use voice_campaigns::listener::{Connect, Limits, Listener, Times};
 use voice_campaigns::store::pool::Db;
 use voice_campaigns::store::{Scope, Store, StoreError, Tx};
 use voice_campaigns::token;
@@ -48,15 +49,18 @@ pub(crate) struct TestServer {
     address: SocketAddr,
     agent: ureq::Agent,
     runtime: Option<Runtime>,
-    shutdown: rocket::Shutdown,
+    server: Arc<http::Server>,
+    stop: watch::Sender<bool>,
 }
 
 /// What a server may be started with.
 pub(crate) struct Options {
     pub(crate) settings: Settings,
-    /// Adds routes and the like.
     /// Where the model answers with which agents are tried.
     pub(crate) model: Option<String>,
+    /// Who everybody is taken for.
+    pub(crate) client: Option<SocketAddr>,
+    /// Adds routes and the like.
     pub(crate) extend: fn(Rocket<Build>) -> Rocket<Build>,
 }
 
@@ -80,6 +84,7 @@ impl Default for Options {
                 door: Door { hosts: vec!["*".into()], ..Door::default() },
             },
             model: None,
+            client: None,
             extend: |rocket| rocket,
         }
     }
@@ -107,37 +112,28 @@ impl TestServer {
         made.unwrap();
 
         let config = rocket::Config {
-            address: Ipv4Addr::LOCALHOST.into(),
-            port: 0,
-            log_level: rocket::config::LogLevel::Critical,
+            log_level: rocket::config::LogLevel::Off,
             ip_header: None,
             ident: rocket::config::Ident::none(),
-            shutdown: rocket::config::Shutdown {
-                ctrlc: false,
-                signals: Default::default(),
-                ..Default::default()
-            },
             ..rocket::Config::release_default()
         };
-        let (sender, receiver) = mpsc::channel();
         let rocket = rocket::custom(config).manage(Db::of(store.clone()));
         let mut settings = options.settings;
         if let Some(url) = &options.model {
             settings.tester = Arc::new(runtime.block_on(tester::talking_to(url, store.clone())));
         }
         let rocket = http::mount(rocket, settings, Arc::new(clock.clone()));
-        let rocket = (options.extend)(rocket).attach(AdHoc::on_liftoff("tell the port", |rocket| {
-            Box::pin(async move {
-                let port = rocket.config().port;
-                sender.send((port, rocket.shutdown())).unwrap();
-            })
-        }));
-        runtime.spawn(async move {
-            if let Err(error) = rocket.launch().await {
-                eprintln!("{error}");
-            }
+        let (server, listener, address) = runtime.block_on(async {
+            let server = Arc::new(http::Server::start((options.extend)(rocket)).await.unwrap());
+            let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let address = socket.local_addr().unwrap();
+            let limits = Limits { connections: 4_096, connections_per_address: 256, times: Times::default() };
+            let (serves, client) = (server.clone(), options.client);
+            let connect: Connect = Arc::new(move |peer| serves.connect(client.unwrap_or(peer)));
+            (server, Listener::new(socket, limits, None, connect), address)
         });
-        let (port, shutdown) = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
+        let stop = watch::Sender::new(false);
+        runtime.spawn(listener.run(stop.subscribe()));
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
@@ -145,8 +141,7 @@ impl TestServer {
             .allow_non_standard_methods(true)
             .build()
             .into();
-        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
-        TestServer { store, clock, folder, address, agent, runtime: Some(runtime), shutdown }
+        TestServer { store, clock, folder, address, agent, runtime: Some(runtime), server, stop }
     }
 
     /// Runs a transaction, for what the API cannot do itself.
@@ -234,22 +229,22 @@ impl TestServer {
     }
 
     /// Listens to the events, with these parameters and headers.
-    pub(crate) fn listen(&self, query: &str, headers: &str) -> Listener<'_> {
+    pub(crate) fn listen(&self, query: &str, headers: &str) -> Listening<'_> {
         self.listen_with(query, &format!("Authorization: Bearer {READER}\r\n{headers}"))
     }
 
     /// The same with these headers and no token.
-    pub(crate) fn listen_with(&self, query: &str, headers: &str) -> Listener<'_> {
+    pub(crate) fn listen_with(&self, query: &str, headers: &str) -> Listening<'_> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         let request = format!("GET /api/events{query} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        Listener { server: self, stream, text: String::new() }
+        Listening { server: self, stream, text: String::new() }
     }
 
     /// Begins a graceful stop of the HTTP side.
     pub(crate) fn shut_down(&self) {
-        self.shutdown.clone().notify();
+        self.server.shutdown().notify();
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -259,7 +254,7 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        self.shutdown.clone().notify();
+        self.server.shutdown().notify();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -267,7 +262,7 @@ impl Drop for TestServer {
 }
 
 /// Somebody who listens to the events.
-pub(crate) struct Listener<'s> {
+pub(crate) struct Listening<'s> {
     server: &'s TestServer,
     stream: TcpStream,
     text: String,
@@ -282,7 +277,7 @@ pub(crate) enum Heard {
     End,
 }
 
-impl Listener<'_> {
+impl Listening<'_> {
     /// The head of the answer; asked for before anything else.
     pub(crate) fn head(&mut self) -> String {
         let mut bytes = [0; 64 << 10];
