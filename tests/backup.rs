@@ -162,6 +162,7 @@ fn who_said_no_since_a_backup_was_made_is_not_called_after_it_is_put_back() {
     runtime().block_on(async {
         let store = store(folder.path());
         store.erase(phone(103)).await.unwrap();
+        store.write(|tx| tx.stop_dialing("somebody", Some("a flood"))).await.unwrap();
         store.close().await;
     });
     let Restored { carried_over, .. } = backup::restore(&copy, folder.path(), now()).unwrap();
@@ -170,6 +171,12 @@ fn who_said_no_since_a_backup_was_made_is_not_called_after_it_is_put_back() {
         [101, 102, 103, 104].map(|last| is_suppressed(folder.path(), last)),
         [true, true, true, false]
     );
+    runtime().block_on(async {
+        let store = store(folder.path());
+        let stop = store.read(|snapshot| snapshot.stop()).await.unwrap().expect("what was stopped stays so");
+        assert_eq!(stop.reason.as_deref(), Some("a flood"));
+        store.close().await;
+    });
     fs::write(data_file(folder.path()), "no database").unwrap();
     let Restored { carried_over, .. } = backup::restore(&copy, folder.path(), now()).unwrap();
     assert_eq!(carried_over, None, "nobody can say who said no");
