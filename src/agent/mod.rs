@@ -4,15 +4,19 @@
 mod cascade;
 pub mod chat;
 mod check;
+mod connection;
 mod dialect;
 mod ears;
 mod judge;
+mod memory;
 mod notes;
 mod playout;
 mod realtime;
 mod sentences;
 mod settings;
 mod socket;
+mod stages;
+mod telephone;
 pub mod text;
 mod tools;
 mod transcription;
@@ -73,6 +77,15 @@ pub struct Conversation {
     pub heard: mpsc::Sender<Heard>,
     /// What it says.
     pub said: mpsc::Receiver<Said>,
+}
+
+impl Conversation {
+    /// One that begins, and the ends of whoever holds it: what is heard, and where it says something.
+    fn begin() -> (Conversation, mpsc::Receiver<Heard>, mpsc::Sender<Said>) {
+        let (to_heard, heard) = mpsc::channel(HEARD_MAX);
+        let (to_said, said) = mpsc::channel(SAID_MAX);
+        (Conversation { heard: to_heard, said }, heard, to_said)
+    }
 }
 
 /// What is heard that may wait for a conversation: five seconds of it.
