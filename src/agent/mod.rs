@@ -1,5 +1,10 @@
 //! The port to whoever holds a conversation, and its drivers: a realtime model that hears and speaks by itself, or a chain
 //! of transcription, model and voice. Knows a brief, sound and words, not campaigns, calls or the telephone.
+//!
+//! | driver | its own | what both have |
+//! | --- | --- | --- |
+//! | `cascade` | `ears`, `transcription`, `chat`, `stages` at work, `sentences`, and the `memory` of the model | `telephone`: what it is told and asked, `playout`: what was heard, `notes`: what a model is told beside the words, `tools`, `judge` |
+//! | `realtime` | `connection` and its `dialect`, and the `items` that the model says | the same |
 
 mod cascade;
 pub mod chat;
@@ -7,6 +12,7 @@ mod check;
 mod connection;
 mod dialect;
 mod ears;
+mod items;
 mod judge;
 mod memory;
 mod notes;

@@ -9,8 +9,8 @@
 use super::chat::{Call, Chat};
 use super::connection::{Connection, Model, NONSENSE, PROBLEMS_MAX};
 use super::dialect::{self, Event, SILENCE_MS};
+use super::items::{ITEMS_MAX, Items, Spoken, TEXT_MAX};
 use super::notes::milliseconds;
-use super::playout::{Heard as Fragment, Playout, split};
 use super::settings::{Opening, Settings};
 use super::telephone::{Over, Telephone};
 use super::{Agent, Conversation, Heard, Judging, Said, judge, notes};
@@ -28,10 +28,6 @@ use tokio::sync::mpsc;
 
 /// Nobody listens to more than this at one go; what comes beyond is left out.
 const AHEAD_MS: u64 = 120_000;
-/// Items that are remembered.
-const ITEMS_MAX: usize = 64;
-/// Letters of one item.
-const TEXT_MAX: usize = 8 * 1024;
 /// The item of the opening that the voice of the settings says.
 const OPENING: &str = "opening";
 
@@ -160,13 +156,6 @@ async fn led(
     over
 }
 
-/// Something that the model says.
-struct Item {
-    id: String,
-    text: String,
-    began_at: Instant,
-}
-
 /// An answer that is waited for.
 #[derive(Clone, Copy)]
 struct Awaited {
@@ -190,11 +179,7 @@ struct Talk {
     brief: Arc<Brief>,
     telephone: Telephone,
     connection: Connection,
-    playout: Playout<String>,
-    heard: u64,
-    items: VecDeque<Item>,
-    /// The item whose sound is coming.
-    growing: Option<String>,
+    items: Items,
     response: Option<Response>,
     wants_response: bool,
     /// The first sound of an answer is waited for.
@@ -225,10 +210,7 @@ impl Talk {
             brief,
             telephone,
             connection,
-            playout: Playout::default(),
-            heard: 0,
-            items: VecDeque::new(),
-            growing: None,
+            items: Items::default(),
             response: None,
             wants_response: false,
             awaited: None,
@@ -254,8 +236,7 @@ impl Talk {
             self.wants_response = true;
             return Ok(());
         };
-        self.playout.give(OPENING.into(), samples);
-        self.items.push_back(Item { id: OPENING.into(), text: self.brief.opening.clone(), began_at });
+        self.items.add_whole(OPENING, &self.brief.opening, samples, began_at);
         let first_sound_ms = milliseconds(began_at - answered_at);
         let latency = Latency { first_sound_ms, voice_ms: Some(first_sound_ms), ..Latency::default() };
         self.telephone.turn(latency).await
@@ -281,7 +262,7 @@ impl Talk {
 
     /// Nothing is on its way to the person.
     fn is_speechless(&self) -> bool {
-        self.response.is_none() && self.awaited.is_none() && self.playout.is_silent()
+        self.response.is_none() && self.awaited.is_none() && self.items.are_silent()
     }
 
     /// Begins what can be begun.
@@ -375,63 +356,41 @@ impl Talk {
                 self.tell(&notes::pressed(key)).await
             }
             Heard::Played(samples) => {
-                self.heard = samples;
-                self.heard_out().await
+                let spoken = self.items.heard(samples, self.now());
+                self.spoke_items(spoken).await
             }
             Heard::Hushed(samples) => {
-                self.heard = samples;
                 self.telephone.hushed(self.now());
-                for fragment in self.playout.hushed(samples) {
-                    self.item_heard(fragment).await?;
-                }
-                Ok(())
+                let spoken = self.items.hushed(samples, self.now());
+                self.spoke_items(spoken).await
             }
             Heard::Reply(number, answer) => self.replied(number, &answer).await,
             Heard::TimeIsNearlyUp => self.tell(notes::TIME_IS_NEARLY_UP).await,
         }
     }
 
-    /// Tells of what was heard to its end.
-    async fn heard_out(&mut self) -> Result<(), Over> {
-        for fragment in self.playout.heard(self.heard, self.growing.as_ref()) {
-            self.item_heard(fragment).await?;
+    /// Items were heard, to their end or as far as they came: the model remembers so much of them.
+    async fn spoke_items(&mut self, spoken: Vec<Spoken>) -> Result<(), Over> {
+        for Spoken { fragment, line } in spoken {
+            if fragment.what == OPENING {
+                let text = line.as_ref().map(|line| line.text.as_str()).unwrap_or_default();
+                let remembered = if fragment.is_whole() { text.to_owned() } else { notes::cut_off(text) };
+                let item = dialect::assistant_item(self.parts.model.dialect, &remembered);
+                self.connection.send(&item).await?;
+            } else if !fragment.is_whole() {
+                self.connection.send(&dialect::truncate(&fragment.what, fragment.milliseconds())).await?;
+            }
+            if let Some(line) = line {
+                self.telephone.say(Said::Line(line)).await?;
+            }
         }
         Ok(())
     }
 
-    /// An item was heard, to its end or as far as it came: the model remembers so much of it.
-    async fn item_heard(&mut self, fragment: Fragment<String>) -> Result<(), Over> {
-        let line = self.line(&fragment);
-        if fragment.what == OPENING {
-            let text = line.as_ref().map(|line| line.text.as_str()).unwrap_or_default();
-            let remembered = if fragment.is_whole() { text.to_owned() } else { notes::cut_off(text) };
-            self.connection.send(&dialect::assistant_item(self.parts.model.dialect, &remembered)).await?;
-        } else if !fragment.is_whole() {
-            self.connection.send(&dialect::truncate(&fragment.what, fragment.milliseconds())).await?;
-        }
-        match line {
-            Some(line) => self.telephone.say(Said::Line(line)).await,
-            None => Ok(()),
-        }
-    }
-
-    /// The words of an item that were heard; none if none were.
-    fn line(&mut self, fragment: &Fragment<String>) -> Option<Line> {
-        let at = self.items.iter().position(|item| item.id == fragment.what)?;
-        let item = self.items.remove(at)?;
-        let (text, _) = split(&item.text, fragment.samples, fragment.of);
-        let is_cut_off = !fragment.is_whole();
-        let line = Line { by_agent: true, text, began_at: item.began_at, ended_at: self.now(), is_cut_off };
-        Some(line).filter(|line| !line.text.is_empty())
-    }
-
     /// It cannot go on: what was heard of what was being said.
     async fn last_words(&mut self) -> Result<(), Over> {
-        self.playout.hush();
-        for fragment in self.playout.hushed(self.heard) {
-            if let Some(line) = self.line(&fragment) {
-                self.telephone.say(Said::Line(line)).await?;
-            }
+        for line in self.items.break_off(self.now()).into_iter().filter_map(|spoken| spoken.line) {
+            self.telephone.say(Said::Line(line)).await?;
         }
         Ok(())
     }
@@ -439,12 +398,11 @@ impl Talk {
     /// The person speaks, or does something: what was being said is no longer wanted.
     async fn interrupted(&mut self) -> Result<(), Over> {
         self.awaited = None;
-        let is_answering = self.response.as_ref().is_some_and(|response| !response.is_cut_off);
+        let is_answering = self.response.is_some() && !self.is_cut_off();
         if let Some(response) = &mut self.response {
             response.is_cut_off = true;
         }
-        self.growing = None;
-        if self.playout.hush() {
+        if self.items.hush() {
             self.telephone.hush(self.now()).await?;
         }
         // A server that stops by itself has nothing left to stop.
@@ -491,18 +449,14 @@ impl Talk {
                 self.wants_response |= self.responses == notes::TURNS_MAX;
                 Ok(())
             }
-            Event::Sound(item, sound) => self.sounds(item, &sound).await,
+            Event::Sound(item, sound) => self.sounds(&item, &sound).await,
+            Event::Words(..) | Event::AllWords(..) if self.is_cut_off() => Ok(()),
             Event::Words(item, text) => {
-                self.item(item, now).iter_mut().for_each(|item| {
-                    if item.text.len() + text.len() <= TEXT_MAX {
-                        item.text.push_str(&text);
-                    }
-                });
+                self.items.add_words(&item, &text, now);
                 Ok(())
             }
             Event::AllWords(item, text) => {
-                let text: String = text.trim().chars().take(TEXT_MAX).collect();
-                self.item(item, now).into_iter().for_each(|item| item.text = text.clone());
+                self.items.set_words(&item, &text, now);
                 Ok(())
             }
             Event::Call(call) => self.ask(call).await,
@@ -514,7 +468,8 @@ impl Talk {
                 for call in calls {
                     self.ask(call).await?;
                 }
-                self.heard_out().await
+                let spoken = self.items.heard_out(self.now());
+                self.spoke_items(spoken).await
             }
             Event::Error(word, _) if dialect::is_harmless(&word) => Ok(()),
             Event::Error(word, message) => {
@@ -533,26 +488,17 @@ impl Talk {
         if self.problems > PROBLEMS_MAX { Err(Over::Failed(NONSENSE.into())) } else { Ok(()) }
     }
 
-    /// An item whose sound or words come.
-    fn item(&mut self, id: String, now: Instant) -> Option<&mut Item> {
-        if self.response.as_ref().is_some_and(|response| response.is_cut_off) {
-            return None;
-        }
-        if !self.items.iter().any(|item| item.id == id) {
-            if self.items.len() == ITEMS_MAX {
-                self.items.pop_front();
-            }
-            self.items.push_back(Item { id: id.clone(), text: String::new(), began_at: now });
-        }
-        self.items.iter_mut().find(|item| item.id == id)
+    /// What still comes of the answer is not wanted.
+    fn is_cut_off(&self) -> bool {
+        self.response.as_ref().is_some_and(|response| response.is_cut_off)
     }
 
-    async fn sounds(&mut self, id: String, sound: &str) -> Result<(), Over> {
+    async fn sounds(&mut self, id: &str, sound: &str) -> Result<(), Over> {
         let Some(bytes) = Connection::bytes(sound) else { return self.strange() };
         let now = self.now();
         // Some servers answer without saying first that they do.
         let response = self.response.get_or_insert(Response { since: now, samples: 0, is_cut_off: false });
-        if response.is_cut_off || self.playout.waiting_ms() > AHEAD_MS {
+        if response.is_cut_off || self.items.waiting_ms() > AHEAD_MS {
             return Ok(());
         }
         let samples = self.connection.samples(&bytes);
@@ -564,9 +510,7 @@ impl Talk {
         }
         response.samples += samples.len();
         self.awaited = None;
-        self.item(id.clone(), now);
-        self.playout.give(id.clone(), samples.len());
-        self.growing = Some(id);
+        self.items.add_sound(id, samples.len(), now);
         self.telephone.say(Said::Play(samples)).await?;
         match self.turn_since.take() {
             None => Ok(()),
@@ -579,7 +523,7 @@ impl Talk {
 
     async fn done(&mut self, used: (u64, u64)) -> Result<(), Over> {
         self.response = None;
-        self.growing = None;
+        self.items.are_whole();
         // An answer without a sound, as one of nothing but tools.
         if self.speaks_since.is_none() {
             self.awaited = None;
