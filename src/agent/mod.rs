@@ -1,10 +1,9 @@
 //! The port to whoever holds a conversation, and its drivers: a realtime model that hears and speaks by itself, or a chain
 //! of transcription, model and voice. Knows a brief, sound and words, not campaigns, calls or the telephone.
 //!
-//! | driver | its own | what both have |
-//! | --- | --- | --- |
-//! | `cascade` | `ears`, `transcription`, `chat`, `stages` at work, `sentences`, and the `memory` of the model | `telephone`: what it is told and asked, `playout`: what was heard, `notes`: what a model is told beside the words, `tools`, `judge` |
-//! | `realtime` | `connection` and its `dialect`, and the `items` that the model says | the same |
+//! Both kinds have the same `telephone`, know by their `playout` what was heard of their words, and are told the same
+//! beside what the person says (`notes`). A chain has its `stages` at work and the `memory` of its model; a realtime model
+//! has its `connection`, in one `dialect` or the other, and the `items` that it says.
 
 mod cascade;
 pub mod chat;
