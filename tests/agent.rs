@@ -36,7 +36,7 @@ async fn is_held_to_its_end(kind: Kind) {
     let models = Models::start(move |told| match told {
         "Yes, please." => words("Very well. Is Tuesday at ten all right?"),
         "Tuesday is fine." => tool("Wonderful.", "report_outcome", outcome.clone()),
-        "Done." => tool("See you on Tuesday, goodbye!", "end_call", json!({})),
+        "Done." => tool("See you on Tuesday!", "end_call", json!({})),
         _ => words("Pardon?"),
     })
     .await;
@@ -62,8 +62,8 @@ async fn is_held_to_its_end(kind: Kind) {
     );
     // What is said before a tool and after it is one thing, or two.
     let last: &[&str] = match kind {
-        Kind::Cascade => &["agent: Wonderful. See you on Tuesday, goodbye!"],
-        Kind::Realtime(..) => &["agent: Wonderful.", "agent: See you on Tuesday, goodbye!"],
+        Kind::Cascade => &["agent: Wonderful. See you on Tuesday!"],
+        Kind::Realtime(..) => &["agent: Wonderful.", "agent: See you on Tuesday!"],
     };
     assert_eq!(said[4..], *last, "{kind:?}");
     let tools = phone.tools();
@@ -153,14 +153,13 @@ async fn who_is_interrupted_falls_silent_and_remembers_only_what_was_heard() {
 #[tokio::test]
 async fn the_first_words_are_said_by_whom_the_settings_name() {
     for opener in ["voice", "model"] {
-        each(KINDS, |kind| async move {
+        for kind in KINDS {
             let models = Models::start(|_| words("Pardon?")).await;
             let (_folder, mut phone) = kind.calls(&models, json!({"opening": opener}), brief(), SPEED);
             phone.hear_out().await;
             assert_eq!(phone.words(), [opening()], "{kind:?} {opener}");
             models.are_content();
-        })
-        .await;
+        }
     }
 }
 
@@ -272,7 +271,7 @@ impl Failure {
 
 #[tokio::test]
 async fn tools_that_are_none_or_are_used_wrongly_are_told_as_such_and_the_call_goes_on() {
-    each(DIALECTS, |kind| async move {
+    for kind in DIALECTS {
         let models = Models::start(|told| match told {
             "Go." => Answer {
                 text: String::new(),
@@ -298,13 +297,12 @@ async fn tools_that_are_none_or_are_used_wrongly_are_told_as_such_and_the_call_g
             "{kind:?}: {tools:?}"
         );
         models.are_content();
-    })
-    .await;
+    }
 }
 
 #[tokio::test]
 async fn whoever_goes_on_talking_is_not_hung_up_on() {
-    each(KINDS, |kind| async move {
+    for kind in KINDS {
         let models = Models::start(|told| match told {
             "Bye." => tool("Goodbye and thank you very much for your time today.", "end_call", json!({})),
             "Wait!" => words("Yes?"),
@@ -322,13 +320,12 @@ async fn whoever_goes_on_talking_is_not_hung_up_on() {
         phone.until("it goes on", |phone| phone.words().contains(&"agent: Yes?".into())).await;
         assert_eq!(phone.tools(), [], "{kind:?}");
         models.are_content();
-    })
-    .await;
+    }
 }
 
 #[tokio::test]
 async fn a_verdict_and_the_end_in_one_answer_do_not_wait_for_each_other() {
-    each(KINDS, |kind| async move {
+    for kind in KINDS {
         let verdict = json!({"outcome": "declined", "reason": "No.", "answers": {}}).to_string();
         let models = Models::start(move |told| match told {
             "Bye." => Answer {
@@ -347,13 +344,12 @@ async fn a_verdict_and_the_end_in_one_answer_do_not_wait_for_each_other() {
         phone.until("it parts", |phone| phone.tools().contains(&Tool::EndCall)).await;
         let took = phone.now() - from;
         assert!(took < TimeDelta::seconds(1), "{kind:?}: {took}");
-    })
-    .await;
+    }
 }
 
 #[tokio::test]
 async fn who_says_nothing_is_asked_twice_and_then_taken_leave_of() {
-    each(KINDS, |kind| async move {
+    for kind in KINDS {
         let models = Models::start(|told| match told.starts_with("[the person has said nothing") {
             true => words("Are you there?"),
             false => words("Pardon?"),
@@ -364,13 +360,12 @@ async fn who_says_nothing_is_asked_twice_and_then_taken_leave_of() {
         let asked = "agent: Are you there?";
         assert_eq!(phone.words(), ["agent: Hello!", asked, asked, "agent: Thank you. Goodbye."], "{kind:?}");
         models.are_content();
-    })
-    .await;
+    }
 }
 
 #[tokio::test]
 async fn keys_and_the_end_of_the_time_are_told_to_the_model() {
-    each(KINDS, |kind| async move {
+    for kind in KINDS {
         let models = Models::start(|told| match told {
             "[caller pressed 1]" => words("You pressed one."),
             told if told.starts_with("[the call ends in 15 seconds") => {
@@ -387,13 +382,12 @@ async fn keys_and_the_end_of_the_time_are_told_to_the_model() {
         phone.until("it parts", |phone| phone.tools() == [Tool::EndCall]).await;
         assert_eq!(phone.words().last().unwrap(), "agent: Goodbye!", "{kind:?}");
         models.are_content();
-    })
-    .await;
+    }
 }
 
 #[tokio::test]
 async fn a_model_that_only_wants_tools_is_not_asked_for_ever() {
-    each(KINDS, |kind| async move {
+    for kind in KINDS {
         let models = Models::start(|_| tool("", "send_digits", json!({"digits": "1"}))).await;
         let (_folder, mut phone) = kind.calls(&models, json!({}), brief_of("You ask.", "Hello!"), 20);
         phone.hear_out().await;
@@ -412,13 +406,12 @@ async fn a_model_that_only_wants_tools_is_not_asked_for_ever() {
             }
         }
         models.are_content();
-    })
-    .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_conversation_knows_of_another_one() {
-    each(KINDS, |kind| async move {
+    for kind in KINDS {
         let models = Models::start(|told| words(&format!("You said {told}"))).await;
         let clock = clock(SPEED);
         let (_folder, agent) = kind.agent(&models, json!({}), &clock);
@@ -449,13 +442,12 @@ async fn no_conversation_knows_of_another_one() {
             let (secrets, names) = (known(&asked, 'S'), known(&asked, 'N'));
             assert!(secrets.len() == 1 && secrets == names, "{asked}");
         }
-    })
-    .await;
+    }
 }
 
 #[tokio::test]
 async fn a_conversation_that_ended_without_a_verdict_is_judged() {
-    each(KINDS, |kind| async move {
+    for kind in KINDS {
         let verdict = json!({"outcome": "declined", "reason": "They said no.", "answers": []}).to_string();
         let models = Models::start(move |_| words(&verdict)).await;
         let (clock, fast) = (clock(SPEED), clock(20));
@@ -484,8 +476,7 @@ async fn a_conversation_that_ended_without_a_verdict_is_judged() {
         let models = Models::start(|_| words(r#"{"outcome": "they bought it all", "reason": ""}"#)).await;
         let (_folder, agent) = kind.agent(&models, json!({}), &clock);
         assert!(agent.judge(brief(), lines).await.unwrap_err().contains("outcome"), "{kind:?}");
-    })
-    .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -542,7 +533,7 @@ async fn fifty(kind: Kind) {
 
 #[tokio::test]
 async fn where_nobody_listens_nothing_piles_up() {
-    each(KINDS, |kind| async move {
+    for kind in KINDS {
         let models = Models::start(|_| words("Pardon?")).await;
         let clock = clock(SPEED);
         let (_folder, agent) = kind.agent(&models, json!({"opening": "model"}), &clock);
@@ -563,8 +554,7 @@ async fn where_nobody_listens_nothing_piles_up() {
         while models.busy() > 0 {
             clock.sleep_until(clock.steady() + TimeDelta::milliseconds(20)).await;
         }
-    })
-    .await;
+    }
 }
 
 /// What of a turn is ours, with servers that answer at once: printed, and held to what is promised with room for a busy
