@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 use rsipstack::dialog::DialogId;
 use rsipstack::sip::prelude::HeadersExt;
-use rsipstack::sip::{Header, HasHeaders, SipMessage, ToTypedHeader, Transport};
+use rsipstack::sip::{HasHeaders, Header, SipMessage, ToTypedHeader, Transport};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transport::SipConnection;
 use rsipstack::transport::stream::SipCodec;
@@ -106,7 +106,9 @@ fn called(uri: &str, headers: &[(&str, &str)]) {
 /// A value of a header, or a body.
 fn text(text: &str) {
     let time = reading::session_time(text);
-    assert!(time.len() <= 19 && time.bytes().all(|byte| byte.is_ascii_alphanumeric() || b";=".contains(&byte)));
+    assert!(
+        time.len() <= 19 && time.bytes().all(|byte| byte.is_ascii_alphanumeric() || b";=".contains(&byte))
+    );
     assert_eq!(reading::session_time(&time), time);
     assert!(reading::key_of(text).is_none_or(dtmf::is_key));
     assert!(reading::status_of(text).is_none_or(|code| (100..700).contains(&code)));
@@ -130,7 +132,7 @@ fn description(bytes: &[u8]) {
         assert_eq!(asked[0], answered[0]);
         assert!(answered[1] == "0" || answered[1] == "4000");
         for format in &answered[3..] {
-            let is_it = |asked: &&str| asked == &format || asked.parse() == format.parse::<u8>();
+            let is_it = |asked: &&str| asked == format || asked.parse() == format.parse::<u8>();
             assert!(asked[3..].iter().any(is_it), "{answer}");
         }
     }
