@@ -425,8 +425,9 @@ impl Floor {
     /// Who holds conversations, less those whom the calls alive need.
     fn agents(&self) -> Agents {
         let agents = self.carrier.agents();
-        let taken = self.live.values().filter(|live| live.call.needs_agent()).count();
-        Agents { free: agents.seats.saturating_sub(taken), ..agents }
+        let talking = self.live.values().filter(|live| live.call.needs_agent());
+        // Where there are no seats, no call is looked at.
+        Agents { free: agents.seats - talking.take(agents.seats).count(), ..agents }
     }
 
     /// Tells calls what became of what they asked for.
