@@ -401,6 +401,7 @@ impl<'t, B: Book> Planner<'t, B> {
                 self.tx.postpone_lead(lead, until, hold.reason)
             }
             HoldReason::MissingVariable
+            | HoldReason::ScriptTooLong
             | HoldReason::TimeZoneUnknown
             | HoldReason::CountryNotAllowed
             | HoldReason::NumberRefused => self.tx.hold_lead(lead, &hold),

@@ -2,6 +2,7 @@
 //! short answer, and a flood of them in none.
 
 use super::call::Call;
+use super::reading::number;
 use super::stack::{Status, Visitor};
 use super::{Inner, Place, Trunk};
 use crate::carrier::{Incoming, Leg, Reception};
@@ -114,31 +115,9 @@ fn admit(carrier: &Arc<Inner>, place: Place, visitor: Visitor, called: Vec<Phone
     });
 }
 
-/// The number that a carrier writes so: with `+`, with `00`, with the prefix of the trunk, or bare with its country code.
-fn number(user: &str, prefix: &str) -> Option<Phone> {
-    let bare = user.split(';').next()?.trim();
-    let rest = bare.strip_prefix('+').or_else(|| bare.strip_prefix("00"));
-    let rest = rest.or_else(|| bare.strip_prefix(prefix)).unwrap_or(bare);
-    let digits: String = rest.chars().filter(|char| !matches!(char, '-' | '.' | '(' | ')')).collect();
-    let is_number = !digits.starts_with('0') && digits.chars().all(|char| char.is_ascii_digit());
-    is_number.then(|| digits.parse().ok()).flatten().and_then(Phone::from_digits)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_number_is_understood_in_whatever_way_a_carrier_writes_it() {
-        let read = |user: &str, prefix: &str| number(user, prefix).map(|phone| phone.to_string());
-        for user in ["+12025550199", "12025550199", "0012025550199", "+1-202-555-0199", "+12025550199;npdi"] {
-            assert_eq!(read(user, "+").as_deref(), Some("+12025550199"), "{user}");
-        }
-        assert_eq!(read("9912025550199", "99").as_deref(), Some("+12025550199"));
-        for user in ["anonymous", "", "0", "2025", "+", "alice", "1202555019912025550199"] {
-            assert_eq!(read(user, "+"), None, "{user}");
-        }
-    }
 
     #[test]
     fn only_so_many_are_looked_at_in_a_second() {

@@ -55,6 +55,7 @@ pub(super) fn of(schema: &str) -> Option<Value> {
                 "fallback_seconds": null,
                 "missing": [],
                 "unknown": [],
+                "too_long": false,
             }],
             "warnings": [opt_out_warning()],
             "leads_looked_at": 100,

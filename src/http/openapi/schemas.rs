@@ -756,9 +756,9 @@ pub(in crate::http) struct ScriptWarning {
 pub(in crate::http) struct Preview {
     /// Whose values it is filled with.
     case: Case,
-    /// The script; null where a value is missing.
+    /// The script; null where a value is missing, or with its values it is too long.
     script: Option<String>,
-    /// The fallback; null where there is none, or a value is missing.
+    /// The fallback; null where there is none, a value is missing, or it is too long.
     fallback: Option<String>,
     /// About how long it takes to say the script.
     #[schema(minimum = 0)]
@@ -770,6 +770,8 @@ pub(in crate::http) struct Preview {
     missing: Vec<String>,
     /// Names that no lead has a value for.
     unknown: Vec<UnknownName>,
+    /// Whether with these values a script is longer than 96 KB, so that it is not said.
+    too_long: bool,
 }
 
 /// A name that no lead has a value for.
