@@ -463,9 +463,9 @@ fn words_of_wish(quoted: &str, lines: &[Line]) -> Option<String> {
     let says = |line: &&Line| letters(&line.text).contains(&wish);
     let (agent, person): (Vec<&Line>, Vec<&Line>) = lines.iter().partition(|line| line.by_agent);
     let last = person.last()?;
-    match person.iter().any(|line| says(line)) {
+    match person.iter().any(&says) {
         true if !wish.is_empty() => Some(plain(quoted, WISH_MAX)),
-        false if agent.iter().any(|line| says(line)) => None,
+        false if agent.iter().any(says) => None,
         _ => Some(plain(&last.text, WISH_MAX)),
     }
 }
