@@ -154,8 +154,8 @@ fn an_array_and_a_table_are_taken_row_by_row_and_what_is_no_number_is_told() {
         json!({"added": 2, "already_listed": 0, "two_readings": 0, "rejected_count": 1, "rejected": [
             {"row": 4, "field": "Phone Number", "value": "nobody",
              "reason": "this is no phone number: give digits, such as +12025550101, without letters or other signs"}],
-            "columns": [{"column": "Name", "becomes": "ignore"}, {"column": "Phone Number", "becomes": "phone"},
-                        {"column": "Reason", "becomes": "reason"}]})
+            "columns": [{"column": "Name", "becomes": "ignore", "note": null}, {"column": "Phone Number", "becomes": "phone", "note": null},
+                        {"column": "Reason", "becomes": "reason", "note": null}]})
     );
     let again = csv(&server, "?default_country=GB", table).expect(200);
     assert_eq!((&again["added"], &again["already_listed"]), (&json!(0), &json!(2)));
@@ -263,14 +263,18 @@ fn every_column_of_numbers_goes_onto_the_list_and_the_answer_says_which_those_ar
             "columns": [
                 {"column": "Number", "becomes": "ignore",
                  "note": "not read, because a better one is there: call it `phone` if it holds phone numbers, too"},
-                {"column": "Name", "becomes": "ignore"},
-                {"column": "phone", "becomes": "phone"},
-                {"column": "Mobile (private)", "becomes": "phone"},
-                {"column": "reason", "becomes": "reason"}],
+                {"column": "Name", "becomes": "ignore", "note": null},
+                {"column": "phone", "becomes": "phone", "note": null},
+                {"column": "Mobile (private)", "becomes": "phone", "note": null},
+                {"column": "reason", "becomes": "reason", "note": null}],
         })
     );
     let alone = csv(&server, "", "number\n+49 30 555555\n").expect(201);
-    assert_eq!(alone["columns"], json!([{"column": "number", "becomes": "phone"}]), "there is no better one");
+    assert_eq!(
+        alone["columns"],
+        json!([{"column": "number", "becomes": "phone", "note": null}]),
+        "there is no better one"
+    );
 }
 
 #[test]

@@ -392,9 +392,8 @@ pub(super) struct Report {
     rejected_count: i64,
     /// The first of those.
     rejected: Vec<Rejected>,
-    /// What the columns of a table were taken for.
+    /// What the columns of a table were taken for; not there for an array.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
     columns: Vec<ColumnView>,
 }
 
@@ -407,8 +406,6 @@ struct ColumnView {
     /// `phone` where its numbers are listed.
     becomes: Becomes,
     /// What a reader may be surprised by.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false)]
     note: Option<&'static str>,
 }
 
