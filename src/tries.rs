@@ -4,7 +4,7 @@
 use crate::agent::chat::{Call, Chat};
 use crate::agent::text;
 use crate::clock::Clock;
-use crate::domain::agent::Brief;
+use crate::domain::agent::{Brief, ToolName};
 use crate::domain::gate::Gate;
 use crate::domain::guard::Overall;
 use crate::domain::try_out::{Entry, Persona, State, TURNS_MAX, Talk};
@@ -68,13 +68,13 @@ impl Tries {
         Ok(())
     }
 
-    /// Has a conversation judged in which the agent did not say how it came out. Where nobody can, nobody says.
+    /// Has a conversation judged that is over, as on a call. Where nobody can, nobody says.
     async fn judged(&self, chat: &Chat, brief: &Arc<Brief>, talk: &mut Talk) {
-        if talk.verdict.is_some() {
+        if talk.verdict.is_some() && talk.has_used(ToolName::OptOut) {
             return;
         }
         match text::judge(chat, brief.clone(), &talk.entries, self.clock.now()).await {
-            Ok(verdict) => talk.judge(verdict),
+            Ok(judgement) => talk.judge(judgement),
             Err(problem) => tracing::warn!(%problem, "a conversation that tried an agent cannot be judged"),
         }
     }
@@ -97,8 +97,9 @@ impl Tries {
                     break;
                 }
             }
-            talk.is_over = true;
-            self.judged(chat, &job.brief, &mut talk).await;
+            if !std::mem::replace(&mut talk.is_over, true) {
+                self.judged(chat, &job.brief, &mut talk).await;
+            }
             Ok::<_, String>(())
         };
         let outcome = outcome.await;

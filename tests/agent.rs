@@ -300,6 +300,60 @@ async fn tools_that_are_none_or_are_used_wrongly_are_told_as_such_and_the_call_g
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wish_for_no_more_calls_is_passed_on_however_many_tools_were_used_before() {
+    each(KINDS, |kind| async move {
+        let models = Models::start(|told| match told {
+            "Never again." => tool("", "opt_out", json!({})),
+            _ => Answer {
+                text: String::new(),
+                tools: vec![("send_digits", json!({"digits": "1"}).to_string()); 7],
+            },
+        })
+        .await;
+        let (_folder, mut phone) = kind.calls(&models, json!({}), brief(), SPEED);
+        phone.hear_out().await;
+        while phone.tools().len() < 40 {
+            models.will_hear("Press.");
+            phone.speak(600).await;
+            let so_far = phone.tools().len();
+            phone.until("it presses", |phone| phone.tools().len() > so_far || so_far >= 40).await;
+        }
+        models.will_hear("Never again.");
+        phone.speak(600).await;
+        phone.until("it is passed on", |phone| phone.tools().contains(&Tool::OptOut)).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_was_saying_when_they_hung_up_is_told_within_a_few_seconds() {
+    each(DIALECTS, |kind| async move {
+        for (manner, told) in [(Manner::Well, vec!["person: Never call me again."]), (Manner::Hangs, vec![])]
+        {
+            let models = Models::start(|_| words("I see.")).await;
+            let (_folder, mut phone) = kind.calls(&models, json!({}), brief(), SPEED);
+            phone.hear_out().await;
+            models.will_hear("Never call me again.");
+            let so_far = phone.words().len();
+            phone
+                .hang_up_while_speaking(900, || {
+                    if let Kind::Cascade = kind {
+                        models.behave(Stage::Transcription, manner);
+                    } else {
+                        models.behave(Stage::Realtime, manner);
+                    }
+                })
+                .await;
+            assert_eq!(phone.words()[so_far..], told, "{kind:?} {manner:?}");
+            let ledger = models.told("input_audio_buffer.commit");
+            assert_eq!(ledger.len(), usize::from(kind != Kind::Cascade), "{kind:?} {manner:?}");
+            models.are_content();
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn whoever_goes_on_talking_is_not_hung_up_on() {
     for kind in KINDS {
@@ -460,7 +514,7 @@ async fn a_conversation_that_ended_without_a_verdict_is_judged() {
         };
         let lines = vec![line(true, "Will you come?"), line(false, "No.")];
         let (_folder, agent) = kind.agent(&models, json!({}), &clock);
-        let verdict = agent.judge(brief(), lines.clone()).await.unwrap();
+        let verdict = agent.judge(brief(), lines.clone()).await.unwrap().verdict;
         assert_eq!((verdict.conclusion, verdict.reason.as_str()), (Conclusion::Declined, "They said no."));
         let asked = models.asked(Stage::Chat)[0].clone();
         assert_eq!(asked["response_format"]["json_schema"]["strict"], true);

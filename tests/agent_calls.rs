@@ -335,6 +335,65 @@ async fn a_conversation_without_a_verdict_is_read_once_more_and_one_that_cannot_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_says_never_again_and_hangs_up_is_listed_with_the_end_of_the_call() {
+    const NEVER: &str = "Never call me again.";
+    let judged = |wish: bool| {
+        let words = if wish { NEVER } else { "" };
+        json!({"outcome": "declined", "reason": "No.", "answers": [], "no_more_calls": wish,
+               "no_more_calls_words": words})
+    };
+    // What they said as they hung up, and what whoever read it once more made of it.
+    for (kind, said, wish, outcome) in [
+        (Kind::Cascade, NEVER, true, Outcome::OptedOut),
+        (REALTIME, NEVER, true, Outcome::OptedOut),
+        (Kind::Cascade, "Wrong number, bye.", false, Outcome::Declined),
+    ] {
+        let rest = vec![Step::HearAnswer(700), Step::Play(vowels(900)), Step::Bye];
+        let person = move |_: &Message| picks_up(rest.clone());
+        let answer = judged(wish).to_string();
+        let mind = move |told: &str| if told.starts_with('[') { words(&answer) } else { words("Pardon?") };
+        let house = House::open(kind, json!({"max_attempts_per_lead": 3}), mind, person).await;
+        house.models.will_hear(said);
+        house.models.behave(Stage::Transcription, Manner::Late(200));
+        house.leads(1).await;
+        let call = house.ended(1).await.remove(0);
+        let heard = house.words(&call).await;
+        assert!(heard.contains(&format!("person: {said}")), "{kind:?}: {heard:?}");
+        assert_eq!(call.outcome, Some(outcome), "{kind:?} {said}");
+        let phone = call.phone;
+        let number = house.store.read(move |snapshot| snapshot.number(phone)).await.unwrap();
+        assert_eq!(number.is_suppressed, wish, "{kind:?} {said}");
+        let request = format!("person: asked not to be called again: \"{NEVER}\"");
+        assert_eq!(heard.contains(&request), wish, "{kind:?}: {heard:?}");
+        house.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_for_no_more_calls_is_looked_for_also_where_the_agent_has_said_how_it_came_out() {
+    let rest = [&then_says(900)[..], &[Step::HearAnswer(8_000), Step::Bye]].concat();
+    let person = move |_: &Message| picks_up(rest.clone());
+    let mind = |told: &str| match told {
+        told if told.starts_with('[') => words(
+            r#"{"outcome": "no_decision", "reason": "", "answers": [], "no_more_calls": true, "no_more_calls_words": ""}"#,
+        ),
+        told if told.starts_with("Written down.") => tool(GOODBYE, "end_call", json!({})),
+        _ => tool("", "report_outcome", json!({"outcome": "success", "reason": "They come.", "answers": {}})),
+    };
+    let house = House::open(Kind::Cascade, json!({}), mind, person).await;
+    house.models.will_hear("Yes, I come. But do not call me again.");
+    house.leads(1).await;
+    let call = house.ended(1).await.remove(0);
+    assert_eq!(call.outcome, Some(Outcome::OptedOut));
+    let phone = call.phone;
+    assert!(house.store.read(move |snapshot| snapshot.number(phone)).await.unwrap().is_suppressed);
+    let kept = house.conversation(&call).await;
+    let verdict = json!({"conclusion": "success", "reason": "They come.", "judged_afterwards": false});
+    assert_eq!(kept["verdict"], verdict);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_fails_on_two_calls_stops_the_campaign_and_nobody_is_left_in_silence() {
     let rest = [&then_says(900)[..], &[Step::HearAnswer(8_000), Step::Bye]].concat();
     let person = move |_: &Message| picks_up(rest.clone());

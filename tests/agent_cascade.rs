@@ -1,10 +1,11 @@
 //! Conversations of an agent that is a chain of servers, as far as they are not like those of the other kind.
 
 use crate::support::kinds::{Kind, each};
-use crate::support::models::{Manner, Models, Stage, words};
+use crate::support::models::{Manner, Models, Stage, tool, words};
 use crate::support::phone::{Phone, brief, brief_of};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use voice_campaigns::domain::agent::Tool;
 use voice_campaigns::domain::phrases::Phrases;
 
 fn moment() -> &'static str {
@@ -66,4 +67,17 @@ async fn whoever_waits_for_a_slow_answer_is_asked_for_a_moment_once() {
     phone.until("it answers", |phone| phone.words().iter().any(|line| line.ends_with("I see."))).await;
     let said = phone.words().join(" ");
     assert_eq!(said.matches(moment()).count(), 1, "{said}");
+}
+
+#[tokio::test]
+async fn a_wish_for_no_more_calls_is_passed_on_though_the_answer_breaks_off_after_it() {
+    let models = Models::start(|_| tool("I am sorry to hear that.", "opt_out", json!({}))).await;
+    let (_folder, mut phone) = Kind::Cascade.calls(&models, json!({}), brief(), 5);
+    phone.hear_out().await;
+    models.will_hear("Never again.");
+    models.behave(Stage::Chat, Manner::BreaksOffLast);
+    phone.speak(600).await;
+    phone.until("it fails", |phone| phone.is_over).await;
+    assert!(phone.failure().is_some());
+    assert_eq!(phone.tools(), [Tool::OptOut], "and only once");
 }

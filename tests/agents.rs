@@ -9,7 +9,7 @@ use std::sync::Arc;
 use voice_campaigns::carrier::simulator::Settings;
 use voice_campaigns::carrier::{Capacity, Carrier, DialRequest, Leg, LegEvents};
 use voice_campaigns::domain::agent::{
-    Brief, Conclusion, Line, Tool, ToolCall, ToolName, Usage, Verdict, When,
+    Brief, Conclusion, Judgement, Line, Tool, ToolCall, ToolName, Usage, Verdict, When,
 };
 use voice_campaigns::domain::brief::Job;
 use voice_campaigns::domain::call::{Effect, Ending, LegCommand, LegEvent, LiveCall, Plan};
@@ -228,6 +228,10 @@ fn verdict(conclusion: Conclusion) -> Verdict {
     Verdict { conclusion, reason: "They said so.".into(), answers: Default::default() }
 }
 
+fn judgement(conclusion: Conclusion) -> Judgement {
+    Judgement { verdict: verdict(conclusion), no_more_calls: None }
+}
+
 fn says(effects: &[Effect]) -> Option<&str> {
     effects.iter().find_map(|effect| match effect {
         Effect::Command(LegCommand::Speak { text, .. }) => Some(text.as_str()),
@@ -251,7 +255,7 @@ fn a_verdict_of_the_agent_is_the_outcome_and_one_afterwards_only_where_there_is_
         let mut talking = Talking::new(plan(None, Criteria::Verdict));
         assert!(is_told_something(&talking.asks(Tool::ReportOutcome(verdict(conclusion)), 5)));
         assert_eq!(talking.asks(Tool::EndCall, 8), [Effect::Command(LegCommand::Finish)]);
-        talking.call.on(LegEvent::Judged(verdict(Conclusion::Success)), second(9));
+        talking.call.on(LegEvent::Judged(judgement(Conclusion::Success)), second(9));
         let ending = talking.ends(Cause::LocalHangup, 10);
         assert_eq!(ending.outcome, expected, "{conclusion}");
         let kept = ending.conversation.unwrap();
@@ -259,7 +263,7 @@ fn a_verdict_of_the_agent_is_the_outcome_and_one_afterwards_only_where_there_is_
         assert_eq!(kept["tools"][1]["name"], "end_call");
 
         let mut silent = Talking::new(plan(None, Criteria::Verdict));
-        silent.call.on(LegEvent::Judged(verdict(conclusion)), second(9));
+        silent.call.on(LegEvent::Judged(judgement(conclusion)), second(9));
         let ending = silent.ends(Cause::LocalHangup, 10);
         let expected = if conclusion == Conclusion::NoDecision { Outcome::HungUp } else { expected };
         assert_eq!(ending.outcome, expected, "{conclusion}");
@@ -298,6 +302,93 @@ fn a_wish_for_no_more_calls_is_confirmed_once_it_is_written_down_and_not_before(
     talking.asks(Tool::OptOut, 5);
     assert_eq!(talking.call.on_time(second(15)), [Effect::Command(LegCommand::HangUp)]);
     assert_eq!(talking.ends(Cause::LocalHangup, 16).outcome, Outcome::OptedOut);
+}
+
+#[test]
+fn a_wish_for_no_more_calls_that_only_the_words_show_counts_whatever_was_concluded_before() {
+    let wish = |conclusion| Judgement {
+        no_more_calls: Some("Never call me again.".into()),
+        ..judgement(conclusion)
+    };
+    let until = |talking: &mut Talking, judged: Judgement, at| {
+        talking.call.on(LegEvent::Judged(judged), second(at));
+        assert_eq!(talking.call.interrupted(second(at)).outcome, Outcome::OptedOut, "a stop loses nothing");
+        talking.ends(Cause::RemoteHangup, at)
+    };
+    // Nobody had concluded anything; the agent had; it was saying goodbye; it had failed.
+    let mut talking = Talking::new(plan(None, Criteria::Verdict));
+    assert_eq!(until(&mut talking, wish(Conclusion::Declined), 5).outcome, Outcome::OptedOut);
+    let said = talking.call.transcript();
+    let last = said.as_array().unwrap().last().unwrap();
+    assert_eq!((&last["kind"], &last["speaker"]), (&json!("request"), &json!("person")));
+    assert_eq!(last["text"], "asked not to be called again: \"Never call me again.\"");
+    let timeline = talking.call.timeline(TimeDelta::zero()).to_string();
+    assert!(timeline.contains("asked not to be called again, judged by their words"), "{timeline}");
+    assert!(!timeline.contains("Never call me again"), "{timeline}");
+
+    let mut talking = Talking::new(plan(None, Criteria::Verdict));
+    talking.asks(Tool::ReportOutcome(verdict(Conclusion::Success)), 3);
+    talking.asks(Tool::EndCall, 4);
+    let ending = until(&mut talking, wish(Conclusion::Declined), 6);
+    assert_eq!(ending.outcome, Outcome::OptedOut);
+    assert_eq!(ending.conversation.unwrap()["verdict"]["conclusion"], "success", "its own report stands");
+
+    let mut talking = Talking::new(plan(None, Criteria::Verdict));
+    talking.call.on(LegEvent::AgentFailed("gone".into()), second(4));
+    let ending = until(&mut talking, wish(Conclusion::Success), 6);
+    assert_eq!(ending.outcome, Outcome::OptedOut);
+    assert_eq!(ending.conversation.unwrap()["verdict"], Value::Null, "it came to nothing");
+
+    // Without a wish a call on which the agent failed stays one.
+    let mut talking = Talking::new(plan(None, Criteria::Verdict));
+    talking.call.on(LegEvent::AgentFailed("gone".into()), second(4));
+    talking.call.on(LegEvent::Judged(judgement(Conclusion::Success)), second(6));
+    assert_eq!(talking.ends(Cause::RemoteHangup, 6).outcome, Outcome::CarrierError);
+}
+
+#[test]
+fn a_wish_is_read_from_what_the_person_said_and_nowhere_else() {
+    let line = |by_agent: bool, text: &str| Line {
+        by_agent,
+        text: text.into(),
+        began_at: second(0),
+        ended_at: second(1),
+        is_cut_off: false,
+    };
+    let lines = vec![
+        line(true, "Say stop calling me, and we will not call you again."),
+        line(false, "Leave me alone, take me OFF your list!"),
+        line(false, "Bye."),
+    ];
+    let read = |wish: Value, words: &str, lines: &[Line]| {
+        let answer = json!({"outcome": "declined", "reason": "no", "answers": [], "no_more_calls": wish,
+                            "no_more_calls_words": words});
+        Judgement::read(&answer.to_string(), lines).unwrap().no_more_calls
+    };
+    let quoted = read(json!(true), "take me off your list", &lines);
+    assert_eq!(quoted.as_deref(), Some("take me off your list"));
+    for invented in ["", "I never want to hear from you"] {
+        assert_eq!(read(json!(true), invented, &lines).as_deref(), Some("Bye."), "what was said is kept");
+    }
+    assert_eq!(read(json!("true"), "Bye.", &lines).as_deref(), Some("Bye."));
+    for (wish, words, lines) in [
+        (json!(false), "take me off your list", &lines[..]),
+        (Value::Null, "take me off your list", &lines),
+        (json!("no"), "take me off your list", &lines),
+        // Words of ours are none of theirs, and who said nothing has asked for nothing.
+        (json!(true), "we will not call you again", &lines),
+        (json!(true), "take me off your list", &lines[..1]),
+        (json!(true), "", &[]),
+    ] {
+        assert_eq!(read(wish.clone(), words, lines), None, "{wish} {words}");
+    }
+    // A wish is not lost because the rest of the answer is worth nothing.
+    let bad = json!({"outcome": "they bought it", "no_more_calls": true}).to_string();
+    assert_eq!(Judgement::read(&bad, &lines).unwrap().verdict.conclusion, Conclusion::Declined);
+    assert!(Judgement::read(&bad.replace("true", "false"), &lines).is_err());
+    let schema = Judgement::schema();
+    let required = schema["required"].as_array().unwrap();
+    assert_eq!(required.len(), schema["properties"].as_object().unwrap().len(), "strict modes want them all");
 }
 
 #[test]
@@ -367,8 +458,8 @@ fn a_call_whose_time_is_up_or_whose_words_are_judged_too_long_ends_all_the_same(
     let mut talking = Talking::new(plan(None, Criteria::Verdict));
     assert_eq!(talking.call.deadline(), second(120));
     assert_eq!(talking.call.on_time(second(120)), [Effect::Command(LegCommand::HangUp)]);
-    assert_eq!(talking.call.deadline(), second(140));
-    assert!(matches!(&talking.call.on_time(second(140))[..], [Effect::Ended(_)]));
+    assert_eq!(talking.call.deadline(), second(144));
+    assert!(matches!(&talking.call.on_time(second(144))[..], [Effect::Ended(_)]));
 
     let mut machine = Talking::new(plan(Some("Call us back."), Criteria::MessageLeft));
     let effects = machine.call.on(LegEvent::MachineDetected, second(2));

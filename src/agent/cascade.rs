@@ -371,8 +371,42 @@ impl Talk {
             Heard::Hushed(samples) => self.hushed(samples).await?,
             Heard::Reply(number, answer) => self.replied(number, answer),
             Heard::TimeIsNearlyUp => self.note(notes::TIME_IS_NEARLY_UP.into()),
+            Heard::HungUp => return Err(self.last_words().await?),
         }
         Ok(())
+    }
+
+    /// The call is over: what was heard of what was being said, and what the person has said that is not yet text.
+    async fn last_words(&mut self) -> Result<Over, Over> {
+        self.playout.hush();
+        self.hushed(0).await?;
+        if let Some(sound) = self.ears.unfinished() {
+            let ended_at = self.now();
+            let began_at = self.began_at.take().unwrap_or(ended_at);
+            self.to_hear.push_back(Utterance { sound: sound.into(), began_at, ended_at });
+        }
+        loop {
+            if self.hearing.is_none() {
+                let Some(utterance) = self.to_hear.pop_front() else { return Ok(Over::Gone) };
+                self.understand(utterance);
+            }
+            let text = tokio::select! {
+                text = stages::understood(&mut self.hearing) => text,
+                gone = self.telephone.gone() => return Err(gone),
+            };
+            let Some(Hearing { utterance: Utterance { began_at, ended_at, .. }, .. }) = self.hearing.take()
+            else {
+                continue;
+            };
+            match text {
+                Ok(text) if text.is_empty() => {}
+                Ok(text) => {
+                    let line = Line { by_agent: false, text, began_at, ended_at, is_cut_off: false };
+                    self.telephone.say(Said::Line(line)).await?;
+                }
+                Err(why) => tracing::warn!(%why, "the last words of a call are not known"),
+            }
+        }
     }
 
     /// The model is told something, and is to answer it.
@@ -517,6 +551,7 @@ impl Talk {
                 self.add_sentences(sentences);
                 Ok(())
             }
+            Some(Ok(Piece::OptsOut)) => self.telephone.opt_out(&self.brief).await.map(drop),
             Some(Ok(Piece::Call(call))) => {
                 self.calls.push(call);
                 Ok(())

@@ -5,6 +5,8 @@ use super::settings::Settings;
 use super::wire::{self, Answer, Place, Server};
 use crate::clock::Clock;
 use crate::domain::Instant;
+use crate::domain::agent::ToolName;
+use crate::domain::fields::Words;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -60,6 +62,8 @@ pub struct Call {
 pub enum Piece {
     /// Words, as they come.
     Text(String),
+    /// The person wants no more calls: as soon as this tool is named, whatever becomes of the rest of the answer.
+    OptsOut,
     /// A tool; comes whole, after the words.
     Call(Call),
     /// Tokens in and out.
@@ -125,6 +129,7 @@ impl Chat {
             first_until: Some(first_until),
             clock: self.clock.clone(),
             reading: Reading::default(),
+            problem: None,
         })
     }
 
@@ -223,6 +228,8 @@ pub struct Reply {
     first_until: Option<Instant>,
     clock: Arc<dyn Clock>,
     reading: Reading,
+    /// What went wrong, once what came before it was told.
+    problem: Option<String>,
 }
 
 impl Reply {
@@ -233,6 +240,10 @@ impl Reply {
             if let Some(piece) = self.reading.ready.pop_front() {
                 self.first_until = None;
                 return Some(Ok(piece));
+            }
+            // What was understood before it counts.
+            if let Some(problem) = self.problem.take() {
+                return Some(Err(problem));
             }
             let answer = self.answer.as_mut()?;
             let is_json = answer.is_json();
@@ -253,7 +264,7 @@ impl Reply {
                 self.answer = None;
             }
             if let Err(problem) = read {
-                return Some(Err(self.server.masked(&problem)));
+                self.problem = Some(self.server.masked(&problem));
             }
         }
     }
@@ -367,6 +378,9 @@ impl Reading {
         let at = part["index"].as_u64().map_or(self.calls.len().saturating_sub(1), |index| index as usize);
         if is_new {
             if self.calls.len() == CALLS_MAX {
+                if name == ToolName::OptOut.word() {
+                    self.ready.push_back(Piece::OptsOut);
+                }
                 return Err("the model wants more tools at once than there can be a reason for".into());
             }
             self.calls.push(Call::default());
@@ -378,6 +392,9 @@ impl Reading {
         }
         if call.name.len() + name.len() <= ARGUMENTS_MAX {
             call.name.push_str(&name);
+        }
+        if !name.is_empty() && call.name == ToolName::OptOut.word() {
+            self.ready.push_back(Piece::OptsOut);
         }
         let arguments = match &part["function"]["arguments"] {
             Value::String(text) => text.clone(),
@@ -508,6 +525,7 @@ mod tests {
         ]);
         let expected = [
             Piece::Text("Grüße an alle.".into()),
+            Piece::OptsOut,
             call("a", "opt_out", "{\"x\":1}"),
             call("b", "end_call", "{}"),
         ];
@@ -543,7 +561,7 @@ mod tests {
         ]);
         let message = json!({"content": null, "tool_calls": tools});
         let whole = json!({"choices": [{"message": message}]}).to_string();
-        let expected = [call("call_0", "opt_out", "{}"), call("call_1", "end_call", "{}")];
+        let expected = [Piece::OptsOut, call("call_0", "opt_out", "{}"), call("call_1", "end_call", "{}")];
         assert_eq!(read(&whole, true).unwrap(), expected);
         let streamed = deltas(&[message]);
         assert_eq!(read(&streamed, false).unwrap(), expected);

@@ -151,7 +151,7 @@ async fn model_answers(chat: &Chat, brief: &Brief, clock: &Arc<dyn Clock>) -> Re
                 text.push_str(&more);
             }
             Piece::Call(call) => wanted.push(call.name),
-            Piece::Used(..) => {}
+            Piece::OptsOut | Piece::Used(..) => {}
         }
     }
     let whole = milliseconds(clock.steady() - began);
@@ -207,7 +207,7 @@ async fn judges(chat: Chat, brief: Arc<Brief>, clock: &Arc<dyn Clock>) -> Result
         is_cut_off: false,
     };
     let lines = vec![line(true, SENTENCE), line(false, "No, thank you.")];
-    let verdict = judge::judge(chat, brief, lines).await?;
+    let verdict = judge::judge(chat, brief, lines).await?.verdict;
     let took = milliseconds(clock.steady() - began);
     Ok(format!("{took} ms, judged a refusal as {}", verdict.conclusion.word()))
 }

@@ -145,9 +145,16 @@ impl Connection {
     /// Sends sound of the person, a few frames at a time.
     pub(super) async fn send_sound(&mut self, sound: &[i16]) -> Result<(), String> {
         self.batch.extend_from_slice(sound);
-        if self.batch.len() < BATCH {
-            return Ok(());
-        }
+        if self.batch.len() < BATCH { Ok(()) } else { self.send_batch().await }
+    }
+
+    /// The person says no more.
+    pub(super) async fn end_sound(&mut self) -> Result<(), String> {
+        self.send_batch().await?;
+        self.send(&dialect::commit()).await
+    }
+
+    async fn send_batch(&mut self) -> Result<(), String> {
         let batch = std::mem::take(&mut self.batch);
         let bytes: Vec<u8> = match self.sound {
             Sound::G711 => batch.iter().map(|sample| self.codec.encode(*sample)).collect(),

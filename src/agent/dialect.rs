@@ -127,6 +127,11 @@ pub(super) fn append(sound: &str) -> Value {
     json!({"type": "input_audio_buffer.append", "audio": sound})
 }
 
+/// What was heard so far is all that the person says.
+pub(super) fn commit() -> Value {
+    json!({"type": "input_audio_buffer.commit"})
+}
+
 /// What a server tells.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -173,6 +178,8 @@ impl Event {
             "input_audio_buffer.speech_started" => Event::SpeechStarted,
             "input_audio_buffer.speech_stopped" => Event::SpeechStopped,
             "conversation.item.input_audio_transcription.completed" => Event::Said(text("transcript")),
+            // It was not understood.
+            "conversation.item.input_audio_transcription.failed" => Event::Said(String::new()),
             "response.created" => Event::Began,
             "response.output_audio.delta" | "response.audio.delta" => {
                 Event::Sound(text("item_id"), text("delta"))

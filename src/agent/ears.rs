@@ -102,6 +102,12 @@ impl Ears {
         self.turns.speaks
     }
 
+    /// What somebody has said so far who has not finished, and will not be heard to; none where nobody speaks.
+    pub(super) fn unfinished(&mut self) -> Option<Vec<i16>> {
+        let speaks = std::mem::take(&mut self.turns).speaks;
+        speaks.then(|| std::mem::take(&mut self.kept).into())
+    }
+
     fn listen(&mut self, window: &[i16]) -> Option<Turn> {
         self.kept.extend(window);
         let is_speech = self.detector.predict_i16(window) >= SPEECH;

@@ -31,7 +31,7 @@ pub use check::{Tried, check};
 pub use settings::{Dialect, Kind, Opening, Part, Realtime, Settings, Sound};
 
 use crate::clock::Clock;
-use crate::domain::agent::{Brief, Latency, Line, Tool, Usage, Verdict};
+use crate::domain::agent::{Brief, Judgement, Latency, Line, Tool, Usage};
 use crate::media::g711::Codec;
 use crate::speech::Speaker;
 use cascade::Cascade;
@@ -54,6 +54,8 @@ pub enum Heard {
     Reply(u64, String),
     /// The call ends soon: there is time for a goodbye.
     TimeIsNearlyUp,
+    /// The call is over. What the person was saying is still told, within a few seconds; then the conversation ends.
+    HungUp,
 }
 
 /// What a conversation tells the telephone.
@@ -99,7 +101,7 @@ const HEARD_MAX: usize = 256;
 const SAID_MAX: usize = 64;
 
 /// What a transcript came to; the error is a sentence for the operator.
-pub type Judging = Pin<Box<dyn Future<Output = Result<Verdict, String>> + Send>>;
+pub type Judging = Pin<Box<dyn Future<Output = Result<Judgement, String>> + Send>>;
 
 /// Whoever holds conversations.
 pub trait Agent: Send + Sync + 'static {
@@ -108,7 +110,7 @@ pub trait Agent: Send + Sync + 'static {
     /// Begins a conversation with somebody who has just picked up, on a line with this codec. Never fails: that is
     /// [`Said::Failed`]. Must not block.
     fn converse(&self, brief: Arc<Brief>, line: Codec) -> Conversation;
-    /// Judges a conversation that ended without a verdict, within a few seconds.
+    /// Judges a conversation that is over, within a few seconds.
     fn judge(&self, brief: Arc<Brief>, lines: Vec<Line>) -> Judging;
     /// How many conversations may be on their way at one time.
     fn seats(&self) -> usize;

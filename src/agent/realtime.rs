@@ -16,7 +16,8 @@ use super::telephone::{Over, Telephone};
 use super::{Agent, Conversation, Heard, Judging, Said, judge, notes};
 use crate::clock::Clock;
 use crate::domain::Instant;
-use crate::domain::agent::{Brief, Latency, Line};
+use crate::domain::agent::{Brief, Latency, Line, ToolName};
+use crate::domain::fields::Words;
 use crate::media::RATE;
 use crate::media::g711::Codec;
 use crate::speech::{Sound, Synthesizer};
@@ -28,6 +29,8 @@ use tokio::sync::mpsc;
 
 /// Nobody listens to more than this at one go; what comes beyond is left out.
 const AHEAD_MS: u64 = 120_000;
+/// How long the text of what the person was saying is waited for when the call is over.
+const LAST_WORDS_MAX: TimeDelta = TimeDelta::seconds(3);
 /// The item of the opening that the voice of the settings says.
 const OPENING: &str = "opening";
 
@@ -366,6 +369,7 @@ impl Talk {
             }
             Heard::Reply(number, answer) => self.replied(number, &answer).await,
             Heard::TimeIsNearlyUp => self.tell(notes::TIME_IS_NEARLY_UP).await,
+            Heard::HungUp => Err(self.hung_up().await?),
         }
     }
 
@@ -393,6 +397,26 @@ impl Talk {
             self.telephone.say(Said::Line(line)).await?;
         }
         Ok(())
+    }
+
+    /// The call is over: what the person was saying may still be told, but not for long.
+    async fn hung_up(&mut self) -> Result<Over, Over> {
+        self.last_words().await?;
+        let now = self.now();
+        if let Some(began_at) = self.speaks_since.take() {
+            self.connection.end_sound().await?;
+            self.spoke.get_or_insert((began_at, now));
+        }
+        let clock = self.parts.clock.clone();
+        while self.spoke.is_some() {
+            let text = tokio::select! {
+                text = self.connection.next() => text?,
+                gone = self.telephone.gone() => return Err(gone),
+                () = clock.sleep_until(now + LAST_WORDS_MAX) => break,
+            };
+            self.told(&text).await?;
+        }
+        Ok(Over::Gone)
     }
 
     /// The person speaks, or does something: what was being said is no longer wanted.
@@ -463,6 +487,9 @@ impl Talk {
             Event::Done { calls, used, failure } => {
                 self.done(used).await?;
                 if let Some(failure) = failure {
+                    if calls.iter().any(|call| call.name == ToolName::OptOut.word()) {
+                        self.telephone.opt_out(&self.brief).await?;
+                    }
                     return Err(Over::Failed(self.parts.model.refused("", &failure)));
                 }
                 for call in calls {

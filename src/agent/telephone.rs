@@ -4,7 +4,8 @@
 use super::chat::Call;
 use super::{Said, notes, tools};
 use crate::domain::Instant;
-use crate::domain::agent::{Brief, Latency, Tool, Usage};
+use crate::domain::agent::{Brief, Latency, Tool, ToolName, Usage};
+use crate::domain::fields::Words;
 use chrono::TimeDelta;
 use tokio::sync::mpsc;
 
@@ -42,6 +43,8 @@ pub(super) struct Telephone {
     /// Tools that were asked for and not answered, with the model's names for them.
     open: Vec<(u64, String)>,
     open_until: Instant,
+    /// The number under which the wish not to be called again was passed on.
+    opted_out: Option<u64>,
     parting: Option<Parting>,
 }
 
@@ -57,6 +60,7 @@ impl Telephone {
             tools_used: 0,
             open: Vec::new(),
             open_until: Instant::UNIX_EPOCH,
+            opted_out: None,
             parting: None,
         }
     }
@@ -96,6 +100,17 @@ impl Telephone {
         self.say(Said::Turn(Latency { barge_in_ms, ..latency })).await
     }
 
+    /// The person wants no more calls: passed on at once and only once, however many tools were used and whatever else is
+    /// going on. Gives back its number; none where the agent may not do that.
+    pub(super) async fn opt_out(&mut self, brief: &Brief) -> Result<Option<u64>, Over> {
+        if self.opted_out.is_none() && brief.tools.contains(&ToolName::OptOut) {
+            self.number += 1;
+            self.opted_out = Some(self.number);
+            self.say(Said::Asks(self.number, Tool::OptOut)).await?;
+        }
+        Ok(self.opted_out)
+    }
+
     /// A tool that the model wants: it is asked for, or kept for when the words before it have been heard. Gives back the
     /// answer of one that is not asked for, with its number.
     pub(super) async fn ask(
@@ -104,10 +119,16 @@ impl Telephone {
         brief: &Brief,
         now: Instant,
     ) -> Result<Option<(u64, &'static str)>, Over> {
+        self.open_until = now + notes::REPLY_MAX;
+        if call.name == ToolName::OptOut.word()
+            && let Some(number) = self.opt_out(brief).await?
+        {
+            self.open.push((number, call.id));
+            return Ok(None);
+        }
         self.number += 1;
         let number = self.number;
         self.open.push((number, call.id));
-        self.open_until = now + notes::REPLY_MAX;
         self.tools_used += 1;
         if self.tools_used > notes::TOOLS_MAX {
             return Ok(Some((number, notes::NO_MORE_TOOLS)));

@@ -4,7 +4,7 @@ use super::chat::{Call, Chat, Message, Piece};
 use super::judge;
 use super::tools;
 use crate::domain::Instant;
-use crate::domain::agent::{Brief, Line, Verdict};
+use crate::domain::agent::{Brief, Judgement, Line};
 use crate::domain::try_out::{Entry, HANGS_UP, Persona, Speaker};
 use serde_json::Value;
 use std::sync::Arc;
@@ -51,13 +51,13 @@ pub async fn caller(
     Ok(Uttered { hangs_up: text.contains(HANGS_UP) || words.is_empty(), text: words, used })
 }
 
-/// How a conversation came out in which the agent has not said so. The error is a sentence.
+/// How a conversation came out that is over. The error is a sentence.
 pub async fn judge(
     chat: &Chat,
     brief: Arc<Brief>,
     entries: &[Entry],
     now: Instant,
-) -> Result<Verdict, String> {
+) -> Result<Judgement, String> {
     let line = |entry: &Entry| Line {
         by_agent: entry.speaker == Speaker::Agent,
         text: entry.text.clone(),
@@ -75,6 +75,8 @@ async fn said(chat: &Chat, messages: &[Message], tools: &[Value]) -> Result<Spok
     while let Some(piece) = reply.next().await {
         match piece? {
             Piece::Text(text) => spoken.text.push_str(&text),
+            // It comes whole as well.
+            Piece::OptsOut => {}
             Piece::Call(call) => spoken.calls.push(call),
             Piece::Used(input, output) => spoken.used = (spoken.used.0 + input, spoken.used.1 + output),
         }

@@ -8,6 +8,7 @@ mod switch;
 pub use switch::Switch;
 
 use crate::domain::Instant;
+use crate::domain::agent::{Tool, ToolCall};
 use crate::domain::call::{LegCommand, LegEvent};
 use crate::domain::guard::Agents;
 use crate::domain::other_call::Turned;
@@ -169,6 +170,14 @@ pub struct Report {
     pub event: LegEvent,
 }
 
+/// Whether somebody asked not to be called again, or may have: not lost behind what a talkative leg has reported before.
+fn is_wish(event: &LegEvent) -> bool {
+    matches!(
+        event,
+        LegEvent::OptOutAsked | LegEvent::Asked(ToolCall { tool: Tool::OptOut, .. }) | LegEvent::Judged(_)
+    )
+}
+
 /// Where a leg reports to. All legs share one inbox, so that one loop sees everything in order.
 #[derive(Clone)]
 pub struct LegEvents {
@@ -190,7 +199,8 @@ impl LegEvents {
     /// Reports what happened at this steady time. Nobody listening any more is no error.
     pub fn report(&self, at: Instant, event: LegEvent) {
         let sent = self.sent.fetch_add(1, Ordering::Relaxed);
-        if sent < REPORTS_MAX || matches!(event, LegEvent::Ended(..)) {
+        let most = if is_wish(&event) { 2 * REPORTS_MAX } else { REPORTS_MAX };
+        if sent < most || matches!(event, LegEvent::Ended(..)) {
             let _ = self.inbox.send(Report { call_id: self.call_id, at, event });
         }
     }

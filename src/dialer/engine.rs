@@ -9,7 +9,7 @@ use super::plan::{self, Dial, Guest, Planned};
 use crate::carrier::{Asking, Carrier, DialRequest, Incoming, Leg, LegEvents, Recorded, Report};
 use crate::clock::Clock;
 use crate::domain::Instant;
-use crate::domain::agent::{Tool, ToolCall, When};
+use crate::domain::agent::{Judgement, Tool, ToolCall, When};
 use crate::domain::breaker::{Breaker, Trip};
 use crate::domain::call::{CallState, Effect, Ending, LegCommand, LegEvent, LiveCall, Plan};
 use crate::domain::campaign::Status;
@@ -383,7 +383,12 @@ impl Floor {
             (LegEvent::Recorded(recording), _) => {
                 self.facts.push(Fact::Recorded { call_id, recording: recording.clone() });
             }
-            (LegEvent::OptOutAsked | LegEvent::Asked(ToolCall { tool: Tool::OptOut, .. }), _) => {
+            (
+                LegEvent::OptOutAsked
+                | LegEvent::Asked(ToolCall { tool: Tool::OptOut, .. })
+                | LegEvent::Judged(Judgement { no_more_calls: Some(_), .. }),
+                _,
+            ) => {
                 self.facts.push(Fact::OptedOut { call_id });
             }
             (LegEvent::Digit(key), Some(live)) if live.call.opts_out(*key) => {

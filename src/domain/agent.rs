@@ -132,6 +132,15 @@ pub struct Verdict {
     pub answers: BTreeMap<String, String>,
 }
 
+/// What whoever reads a conversation afterwards concludes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// How it came out.
+    pub verdict: Verdict,
+    /// The words with which the person asked not to be called again; none where they did not.
+    pub no_more_calls: Option<String>,
+}
+
 /// Something that was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -321,6 +330,12 @@ fn object(arguments: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
+/// The object in an answer, without the text around it.
+fn inside(text: &str) -> Result<Map<String, Value>, String> {
+    let (start, end) = (text.find('{').unwrap_or_default(), text.rfind('}').map_or(0, |end| end + 1));
+    object(text.get(start..end).ok_or("there is no JSON object in the answer")?)
+}
+
 fn digits(arguments: &Map<String, Value>) -> Result<String, String> {
     let text = arguments.get("digits").and_then(Value::as_str).ok_or("digits must be a text")?;
     let digits: String = text.chars().filter(|char| !" -".contains(*char)).collect();
@@ -372,9 +387,7 @@ impl Verdict {
 
     /// Reads what a model was asked for under [`Self::schema`]. Text around the object is left out.
     pub fn read(text: &str) -> Result<Verdict, String> {
-        let (start, end) = (text.find('{').unwrap_or_default(), text.rfind('}').map_or(0, |end| end + 1));
-        let inside = text.get(start..end).ok_or("there is no JSON object in the answer")?;
-        Verdict::from(object(inside)?)
+        Verdict::from(inside(text)?)
     }
 
     fn from(object: Map<String, Value>) -> Result<Verdict, String> {
@@ -385,6 +398,75 @@ impl Verdict {
         })?;
         let reason = object.get("reason").and_then(Value::as_str).unwrap_or_default();
         Ok(Verdict { conclusion, reason: plain(reason, TEXT_MAX), answers: answers(object.get("answers")) })
+    }
+}
+
+/// Characters that are kept of the words with which somebody asks not to be called again.
+const WISH_MAX: usize = 200;
+
+impl Judgement {
+    /// The JSON schema of a judgement for strict modes: a verdict, and what the person wants of us.
+    pub fn schema() -> Value {
+        let mut schema = Verdict::schema();
+        let more = [
+            (
+                "no_more_calls",
+                json!({
+                    "type": "boolean",
+                    "description": "true only if the person clearly asked, in whatever words and language, not to be \
+                                    called again, or to be taken off the list. Only words of speaker `person` count, \
+                                    never those of `agent` and never this instruction. A no to what is offered, no \
+                                    time now, a wrong number, rudeness, hanging up, or a wish to be called at another \
+                                    time are none: false. What the agent reported or promised says nothing about it.",
+                }),
+            ),
+            (
+                "no_more_calls_words",
+                json!({
+                    "type": "string",
+                    "description": "Where no_more_calls is true, the words of the person that say so, exactly as they \
+                                    stand in the transcript; else empty",
+                }),
+            ),
+        ];
+        for (name, about) in more {
+            schema["properties"][name] = about;
+            schema["required"].as_array_mut().into_iter().for_each(|required| required.push(name.into()));
+        }
+        schema
+    }
+
+    /// Reads what a model was asked for under [`Self::schema`] about these lines. A wish counts also where the rest of the
+    /// answer is no verdict; but not where the person said nothing, or where its words are ours alone.
+    pub fn read(text: &str, lines: &[Line]) -> Result<Judgement, String> {
+        let object = inside(text)?;
+        let is_true = |value: &Value| value.as_bool() == Some(true) || value.as_str() == Some("true");
+        let is_wish = object.get("no_more_calls").is_some_and(is_true);
+        let quoted = object.get("no_more_calls_words").and_then(Value::as_str).unwrap_or_default();
+        let no_more_calls = if is_wish { words_of_wish(quoted, lines) } else { None };
+        let verdict = match (Verdict::from(object), &no_more_calls) {
+            (Err(_), Some(_)) => {
+                Verdict { conclusion: Conclusion::Declined, reason: String::new(), answers: BTreeMap::new() }
+            }
+            (verdict, _) => verdict?,
+        };
+        Ok(Judgement { verdict, no_more_calls })
+    }
+}
+
+/// The person's words for their wish: those that are quoted, if they said them, else the last that they said.
+fn words_of_wish(quoted: &str, lines: &[Line]) -> Option<String> {
+    let letters = |text: &str| -> String {
+        text.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let wish = letters(quoted);
+    let says = |line: &&Line| letters(&line.text).contains(&wish);
+    let (agent, person): (Vec<&Line>, Vec<&Line>) = lines.iter().partition(|line| line.by_agent);
+    let last = person.last()?;
+    match person.iter().any(|line| says(line)) {
+        true if !wish.is_empty() => Some(plain(quoted, WISH_MAX)),
+        false if agent.iter().any(|line| says(line)) => None,
+        _ => Some(plain(&last.text, WISH_MAX)),
     }
 }
 

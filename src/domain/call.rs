@@ -30,7 +30,7 @@
 //! ignored, so a call has exactly one ending.
 
 use super::Instant;
-use super::agent::{self, Brief, Latency, Line, Tool, ToolCall, Usage, Verdict, When};
+use super::agent::{self, Brief, Judgement, Latency, Line, Tool, ToolCall, Usage, When};
 use super::campaign::{Campaign, Totals};
 use super::conversation::Conversation;
 use super::keys::{Action, KeyMap};
@@ -86,8 +86,8 @@ pub enum LegEvent {
     AgentUsed(Usage),
     /// The agent cannot go on and has fallen silent; the person is still on the line. Why, in a sentence.
     AgentFailed(String),
-    /// What a conversation came to that ended without a verdict. Comes before the end.
-    Judged(Verdict),
+    /// What the words of a conversation came to that is over. Comes before the end.
+    Judged(Judgement),
     /// The leg is over. The last event of a leg, however badly it behaves.
     Ended(Cause, Option<String>),
 }
@@ -391,8 +391,8 @@ const RING_GRACE: TimeDelta = TimeDelta::seconds(5);
 const HANGUP_WAIT: TimeDelta = TimeDelta::seconds(10);
 /// How long words of the agent that are being said may still take when it ends the call.
 const FINISH_WAIT: TimeDelta = TimeDelta::seconds(5);
-/// How long a conversation may be judged before its end is reported.
-const JUDGE_WAIT: TimeDelta = TimeDelta::seconds(10);
+/// How long the last words of a conversation may be listened to and all of them judged before its end is reported.
+const JUDGE_WAIT: TimeDelta = TimeDelta::seconds(14);
 /// How long somebody who wants no more calls waits for it to be written down before they are told so.
 const OPT_OUT_WRITE_WAIT: TimeDelta = TimeDelta::seconds(10);
 /// A peer that presses keys for ever must not fill the memory.
@@ -462,7 +462,7 @@ impl LiveCall {
             LegEvent::AgentFailed(why) => self.heard(at, |call| call.agent_failed(why, at)),
             LegEvent::Turn(latency) => self.keep(|kept| kept.turn(latency)),
             LegEvent::AgentUsed(usage) => self.keep(|kept| kept.used(usage)),
-            LegEvent::Judged(verdict) => self.keep(|kept| kept.judged(verdict)),
+            LegEvent::Judged(judgement) => self.judged(judgement, at),
             LegEvent::Transferred => self.transferred(at),
             LegEvent::TransferRefused(why) => self.transfer_refused(why, at),
             LegEvent::Ended(cause, detail) => self.ended(cause, detail, at),
@@ -604,6 +604,9 @@ impl LiveCall {
             LegEvent::NotRecorded(reason) => format!("not recorded: {reason}").into(),
             LegEvent::Asked(asked) => format!("the agent asked for {}", asked.tool.name()).into(),
             LegEvent::AgentFailed(_) => "the agent failed".into(),
+            LegEvent::Judged(Judgement { no_more_calls: Some(_), .. }) => {
+                "asked not to be called again, judged by their words".into()
+            }
             LegEvent::Judged(_) => "judged by its words".into(),
             LegEvent::SpeechBegan
             | LegEvent::Recorded(_)
@@ -888,6 +891,19 @@ impl LiveCall {
         self.phase =
             Phase::Ending { outcome: self.concluded(), until: at + FINISH_WAIT + self.hang_up_wait() };
         vec![Effect::Command(LegCommand::Finish)]
+    }
+
+    /// The words were read once more. A wish not to be called again that nobody acted on overrides what was concluded; how
+    /// it came out counts where the agent has not said so, and has not failed.
+    fn judged(&mut self, judgement: Judgement, at: Instant) -> Vec<Effect> {
+        let Judgement { verdict, no_more_calls } = judgement;
+        if self.has_agent_failed() == Some(false) {
+            self.keep(|kept| kept.judged(verdict));
+        }
+        match no_more_calls {
+            Some(_) => self.end(Outcome::OptedOut, at),
+            None => Vec::new(),
+        }
     }
 
     /// Nobody is left in silence with an agent that cannot go on.

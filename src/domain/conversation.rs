@@ -57,7 +57,7 @@ impl Conversation {
 
     /// A tool was asked for: whether there may be as many.
     pub(super) fn asked(&mut self, number: u64, tool: &Tool, at: Instant) -> bool {
-        let has_room = self.tools.len() < TOOLS_MAX;
+        let has_room = self.tools.len() < TOOLS_MAX + usize::from(*tool == Tool::OptOut);
         if has_room {
             self.tools.push(Used { number, at, tool: tool.clone(), answer: None });
         }

@@ -2,7 +2,7 @@
 //! it told the carrier to say, and what the carrier reported.
 
 use super::Instant;
-use super::agent::{self, Tool, ToolCall};
+use super::agent::{self, Judgement, Tool, ToolCall};
 use super::call::{Effect, LegCommand, LegEvent};
 use crate::words;
 use serde_json::{Value, json};
@@ -72,6 +72,9 @@ impl Transcript {
             LegEvent::Said(line) => self.listen(line),
             LegEvent::OptOutAsked | LegEvent::Asked(ToolCall { tool: Tool::OptOut, .. }) => {
                 self.add(Kind::Request, Speaker::Person, OPT_OUT.to_owned(), at);
+            }
+            LegEvent::Judged(Judgement { no_more_calls: Some(words), .. }) => {
+                self.add(Kind::Request, Speaker::Person, format!("{OPT_OUT}: \"{words}\""), at);
             }
             LegEvent::Ended(..) => self.fall_silent(at, true),
             LegEvent::Asked(_)

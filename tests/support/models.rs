@@ -30,6 +30,8 @@ pub(crate) enum Manner {
     Nonsense,
     /// Breaks off in the middle.
     BreaksOff,
+    /// Breaks off when all but the end of a streamed answer was said.
+    BreaksOffLast,
     /// Answers well, after so many milliseconds.
     Late(u64),
 }
@@ -270,6 +272,10 @@ impl Inner {
                     tokio::time::sleep(Duration::from_millis(ms)).await;
                     self.answer(&mut stream, stage, &asked).await?;
                 }
+                Manner::BreaksOffLast => {
+                    let said = (self.mind)(last_told(&asked));
+                    return chat(&mut stream, &said, true, false).await;
+                }
                 Manner::Refuses(status) => refuse(&mut stream, status, "The server had an error").await?,
                 Manner::Hangs => return until_let_go(&mut stream).await,
                 Manner::Drips => return drip(&mut stream, stage).await,
@@ -300,7 +306,7 @@ impl Inner {
                 Err(problem) => refuse(stream, 400, &problem).await,
                 Ok(()) => {
                     let said = (self.mind)(last_told(asked));
-                    chat(stream, &said, asked["stream"] == true).await
+                    chat(stream, &said, asked["stream"] == true, true).await
                 }
             },
             Stage::Speech => {
@@ -480,7 +486,12 @@ fn last_told(asked: &Value) -> &str {
 }
 
 /// An answer of the model, streamed in small pieces as OpenAI does.
-async fn chat(stream: &mut TcpStream, said: &Answer, is_streamed: bool) -> std::io::Result<()> {
+async fn chat(
+    stream: &mut TcpStream,
+    said: &Answer,
+    is_streamed: bool,
+    has_end: bool,
+) -> std::io::Result<()> {
     let call = |(index, (name, arguments)): (usize, &(&str, String))| {
         json!({"index": index, "id": format!("call_{}", rand::random::<u32>()), "type": "function",
                "function": {"name": name, "arguments": arguments}})
@@ -509,6 +520,12 @@ async fn chat(stream: &mut TcpStream, said: &Answer, is_streamed: bool) -> std::
             let part = json!({"index": call["index"], "function": {"arguments": part}});
             events.push(delta(json!({"tool_calls": [part]})));
         }
+    }
+    if !has_end {
+        for event in events.iter().map(|event| format!("data: {event}\n\n")) {
+            stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await?;
+        }
+        return Ok(());
     }
     events.push(json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}));
     events.push(json!({"choices": [], "usage": usage}));

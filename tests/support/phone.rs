@@ -238,6 +238,25 @@ impl Phone {
         self.listen(800).await;
     }
 
+    /// Hangs up after having spoken for so long, without a pause; then hears for as long as a call would what is still told.
+    pub(crate) async fn hang_up_while_speaking(&mut self, ms: u32, then: impl FnOnce()) {
+        for frame in vowels(ms).chunks(FRAME) {
+            self.frame(frame).await;
+        }
+        then();
+        self.tell(Heard::HungUp);
+        let until = self.clock.steady() + TimeDelta::seconds(4);
+        while !self.is_over {
+            tokio::select! {
+                said = self.conversation.said.recv() => match said {
+                    Some(said) => self.take(said),
+                    None => self.is_over = true,
+                },
+                () = self.clock.sleep_until(until) => return,
+            }
+        }
+    }
+
     /// Listens until all that is said has been heard and nothing more comes for a second.
     pub(crate) async fn hear_out(&mut self) {
         let mut sound_at = self.clock.steady();

@@ -41,7 +41,7 @@ pub(crate) async fn serve(inner: Arc<Inner>, mut stream: TcpStream, head: String
         }
         Manner::Hangs => return until_let_go(&mut stream).await,
         Manner::Late(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
-        Manner::Well | Manner::Drips | Manner::Nonsense | Manner::BreaksOff => {}
+        Manner::Well | Manner::Drips | Manner::Nonsense | Manner::BreaksOff | Manner::BreaksOffLast => {}
     }
     let key = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
@@ -173,7 +173,7 @@ impl Session {
                 return Err(Error::ConnectionClosed);
             }
             (Manner::Nonsense, _) => return self.socket.send(Message::text("<html>nonsense</html>")).await,
-            (Manner::BreaksOff, _) => {
+            (Manner::BreaksOff | Manner::BreaksOffLast, _) => {
                 self.socket.get_mut().shutdown().await?;
                 return Err(Error::ConnectionClosed);
             }
@@ -222,6 +222,7 @@ impl Session {
                 }
                 Ok(())
             }
+            "input_audio_buffer.commit" => self.commit().await,
             "conversation.item.create" => self.create(&event["item"]).await,
             "conversation.item.truncate" => self.truncate(event).await,
             "response.create" if self.is_active => {
@@ -327,6 +328,19 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// What was heard so far is all; whoever says so gets no answer to it.
+    async fn commit(&mut self) -> Result<(), Error> {
+        if !self.is_speaking {
+            return self.refuse("input_audio_buffer_commit_empty", "the buffer is empty").await;
+        }
+        self.is_speaking = false;
+        let (item, text) = (format!("user_{}", self.count), self.inner.next_heard());
+        self.send(json!({"type": "input_audio_buffer.committed", "item_id": item})).await?;
+        self.send(json!({"type": "conversation.item.input_audio_transcription.completed", "item_id": item,
+                   "content_index": 0, "transcript": text}))
+            .await
     }
 
     async fn create(&mut self, item: &Value) -> Result<(), Error> {

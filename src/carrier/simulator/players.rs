@@ -57,13 +57,9 @@ impl Play {
             Over::Unheard => return,
             Over::Failed(problem) => LegEvent::AgentFailed(problem),
             Over::HungUp => {
-                let has_reported =
-                    self.entries.iter().any(|entry| entry.tool.as_deref() == Some("report_outcome"));
-                if !has_reported
-                    && let Ok(verdict) =
-                        text::judge(&self.chat, self.brief.clone(), &self.entries, self.at).await
-                {
-                    self.tell(LegEvent::Judged(verdict));
+                let judging = text::judge(&self.chat, self.brief.clone(), &self.entries, self.at);
+                if let Ok(judgement) = judging.await {
+                    self.tell(LegEvent::Judged(judgement));
                 }
                 LegEvent::Ended(Cause::RemoteHangup, None)
             }

@@ -2,7 +2,8 @@
 
 use crate::agent::{Agent, Conversation, Heard, Judging, Said};
 use crate::domain::Instant;
-use crate::domain::agent::{Brief, Line, Tool};
+use crate::domain::agent::{Brief, Line, Tool, ToolCall};
+use crate::domain::call::LegEvent;
 use crate::media::g711::Codec;
 use crate::media::{FRAME, RATE};
 use chrono::TimeDelta;
@@ -34,8 +35,8 @@ pub(super) struct Bridge {
     gone: u64,
     lines: Vec<Line>,
     bytes: usize,
-    /// The agent has said how it came out, or cannot go on: nobody need be asked.
-    is_settled: bool,
+    /// The agent has passed on that the person wants no more calls: nobody need be asked.
+    has_opted_out: bool,
     is_over: bool,
     warn_at: Option<Instant>,
     finish_at: Option<Instant>,
@@ -61,7 +62,7 @@ impl Bridge {
             gone: 0,
             lines: Vec::new(),
             bytes: 0,
-            is_settled: false,
+            has_opted_out: false,
             is_over: false,
             finish_at: None,
         }
@@ -90,8 +91,8 @@ impl Bridge {
                     self.lines.push(line.clone());
                 }
             }
-            Said::Asks(_, Tool::ReportOutcome(_)) => self.is_settled = true,
-            Said::Failed(_) => (self.is_settled, self.is_over) = (true, true),
+            Said::Asks(_, Tool::OptOut) => self.has_opted_out = true,
+            Said::Failed(_) => self.is_over = true,
             Said::Hush | Said::Asks(..) | Said::Turn(_) | Said::Used(_) => {}
         }
     }
@@ -149,11 +150,42 @@ impl Bridge {
         self.finish_at.is_some_and(|at| at <= now)
     }
 
-    /// The conversation is over with the call. Where nobody has said how it came out, but somebody has talked with the
-    /// agent, it is read once more.
+    /// The agent talks no more: it only tells what the person has said so far.
+    pub(super) fn hang_up(&mut self) {
+        if !self.unsaid.is_empty() || self.conversation.heard.try_send(Heard::HungUp).is_err() {
+            self.unsaid.push_back(Heard::HungUp);
+        }
+    }
+
+    /// What the person has said and the agent has asked for that nobody has acted on yet; none when that is all.
+    pub(super) async fn last(&mut self) -> Option<LegEvent> {
+        while !self.is_over {
+            let said = tokio::select! {
+                () = pass_on(&self.conversation.heard, &mut self.unsaid), if !self.unsaid.is_empty() => continue,
+                said = self.conversation.said.recv() => said?,
+            };
+            self.note(&said);
+            match said {
+                Said::Line(line) => return Some(LegEvent::Said(line)),
+                Said::Used(usage) => return Some(LegEvent::AgentUsed(usage)),
+                Said::Asks(number, tool) => match tool {
+                    Tool::OptOut | Tool::ReportOutcome(_) | Tool::ScheduleCallback(_) => {
+                        return Some(LegEvent::Asked(ToolCall { number, tool }));
+                    }
+                    // There is nobody left to do that with.
+                    Tool::Transfer | Tool::SendDigits(_) | Tool::EndCall | Tool::Misused(_) => {}
+                },
+                Said::Play(_) | Said::Hush | Said::Turn(_) | Said::Failed(_) => {}
+            }
+        }
+        None
+    }
+
+    /// The conversation is over with the call. Where somebody has talked with the agent it is read once more, also where
+    /// the agent has said how it came out: that says nothing about whether they want more calls.
     pub(super) fn end(self) -> Option<Judging> {
         let has_talked = self.lines.iter().any(|line| !line.by_agent);
-        (has_talked && !self.is_settled).then(|| self.agent.judge(self.brief, self.lines))
+        (has_talked && !self.has_opted_out).then(|| self.agent.judge(self.brief, self.lines))
     }
 }
 
@@ -174,5 +206,90 @@ pub(super) async fn next(bridge: &mut Option<Bridge>) -> Said {
     match bridge {
         Some(bridge) => bridge.next().await,
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::{Conclusion, Judgement, Verdict};
+    use crate::domain::voice::Voice;
+    use std::sync::Mutex;
+
+    /// Says what it was given, and whose ends of the conversation are kept.
+    struct Parrot(Mutex<Option<Conversation>>);
+
+    impl Agent for Parrot {
+        fn name(&self) -> &str {
+            "parrot"
+        }
+
+        fn converse(&self, _: Arc<Brief>, _: Codec) -> Conversation {
+            self.0.lock().unwrap().take().unwrap()
+        }
+
+        fn judge(&self, _: Arc<Brief>, _: Vec<Line>) -> Judging {
+            let verdict = Verdict {
+                conclusion: Conclusion::Declined,
+                reason: String::new(),
+                answers: Default::default(),
+            };
+            Box::pin(async { Ok(Judgement { verdict, no_more_calls: None }) })
+        }
+
+        fn seats(&self) -> usize {
+            1
+        }
+    }
+
+    fn brief() -> Arc<Brief> {
+        Arc::new(Brief {
+            instructions: String::new(),
+            prompt: String::new(),
+            opening: String::new(),
+            goodbye: String::new(),
+            criteria: String::new(),
+            voice: Voice { id: None, language: "en-US".into(), gender: None },
+            tools: Vec::new(),
+            duration_max: TimeDelta::seconds(60),
+        })
+    }
+
+    #[tokio::test]
+    async fn what_waits_between_a_conversation_and_a_call_that_is_over_is_not_lost() {
+        let at = Instant::UNIX_EPOCH;
+        let line = Line {
+            by_agent: false,
+            text: "Never again.".into(),
+            began_at: at,
+            ended_at: at,
+            is_cut_off: false,
+        };
+        for (wants, is_read_again) in [(Tool::OptOut, false), (Tool::EndCall, true)] {
+            let (to_heard, mut heard) = mpsc::channel(1);
+            let (to_said, said) = mpsc::channel(8);
+            let agent = Parrot(Mutex::new(Some(Conversation { heard: to_heard, said })));
+            let mut bridge = Bridge::begin(Arc::new(agent), brief(), Codec::Pcmu, at);
+            bridge.hear(&[0; FRAME]);
+            for waiting in
+                [Said::Play(vec![0; 160]), Said::Line(line.clone()), Said::Asks(1, wants.clone()), Said::Hush]
+            {
+                to_said.send(waiting).await.unwrap();
+            }
+            // There is no room for it yet: it is told when there is.
+            bridge.hang_up();
+            assert_eq!(bridge.last().await, Some(LegEvent::Said(line.clone())));
+            if wants == Tool::OptOut {
+                let asked = ToolCall { number: 1, tool: Tool::OptOut };
+                assert_eq!(bridge.last().await, Some(LegEvent::Asked(asked)));
+            }
+            let (last, told) = tokio::join!(bridge.last(), async {
+                let told = [heard.recv().await, heard.recv().await];
+                drop(to_said);
+                told
+            });
+            assert_eq!((last, &told[1]), (None, &Some(Heard::HungUp)));
+            assert_eq!(bridge.end().is_some(), is_read_again, "who is listed need not be asked about");
+        }
     }
 }

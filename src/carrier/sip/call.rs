@@ -38,6 +38,8 @@ const ASK_WAIT: TimeDelta = TimeDelta::seconds(2);
 const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 /// How long somebody who picked up hears nothing, at most.
 const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
+/// How long the end of a call waits for what was being said to become text.
+const LAST_WORDS_WAIT: TimeDelta = TimeDelta::seconds(4);
 /// How long the end of a call waits until its conversation is judged.
 const JUDGE_WAIT: TimeDelta = TimeDelta::seconds(9);
 /// How long the end of a call waits for its recording to be complete.
@@ -75,7 +77,7 @@ pub(super) struct Call {
     words: Words,
     /// When it was over: what is put in order after that takes a while.
     ended_at: Option<Instant>,
-    /// What an agent was told whose conversation nobody has judged yet.
+    /// The conversation of an agent that nobody has judged yet.
     unjudged: Option<Bridge>,
 }
 
@@ -102,17 +104,21 @@ impl Call {
         self.report_end(end).await;
     }
 
-    /// Where an agent has talked and not said how it came out, that is found out first. What the end is stamped with is
-    /// when it came.
+    /// Where an agent has talked, what it was told last and what all of it comes to is found out first. What the end is
+    /// stamped with is when it came.
     async fn report_end(mut self, end: End) {
         let at = self.ended_at.unwrap_or_else(|| self.now());
-        if let Some(judging) = self.unjudged.take().and_then(Bridge::end) {
+        let judging = match self.unjudged.take() {
+            Some(bridge) => self.last_words(bridge).await.end(),
+            None => None,
+        };
+        if let Some(judging) = judging {
             let judged = tokio::select! {
                 judged = judging => judged,
                 () = self.carrier.clock.sleep_until(self.now() + JUDGE_WAIT) => Err("it took too long".into()),
             };
             match judged {
-                Ok(verdict) => self.report(LegEvent::Judged(verdict)),
+                Ok(judgement) => self.report(LegEvent::Judged(judgement)),
                 Err(problem) => {
                     tracing::warn!(
                         call = self.request.call_id,
@@ -123,6 +129,23 @@ impl Call {
             }
         }
         self.events.report(at, LegEvent::Ended(end.cause, end.detail));
+    }
+
+    /// Acts on what waits between a conversation and the call, and on what the person was saying when it ended.
+    async fn last_words(&self, mut bridge: Bridge) -> Bridge {
+        let until = self.now() + LAST_WORDS_WAIT;
+        loop {
+            let last = tokio::select! {
+                // What waits already is acted on however late it is.
+                biased;
+                last = bridge.last() => last,
+                () = self.carrier.clock.sleep_until(until) => None,
+            };
+            match last {
+                Some(event) => self.report(event),
+                None => return bridge,
+            }
+        }
     }
 
     async fn lead(&mut self) -> Result<End, String> {
@@ -372,7 +395,8 @@ impl Call {
         }
         let end = self.go_on(session, &mut talk).await;
         self.ended_at = Some(self.now());
-        self.unjudged = talk.bridge.take();
+        talk.bridge.iter_mut().for_each(Bridge::hang_up);
+        self.unjudged = talk.bridge.or(talk.parted);
         end
     }
 
@@ -695,8 +719,9 @@ pub(super) struct Talk {
     pub(super) transfer: Transfer,
     /// What an agent is to be told, once it may talk.
     brief: Option<Arc<Brief>>,
-    /// The agent that talks.
+    /// The agent that talks, and one that did before.
     bridge: Option<Bridge>,
+    parted: Option<Bridge>,
 }
 
 impl Talk {
@@ -715,6 +740,7 @@ impl Talk {
             transfer: Transfer::None,
             brief: None,
             bridge: None,
+            parted: None,
         };
         talk.was_refreshed(now);
         talk
@@ -723,7 +749,9 @@ impl Talk {
     /// The agent talks no more.
     fn part(&mut self, session: &Session) {
         self.brief = None;
-        if self.bridge.take().is_some() {
+        if let Some(mut bridge) = self.bridge.take() {
+            bridge.hang_up();
+            self.parted = Some(bridge);
             session.line.part();
         }
     }

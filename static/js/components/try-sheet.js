@@ -162,7 +162,7 @@ function Line({ line: { speaker, text, tool, arguments: given, answer } }) {
   }
   const isPlain = !given || given === '{}';
   return html`<li class="tool">
-    <div><b>${TOOLS[tool] ?? tool}</b></div>
+    <div><b>${TOOLS[tool] ?? tool ?? 'Read afterwards'}</b></div>
     <div>${sentence(withTimes(text))}</div>
     ${
       (answer || !isPlain) &&
