@@ -374,8 +374,7 @@ async fn start_http(
         connections_per_address: count(config.limits.connections_per_address),
         times: Times::default(),
     };
-    let server = http.clone();
-    let listener = Listener::new(socket, limits, tls, Arc::new(move |client| server.connect(client)));
+    let listener = Listener::new(socket, limits, tls, Arc::new(http.entrance()));
     Ok((http, listener, address))
 }
 

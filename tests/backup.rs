@@ -252,7 +252,7 @@ fn a_database_of_more_than_a_gigabyte_is_copied_and_restored_while_calls_go_on()
         count
     });
     let copy = place.path().join("copy.sqlite");
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let made = backup::make(&folder, &copy).unwrap();
     let took = began.elapsed();
     assert!(copy.metadata().unwrap().len() > LOCK_PAGE);

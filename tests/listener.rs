@@ -46,7 +46,7 @@ impl Scene {
                 let _ = serve(here).await;
                 drop(is_served);
             });
-            there
+            Some(there)
         });
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();

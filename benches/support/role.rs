@@ -143,14 +143,15 @@ fn config() -> rocket::Config {
 /// Behind a listener like that of the program, which nobody stops.
 fn launch(runtime: &tokio::runtime::Runtime, rocket: rocket::Rocket<rocket::Build>) -> SocketAddr {
     runtime.block_on(async {
-        let server = http::Server::start(rocket).await.unwrap();
+        let server = Arc::new(http::Server::start(rocket).await.unwrap());
         let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
         let limits = Limits { connections: 4_096, connections_per_address: 256, times: Times::default() };
-        let listener = Listener::new(socket, limits, None, Arc::new(move |client| server.connect(client)));
+        let listener = Listener::new(socket, limits, None, Arc::new(server.entrance()));
         tokio::spawn(async move {
             let stop = watch::Sender::new(false);
             listener.run(stop.subscribe()).await;
+            drop(server);
         });
         address
     })

@@ -52,8 +52,14 @@ impl Server {
         Ok(Server { rocket: Arc::new(rocket), alive: watch::Sender::new(()) })
     }
 
+    /// What opens connections, for as long as this server lives.
+    pub fn entrance(self: &Arc<Self>) -> impl Fn(SocketAddr) -> Option<DuplexStream> + Send + Sync + use<> {
+        let server = Arc::downgrade(self);
+        move |client| Some(server.upgrade()?.connect(client))
+    }
+
     /// A connection of this client: what is written into the pipe is read as requests, and answered there.
-    pub fn connect(&self, client: SocketAddr) -> DuplexStream {
+    fn connect(&self, client: SocketAddr) -> DuplexStream {
         let (here, there) = duplex(PIPE);
         let (rocket, alive) = (self.rocket.clone(), self.alive.subscribe());
         rocket::tokio::spawn(async move {

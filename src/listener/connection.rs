@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Opens a connection of a client to the HTTP server of this process.
-pub type Connect = Arc<dyn Fn(SocketAddr) -> DuplexStream + Send + Sync>;
+/// Opens a connection of a client to the HTTP server of this process; none once that has stopped.
+pub type Connect = Arc<dyn Fn(SocketAddr) -> Option<DuplexStream> + Send + Sync>;
 
 /// How long a client may take. The defaults are those of the operator's manual.
 #[derive(Clone, Copy, Debug)]
@@ -115,8 +115,9 @@ where
         First::TooLong => return refuse(&mut client, TOO_LONG).await,
         First::TooSlow => return refuse(&mut client, TOO_SLOW).await,
     };
+    let Some(server) = connect(peer) else { return };
     let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (mut from_server, mut to_server) = tokio::io::split(connect(peer));
+    let (mut from_server, mut to_server) = tokio::io::split(server);
     if to_server.write_all(&bytes).await.is_err() {
         return;
     }

@@ -129,8 +129,8 @@ impl TestServer {
             let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
             let address = socket.local_addr().unwrap();
             let limits = Limits { connections: 4_096, connections_per_address: 256, times: Times::default() };
-            let (serves, client) = (server.clone(), options.client);
-            let connect: Connect = Arc::new(move |peer| serves.connect(client.unwrap_or(peer)));
+            let (entrance, client) = (server.entrance(), options.client);
+            let connect: Connect = Arc::new(move |peer| entrance(client.unwrap_or(peer)));
             (server, Listener::new(socket, limits, None, connect), address)
         });
         let stop = watch::Sender::new(false);

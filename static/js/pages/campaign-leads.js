@@ -188,7 +188,14 @@ function LeadRow({ lead, zone }) {
   const { phone, status, outcome, attempts, hold, next_call_at: next } = lead;
   const name = nameOf(lead);
   // That its turn will come, or that it is being called, the state says already.
-  const why = hold && ['missing_variable', 'script_too_long', 'time_zone_unknown', 'do_not_call', 'number_refused', 'country_not_allowed'];
+  const why = hold && [
+    'missing_variable',
+    'script_too_long',
+    'time_zone_unknown',
+    'do_not_call',
+    'number_refused',
+    'country_not_allowed',
+  ];
   return html`<tr class="link" onClick=${open}>
     <td>
       <button type="button" class="linkbtn" onClick=${open}>${name ?? phone ?? 'Erased person'}</button>
