@@ -28,7 +28,9 @@ pub(super) struct Repeatable {
 /// Requests that are being done, by token and key: the same one waits until there is an answer to give again. What takes many
 /// transactions would else be done twice when it is sent twice at one time.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Turns(Arc<Mutex<HashMap<(i64, String), Weak<Turn<()>>>>>);
+pub(super) struct Turns(Arc<Mutex<ByKey>>);
+
+type ByKey = HashMap<(i64, String), Weak<Turn<()>>>;
 
 impl Turns {
     async fn take(&self, token_id: i64, key: &str) -> OwnedMutexGuard<()> {
