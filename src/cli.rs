@@ -6,7 +6,7 @@
 
 use crate::agent;
 use crate::clock::{Clock, System};
-use crate::config::{Config, ConfigError, Flags, InForce, Loaded, Sources};
+use crate::config::{Config, ConfigError, FILE, Flags, InForce, Loaded, Sources};
 use crate::demo;
 use crate::domain::Instant;
 use crate::domain::call::CallState;
@@ -216,6 +216,9 @@ struct Data {
     /// Data folder [default: data]
     #[arg(long = "data", value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// File with the settings [default: voice-campaigns.toml in the working directory]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -235,7 +238,7 @@ struct Listen {
 
 impl From<Data> for Flags {
     fn from(data: Data) -> Flags {
-        Flags { data: data.folder, ..Flags::default() }
+        Flags { data: data.folder, config: data.config, ..Flags::default() }
     }
 }
 
@@ -315,13 +318,27 @@ fn is_final(error: &anyhow::Error) -> bool {
         || matches!(error.downcast_ref(), Some(StartError::Refused(_)))
 }
 
-fn serve(flags: Flags) -> Result<ExitCode> {
+/// Reads the settings. Whoever works beside a server that was installed learns that these are not its settings.
+fn load(flags: Flags) -> Result<Loaded, ConfigError> {
     let loaded = Loaded::new(Sources::of_this_process(Config::default(), flags))?;
+    if let Some(file) = &loaded.unread {
+        let file = file.display();
+        let _ = writeln!(
+            io::stderr(),
+            "voice-campaigns: there is no {FILE} here, and {file} is not read; if that is what the server reads, add --config {file}"
+        );
+    }
+    Ok(loaded)
+}
+
+fn serve(flags: Flags) -> Result<ExitCode> {
+    let loaded = load(flags)?;
     let config = &loaded.config;
     log::start(&config.log.filter);
+    warn_root();
     runtime()?.block_on(async {
         let server = Server::start(&loaded, Arc::new(System::new())).await?;
-        let link = first_token(&server, &config.data).await?;
+        let link = first_token(&server).await?;
         say(&format!("listening on {}", server.url()));
         if let Some(link) = link {
             say(&format!("first start; sign in with this link, it is not shown again:\n{link}"));
@@ -331,8 +348,19 @@ fn serve(flags: Flags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// In a container the superuser is often nobody else; anywhere else it is everybody.
+fn warn_root() {
+    let is_contained = ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists())
+        || std::env::var_os("container").is_some();
+    if rustix::process::geteuid().is_root() && !is_contained {
+        tracing::warn!(
+            "running as root, which is not needed; run it as a user of its own, as the unit for systemd does"
+        );
+    }
+}
+
 fn back_up(flags: Flags, file: PathBuf) -> Result<ExitCode> {
-    let config = Config::load(flags)?;
+    let config = load(flags)?.config;
     must_exist(&config)?;
     let Backup { bytes, sha256, .. } = backup::make(&config.data, &file)?;
     say(&format!("{} has {bytes} bytes; SHA-256 {sha256}", file.display()));
@@ -357,7 +385,7 @@ fn verify(file: &Path) -> Result<ExitCode> {
 }
 
 fn restore(flags: Flags, file: &Path) -> Result<ExitCode> {
-    let config = Config::load(flags)?;
+    let config = load(flags)?.config;
     let key = config.secret_key().map_err(|problem| anyhow!(problem))?;
     let Restored { backup, replaced, lacks_key, carried_over } =
         backup::restore(file, &config.data, System::new().now())?;
@@ -414,25 +442,28 @@ fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// Where the first token goes when nobody sits at a terminal.
-const FIRST_TOKEN: &str = "first-token";
-
 /// There is no default credential: the first start makes a token. The answer is a link for the terminal; without
 /// one the token goes to a file that only this user can read.
-async fn first_token(server: &Server, folder: &Path) -> Result<Option<String>> {
-    let known = server.store().read(|snapshot| snapshot.tokens()).await?;
+async fn first_token(server: &Server) -> Result<Option<String>> {
+    let store = server.store();
+    let known = store.read(|snapshot| snapshot.tokens()).await?;
     if !known.is_empty() {
+        let in_force = |text: &str| store.token_by_hash(&token::hash(text));
+        store.forget_first_token(|text| {
+            in_force(text).is_ok_and(|token| token.is_none_or(|token| token.last_used_at.is_some()))
+        });
         return Ok(None);
     }
     let (token, hash) = token::generate().context("the system gives no random numbers")?;
     let link = io::stdout().is_terminal().then(|| format!("{}/#token={token}", server.url()));
     if link.is_none() {
         // Written before the token is in force: a crash in between leaves a useless file, not a lost token.
-        let path = folder.join(FIRST_TOKEN);
+        let path = store.first_token_file();
         write_secret(&path, &token).with_context(|| format!("cannot write {}", path.display()))?;
-        let _ = writeln!(io::stderr(), "first start; the admin token is in {}", path.display());
+        let _ =
+            writeln!(io::stderr(), "first start; the admin token is in {} until it is used", path.display());
     }
-    server.store().write(move |tx| tx.create_token("first token", Scope::Admin, &hash)).await?;
+    store.write(move |tx| tx.create_token("first token", Scope::Admin, &hash)).await?;
     Ok(link)
 }
 
@@ -449,7 +480,7 @@ fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
 fn tokens(command: TokenCommand) -> Result<ExitCode> {
     match command {
         TokenCommand::Create { name, scope, data } => {
-            let config = Config::load(data.into())?;
+            let config = load(data.into())?.config;
             let (token, hash) = token::generate().context("the system gives no random numbers")?;
             with_store(&config, async |store| {
                 store
@@ -463,7 +494,7 @@ fn tokens(command: TokenCommand) -> Result<ExitCode> {
                 .context("the token was made, but nobody could read it; make another")?;
         }
         TokenCommand::List { data } => {
-            let config = Config::load(data.into())?;
+            let config = load(data.into())?.config;
             must_exist(&config)?;
             let rows = with_store(&config, async |store| store.read(|snapshot| snapshot.tokens()).await)?;
             let mut out = io::stdout().lock();
@@ -486,7 +517,7 @@ fn tokens(command: TokenCommand) -> Result<ExitCode> {
             }
         }
         TokenCommand::Revoke { token, data } => {
-            let config = Config::load(data.into())?;
+            let config = load(data.into())?.config;
             must_exist(&config)?;
             let revoked =
                 with_store(&config, async |store| store.write(move |tx| revoke(tx, &token)).await)??;
@@ -523,7 +554,7 @@ fn revoke(tx: &store::Tx, wanted: &str) -> Result<Result<i64>, StoreError> {
 }
 
 fn check(flags: Flags, as_json: bool) -> Result<ExitCode> {
-    let Loaded { config, in_force } = Loaded::new(Sources::of_this_process(Config::default(), flags))?;
+    let Loaded { config, in_force, .. } = load(flags)?;
     must_exist(&config)?;
     let ledger = Some(config.data.join(LEDGER)).filter(|ledger| ledger.exists());
     let findings = with_store(&config, async |store| {
@@ -542,7 +573,7 @@ fn check(flags: Flags, as_json: bool) -> Result<ExitCode> {
 
 /// Says of the voice and of every trunk whether it can be used.
 fn check_carrier(flags: Flags) -> Result<ExitCode> {
-    let config = Config::load(flags)?;
+    let config = load(flags)?.config;
     log::start(&config.log.filter);
     let mut out = io::stdout().lock();
     let mut trunks = config.trunks.clone();
@@ -571,7 +602,7 @@ fn check_carrier(flags: Flags) -> Result<ExitCode> {
 
 /// Tries each server of the agent, with the voice of the settings.
 fn check_agent(flags: Flags) -> Result<ExitCode> {
-    let config = Config::load(flags)?;
+    let config = load(flags)?.config;
     log::start(&config.log.filter);
     let mut out = io::stdout().lock();
     if config.agent.kind.is_none() {
@@ -605,7 +636,7 @@ const SERVER_WAIT: TimeDelta = TimeDelta::seconds(2);
 
 /// Writes a test call down for the server, which places it, and tells how it goes, to its end.
 fn test_call(flags: Flags, campaign_id: i64, phone: &str, lead_id: Option<i64>) -> Result<ExitCode> {
-    let config = Config::load(flags)?;
+    let config = load(flags)?.config;
     must_exist(&config)?;
     let phone =
         phone::parse(phone, config.default_country).map_err(|problem| anyhow!("{phone}: {problem}"))?;
@@ -734,7 +765,7 @@ fn trust_clock(flags: Flags) -> Result<ExitCode> {
         tx.note(&Deed::of_command(OPERATOR, "trust-clock", ""))?;
         tx.trust_clock()
     };
-    let config = Config::load(flags)?;
+    let config = load(flags)?.config;
     must_exist(&config)?;
     with_store(&config, async |store| store.write(trust).await)?;
     Ok(ExitCode::SUCCESS)
@@ -772,7 +803,7 @@ fn dialing(command: DialingCommand) -> Result<ExitCode> {
         ),
         DialingCommand::Status { data } => (data, None),
     };
-    let config = Config::load(data.into())?;
+    let config = load(data.into())?.config;
     must_exist(&config)?;
     let limits = config.guard().map_err(|problem| anyhow!(problem))?;
     let (stop, woke, (spent, reserved), live) = with_store(&config, async |store| {
@@ -834,7 +865,7 @@ fn import_file(
     options: ImportOptions,
     dry_run: bool,
 ) -> Result<ExitCode> {
-    let config = Config::load(flags)?;
+    let config = load(flags)?.config;
     must_exist(&config)?;
     let import = with_store(&config, async |store| {
         let campaign = store.read(move |snapshot| snapshot.campaign(campaign_id)).await?;

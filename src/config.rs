@@ -1,7 +1,8 @@
 //! The settings: where they come from, what they are called, and which values make sense. Read once, at the
 //! start; afterwards a [`Config`] is a plain value that can be trusted.
 //!
-//! In the usual order, the later wins: defaults → `voice-campaigns.toml` in the working directory →
+//! In the usual order, the later wins: defaults → `voice-campaigns.toml` in the working directory, or the file that
+//! `--config` or `VC_CONFIG` names instead →
 //! environment (`VC_` and the key in capitals, dots as underscores) → flags of the command line.
 //! A key that nobody knows is an error, not a silence: a setting with a typing mistake is a setting that is
 //! not in force.
@@ -27,6 +28,10 @@ use thiserror::Error;
 
 /// The file that is read from the working directory.
 pub const FILE: &str = "voice-campaigns.toml";
+/// Where the unit for systemd has the server work.
+const INSTALLED: &str = "/etc/voice-campaigns";
+/// Names the file that is read instead; no setting, since no file can say it.
+const FILE_VARIABLE: &str = "VC_CONFIG";
 const ENVIRONMENT_PREFIX: &str = "VC_";
 const DEFAULT: &str = "default";
 /// Why no trunk is used.
@@ -241,6 +246,8 @@ impl Default for Config {
 /// What the command line says; each wins over every other source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
+    /// `--config`
+    pub config: Option<PathBuf>,
     /// `--data`
     pub data: Option<PathBuf>,
     /// `--address`
@@ -301,6 +308,8 @@ pub struct Sources<'a> {
     pub defaults: Config,
     /// The folder in which [`FILE`] may lie.
     pub folder: &'a Path,
+    /// The folder in which it lies where the server was installed, and is not read by whoever is elsewhere.
+    pub installed: &'a Path,
     /// All variables of the environment.
     pub environment: Vec<(OsString, OsString)>,
     /// The command line.
@@ -308,11 +317,6 @@ pub struct Sources<'a> {
 }
 
 impl Config {
-    /// Reads the settings of this process.
-    pub fn load(flags: Flags) -> Result<Config, ConfigError> {
-        Loaded::new(Sources::of_this_process(Config::default(), flags)).map(|loaded| loaded.config)
-    }
-
     /// Whether nothing is said about where one may call.
     pub fn says_no_countries(&self) -> bool {
         self.guard.allowed_countries.is_empty() && self.default_country.is_none()
@@ -367,7 +371,8 @@ fn credential(folder: &Path) -> Result<Option<SecretKey>, String> {
 impl Sources<'_> {
     /// The working directory and the environment of this process.
     pub fn of_this_process(defaults: Config, flags: Flags) -> Sources<'static> {
-        Sources { defaults, folder: Path::new(""), environment: std::env::vars_os().collect(), flags }
+        let (folder, installed) = (Path::new(""), Path::new(INSTALLED));
+        Sources { defaults, folder, installed, environment: std::env::vars_os().collect(), flags }
     }
 }
 
@@ -378,6 +383,8 @@ pub struct Loaded {
     pub config: Config,
     /// Every one of them with its source.
     pub in_force: Vec<InForce>,
+    /// A file that the server reads where it was installed, and that was not read here.
+    pub unread: Option<PathBuf>,
 }
 
 impl Loaded {
@@ -386,11 +393,23 @@ impl Loaded {
         let keys = Config::keys();
         let mut problems = Vec::new();
         let mut figment = Figment::from(Serialized::defaults(sources.defaults));
-        let file = sources.folder.join(FILE);
-        if file.symlink_metadata().is_ok() {
-            figment = figment.merge(Toml::file_exact(file));
+        let (named, environment): (Vec<_>, Vec<_>) =
+            sources.environment.into_iter().partition(|(name, _)| name == FILE_VARIABLE);
+        let named = sources.flags.config.clone().or(named.into_iter().next().map(|(_, path)| path.into()));
+        let beside = Some(sources.folder.join(FILE)).filter(|file| file.symlink_metadata().is_ok());
+        let file = match (named, beside) {
+            (Some(path), _) => Some(File { name: path.display().to_string(), path }),
+            (None, beside) => beside.map(|path| File { name: FILE.to_owned(), path }),
+        };
+        let name = file.as_ref().map_or(FILE, |file| &file.name).to_owned();
+        let unread = match &file {
+            None => Some(sources.installed.join(FILE)).filter(|path| path.exists()),
+            Some(_) => None,
+        };
+        if let Some(file) = file {
+            figment = figment.merge(file);
         }
-        for setting in from_environment(sources.environment, &keys, &mut problems) {
+        for setting in from_environment(environment, &keys, &mut problems) {
             figment = figment.merge(setting);
         }
         for setting in from_flags(sources.flags, &mut problems) {
@@ -398,7 +417,7 @@ impl Loaded {
         }
         let merged = figment
             .data()
-            .map_err(|error| ConfigError(vec![format!("{FILE}: {}", error.to_string().trim_end())]))?;
+            .map_err(|error| ConfigError(vec![format!("{name}: {}", error.kind.to_string().trim_end())]))?;
         let merged = merged.get(&Profile::Default).cloned().unwrap_or_default();
         find_unknown("", &merged, &figment, &keys, &mut problems);
         if !problems.is_empty() {
@@ -409,7 +428,7 @@ impl Loaded {
             .map_err(|error| ConfigError(error.into_iter().map(|e| sentence(&e)).collect()))?;
         check(&config)?;
         let in_force = in_force(&config, &keys, &figment);
-        Ok(Loaded { config, in_force })
+        Ok(Loaded { config, in_force, unread })
     }
 }
 
@@ -420,9 +439,9 @@ impl Loaded {
             description: description(&key.name),
             source: match one.source.as_str() {
                 DEFAULT => "default",
-                FILE => "file",
+                variable if variable == key.variable => "environment",
                 flag if flag.starts_with("--") => "flag",
-                _ => "environment",
+                _ => "file",
             },
             value: if one.value == MASKED { "set".into() } else { one.value.clone() },
             key: key.name,
@@ -439,6 +458,24 @@ fn description(key: &str) -> String {
     let row = README.lines().find(|line| line.starts_with(&format!("| `{key}` | `{ENVIRONMENT_PREFIX}")));
     let cell = row.and_then(|row| row.trim_end_matches([' ', '|']).split(" | ").nth(3));
     cell.unwrap_or_default().replace("\\|", "|")
+}
+
+/// The file with settings.
+struct File {
+    /// As whoever has to change something there calls it.
+    name: String,
+    path: PathBuf,
+}
+
+impl Provider for File {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let text = std::fs::read_to_string(&self.path).map_err(|error| error.to_string())?;
+        Toml::string(&text).data()
+    }
 }
 
 /// One setting from a named place.
@@ -581,11 +618,8 @@ fn unknown(name: &str, source: &str, near: Option<&str>) -> String {
 fn source(metadata: Option<&Metadata>) -> String {
     match metadata {
         None => DEFAULT.into(),
-        Some(metadata) => match metadata.source.as_ref().and_then(|source| source.file_path()) {
-            Some(_) => FILE.into(),
-            None if metadata.source.is_some() => DEFAULT.into(),
-            None => metadata.name.clone().into_owned(),
-        },
+        Some(metadata) if metadata.source.is_some() => DEFAULT.into(),
+        Some(metadata) => metadata.name.clone().into_owned(),
     }
 }
 
@@ -623,6 +657,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     between("limits.csv_megabytes", config.limits.csv_megabytes.into(), 1, 16_384);
     between("limits.connections", config.limits.connections.into(), 1, 100_000);
     between("limits.connections_per_address", config.limits.connections_per_address.into(), 1, 100_000);
+    for host in config.hosts.iter().filter(|host| !is_host(host)) {
+        problems.push(format!(
+            "`hosts` is wrong: `{host}` is never what a client asks for; give the bare name as in calls.example.com (a name with \
+             other letters as xn--…), without scheme, port, path or final dot, or `*` for all"
+        ));
+    }
     if config.tls.certificate.is_some() != config.tls.key.is_some() {
         problems.push("`tls.certificate` and `tls.key` go together; set both or neither".into());
     }
@@ -656,6 +696,14 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         problems.push(format!("`simulator` is wrong: {problem}"));
     }
     if problems.is_empty() { Ok(()) } else { Err(ConfigError(problems)) }
+}
+
+/// Whether a client can ask for a name like this one.
+fn is_host(name: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    name == "*" || name.split('.').all(is_label)
 }
 
 /// A trunk rings real phones, so nobody may be surprised by where.
@@ -704,7 +752,8 @@ mod tests {
             std::fs::write(folder.path().join(FILE), file).unwrap();
         }
         let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Loaded::new(Sources { defaults: Config::default(), folder: folder.path(), environment, flags })
+        let (folder, installed) = (folder.path(), &folder.path().join("etc"));
+        Loaded::new(Sources { defaults: Config::default(), folder, installed, environment, flags })
     }
 
     fn problems(file: &str, environment: &[(&str, &str)]) -> Vec<String> {
@@ -886,6 +935,67 @@ mod tests {
             let key = variable[3..].to_lowercase();
             let last = key.split_once('_').map_or(key.as_str(), |(_, last)| last);
             assert!(found.len() == 1 && found[0].contains(last), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_named_is_read_instead_and_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (folder.path().join("one.toml"), folder.path().join("other.toml"));
+        std::fs::write(&one, "port = 7\n").unwrap();
+        std::fs::write(&other, "prot = 8\n").unwrap();
+        let named = |path: &Path| Flags { config: Some(path.to_owned()), ..Flags::default() };
+        let (name, none) = (one.to_str().unwrap().to_owned(), folder.path().join("none.toml"));
+        let loaded = load("port = 1\naddress = \"::1\"\n", &[], named(&one)).unwrap();
+        assert_eq!(in_force(&loaded, "port"), (json!(7), name.clone()));
+        assert_eq!(in_force(&loaded, "address").1, "default");
+        assert_eq!(loaded.shown().iter().find(|shown| shown.key == "port").unwrap().source, "file");
+        let variable = [("VC_CONFIG", name.as_str())];
+        assert_eq!(in_force(&load("port = 1", &variable, Flags::default()).unwrap(), "port").0, json!(7));
+        let found = load("", &variable, named(&other)).unwrap_err().0;
+        let expected = format!("{}: unknown setting `prot`; did you mean `port`?", other.display());
+        assert_eq!(found, [expected], "the flag wins");
+        let found = load("", &[], named(&none)).unwrap_err().0;
+        assert_eq!(found, [format!("{}: No such file or directory (os error 2)", none.display())]);
+    }
+
+    #[test]
+    fn whoever_reads_no_file_learns_of_the_one_that_the_installed_server_reads() {
+        let (here, etc) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let load = |flags: Flags| {
+            let (folder, installed) = (here.path(), etc.path());
+            let environment = Vec::new();
+            Loaded::new(Sources { defaults: Config::default(), folder, installed, environment, flags })
+                .unwrap()
+        };
+        assert_eq!(load(Flags::default()).unread, None);
+        let file = etc.path().join(FILE);
+        std::fs::write(&file, "port = 7\n").unwrap();
+        let loaded = load(Flags::default());
+        assert_eq!((loaded.unread.as_ref(), loaded.config.port), (Some(&file), 8000));
+        assert_eq!(load(Flags { config: Some(file), ..Flags::default() }).unread, None);
+        std::fs::write(here.path().join(FILE), "port = 8\n").unwrap();
+        assert_eq!(load(Flags::default()).unread, None);
+    }
+
+    #[test]
+    fn a_host_is_a_bare_name_that_a_client_can_ask_for() {
+        let hosts = |text: &str| load("", &[("VC_HOSTS", text)], Flags::default());
+        for text in ["*", "calls.example.com", "calls.example.com, intranet", "xn--bcher-kva.example", ""] {
+            assert!(hosts(text).is_ok(), "{text}");
+        }
+        for text in [
+            "https://calls.example.com",
+            "calls.example.com:8443",
+            "calls.example.com.",
+            "calls.example.com/",
+            "bücher.example",
+            "*.example.com",
+            "a b",
+        ] {
+            let found = hosts(text).unwrap_err().0;
+            let start = format!("`hosts` is wrong: `{text}` is never what a client asks for; ");
+            assert!(found.len() == 1 && found[0].starts_with(&start), "{found:?}");
         }
     }
 

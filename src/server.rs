@@ -93,6 +93,8 @@ impl Server {
             let message = format!("`static` must name a folder with the page; {} is none", folder.display());
             return Err(StartError::Refused(message));
         }
+        // Before anything is written.
+        let tls = tls(&config.tls).map_err(|error| StartError::Refused(format!("{error:#}")))?;
         let (folder, opening_clock) = (config.data.clone(), clock.clone());
         let key = config.secret_key().map_err(StartError::Refused)?;
         let opening = move || Store::open_with(&folder, opening_clock, key.as_ref());
@@ -149,7 +151,7 @@ impl Server {
         // Before anybody is told that it listens, so that no signal finds it unprepared.
         let signals = Signals::listen().context("cannot listen for signals")?;
         let speaker = speaker(voice, config);
-        let listening = start_http(loaded, line.clone(), speaker, chat, store.clone(), clock).await;
+        let listening = start_http(loaded, tls, line.clone(), speaker, chat, store.clone(), clock).await;
         let (http, listener, address) = match listening {
             Ok(listening) => listening,
             Err(error) => {
@@ -325,6 +327,7 @@ type Http = (Arc<http::Server>, Listener, SocketAddr);
 /// Starts HTTP and answers when it listens, or with one line about why it does not.
 async fn start_http(
     loaded: &Loaded,
+    tls: Option<Arc<ServerConfig>>,
     line: Arc<Line>,
     speaker: Result<http::Speaker, String>,
     chat: Result<Chat, String>,
@@ -333,7 +336,6 @@ async fn start_http(
 ) -> anyhow::Result<Http> {
     let config = &loaded.config;
     let address = SocketAddr::new(config.address, config.port);
-    let tls = tls(&config.tls)?;
     let carrier = http::Line::carrier(&*line);
     // Trunks may come later.
     make_room(

@@ -155,3 +155,31 @@ fn the_list_is_the_administrators_and_comes_in_pages() {
     let left: Vec<i64> = ids("");
     assert_eq!(left, [5, 4]);
 }
+
+#[test]
+fn what_takes_many_transactions_is_written_down_in_the_first() {
+    const ROWS: usize = 5_000;
+    let server = TestServer::start();
+    let table =
+        (0..ROWS).fold("phone\n".to_owned(), |table, n| table + &format!("+1202{:07}\n", 5_550_000 + n));
+    std::thread::scope(|scope| {
+        let sent = scope.spawn(|| {
+            let request = server.request("POST", "/api/do-not-call").token(WRITER);
+            request.body("text/csv", table.as_bytes()).send().expect(201)
+        });
+        let listed = || {
+            let answer = server.get("/api/do-not-call?limit=1").send();
+            answer.header("X-Total-Count").unwrap().parse::<usize>().unwrap()
+        };
+        let some = std::iter::repeat_with(listed).find(|count| *count > 0).unwrap();
+        let noted = entries(&server, "");
+        assert_eq!(noted.len(), 1, "{some} numbers are listed");
+        assert_eq!((&noted[0]["action"], &noted[0]["by"]), (&json!("POST /api/do-not-call"), &json!(WRITER)));
+        assert!(some < ROWS, "it was too quick to be looked at");
+        assert_eq!(sent.join().unwrap()["added"], ROWS);
+    });
+    assert_eq!(entries(&server, "").len(), 1);
+    let request = server.request("POST", "/api/do-not-call").token(WRITER);
+    request.body("text/csv", b"name,age\nAda,7\n").send().error(400);
+    assert_eq!(entries(&server, "").len(), 1, "a table of something else changes nothing");
+}

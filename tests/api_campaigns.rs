@@ -716,3 +716,16 @@ fn a_change_with_a_parameter_that_nobody_knows_changes_nothing() {
     let all = server.get("/api/voice-campaigns").send().expect(200);
     assert_eq!((all.as_array().unwrap().len(), &all[0]["name"]), (1, &example()["name"]));
 }
+
+#[test]
+fn whoever_changes_a_campaign_that_is_not_there_learns_that_first() {
+    let server = TestServer::start();
+    for body in [json!({"status": "asleep"}), json!({}), json!({"nmae": "x"})] {
+        let put = server.put("/api/voice-campaigns/7", &body).send();
+        let patch = server.patch("/api/voice-campaigns/7/status", &body).send();
+        assert_eq!(
+            (put.error(404), patch.error(404)),
+            ("Voice campaign not found".into(), "Voice campaign not found".into())
+        );
+    }
+}

@@ -44,6 +44,12 @@ fn a_number_goes_onto_the_list_and_off_again_and_every_change_is_kept() {
     assert_eq!((same.status, same.body.as_str()), (304, ""));
     let missing = server.get(&format!("{LIST}/+12025550102")).send().error(404);
     assert_eq!(missing, "This number is not on the do-not-call list");
+    for (unreadable, start) in [("12025550101", "number: "), ("nobody", "number: ")] {
+        let problem = server.get(&format!("{LIST}/{unreadable}")).send().error(400);
+        assert!(problem.starts_with(start), "{problem}");
+        let problem = server.delete(&format!("{LIST}/{unreadable}?reason=x")).send().error(400);
+        assert!(problem.starts_with(start), "{problem}");
+    }
 
     server.clock.advance(TimeDelta::hours(1));
     let remove = |query: &str| server.delete(&format!("{LIST}/+12025550101{query}")).send();

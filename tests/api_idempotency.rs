@@ -152,3 +152,22 @@ fn a_rehearsal_that_is_asked_for_again_is_played_once() {
     assert_eq!((again.header("Idempotent-Replayed"), again.expect(202)), (Some("true"), first.expect(202)));
     assert_eq!(server.get(path).send().expect(200).as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn the_first_answer_comes_again_with_its_tag() {
+    let server = TestServer::start();
+    let first = create(&server, "campaign", &example());
+    let again = create(&server, "campaign", &example());
+    assert_eq!((first.header("ETag"), again.header("ETag")), (Some("\"1-0\""), Some("\"1-0\"")));
+    let path = "/api/voice-campaigns/1/leads";
+    let lead = server.post(path, &json!({"phone": "+12025550101"})).header("Idempotency-Key", "lead");
+    let cancel = server.post("/api/leads/1/cancel", &json!({})).header("Idempotency-Key", "cancel");
+    for (request, location) in [(lead, Some("/api/leads/1")), (cancel, None)] {
+        let (first, again) = (request.send(), request.send());
+        assert_eq!((first.header("Location"), again.header("Location")), (location, location));
+        assert!(first.header("ETag").is_some_and(|tag| tag.len() == 35), "{:?}", first.header("ETag"));
+        assert_eq!(first.header("ETag"), again.header("ETag"));
+        assert_eq!((first.status, first.body.as_str()), (again.status, again.body.as_str()));
+        assert_eq!(again.header("Idempotent-Replayed"), Some("true"));
+    }
+}

@@ -213,3 +213,30 @@ fn warnings_refuse_nothing_and_unbalanced_braces_still_do() {
     let broken = server.put("/api/voice-campaigns/1", &json!({"script_template": "Hi {name"})).send();
     assert_eq!(broken.status, 400);
 }
+
+#[test]
+fn a_heading_in_any_language_is_a_name_that_a_script_can_say() {
+    let server = TestServer::start();
+    let id = server.campaign(json!({}));
+    for (column, name) in [
+        ("Größe", "Größe"),
+        ("Prénom", "prénom"),
+        ("Año", "AÑO"),
+        ("名前", "名前"),
+        ("Kürzel", "Ku\u{308}rzel"),
+    ] {
+        let script = format!("Hello {{{name}}}.");
+        let path = format!("/api/voice-campaigns/{id}");
+        server.put(&path, &json!({"script_template": script})).send().expect(200);
+        if !name.contains('\u{308}') {
+            let values = json!({"values": {column: "XL"}});
+            let heard = server.post(&format!("{path}/preview"), &values).send().expect(200).to_string();
+            assert!(heard.contains("Hello XL."), "{heard}");
+        }
+    }
+    for name in ["1st", "na€me", "a–b"] {
+        let body = json!({"script_template": format!("Hello {{{name}}}.")});
+        let refused = server.put(&format!("/api/voice-campaigns/{id}"), &body).send().error(400);
+        assert!(refused.contains("cannot be a name"), "{refused}");
+    }
+}

@@ -1,10 +1,10 @@
 //! Conversations that try an agent over text: over HTTP, with a model that answers as it was told to.
 
-use crate::support::{Options, READER, TestServer};
+use crate::support::{ADMIN, Options, READER, TestServer};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 /// What the model answers to what it was asked, and all that it was asked.
 type Asked = Arc<Mutex<Vec<Value>>>;
@@ -154,6 +154,62 @@ fn what_is_said_again_under_the_same_key_is_answered_once() {
     }
     assert_eq!(asked.lock().unwrap().len(), 2);
     assert_eq!(server.get(TRIES).send().expect(200).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn two_equal_requests_at_one_time_start_one_conversation_which_is_noted_before_the_agent_answers() {
+    let (sender, may_answer) = mpsc::channel::<()>();
+    let may_answer = Mutex::new(may_answer);
+    let (url, asked) = model(move |_| {
+        may_answer.lock().unwrap().recv().unwrap();
+        says("An automated assistant.")
+    });
+    let server = server(&url);
+    server.campaign(json!({}));
+    let audit = || server.request("GET", "/api/audit").token(ADMIN).send().expect(200);
+    std::thread::scope(|scope| {
+        let body = json!({"say": "Who is this?"});
+        let request = server.post(TRIES, &body).header("Idempotency-Key", "k");
+        let send = || {
+            scope.spawn({
+                let request = request.clone();
+                move || request.send()
+            })
+        };
+        let both = [send(), send()];
+        while asked.lock().unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        let noted = audit()[0].clone();
+        assert_eq!(noted["action"], "POST /api/voice-campaigns/<id>/conversations");
+        assert_eq!(noted["target"], format!("{TRIES}/1"));
+        sender.send(()).unwrap();
+        // For one that must not be asked.
+        sender.send(()).unwrap();
+        let [one, other] = both.map(|sent| sent.join().unwrap());
+        assert_eq!((one.status, one.json()), (201, other.json()));
+        assert_eq!(one.header("Location"), other.header("Location"));
+        assert!(one.header("Idempotent-Replayed").is_some() != other.header("Idempotent-Replayed").is_some());
+    });
+    assert_eq!(asked.lock().unwrap().len(), 1);
+    assert_eq!(server.get(TRIES).send().expect(200).as_array().unwrap().len(), 1);
+    assert_eq!(audit().as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn simulated_callers_that_are_asked_for_twice_at_one_time_talk_once() {
+    let (url, _) = model(|_| says("Goodbye. [hangs up]"));
+    let server = server(&url);
+    server.campaign(json!({}));
+    let body = json!({"personas": ["stop_calling", "injection"]});
+    let request = server.post(&format!("{TRIES}/batch"), &body).header("Idempotency-Key", "k");
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let sent: Vec<_> = (0..4).map(|_| scope.spawn(|| request.send().expect(202))).collect();
+        sent.into_iter().map(|sent| sent.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(answers[0].as_array().unwrap().len(), 2);
+    assert_eq!(server.get(TRIES).send().expect(200).as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -78,9 +79,88 @@ fn without_a_terminal_the_first_token_goes_to_a_file_and_nowhere_else() {
         !server.complaints().contains("vc_") && server.more_lines().iter().all(|line| !line.contains("vc_"))
     );
 
-    fs::remove_file(&file).unwrap();
+    assert!(!file.exists(), "it was used");
     let _again = place.serve();
     assert!(!file.exists(), "only the first start makes a token");
+}
+
+#[test]
+fn the_first_token_stays_in_its_file_until_it_is_used_and_signing_in_uses_it() {
+    let place = Place::new();
+    let file = place.path("data/first-token");
+    let mut server = place.serve();
+    assert_eq!(server.get(CAMPAIGNS, "vc_nobody"), 401);
+    assert_eq!(server.end_by("TERM"), Some(0));
+    let mut server = place.serve();
+    let token = fs::read_to_string(&file).unwrap().trim().to_owned();
+    let body = json!({"token": token}).to_string();
+    assert_eq!(server.send("POST", "/api/session", "", &body).0, 200);
+    assert!(!file.exists());
+    assert_eq!(server.get(CAMPAIGNS, &token), 200, "it is still in force");
+    assert_eq!(server.end_by("TERM"), Some(0));
+    // As an older version left it.
+    fs::write(&file, format!("{token}\n")).unwrap();
+    let _server = place.serve();
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_data_folder_that_was_open_to_others_is_closed_and_one_for_other_things_is_left_alone() {
+    let place = Place::new();
+    let open = |name: &str| {
+        let folder = place.path(name);
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        folder
+    };
+    let (data, shared) = (open("data"), open("shared"));
+    fs::write(shared.join("diary.txt"), "Dear diary").unwrap();
+    let mut server = place.serve();
+    assert_eq!(mode(&data), 0o700);
+    assert_eq!(server.end_by("TERM"), Some(0));
+    assert!(server.complaints().contains("now it is closed (700)"), "{}", server.complaints());
+    let mut server = Running::start(place.program(&["--port", "0", "--data", "shared"]));
+    assert_eq!(mode(&shared), 0o755);
+    assert_eq!(server.end_by("TERM"), Some(0));
+    assert!(server.complaints().contains("use a folder with mode 700"), "{}", server.complaints());
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_found_before_anything_is_written() {
+    let place = Place::new();
+    let mut command = place.program(&["--port", "0"]);
+    let output = command.env("VC_TLS_CERTIFICATE", "/nope").env("VC_TLS_KEY", "/nope").output().unwrap();
+    assert_eq!(output.status.code(), CANNOT_BE_USED);
+    let complaint = complaint(&output);
+    assert!(complaint.starts_with("voice-campaigns: `tls.certificate`: cannot read /nope"), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    assert!(!place.path("data").exists());
+}
+
+#[test]
+fn commands_read_the_file_that_is_named_wherever_they_run() {
+    let place = Place::new();
+    fs::create_dir(place.path("etc")).unwrap();
+    let file = place.path("etc/voice-campaigns.toml");
+    fs::write(&file, format!("data = {:?}\ndefault_country = \"DE\"\n", place.path("data"))).unwrap();
+    let (file, elsewhere) = (file.to_str().unwrap(), place.path("etc"));
+    place.token("read");
+    let told = |command: &mut Command| {
+        let output = command.current_dir(&elsewhere).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let named = told(&mut place.program(&["dialing", "status", "--config", file]));
+    assert!(named.contains("countries DE"), "{named}");
+    assert!(told(place.program(&["dialing", "status"]).env("VC_CONFIG", file)).contains("countries DE"));
+    let report = told(&mut place.program(&["check", "--json", "--config", file]));
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let settings = report["config"].as_array().unwrap();
+    let country = settings.iter().find(|one| one["key"] == "default_country").unwrap();
+    assert_eq!((&country["value"], &country["source"]), (&json!("DE"), &json!(file)));
+    let missing = place.run(&["token", "list", "--config", "nope.toml"]);
+    assert_eq!(missing.status.code(), CANNOT_BE_USED);
+    assert!(complaint(&missing).starts_with("voice-campaigns: nope.toml: No such file"), "{missing:?}");
 }
 
 #[test]

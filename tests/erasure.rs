@@ -116,6 +116,7 @@ async fn leave_traces(world: &mut World) {
             let reply = |body: &str, location: Option<&str>| RememberedReply {
                 request_hash: hash,
                 status: 201,
+                tag: None,
                 location: location.map(str::to_owned),
                 body: body.to_owned(),
             };

@@ -355,6 +355,7 @@ fn only_names_of_its_own_lead_in() {
             told.contains("the setting `hosts` lists") || told.contains("The header `Host`"),
             status == 421
         );
+        assert!(told.to_lowercase().contains("x-ratelimit-limit: "), "{told}");
     }
 }
 
@@ -439,7 +440,7 @@ fn it_speaks_tls_with_a_certificate_of_its_own() {
     let url = url.replace("127.0.0.1", "localhost");
     let curl = |more: &[&str]| {
         Command::new("curl")
-            .args(["-sS", "--max-time", "20"])
+            .args(["-sSi", "--max-time", "20"])
             .args(more)
             .arg(format!("{url}/health"))
             .output()
@@ -453,6 +454,8 @@ fn it_speaks_tls_with_a_certificate_of_its_own() {
         .unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(String::from_utf8_lossy(&trusted.stdout).contains("\"ok\""), "{trusted:?}");
+    let told = String::from_utf8_lossy(&trusted.stdout);
+    assert!(told.contains("\"ok\""), "{trusted:?}");
+    assert!(told.to_lowercase().contains("strict-transport-security: max-age=31536000\r\n"), "{told}");
     assert!(!distrusted.status.success() && !plain.status.success());
 }

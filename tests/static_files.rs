@@ -228,6 +228,10 @@ fn every_file_is_served_as_it_is_with_its_kind_and_a_policy_that_lets_nothing_fo
             ("Cache-Control", "no-cache"),
             ("Vary", "Accept-Encoding"),
             ("X-Content-Type-Options", "nosniff"),
+            (
+                "Permissions-Policy",
+                "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+            ),
             ("Referrer-Policy", "no-referrer"),
             ("Cross-Origin-Opener-Policy", "same-origin"),
             ("Cross-Origin-Resource-Policy", "same-origin"),

@@ -37,8 +37,13 @@ impl Host {
         words.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
         let file = folder.join("voice-campaigns.toml");
         std::fs::write(file, toml(&words)).unwrap();
-        let sources =
-            Sources { defaults: Config::default(), folder, environment: Vec::new(), flags: Flags::default() };
+        let sources = Sources {
+            defaults: Config::default(),
+            folder,
+            installed: folder,
+            environment: Vec::new(),
+            flags: Flags::default(),
+        };
         let loaded = Loaded::new(sources).unwrap();
         let server = Server::start(&loaded, Arc::new(System::new())).await.unwrap();
         let made: Result<_, StoreError> = server
@@ -71,6 +76,24 @@ impl Host {
         assert!(!text.contains(CANARY), "{text}");
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         (answer.status().as_u16(), body, header.unwrap_or_default())
+    }
+
+    /// An answer to something that may be sent again.
+    fn send_with_key(&self, key: &str, path: &str, body: &Value) -> Value {
+        let request = ureq::http::Request::post(format!("{}{path}", self.server.url()))
+            .header("Authorization", format!("Bearer {TOKEN}"))
+            .header("Content-Type", "application/json")
+            .header("Idempotency-Key", key)
+            .body(body.to_string())
+            .unwrap();
+        let mut answer = block_in_place(|| self.agent.run(request).unwrap());
+        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (location, tag, replayed) = (header("Location"), header("ETag"), header("Idempotent-Replayed"));
+        let text = answer.body_mut().read_to_string().unwrap();
+        let body: Value = serde_json::from_str(&text).unwrap();
+        json!({
+            "status": answer.status().as_u16(), "location": location, "tag": tag, "replayed": replayed, "body": body,
+        })
     }
 
     #[track_caller]
@@ -207,7 +230,16 @@ async fn a_trunk_is_added_shown_changed_put_in_order_and_removed_while_the_serve
         (412, &json!("The trunk has changed since; fetch it again and repeat the change"))
     );
     let spare = json!({"name": "spare", "host": "127.0.0.1:9", "position": 1, "transport": "tcp"});
-    assert_eq!(host.send("POST", "/api/trunks", &spare, 201)["position"], 1);
+    let first = host.send_with_key("spare", "/api/trunks", &spare);
+    assert_eq!((first["status"].clone(), first["body"]["position"].clone()), (json!(201), json!(1)));
+    assert_eq!((&first["location"], &first["replayed"]), (&json!("/api/trunks/2"), &Value::Null));
+    let again = host.send_with_key("spare", "/api/trunks", &spare);
+    assert_eq!(again["replayed"], "true");
+    for part in ["status", "location", "tag", "body"] {
+        assert_eq!(again[part], first[part], "{part}");
+    }
+    let other = host.send_with_key("spare", "/api/trunks", &json!({"name": "third", "host": "127.0.0.1:9"}));
+    assert_eq!((&other["status"], &other["body"]["code"]), (&json!(422), &json!("idempotency_mismatch")));
     let names = |host: &Host| -> Vec<Value> {
         host.get("/api/trunks").as_array().unwrap().iter().map(|trunk| trunk["name"].clone()).collect()
     };
@@ -313,6 +345,7 @@ async fn no_trunk_is_taken_where_nothing_says_which_countries_may_be_called() {
     let mut loaded = Loaded::new(Sources {
         defaults: Config::default(),
         folder: elsewhere.path(),
+        installed: elsewhere.path(),
         environment: Vec::new(),
         flags: Flags::default(),
     })

@@ -141,7 +141,9 @@ impl HoldReason {
                 "Nobody knows in which time zone the lead is; give it a time_zone, or use the campaign's hours"
             }
             HoldReason::NotStarted => "The campaign's start date is still to come",
-            HoldReason::ScheduleEnded => "The campaign's dates are over; move its end_date to go on",
+            HoldReason::ScheduleEnded => {
+                "The campaign's dates are over; change its end_date or recurrence_rule to go on"
+            }
             HoldReason::OutsideCallingHours => "It is outside the calling hours or not a working day",
             HoldReason::DailyLimit => "The calls of this day are used up; raise calls_per_day for more",
             HoldReason::RetryLater => "The next attempt waits for retry_delay_minutes to pass",

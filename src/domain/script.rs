@@ -242,9 +242,12 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// Letters are those of every language: a heading of a column becomes a name as it is.
 fn is_name(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && text.chars().all(|char| char.is_ascii_alphanumeric() || "_ .-".contains(char))
+    // An accent may be a character of its own, after its letter.
+    let is_accent = |char| ('\u{300}'..='\u{36F}').contains(&char);
+    text.starts_with(|first: char| first.is_alphabetic() || first == '_')
+        && text.chars().all(|char| char.is_alphanumeric() || is_accent(char) || "_ .-".contains(char))
 }
 
 fn sentences(text: &str, problems: Vec<(usize, Problem)>) -> Vec<String> {
@@ -442,7 +445,7 @@ mod tests {
             ("{}", vec!["line 1, column 1: there is no name"]),
             ("{ | x}", vec!["line 1, column 1: there is no name"]),
             ("{1st}", vec!["line 1, column 1: \"1st\" cannot be a name"]),
-            ("{näme}", vec!["line 1, column 1: \"näme\" cannot be a name"]),
+            ("{na€me}", vec!["line 1, column 1: \"na€me\" cannot be a name"]),
             ("{a{b}", vec!["line 1, column 1: this { is not closed"]),
             (
                 "{a|{b}}",

@@ -22,6 +22,9 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/static");
 
+/// What the page does not need, and nothing that it might be made to load gets.
+const PERMISSIONS: &str = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
+
 /// The page that `/` shows.
 const INDEX: &str = "index.html";
 
@@ -105,6 +108,7 @@ impl Asset {
             .raw_header("Cache-Control", "no-cache")
             .raw_header("Vary", "Accept-Encoding")
             .raw_header("Content-Security-Policy", self.policy.clone())
+            .raw_header("Permissions-Policy", PERMISSIONS)
             .raw_header("Referrer-Policy", "no-referrer")
             .raw_header("Cross-Origin-Opener-Policy", "same-origin")
             .raw_header("Cross-Origin-Resource-Policy", "same-origin")

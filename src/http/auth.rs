@@ -74,6 +74,11 @@ impl Gatekeeper {
         &self.clock
     }
 
+    /// Whether it is this server itself that speaks TLS with the clients.
+    pub(super) fn speaks_tls(&self) -> bool {
+        self.door.is_tls
+    }
+
     /// The instant, in Unix seconds, that lies so far ahead.
     pub(super) fn unix_seconds_in(&self, ahead: Duration) -> i64 {
         let ms = self.clock.now().timestamp_millis().saturating_add(ahead.as_millis() as i64);
@@ -82,13 +87,18 @@ impl Gatekeeper {
 
     /// A valid token is looked for before the address is counted, so a neighbour's bad guesses lock nobody out.
     fn judge(&self, request: &Request<'_>) -> Admission {
-        if let Some(why) = self.door.objection(request) {
-            return Admission { standing: None, verdict: Verdict::Misdirected(why) };
-        }
+        let misdirected = self.door.objection(request);
         let caller = match known_caller(request) {
-            Err(cause) => return Admission { standing: None, verdict: Verdict::StoreFailed(cause) },
+            Err(cause) if misdirected.is_none() => {
+                return Admission { standing: None, verdict: Verdict::StoreFailed(cause) };
+            }
+            Err(_) => None,
             Ok(caller) => caller,
         };
+        // Under another name only those are counted who are told how they stand.
+        if let (Some(why), None) = (&misdirected, &caller) {
+            return Admission { standing: None, verdict: Verdict::Misdirected(why.clone()) };
+        }
         let now = self.clock.monotonic();
         let (policy, quota) = match &caller {
             Some(Caller { token, session_ends_at: None }) => (Policy::Token, self.tokens.take(token.id, now)),
@@ -97,14 +107,15 @@ impl Gatekeeper {
             }
             None => (Policy::Peer, self.peers.take(Peer::of(self.door.client(request)), now)),
         };
-        let verdict = match caller {
-            _ if !quota.is_admitted => Verdict::OverQuota,
-            Some(caller) if policy == Policy::Token || !is_from_elsewhere(request, policy) => {
+        let verdict = match (misdirected, caller) {
+            (Some(why), _) => Verdict::Misdirected(why),
+            (None, _) if !quota.is_admitted => Verdict::OverQuota,
+            (None, Some(caller)) if policy == Policy::Token || !is_from_elsewhere(request, policy) => {
                 Verdict::Granted(caller)
             }
-            None if !is_about_session(request) => Verdict::Unauthorized,
-            None if !is_from_elsewhere(request, policy) => Verdict::Visitor,
-            _ => Verdict::CrossSite,
+            (None, None) if !is_about_session(request) => Verdict::Unauthorized,
+            (None, None) if !is_from_elsewhere(request, policy) => Verdict::Visitor,
+            (None, _) => Verdict::CrossSite,
         };
         Admission { standing: Some((policy, quota)), verdict }
     }
@@ -133,6 +144,9 @@ fn known_caller(request: &Request<'_>) -> Result<Option<Caller>, String> {
     let known = match &presented {
         Presented::Token(hash) => db.token_by_hash(hash).map(|token| {
             token.map(|token| {
+                if token.last_used_at.is_none() {
+                    db.forget_first_token(|text| token::hash(text) == *hash);
+                }
                 db.touch_token(&token);
                 Caller { token, session_ends_at: None }
             })
@@ -414,14 +428,14 @@ impl<'r> FromRequest<'r> for Visitor<'r> {
 pub(super) struct WriteScope<'r>(pub(super) &'r Token, pub(super) Deed);
 
 /// A caller who may do what cannot be undone.
-pub(super) struct AdminScope(pub(super) Deed);
+pub(super) struct AdminScope(pub(super) Deed, pub(super) Token);
 
 #[rocket::async_trait]
 impl<'r> FromRequest<'r> for AdminScope {
     type Error = ();
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<AdminScope, ()> {
-        admit(request, Scope::Admin).map(|token| AdminScope(deed(request, token)))
+        admit(request, Scope::Admin).map(|token| AdminScope(deed(request, token), token.clone()))
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) struct Reference;
 
 /// Where a campaign is found.
-fn location(id: i64) -> String {
+pub(super) fn location(id: i64) -> String {
     format!("/api/voice-campaigns/{id}")
 }
 
@@ -380,14 +380,15 @@ async fn set_status(
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    let mut body = Fields::of(head.json(body, JSON_MAX).await?.value().await?)?;
-    let status = body.required("status", None, fields::word::<Status>);
-    let status = body.finish(status)?;
+    let body = head.json(body, JSON_MAX).await?.value().await?;
     query.finish()?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
+    let (seen_id, seen_if_match) = (id.clone(), if_match.clone());
+    let seen = db.read(move |snapshot| unchanged(snapshot, &seen_id, &seen_if_match)).await?;
+    let mut body = Fields::of(body)?;
+    let status = body.required("status", None, fields::word::<Status>);
+    let status = body.finish(status)?;
     if status == Status::Active {
-        let (id, if_match) = (id.clone(), if_match.clone());
-        let seen = db.read(move |snapshot| unchanged(snapshot, &id, &if_match)).await?;
         voices::try_voice(settings, &seen.settings).await?;
     }
     let deed = caller.1;

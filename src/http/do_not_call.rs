@@ -277,12 +277,9 @@ const EXPORT_PAGE: usize = 1_000;
 /// The number in a path, in whatever spelling. One that can be two is neither.
 pub(super) fn number_in_path(text: &str, settings: &Settings) -> Result<Phone, ApiError> {
     let read = || phone::parse(text, settings.default_country);
-    Phone::from_e164(text).map_or_else(read, Ok).map_err(|problem| {
-        match matches!(problem, PhoneProblem::TwoReadings(..)) {
-            true => Invalid::one("number", problem.to_string()).into(),
-            false => ApiError::NotListed,
-        }
-    })
+    Phone::from_e164(text)
+        .map_or_else(read, Ok)
+        .map_err(|problem| Invalid::one("number", problem.to_string()).into())
 }
 
 /// What is looked for: of something that is written like a number its digits, else the text as it is.
@@ -357,8 +354,9 @@ impl Wish {
 /// A table goes onto the list in many transactions, so its answer is remembered after it, when no dial is on its way
 /// any more. Numbers that are listed already stay as they are, so a repetition does no harm.
 async fn add_table(db: &Db, table: &Path, options: ListOptions, once: Once) -> Result<Answer, ApiError> {
-    let done = list_table(db, table, options).await?;
-    db.write_and_wait_for_dials(move |tx| once.run(tx, |_| report(done))).await
+    let beginning = once.clone();
+    let done = list_table(db, table, options, move |tx| beginning.note(tx, None)).await?;
+    db.write_and_wait_for_dials(move |tx| once.tell(tx, report(done)?)).await
 }
 
 fn report(done: ListReport) -> Result<Answer, ApiError> {

@@ -61,7 +61,7 @@ async fn duplicate(
         Some(body) => Wish::read(body.value().await?)?,
         None => Wish { name: None, leads: Along::None },
     };
-    let (id, by) = (id.to_owned(), caller.0.name.clone());
+    let (id, by, beginning) = (id.to_owned(), caller.0.name.clone(), once.clone());
     let made = db.write(move |tx| {
         let original = campaigns::existing(tx, &id)?;
         let mut settings = original.settings.clone();
@@ -71,6 +71,7 @@ async fn duplicate(
         (settings.script_prompt, settings.fallback_prompt) = (None, None);
         let copy = tx.insert_campaign(&Request { settings, status: Some(Status::Draft) }, &by)?;
         let copy = tx.copy_prompts(&original, copy)?;
+        beginning.note(tx, Some(&campaigns::location(copy.id)))?;
         Ok::<_, ApiError>((original.id, copy))
     });
     let (original, copy) = made.await?;
@@ -84,11 +85,9 @@ async fn duplicate(
         return Err(error);
     }
     db.write(move |tx| {
-        once.run(tx, |tx| {
-            let now = tx.campaign(copy.id)?.ok_or(ApiError::NoSuchCampaign)?;
-            // The secrets that were made are shown this one time.
-            campaigns::created(&Campaign { settings: copy.settings, ..now })
-        })
+        let now = tx.campaign(copy.id)?.ok_or(ApiError::NoSuchCampaign)?;
+        // The secrets that were made are shown this one time.
+        once.tell(tx, campaigns::created(&Campaign { settings: copy.settings, ..now })?)
     })
     .await
 }

@@ -62,6 +62,11 @@ pub(super) fn request_id<'r>(request: &'r Request<'_>) -> &'r str {
 fn finish(request: &Request<'_>, response: &mut Response<'_>) {
     response.set_raw_header("X-Request-Id", request_id(request).to_owned());
     response.set_raw_header("X-Content-Type-Options", "nosniff");
+    let gatekeeper = request.rocket().state::<auth::Gatekeeper>();
+    if gatekeeper.is_some_and(auth::Gatekeeper::speaks_tls) {
+        // Whoever came over TLS once is sent nowhere else; a proxy says so for itself.
+        response.set_raw_header("Strict-Transport-Security", "max-age=31536000");
+    }
     if !auth::is_api(request) {
         return;
     }
@@ -71,10 +76,7 @@ fn finish(request: &Request<'_>, response: &mut Response<'_>) {
     };
     let (name, seconds) = (policy.name(), standing.reset_seconds());
     let (limit, remaining) = (standing.limit, standing.remaining);
-    let resets_at = request
-        .rocket()
-        .state::<auth::Gatekeeper>()
-        .map(|gatekeeper| gatekeeper.unix_seconds_in(standing.resets_in));
+    let resets_at = gatekeeper.map(|gatekeeper| gatekeeper.unix_seconds_in(standing.resets_in));
     response.set_raw_header("X-RateLimit-Limit", limit.to_string());
     response.set_raw_header("X-RateLimit-Remaining", remaining.to_string());
     response.set_raw_header("X-RateLimit-Reset", resets_at.unwrap_or_default().to_string());

@@ -10,8 +10,11 @@ use crate::store::{Deed, RememberedReply, Snapshot, StoreError, Token, Tx};
 use rocket::Request;
 use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
+use rocket::tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// What the request says about being repeated, before its body is read.
 #[derive(Clone, Debug)]
@@ -19,6 +22,30 @@ pub(super) struct Repeatable {
     key: Result<Option<String>, &'static str>,
     target: String,
     deed: Option<Deed>,
+    turns: Turns,
+}
+
+/// Requests that are being done, by token and key: the same one waits until there is an answer to give again. What takes many
+/// transactions would else be done twice when it is sent twice at one time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Turns(Arc<Mutex<ByKey>>);
+
+type ByKey = HashMap<(i64, String), Weak<Turn<()>>>;
+
+impl Turns {
+    async fn take(&self, token_id: i64, key: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| turn.strong_count() > 0);
+            let turn = turns.entry((token_id, key.to_owned())).or_default();
+            turn.upgrade().unwrap_or_else(|| {
+                let new = Arc::default();
+                *turn = Arc::downgrade(&new);
+                new
+            })
+        };
+        turn.lock_owned().await
+    }
 }
 
 #[rocket::async_trait]
@@ -30,6 +57,7 @@ impl<'r> FromRequest<'r> for Repeatable {
             key: read_key(request.headers().get("Idempotency-Key")),
             target: format!("{} {}", request.method(), request.uri()),
             deed: auth::deed_of_caller(request),
+            turns: request.rocket().state::<Turns>().cloned().unwrap_or_default(),
         })
     }
 }
@@ -70,6 +98,9 @@ pub(super) struct Once {
     token_id: i64,
     request_hash: [u8; 32],
     deed: Option<Deed>,
+    turns: Turns,
+    /// As long as any of its clones lives nobody else does the same.
+    turn: Arc<OnceLock<OwnedMutexGuard<()>>>,
 }
 
 impl Repeatable {
@@ -96,16 +127,18 @@ impl Repeatable {
         hash.update(self.target.as_bytes());
         hash.update([0]);
         hash.update(body_hash);
-        Ok(Once { key, token_id: token.id, request_hash: hash.finalize().into(), deed: self.deed })
+        let request_hash = hash.finalize().into();
+        let Repeatable { deed, turns, .. } = self;
+        Ok(Once { key, token_id: token.id, request_hash, deed, turns, turn: Arc::default() })
     }
 }
 
 impl Once {
-    /// The first answer, where this request was done before; asked before anything else can refuse it.
+    /// The first answer, where this request was done before; asked before anything else can refuse it. While it is being
+    /// done that is waited for.
     pub(super) async fn first_answer(&self, db: &Db) -> Result<Option<Answer>, ApiError> {
-        if self.key.is_none() {
-            return Ok(None);
-        }
+        let Some(key) = &self.key else { return Ok(None) };
+        let _ = self.turn.set(self.turns.take(self.token_id, key).await);
         let asked = self.clone();
         db.read(move |snapshot| asked.remembered(snapshot)).await
     }
@@ -160,6 +193,7 @@ impl Once {
             request_hash: self.request_hash,
             status: answer.status().code,
             location: answer.header("Location").map(str::to_owned),
+            tag: answer.header("ETag").map(str::to_owned),
             body: answer.body().to_owned(),
         };
         tx.remember_reply(self.token_id, key, &reply)
@@ -167,11 +201,13 @@ impl Once {
 }
 
 fn replayed(reply: RememberedReply) -> Answer {
-    let answer = Answer::text(Status::new(reply.status), reply.body).with("Idempotent-Replayed", "true");
-    match reply.location {
-        Some(location) => answer.with("Location", location),
+    let RememberedReply { request_hash: _, status, location, tag, body } = reply;
+    let answer = Answer::text(Status::new(status), body).with("Idempotent-Replayed", "true");
+    let headers = [("Location", location), ("ETag", tag)];
+    headers.into_iter().fold(answer, |answer, (name, value)| match value {
+        Some(value) => answer.with(name, value),
         None => answer,
-    }
+    })
 }
 
 #[cfg(test)]

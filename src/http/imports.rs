@@ -361,12 +361,13 @@ async fn take_in(
     let work = tokio::spawn(async move {
         let _turn = turns.acquire_owned().await;
         let Sent { payload, _spool, .. } = sent;
+        // Where nobody waits for the end it was answered already.
+        let telling = (!is_async).then_some(once);
         let is_answered = is_async;
-        let done =
-            import::run(&store, campaign_id, id, payload, options, move |tx, import| match is_answered {
-                true => Ok(None),
-                false => once.tell(tx, made(&import)?).map(Some),
-            });
+        let done = import::run(&store, campaign_id, id, payload, options, move |tx, import| match telling {
+            None => Ok(None),
+            Some(once) => once.tell(tx, made(&import)?).map(Some),
+        });
         let done = done.await;
         if let (true, Err(ApiError::Internal { cause } | ApiError::Unavailable { cause })) =
             (is_answered, &done)

@@ -195,12 +195,14 @@ async fn retry(
     let outcomes = body.finish(outcomes)?;
     let campaign_id = campaign_id(db, id)?;
     let mut total = Retried::default();
+    let mut beginning = Some(once.clone());
     for status in [LeadStatus::Completed, LeadStatus::Failed] {
         let mut after = Some(0);
         while let Some(last) = after {
-            let outcomes = outcomes.clone();
+            let (outcomes, beginning) = (outcomes.clone(), beginning.take());
             let part = db.write(move |tx| {
                 let campaign = tx.campaign(campaign_id)?.ok_or(ApiError::NoSuchCampaign)?;
+                beginning.map_or(Ok(()), |once| once.note(tx, None))?;
                 Ok::<_, ApiError>(tx.retry_leads(&campaign, status, &outcomes, last, AT_ONCE)?)
             });
             let (part, last) = part.await?;
@@ -208,7 +210,7 @@ async fn retry(
             after = last;
         }
     }
-    db.write(move |tx| once.run(tx, |_| Answer::ok(&total))).await
+    db.write(move |tx| once.tell(tx, Answer::ok(&total)?)).await
 }
 
 /// Changes many leads at once.

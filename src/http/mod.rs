@@ -121,6 +121,7 @@ pub fn mount(rocket: Rocket<Build>, settings: Settings, clock: Arc<dyn Clock>) -
         .manage(export::Exports::new())
         .manage(Arc::new(events::Feed::new()))
         .manage(imports::Importing::new())
+        .manage(idempotency::Turns::default())
         .manage(ready::Probe::new())
         .manage(voices::Previews::new())
         .manage(trunks::Trials::new())

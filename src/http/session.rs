@@ -99,6 +99,9 @@ async fn sign_in(
         clock.sleep_until(clock.steady() + PAUSE).await;
         return Err(ApiError::WrongToken);
     };
+    if token.last_used_at.is_none() {
+        db.forget_first_token(|text| token::hash(text) == token_hash);
+    }
     let answer = Answer::ok(&View::of(&token, Session::expires_at(now)))?;
     Ok(answer.with("Set-Cookie", transport.cookie(&cookie, "")))
 }

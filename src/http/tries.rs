@@ -21,7 +21,7 @@ use crate::domain::schedule::format_instant;
 use crate::domain::script_preview::Values;
 use crate::domain::try_out::{Entry, Persona, Speaker, State as TryState, Talk, TryOut};
 use crate::store::pool::Db;
-use crate::store::{NewTry, Snapshot, TryFilter};
+use crate::store::{NewTry, Snapshot, TryFilter, Tx};
 use rocket::http::Status;
 use rocket::tokio::sync::Semaphore;
 use rocket::{Route, State, async_trait, get, post, routes};
@@ -122,16 +122,34 @@ async fn start(
     let (said, by) = (wanted.say.clone(), caller.0.name.clone());
     let state = if said.is_some() { TryState::Running } else { TryState::Open };
     let new = wanted.of(&job, talk.clone(), state, &model, by);
-    let try_id = db.write(move |tx| Ok::<_, ApiError>(tx.insert_try(&new)?)).await?;
     let campaign_id = job.campaign.id;
-    if let Some(said) = said {
-        answered(tester, waiting, db, (try_id, &job), &mut talk, said).await?;
-    }
-    let location = format!("/api/voice-campaigns/{campaign_id}/conversations/{try_id}");
-    db.write(move |tx| {
-        once.run(tx, |tx| Answer::created(location, &View::of(&existing(tx, campaign_id, try_id)?)))
-    })
-    .await
+    let Some(said) = said else {
+        return db
+            .write(move |tx| {
+                once.run(tx, |tx| {
+                    let try_id = tx.insert_try(&new)?;
+                    begun(tx, campaign_id, try_id)
+                })
+            })
+            .await;
+    };
+    let beginning = once.clone();
+    let inserted = db.write(move |tx| {
+        let try_id = tx.insert_try(&new)?;
+        beginning.note(tx, Some(&location(campaign_id, try_id)))?;
+        Ok::<_, ApiError>(try_id)
+    });
+    let try_id = inserted.await?;
+    answered(tester, waiting, db, (try_id, &job), &mut talk, said).await?;
+    db.write(move |tx| once.tell(tx, begun(tx, campaign_id, try_id)?)).await
+}
+
+fn begun(tx: &Tx, campaign_id: i64, try_id: i64) -> Result<Answer, ApiError> {
+    Answer::created(location(campaign_id, try_id), &View::of(&existing(tx, campaign_id, try_id)?))
+}
+
+fn location(campaign_id: i64, try_id: i64) -> String {
+    format!("/api/voice-campaigns/{campaign_id}/conversations/{try_id}")
 }
 
 /// Has simulated callers talk with the agent.
@@ -181,32 +199,30 @@ async fn start_batch(
             ..wanted.of(&job, Talk::open(&job.brief), TryState::Running, &model, by.clone())
         })
         .collect();
-    let made = db.write(move |tx| {
-        if tx.is_trying(campaign_id)? {
-            let message =
-                "Conversations with simulated callers of this campaign are going on; wait for their end";
-            return Err(ApiError::Conflict { code: "batch_running", message: message.into() });
-        }
+    let begun = db.write(move |tx| {
         let mut made = Vec::new();
-        for new in &news {
-            let batch_id = made.first().copied();
-            made.push(tx.insert_try(&NewTry { batch_id, ..new.clone() })?);
-        }
-        Ok(made)
-    });
-    let made = made.await?;
-    for (try_id, persona) in made.iter().zip(personas) {
-        tester.play(*try_id, persona, job.clone());
-    }
-    db.write(move |tx| {
-        once.run(tx, |tx| {
+        let answer = once.run(tx, |tx| {
+            if tx.is_trying(campaign_id)? {
+                let message =
+                    "Conversations with simulated callers of this campaign are going on; wait for their end";
+                return Err(ApiError::Conflict { code: "batch_running", message: message.into() });
+            }
+            for new in &news {
+                let batch_id = made.first().copied();
+                made.push(tx.insert_try(&NewTry { batch_id, ..new.clone() })?);
+            }
             let tries = made.iter().map(|try_id| existing(tx, campaign_id, *try_id));
             let tries = tries.collect::<Result<Vec<_>, _>>()?;
             let views: Vec<View> = tries.iter().map(View::of).collect();
             Ok(Answer::text(Status::Accepted, serde_json::to_string(&views)?))
-        })
-    })
-    .await
+        })?;
+        Ok::<_, ApiError>((made, answer))
+    });
+    let (made, answer) = begun.await?;
+    for (try_id, persona) in made.into_iter().zip(personas) {
+        tester.play(try_id, persona, job.clone());
+    }
+    Ok(answer)
 }
 
 /// Lists the conversations with the agent of a campaign.
@@ -304,7 +320,7 @@ async fn go_on(
     let said = f.finish(said)?;
     let (tester, _) = tester(settings)?;
     let try_id = query::path_id(conversation_id).ok_or(ApiError::NoSuchConversation)?;
-    let name = id.to_owned();
+    let (name, beginning) = (id.to_owned(), once.clone());
     let taken = db.write(move |tx| {
         let found = existing(tx, campaigns::existing(tx, &name)?.id, try_id)?;
         let refused = |code, message: &str| Err(ApiError::Conflict { code, message: message.to_owned() });
@@ -317,6 +333,7 @@ async fn go_on(
             }
             TryState::Open => {
                 tx.take_try(try_id)?;
+                beginning.note(tx, None)?;
                 Ok(found)
             }
         }
@@ -332,7 +349,7 @@ async fn go_on(
         }
     }
     let campaign_id = found.campaign_id;
-    db.write(move |tx| once.run(tx, |tx| Answer::ok(&View::of(&existing(tx, campaign_id, try_id)?)))).await
+    db.write(move |tx| once.tell(tx, Answer::ok(&View::of(&existing(tx, campaign_id, try_id)?))?)).await
 }
 
 /// Lets the agent answer, and writes down what came of it. Whatever goes wrong, the conversation can go on.

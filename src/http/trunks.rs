@@ -6,6 +6,7 @@ use super::auth::AdminScope;
 use super::body::{Body, BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::etag::{IfMatch, IfNoneMatch, TextTag};
+use super::idempotency::{Once, Repeatable};
 use super::line::{Line, Step};
 use super::openapi::{parameters, schemas};
 use super::query::{self, Query};
@@ -123,6 +124,7 @@ fn shown(snapshot: &Snapshot, id: i64, health: &[Health]) -> Result<(String, Tex
     post,
     path = "/trunks",
     operation_id = "create_trunk",
+    params(parameters::IdempotencyKey),
     request_body = schemas::NewTrunk,
     security(("token" = ["admin"]), ("session" = ["admin"])),
     responses((status = 201, body = View, description = "The trunk.", headers(("ETag" = String))),
@@ -136,18 +138,23 @@ async fn create(
     caller: AdminScope,
     mut query: Query,
     head: BodyHead,
+    repeatable: Repeatable,
     body: Body,
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let body = head.json(body, JSON_MAX).await?.value().await?;
-    let request = TrunkRequest::read(body, None)?;
+    let body = head.json(body, JSON_MAX).await?;
+    let once = repeatable.once(&caller.1, body.hash)?;
+    if let Some(answer) = once.first_answer(db).await? {
+        return Ok(answer);
+    }
+    let request = TrunkRequest::read(body.value().await?, None)?;
     let line = settings.line.clone();
     line.check(&request.settings, request.password.as_ref().unwrap_or(&Password::None))?;
     let fixed = fixed_names(&*line);
     let transport = Some(request.settings.transport.clone());
-    let change = Change { deed: caller.0, confirm: request.confirm, transport, line };
+    let change = Change { deed: caller.0, once: Some(once), confirm: request.confirm, transport, line };
     change
         .make(db, move |tx| {
             let all = tx.trunks()?;
@@ -250,7 +257,7 @@ async fn edit(
     let line = settings.line.clone();
     let fixed = fixed_names(&*line);
     let transport = body.get("transport").and_then(Value::as_str).map(str::to_owned);
-    let change = Change { deed: caller.0, confirm: false, transport, line: line.clone() };
+    let change = Change { deed: caller.0, once: None, confirm: false, transport, line: line.clone() };
     change
         .make(db, move |tx| {
             let before = unchanged(tx, id, &if_match)?;
@@ -302,7 +309,8 @@ async fn remove(
     let confirm = query.take("confirm", query::flag).unwrap_or(false);
     query.finish()?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchTrunk)?;
-    let change = Change { deed: caller.0, confirm, transport: None, line: settings.line.clone() };
+    let line = settings.line.clone();
+    let change = Change { deed: caller.0, once: None, confirm, transport: None, line };
     change
         .make(db, move |tx| {
             tx.delete_trunk(unchanged(tx, id, &if_match)?.id)?;
@@ -314,6 +322,8 @@ async fn remove(
 /// A change of the trunks on its way.
 struct Change {
     deed: Deed,
+    /// Of one that may be sent again.
+    once: Option<Once>,
     /// The caller knows that phones ring from now on, or no longer.
     confirm: bool,
     /// What must be spoken afterwards; none where that is what is spoken already.
@@ -344,7 +354,7 @@ impl Change {
         store: Store,
         job: impl FnOnce(&Tx) -> Result<Made, ApiError> + Send + 'static,
     ) -> Result<Answer, ApiError> {
-        let Change { deed, confirm, transport, line } = self;
+        let Change { deed, once, confirm, transport, line } = self;
         // One change at a time, and no dial on its way, from the first look until the line has followed.
         let held = store.hold_dials().await;
         let (before, has_fixed) = (line.carrier(), !line.fixed().is_empty());
@@ -354,6 +364,7 @@ impl Change {
             let refused = |message| ApiError::Conflict { code: "no_real_calls", message };
             line.get_ready(&transport).await.map_err(refused)?;
         }
+        let (remembering, known) = (once.clone(), line.trunks());
         let made = store
             .write(move |tx| {
                 let made = job(tx)?;
@@ -375,6 +386,10 @@ impl Change {
                             Made::Changed(_) | Made::Removed => deed.target.clone(),
                         };
                         tx.note(&Deed { target, ..deed })?;
+                        if let (Made::New(id), Some(once)) = (&made, &remembering) {
+                            // Whatever comes between, it is not made again.
+                            once.remember(tx, &created(tx, *id, &known)?)?;
+                        }
                         Ok(made)
                     }
                 }
@@ -384,20 +399,28 @@ impl Change {
         drop(held);
         followed.map_err(|cause| ApiError::Internal { cause })?;
         let health = line.trunks();
-        let body = |id| store.read(move |snapshot| shown(snapshot, id, &health));
         match made {
             Made::Removed => Ok(Answer::no_content()),
             Made::Changed(id) => {
-                let (body, tag) = body(id).await?;
+                let (body, tag) = store.read(move |snapshot| shown(snapshot, id, &health)).await?;
                 Ok(Answer::text(Status::Ok, body).with("ETag", tag))
             }
             Made::New(id) => {
-                let (body, tag) = body(id).await?;
-                let answer = Answer::text(Status::Created, body).with("ETag", tag);
-                Ok(answer.with("Location", format!("/api/trunks/{id}")))
+                let tell = move |tx: &Tx| {
+                    let answer = created(tx, id, &health)?;
+                    once.map_or(Ok(()), |once| once.remember(tx, &answer))?;
+                    Ok(answer)
+                };
+                store.write(tell).await
             }
         }
     }
+}
+
+fn created(snapshot: &Snapshot, id: i64, health: &[Health]) -> Result<Answer, ApiError> {
+    let (body, tag) = shown(snapshot, id, health)?;
+    let answer = Answer::text(Status::Created, body).with("ETag", tag);
+    Ok(answer.with("Location", format!("/api/trunks/{id}")))
 }
 
 const FIRST: &str = "This is the first trunk: from now on phones ring and people answer, and every active campaign is paused \

@@ -488,18 +488,21 @@ async fn redeliver_failed(
     let since = body.finish(since)?;
     let (id, scope) = (query::path_id(id).ok_or(ApiError::NoSuchWebhook)?, caller.0.scope);
     let mut redelivered = 0;
+    let mut beginning = Some(once.clone());
     let mut after = Some(0);
     while let Some(last) = after {
+        let beginning = beginning.take();
         let part = db.write(move |tx| {
             let endpoint = changeable(tx, id, scope)?;
             enabled(&endpoint)?;
+            beginning.map_or(Ok(()), |once| once.note(tx, None))?;
             Ok::<_, ApiError>(tx.redeliver_failed(endpoint.id, since, last)?)
         });
         let (part, last) = part.await?;
         redelivered += part;
         after = last;
     }
-    db.write(move |tx| once.run(tx, |_| Answer::ok(&json!({"redelivered": redelivered})))).await
+    db.write(move |tx| once.tell(tx, Answer::ok(&json!({"redelivered": redelivered}))?)).await
 }
 
 /// The JSON of an endpoint, and its tag.

@@ -2,7 +2,7 @@
 //! enough that nobody else waits.
 
 use super::table::{self, Found, Position, Row, Rows};
-use super::{Store, StoreError};
+use super::{Store, StoreError, Tx};
 use crate::domain::do_not_call::{Column, Columns, Source};
 use crate::domain::fields;
 use crate::domain::invalid::Invalid;
@@ -83,15 +83,27 @@ impl ListReport {
     }
 }
 
-/// Puts the numbers of a CSV file with a header row onto the list. The file stays as it is.
-pub async fn list_table(store: &Store, path: &Path, options: ListOptions) -> Result<ListReport, ListError> {
+/// Puts the numbers of a CSV file with a header row onto the list. The file stays as it is. `begin` runs before the first
+/// number, once it is known that the file is a table of numbers.
+pub async fn list_table(
+    store: &Store,
+    path: &Path,
+    options: ListOptions,
+    begin: impl FnOnce(&Tx) -> Result<(), StoreError> + Send + 'static,
+) -> Result<ListReport, ListError> {
     let (store, path, handle) = (store.clone(), path.to_owned(), Handle::current());
-    let work = move || run(&store, &path, &options, &handle);
+    let work = move || run(&store, &path, &options, begin, &handle);
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string()).into()))
 }
 
-fn run(store: &Store, path: &Path, options: &ListOptions, handle: &Handle) -> Result<ListReport, ListError> {
+fn run(
+    store: &Store,
+    path: &Path,
+    options: &ListOptions,
+    begin: impl FnOnce(&Tx) -> Result<(), StoreError> + Send + 'static,
+    handle: &Handle,
+) -> Result<ListReport, ListError> {
     let unreadable = |error: io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
     let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
     let (start, separator) = table::layout(file.fill_buf().map_err(unreadable)?);
@@ -100,6 +112,7 @@ fn run(store: &Store, path: &Path, options: &ListOptions, handle: &Handle) -> Re
     let mut row = Row::default();
     rows.next(&mut row).map_err(unreadable)?;
     let columns = Columns::of(texts(&row).iter().map(|cell| &**cell))?;
+    handle.block_on(store.write(begin))?;
     let mut report = ListReport { columns: columns.all().to_vec(), ..ListReport::default() };
     let mut chunk = Vec::with_capacity(CHUNK);
     loop {

@@ -5,9 +5,9 @@ use super::{Snapshot, StoreError, backup};
 use crate::domain::Instant;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -105,6 +105,47 @@ pub(super) fn make_folder(folder: &Path) -> Result<(), OpenError> {
     let made: Vec<&Path> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable(folder))?;
     made.into_iter().filter_map(Path::parent).try_for_each(synchronize)
+}
+
+/// Whose a folder seems to be that is about to become one with data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// There is nothing in it, or data of ours.
+    Own,
+    /// It is for other things, too.
+    Shared,
+}
+
+/// Looks whose the folder seems to be.
+pub(super) fn look_whose(folder: &Path) -> Found {
+    let is_empty = || folder.read_dir().is_ok_and(|mut all| all.next().is_none());
+    match data_file(folder).exists() || is_empty() {
+        true => Found::Own,
+        false => Found::Shared,
+    }
+}
+
+/// Closes a folder that others may look into to everybody but this user. One for other things, too, stays as it is, and so
+/// does one in which everybody has temporary files.
+pub(super) fn close_folder(folder: &Path, found: Found) -> Result<(), OpenError> {
+    let mode = folder.metadata().map_err(unusable(folder))?.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let closed = match found {
+        Found::Own if mode & 0o1000 == 0 => {
+            std::fs::set_permissions(folder, Permissions::from_mode(mode & 0o700))
+        }
+        Found::Own | Found::Shared => Err(io::Error::other("there are other things in it")),
+    };
+    let name = folder.display();
+    match closed {
+        Ok(()) => tracing::warn!("{name} was open to others (mode {mode:03o}); now it is closed (700)"),
+        Err(error) => {
+            tracing::warn!(%error, "{name} is open to others (mode {mode:03o}); use a folder with mode 700")
+        }
+    }
+    Ok(())
 }
 
 /// Makes the names in a folder survive a power cut.

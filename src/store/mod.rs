@@ -24,6 +24,7 @@ mod erasure;
 mod events;
 mod export;
 mod file;
+mod first_token;
 mod forecasts;
 mod guard;
 mod history;
@@ -194,9 +195,12 @@ impl Store {
     /// The same with the key of the secrets in it, where that is not in the folder.
     pub fn open_with(folder: &Path, clock: Arc<dyn Clock>, key: Option<&Key>) -> Result<Store, OpenError> {
         file::make_folder(folder)?;
+        let found = file::look_whose(folder);
         let lock = file::lock(folder)?;
         file::remove_uploads(folder)?;
-        Store::open_file(folder, clock, Some(lock), Opener::Server, key)
+        let store = Store::open_file(folder, clock, Some(lock), Opener::Server, key)?;
+        file::close_folder(folder, found)?;
+        Ok(store)
     }
 
     /// Opens the data folder beside a server that may be running.

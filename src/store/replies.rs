@@ -17,6 +17,26 @@ fn place(token_id: i64, key: &str) -> String {
     format!("replies/{token_id}/{key}")
 }
 
+/// Between `Location` and `ETag` in the cell of both; no header has one in it.
+const BREAK: char = '\n';
+
+fn cell(location: Option<&str>, tag: Option<&str>) -> Option<String> {
+    match tag {
+        Some(tag) => Some(format!("{}{BREAK}{tag}", location.unwrap_or_default())),
+        None => location.map(str::to_owned),
+    }
+}
+
+fn headers(cell: Option<String>) -> (Option<String>, Option<String>) {
+    let Some(cell) = cell else { return (None, None) };
+    match cell.split_once(BREAK) {
+        Some((location, tag)) => {
+            (Some(location.to_owned()).filter(|location| !location.is_empty()), Some(tag.to_owned()))
+        }
+        None => (Some(cell), None),
+    }
+}
+
 /// The first answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RememberedReply {
@@ -26,6 +46,8 @@ pub struct RememberedReply {
     pub status: u16,
     /// The `Location` header.
     pub location: Option<String>,
+    /// The `ETag` header.
+    pub tag: Option<String>,
     /// The body.
     pub body: String,
 }
@@ -37,12 +59,9 @@ impl Snapshot<'_> {
                    WHERE token_id = ?1 AND key = ?2 AND created_at > ?3";
         let read = |row: &rusqlite::Row| {
             let mut cells = Cells::of(row);
-            Ok(RememberedReply {
-                request_hash: cells.get()?,
-                status: cells.get()?,
-                location: cells.get()?,
-                body: cells.get()?,
-            })
+            let (request_hash, status) = (cells.get()?, cells.get()?);
+            let (location, tag) = headers(cells.get()?);
+            Ok(RememberedReply { request_hash, status, location, tag, body: cells.get()? })
         };
         let since = ms(self.now - KEPT_FOR);
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -85,7 +104,8 @@ impl Tx<'_> {
         let sql =
             "INSERT OR REPLACE INTO replies (token_id, key, request_hash, status, location, body, created_at)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let RememberedReply { request_hash, status, location, body } = reply;
+        let RememberedReply { request_hash, status, location, tag, body } = reply;
+        let location = cell(location.as_deref(), tag.as_deref());
         let body = &match body.contains(SECRET) {
             true => self.watch.vault.seal(&place(token_id, key), body)?,
             false => body.clone(),

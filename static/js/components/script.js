@@ -1,7 +1,7 @@
 // Scripts: text with {variable} and {variable|what to say instead}. The server reads them; here they are only shown.
 import { html } from '../lib/ui.js';
 
-const SLOT = /\{\{|\}\}|\{\s*([A-Za-z_][\w .-]*?)\s*(?:\|([^{}]*))?\}/g;
+const SLOT = /\{\{|\}\}|\{\s*([\p{L}_][\p{L}\p{M}\p{N}_ .-]*?)\s*(?:\|([^{}]*))?\}/gu;
 
 /** The form in which the server compares names: `First Name` and `first-name` are `first_name`. */
 export const normalName = (name) => name.trim().toLowerCase().replace(/[-\s]/g, '_');
