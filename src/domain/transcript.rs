@@ -86,7 +86,8 @@ impl Transcript {
             | LegEvent::TransferRefused(_)
             | LegEvent::RecordingBegan
             | LegEvent::Recorded(_)
-            | LegEvent::NotRecorded(_) => {}
+            | LegEvent::NotRecorded(_)
+            | LegEvent::KeysUnheard(_) => {}
         }
     }
 
