@@ -130,7 +130,9 @@ async fn who_opts_out_and_shows_no_number_is_told_that_nothing_was_written() {
     for called in ["+12025550109", "+12025550115"] {
         let mut world = World::new(MONDAY_NOON).await;
         let keys = json!({"3": "opt_out"});
-        world.campaign(json!({"campaign_type": "inbound", "inbound_number": called, "keys": keys})).await;
+        let about = json!({"campaign_type": "inbound", "inbound_number": called, "keys": keys,
+            "script_template": "Hello. To be called no more, press 3."});
+        world.campaign(about).await;
         world.simulator.call_us(phone(called), None);
         world.run_for(TimeDelta::minutes(2)).await;
         let call = all(&world).await.remove(0);

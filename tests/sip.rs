@@ -289,7 +289,9 @@ async fn a_key_is_heard_of_whoever_hangs_up_on_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_on_which_no_keys_can_be_heard_says_so_and_so_does_its_trunk() {
     let line = Line::to(|invite| match invite.user() {
-        "+12025550101" => vec![Step::ReplyWith(200, "m=audio 9 RTP/AVP 0\r\n"), Step::Info('9')],
+        "+12025550101" => {
+            vec![Step::ReplyWith(200, "m=audio 9 RTP/AVP 0\r\n"), Step::Wait(1_000), Step::Info('9')]
+        }
         _ => vec![Step::ReplyWithSound(200, "")],
     })
     .await;

@@ -79,7 +79,19 @@ export function PhoneLine({ onChange }) {
 }
 
 function Trunk({ trunk, count, isLast, form, changed }) {
-  const { id, name, host, status, problem, warning, channels, channels_in_use: inUse, position, register, has_password } = trunk;
+  const {
+    id,
+    name,
+    host,
+    status,
+    problem,
+    warning,
+    channels,
+    channels_in_use: inUse,
+    position,
+    register,
+    has_password,
+  } = trunk;
   const isUp = status === 'up';
   const steps = useSignal(null);
   const attempt = (run) => async () => {
