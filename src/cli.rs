@@ -742,8 +742,9 @@ fn trust_clock(flags: Flags) -> Result<ExitCode> {
 
 /// Who a change was made by that came from a terminal.
 const OPERATOR: &str = "command line";
-/// A server gives up a dial that it could not place within this time of writing it down, so later none is on its way.
-const DIALS_ON_THEIR_WAY: TimeDelta = TimeDelta::seconds(1);
+/// A server gives up a dial that it could not write down within one second, or send within two more, so later none is on
+/// its way.
+const DIALS_ON_THEIR_WAY: TimeDelta = TimeDelta::milliseconds(3_200);
 
 fn dialing(command: DialingCommand) -> Result<ExitCode> {
     let (data, job): (_, Option<DialingJob>) = match command {

@@ -1,6 +1,7 @@
 //! Conversations of the agent on real calls, over real sockets on loopback: dialer, database, SIP, sound and the models'
 //! servers together.
 
+use crate::support::kinds::{KINDS, Kind, REALTIME};
 use crate::support::models::{Answer, LETTER_MS, Manner, Models, Stage, spoken, tool, words};
 use crate::support::phone::{settings, speaker, vowels};
 use crate::support::uas::{Fast, Message, Peer, Step};
@@ -45,7 +46,7 @@ struct House {
 impl House {
     /// Whoever is called does this. The agent is of this kind and says that.
     async fn open(
-        kind: &str,
+        kind: Kind,
         changes: Value,
         mind: impl Fn(&str) -> Answer + Send + Sync + 'static,
         person: impl Fn(&Message) -> Vec<Step> + Send + Sync + 'static,
@@ -64,7 +65,7 @@ impl House {
         let sip =
             Sip::start(sip_settings, &trunks, speaker.synthesizer.clone(), clock.clone()).await.unwrap();
         let limits = json!({"chat": {"timeout_seconds": 3}, "transcription": {"timeout_seconds": 3}});
-        let agent = agent::open(&settings(&models, kind, limits), Ok(speaker), clock.clone()).unwrap();
+        let agent = agent::open(&settings(&models, kind.word(), limits), Ok(speaker), clock.clone()).unwrap();
         sip.converse_with(agent.unwrap());
         assert_eq!(sip.check().await[0].problem, None);
         House::with(folder, clock, Arc::new(sip), models, peer, changes).await
@@ -213,17 +214,18 @@ fn appointment(told: &str) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_on_a_real_call_comes_to_its_end_and_is_kept() {
-    for codec in [Codec::Pcmu, Codec::Pcma] {
+    let codecs = [Codec::Pcmu, Codec::Pcma];
+    for (kind, codec) in KINDS.into_iter().flat_map(|kind| codecs.map(|codec| (kind, codec))) {
         let rest = [then_says(900), then_says(900), [Step::HearAnswer(5_000), Step::Bye]].concat();
         let person = move |_: &Message| [vec![Step::Speaks(codec)], picks_up(rest.clone())].concat();
-        let house = House::open("cascade", json!({}), appointment, person).await;
+        let house = House::open(kind, json!({}), appointment, person).await;
         house.models.will_hear("Yes, please.");
         house.models.will_hear("Tuesday is fine.");
         house.leads(1).await;
         let call = house.ended(1).await.remove(0);
         let said = house.words(&call).await;
         let opening = said[0].trim_start_matches("agent: ").to_owned();
-        assert!(opening.contains("automated") && opening.contains("Good morning Ada"), "{opening}");
+        assert!(opening.contains("automated") && opening.contains("Good morning Ada"), "{kind:?}: {opening}");
         assert_eq!(
             said[1..],
             [
@@ -231,10 +233,11 @@ async fn a_conversation_on_a_real_call_comes_to_its_end_and_is_kept() {
                 &format!("agent: {TUESDAY}"),
                 "person: Tuesday is fine.",
                 &format!("agent: {GOODBYE}"),
-            ]
+            ],
+            "{kind:?}"
         );
         for text in [&opening, TUESDAY, GOODBYE] {
-            assert_eq!(house.heard(text, codec), samples(text), "{codec:?}: {text}");
+            assert_eq!(house.heard(text, codec), samples(text), "{kind:?} {codec:?}: {text}");
         }
         assert_eq!(call.outcome, Some(Outcome::Success));
         assert_eq!(call.detail.as_deref(), Some("They come on Tuesday."));
@@ -242,8 +245,8 @@ async fn a_conversation_on_a_real_call_comes_to_its_end_and_is_kept() {
         assert_eq!(kept["answers"], json!({"day": "Tuesday"}));
         assert_eq!(kept["verdict"]["judged_afterwards"], false);
         let first = kept["turns"][0]["first_sound_ms"].as_u64().unwrap();
-        println!("{codec:?}: answer to first sound {first} ms, then {}", kept["turns"][1]);
-        assert!(first < 1_000);
+        println!("{kind:?} {codec:?}: answer to first sound {first} ms, then {}", kept["turns"][1]);
+        assert!(first < 1_000, "{kind:?}: {first}");
         house.close().await;
     }
 }
@@ -257,7 +260,7 @@ fn letters(samples: usize) -> usize {
 async fn who_interrupts_is_listened_to_at_once_and_what_they_did_not_hear_is_not_kept() {
     let rest = vec![Step::Wait(2_000), Step::Play(vowels(900)), Step::HearAnswer(1_500), Step::Bye];
     let person = move |_: &Message| picks_up(rest.clone());
-    let house = House::open("cascade", json!({}), |_| words("I see."), person).await;
+    let house = House::open(Kind::Cascade, json!({}), |_| words("I see."), person).await;
     house.models.will_hear("Stop.");
     house.leads(1).await;
     let call = house.ended(1).await.remove(0);
@@ -285,7 +288,7 @@ async fn who_wants_no_more_calls_is_listed_before_they_are_told_so() {
         "Never call me again." => tool("", "opt_out", json!({})),
         _ => words("Pardon?"),
     };
-    let house = House::open("cascade", json!({"max_attempts_per_lead": 3}), mind, person).await;
+    let house = House::open(Kind::Cascade, json!({"max_attempts_per_lead": 3}), mind, person).await;
     house.models.will_hear("Never call me again.");
     house.leads(1).await;
     let call = house.ended(1).await.remove(0);
@@ -312,7 +315,7 @@ async fn a_conversation_without_a_verdict_is_read_once_more_and_one_that_cannot_
             }
             _ => words("Pardon?"),
         };
-        let house = House::open("cascade", json!({}), mind, person).await;
+        let house = House::open(Kind::Cascade, json!({}), mind, person).await;
         house.models.will_hear("Yes, I will be there on Tuesday.");
         house.leads(1).await;
         house.models.when_asked(Stage::Chat, 1).await;
@@ -335,7 +338,7 @@ async fn a_conversation_without_a_verdict_is_read_once_more_and_one_that_cannot_
 async fn an_agent_that_fails_on_two_calls_stops_the_campaign_and_nobody_is_left_in_silence() {
     let rest = [&then_says(900)[..], &[Step::HearAnswer(8_000), Step::Bye]].concat();
     let person = move |_: &Message| picks_up(rest.clone());
-    let house = House::open("cascade", json!({}), |_| words("I see."), person).await;
+    let house = House::open(Kind::Cascade, json!({}), |_| words("I see."), person).await;
     house.models.behave(Stage::Chat, Manner::Refuses(500));
     for _ in 0..2 {
         house.models.will_hear("Hello?");
@@ -364,7 +367,7 @@ async fn the_agent_hears_of_keys_and_presses_some_itself() {
         told if told.starts_with("Pressed.") => words("I have pressed what was asked for."),
         _ => words("Pardon?"),
     };
-    let house = House::open("cascade", json!({}), mind, person).await;
+    let house = House::open(Kind::Cascade, json!({}), mind, person).await;
     house.leads(1).await;
     let call = house.ended(1).await.remove(0);
     assert_eq!(house.peer.pressed(), "12#");
@@ -406,51 +409,11 @@ async fn a_model_that_plays_a_town_talks_with_itself_and_the_tools_do_what_they_
     house.close().await;
 }
 
-/// The model that hears and speaks by itself, which says what it is told to say.
-fn said_as_told(told: &str, otherwise: impl Fn(&str) -> Answer) -> Answer {
-    match told.split_once(" Say exactly this as your ") {
-        Some((_, rest)) => words(rest.split_once(": ").unwrap().1),
-        None => otherwise(told),
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_model_that_hears_and_speaks_holds_a_conversation_on_a_real_call() {
-    for codec in [Codec::Pcmu, Codec::Pcma] {
-        let rest = [then_says(900), then_says(900), [Step::HearAnswer(5_000), Step::Bye]].concat();
-        let person = move |_: &Message| [vec![Step::Speaks(codec)], picks_up(rest.clone())].concat();
-        let house = House::open("realtime", json!({}), |told| said_as_told(told, appointment), person).await;
-        house.models.will_hear("Yes, please.");
-        house.models.will_hear("Tuesday is fine.");
-        house.leads(1).await;
-        let call = house.ended(1).await.remove(0);
-        let said = house.words(&call).await;
-        let opening = said[0].trim_start_matches("agent: ").to_owned();
-        assert!(opening.contains("automated") && opening.contains("Good morning Ada"), "{said:?}");
-        assert_eq!(
-            said[1..],
-            [
-                "person: Yes, please.",
-                "agent: Is Tuesday at ten all right?",
-                "person: Tuesday is fine.",
-                "agent: See you on Tuesday, goodbye!"
-            ]
-        );
-        for text in [&opening, TUESDAY, GOODBYE] {
-            assert_eq!(house.heard(text, codec), samples(text), "{codec:?}: {text}");
-        }
-        assert_eq!(call.outcome, Some(Outcome::Success));
-        assert_eq!(house.conversation(&call).await["answers"], json!({"day": "Tuesday"}));
-        house.close().await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_is_interrupted_on_a_real_call_is_told_what_was_heard_within_forty_milliseconds() {
     let rest = vec![Step::Wait(2_000), Step::Play(vowels(900).to_vec()), Step::HearAnswer(1_500), Step::Bye];
     let person = move |_: &Message| picks_up(rest.clone());
-    let mind = |told: &str| said_as_told(told, |_| words("I see."));
-    let house = House::open("realtime", json!({}), mind, person).await;
+    let house = House::open(REALTIME, json!({}), |_| words("I see."), person).await;
     house.models.will_hear("Stop.");
     house.leads(1).await;
     let call = house.ended(1).await.remove(0);
@@ -459,9 +422,8 @@ async fn a_model_that_is_interrupted_on_a_real_call_is_told_what_was_heard_withi
     let opening = house.opening().await;
     assert!(opening.starts_with(kept.trim_end_matches('—')), "{said:?}");
     let heard = house.heard(&opening, Codec::Pcmu) / 8;
-    let truncated = house.models.asked(Stage::Realtime).into_iter();
-    let mut truncated = truncated.filter(|event| event["type"] == "conversation.item.truncate");
-    let told = truncated.next_back().unwrap()["audio_end_ms"].as_u64().unwrap() as usize;
+    let truncated = house.models.told("conversation.item.truncate");
+    let told = truncated.last().unwrap()["audio_end_ms"].as_u64().unwrap() as usize;
     println!("{told} ms of {heard} that the far end has heard");
     assert!(told.abs_diff(heard) <= 40, "{told} ms of {heard}");
     house.close().await;

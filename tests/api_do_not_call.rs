@@ -151,9 +151,11 @@ fn an_array_and_a_table_are_taken_row_by_row_and_what_is_no_number_is_told() {
     let report = csv(&server, "?default_country=GB", table).expect(201);
     assert_eq!(
         report,
-        json!({"added": 2, "already_listed": 0, "rejected_count": 1, "rejected": [
-            {"row": 4, "field": "phone", "value": "nobody",
-             "reason": "this is no phone number: give digits, such as +12025550101, without letters or other signs"}]})
+        json!({"added": 2, "already_listed": 0, "two_readings": 0, "rejected_count": 1, "rejected": [
+            {"row": 4, "field": "Phone Number", "value": "nobody",
+             "reason": "this is no phone number: give digits, such as +12025550101, without letters or other signs"}],
+            "columns": [{"column": "Name", "becomes": "ignore", "note": null}, {"column": "Phone Number", "becomes": "phone", "note": null},
+                        {"column": "Reason", "becomes": "reason", "note": null}]})
     );
     let again = csv(&server, "?default_country=GB", table).expect(200);
     assert_eq!((&again["added"], &again["already_listed"]), (&json!(0), &json!(2)));
@@ -195,6 +197,109 @@ fn a_number_without_a_country_belongs_to_the_default_one() {
     assert_eq!(server.get(&format!("/api/leads/{lead}")).send().expect(200)["phone"], "+4930654321");
     let erased = server.request("DELETE", "/api/people/030%20654321").token(ADMIN).send().expect(200);
     assert_eq!(erased["erased"]["leads"], 1);
+}
+
+/// A server whose numbers are German: with a plan in which they are of any length, a digit more is another person.
+fn german() -> TestServer {
+    let mut options = crate::support::Options::default();
+    options.settings.default_country = Country::parse("DE");
+    TestServer::start_with(options)
+}
+
+fn on_the_list(server: &TestServer) -> Vec<String> {
+    let mut all = numbers(&server.get(LIST).send().expect(200));
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn what_a_spreadsheet_took_for_a_fraction_is_the_same_number_on_the_list_as_in_a_campaign() {
+    let server = german();
+    assert_eq!(csv(&server, "", "phone\n49301234567.0\n").expect(201)["added"], 1);
+    let array = json!([{"phone": "49301234568.0"}, {"phone": "4.9301234569E+10"}]);
+    assert_eq!(server.post(LIST, &array).send().expect(201)["added"], 2);
+    assert_eq!(on_the_list(&server), ["+49301234567", "+49301234568", "+49301234569"]);
+    let rounded = csv(&server, "", "phone\n4.93E+11\n493000000000.0\n").expect(200);
+    assert_eq!((&rounded["added"], &rounded["rejected_count"]), (&json!(0), &json!(2)));
+    let why = "a spreadsheet has rounded this number, its last digits are lost: format the column as text before \
+               saving the file";
+    assert_eq!(rounded["rejected"][0]["reason"], why);
+    let campaign = server.campaign(json!({}));
+    let leads = format!("/api/voice-campaigns/{campaign}/leads");
+    for (sent, read) in [
+        (json!(49309999999.0), "+49309999999"),
+        (json!("49308888888.0"), "+49308888888"),
+        (json!("49301234567.0"), "+49301234567"),
+    ] {
+        let lead = server.post(&leads, &json!({"phone": sent})).send().expect(201);
+        assert_eq!(lead["phone"], read, "{sent}");
+    }
+    for rounded in [json!("4.93E+11"), json!(4.93E+11)] {
+        let refused = server.post(&leads, &json!({"phone": rounded})).send().error(400);
+        assert_eq!(refused, format!("phone: {why}"));
+    }
+}
+
+#[test]
+fn every_column_of_numbers_goes_onto_the_list_and_the_answer_says_which_those_are() {
+    let server = german();
+    let table = "Number,Name,phone,Mobile (private),reason\n\
+                 4930123456,Ada,+49 30 111111,0151 12345671,asked\n\
+                 4930123457,Bob,,0151 12345672,\n\
+                 4930123458,Cem,030 333333,0151,\n\
+                 4930123459,Dan,,,\n";
+    let report = csv(&server, "", table).expect(201);
+    assert_eq!(on_the_list(&server), ["+4915112345671", "+4915112345672", "+4930111111", "+4930333333"]);
+    assert_eq!(
+        report,
+        json!({
+            "added": 4, "already_listed": 0, "two_readings": 0, "rejected_count": 2,
+            "rejected": [
+                {"row": 4, "field": "Mobile (private)", "value": "0151",
+                 "reason": "no such phone number exists, or it has an extension: check the digits and leave an \
+                            extension (x123) out"},
+                {"row": 5, "field": "phone", "value": "",
+                 "reason": "the phone number is empty: give one such as +12025550101"}],
+            "columns": [
+                {"column": "Number", "becomes": "ignore",
+                 "note": "not read, because a better one is there: call it `phone` if it holds phone numbers, too"},
+                {"column": "Name", "becomes": "ignore", "note": null},
+                {"column": "phone", "becomes": "phone", "note": null},
+                {"column": "Mobile (private)", "becomes": "phone", "note": null},
+                {"column": "reason", "becomes": "reason", "note": null}],
+        })
+    );
+    let alone = csv(&server, "", "number\n+49 30 555555\n").expect(201);
+    assert_eq!(
+        alone["columns"],
+        json!([{"column": "number", "becomes": "phone", "note": null}]),
+        "there is no better one"
+    );
+}
+
+#[test]
+fn a_number_that_can_be_two_is_no_lead_and_on_the_list_it_is_both() {
+    let server = german();
+    let campaign = server.campaign(json!({}));
+    let leads = format!("/api/voice-campaigns/{campaign}/leads");
+    let sentence = "the number can be +4949441123456 or +49441123456: write it with + and the country code, or with \
+                    its leading 0";
+    for path in [&leads, LIST] {
+        let refused = server.post(path, &json!({"phone": "49441123456"})).send().error(400);
+        assert_eq!(refused, format!("phone: {sentence}"), "who is asked can say which");
+    }
+    let report = csv(&server, "", "phone\n49441123456\n49301234568\n").expect(201);
+    assert_eq!((&report["added"], &report["two_readings"]), (&json!(3), &json!(1)));
+    let again = server.post(LIST, &json!([{"phone": "49441123456"}])).send().expect(200);
+    assert_eq!((&again["already_listed"], &again["two_readings"]), (&json!(2), &json!(1)));
+    assert_eq!(on_the_list(&server), ["+49301234568", "+49441123456", "+4949441123456"]);
+    for path in [format!("{LIST}/49441123456?reason=x"), "/api/people/49441123456".into()] {
+        let refused = server.request("DELETE", &path).token(ADMIN).send().error(400);
+        assert_eq!(refused, format!("number: {sentence}"), "{path}");
+    }
+    assert_eq!(server.get(&format!("{LIST}/0441%20123456")).send().expect(200)["phone"], "+49441123456");
+    let two = csv(&server, "", "phone\n030 1234567 / 89\n030/1234567\n").expect(201);
+    assert_eq!((&two["added"], &two["rejected"][0]["row"]), (&json!(1), &json!(2)));
 }
 
 #[test]

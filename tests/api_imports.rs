@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use voice_campaigns::clock::System;
 use voice_campaigns::domain::campaign::Request;
+use voice_campaigns::domain::duplicate::Along;
 use voice_campaigns::domain::outcome::Outcome;
 use voice_campaigns::domain::phone::Phone;
 use voice_campaigns::store::import::{ImportOptions, import};
@@ -354,6 +355,10 @@ fn leads_of_an_undone_import_are_not_dialed_though_they_are_not_gone_yet() {
         world.settle_down().await;
         assert!(world.calls(&campaign).await.is_empty());
         assert!(world.all_leads(&campaign).await.is_empty());
+        let copy = world.campaign(json!({"name": "Copy"})).await;
+        let to = copy.id;
+        world.write(move |tx| tx.copy_leads(id, to, Along::All, 0, 100)).await;
+        assert!(world.all_leads(&copy).await.is_empty());
         world.check().await;
     });
 }

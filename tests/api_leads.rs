@@ -411,3 +411,24 @@ fn leads_and_calls_have_tags_that_change_with_them() {
     assert_eq!(server.delete(path).header("If-Match", &now).send().status, 204);
     assert_eq!(server.delete(path).header("If-Match", &now).send().status, 404);
 }
+
+/// A thousand leads may have half a gigabyte of variables.
+#[test]
+fn a_page_of_large_leads_has_fewer_of_them_and_says_where_to_go_on() {
+    let server = TestServer::start();
+    server.campaign(json!({}));
+    let variables: serde_json::Map<String, Value> =
+        (0..100).map(|nth| (format!("v{nth}"), json!("x".repeat(5_000)))).collect();
+    for batch in 0..2 {
+        let leads: Vec<Value> = (0..10)
+            .map(|nth| json!({"phone": format!("+120255501{batch}{nth}"), "variables": variables}))
+            .collect();
+        server.post("/api/voice-campaigns/1/leads", &json!(leads)).send().expect(201);
+    }
+    let first = server.get("/api/voice-campaigns/1/leads?limit=1000").send();
+    assert!(first.header("Link").is_some_and(|link| link.contains("cursor=16") && link.contains("next")));
+    assert_eq!(first.expect(200).as_array().unwrap().len(), 16);
+    let last = server.get("/api/voice-campaigns/1/leads?limit=1000&cursor=16").send();
+    assert_eq!(last.header("Link"), None);
+    assert_eq!(last.expect(200).as_array().unwrap().len(), 4);
+}

@@ -38,7 +38,8 @@ fn a_preview_for_a_lead_is_what_it_would_hear() {
             "case": "lead",
             "script": "Hello Ada Lovelace, this is Ada from Northwind. Your plan is gold. To be taken off our list, press 9.",
             "fallback": null, "seconds": 10, "fallback_seconds": null,
-            "missing": ["hotline"], "unknown": [{"name": "hotline", "nearest": null}]
+            "missing": ["hotline"], "unknown": [{"name": "hotline", "nearest": null}],
+            "too_long": false
         }],
         "warnings": [{
             "code": "variable_no_lead_has", "field": "fallback_script",
@@ -60,7 +61,7 @@ fn a_preview_with_values_takes_scripts_that_are_not_saved_yet() {
         "case": "values", "script": "Hi Ada, nothing 7. If you do not want to be called again, press 9.",
         "fallback": "Bye {}", "seconds": 8,
         "fallback_seconds": 1, "missing": [],
-        "unknown": [{"name": "plna", "nearest": null}, {"name": "blank", "nearest": null}]
+        "unknown": [{"name": "plna", "nearest": null}, {"name": "blank", "nearest": null}], "too_long": false
     }]);
     assert_eq!(server.post(PREVIEW, &body).send().expect(200)["previews"], expected);
     assert_eq!(server.get("/api/voice-campaigns/1").send().expect(200)["script_template"], FINE);
@@ -103,6 +104,30 @@ fn the_worst_cases_are_made_of_what_the_leads_have() {
         answer["warnings"][0]["message"],
         "1 of 3 leads have no value for `plan` and are not called; give them one, or write a fallback such as {plan|there}"
     );
+}
+
+/// What is short to send could be a hundred megabytes to say.
+#[test]
+fn a_script_that_is_too_long_with_its_values_is_not_said_and_its_lead_waits_with_the_reason() {
+    let server = with_scripts(FINE, None);
+    let (script, value) = ("{a}".repeat(6_666), "\u{1F600}".repeat(5_000));
+    let body = json!({"values": {"a": value}, "script_template": script, "fallback_script": script});
+    let shown = server.post(PREVIEW, &body).send().expect(200)["previews"][0].clone();
+    assert_eq!(
+        shown,
+        json!({"case": "values", "script": null, "fallback": null, "seconds": null, "fallback_seconds": null,
+               "missing": [], "unknown": [], "too_long": true})
+    );
+    let campaign = server.campaign(json!({"script_template": script, "status": "active"}));
+    let body = json!({"phone": "+12025550101", "variables": {"a": value}});
+    server.post(&format!("/api/voice-campaigns/{campaign}/leads"), &body).send().expect(201);
+    let lead = server.get(&format!("/api/voice-campaigns/{campaign}/leads")).send().expect(200)[0].clone();
+    assert_eq!(lead["hold"]["reason"], "script_too_long");
+    let refused = server.post(
+        &format!("/api/voice-campaigns/{campaign}/test-calls"),
+        &json!({"phone": "+12025550101", "lead_id": lead["id"]}),
+    );
+    assert_eq!(refused.send().expect(409)["code"], "script_too_long");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::support::evidence;
 use crate::support::program::{Place, mode};
 use crate::support::world::{folder_in_memory, suppression};
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -162,6 +162,7 @@ fn who_said_no_since_a_backup_was_made_is_not_called_after_it_is_put_back() {
     runtime().block_on(async {
         let store = store(folder.path());
         store.erase(phone(103)).await.unwrap();
+        store.write(|tx| tx.stop_dialing("somebody", Some("a flood"))).await.unwrap();
         store.close().await;
     });
     let Restored { carried_over, .. } = backup::restore(&copy, folder.path(), now()).unwrap();
@@ -170,6 +171,12 @@ fn who_said_no_since_a_backup_was_made_is_not_called_after_it_is_put_back() {
         [101, 102, 103, 104].map(|last| is_suppressed(folder.path(), last)),
         [true, true, true, false]
     );
+    runtime().block_on(async {
+        let store = store(folder.path());
+        let stop = store.read(|snapshot| snapshot.stop()).await.unwrap().expect("what was stopped stays so");
+        assert_eq!(stop.reason.as_deref(), Some("a flood"));
+        store.close().await;
+    });
     fs::write(data_file(folder.path()), "no database").unwrap();
     let Restored { carried_over, .. } = backup::restore(&copy, folder.path(), now()).unwrap();
     assert_eq!(carried_over, None, "nobody can say who said no");
@@ -215,6 +222,52 @@ fn every_backup_under_load_is_sound() {
     let written: i64 = writers.into_iter().map(|writer| runtime.block_on(writer).unwrap()).sum();
     assert!(written >= last && last > 0, "{written} {last}");
     runtime.block_on(store.close());
+}
+
+/// Beyond the page that SQLite keeps for its locks at the first gigabyte (file format, section 1.4).
+#[test]
+#[ignore = "takes some minutes and three gigabytes: tests/run --long"]
+fn a_database_of_more_than_a_gigabyte_is_copied_and_restored_while_calls_go_on() {
+    const LOCK_PAGE: u64 = 1 << 30;
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("data");
+    let (runtime, store) = (runtime(), store(&folder));
+    runtime.block_on(make_token(&store, "first"));
+    let beside = Connection::open(data_file(&folder)).unwrap();
+    beside.execute_batch("PRAGMA busy_timeout = 60000; PRAGMA synchronous = OFF").unwrap();
+    let sql = "INSERT INTO replies VALUES (1, ?1, zeroblob(32), 200, NULL, ?2, 4000000000000)";
+    let (megabyte, rows) = ("x".repeat(1 << 20), 1_100);
+    for row in 0..rows {
+        beside.execute(sql, params![row.to_string(), megabyte]).unwrap();
+    }
+    drop(beside);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (writes, ends) = (store.clone(), is_over.clone());
+    let writer = runtime.spawn(async move {
+        let mut count = 0;
+        while !ends.load(Ordering::Relaxed) {
+            make_token(&writes, &count.to_string()).await;
+            count += 1;
+        }
+        count
+    });
+    let copy = place.path().join("copy.sqlite");
+    let began = tokio::time::Instant::now();
+    let made = backup::make(&folder, &copy).unwrap();
+    let took = began.elapsed();
+    assert!(copy.metadata().unwrap().len() > LOCK_PAGE);
+    assert_eq!(backup::verify(&copy).unwrap(), made);
+    is_over.store(true, Ordering::Relaxed);
+    let written = runtime.block_on(writer).unwrap();
+    runtime.block_on(store.close());
+    drop(store);
+    assert!(written > 0);
+    backup::restore(&copy, &folder, now()).unwrap();
+    let restored = Connection::open(data_file(&folder)).unwrap();
+    let sql = "SELECT sum(length(body)) FROM replies";
+    let there: i64 = restored.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(there, rows << 20);
+    println!("1 copy of {} MB in {took:?}, {written} writes meanwhile; restored", made.bytes >> 20);
 }
 
 #[test]

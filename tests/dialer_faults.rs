@@ -332,6 +332,25 @@ async fn a_new_time_zone_does_not_give_the_day_its_calls_again() {
     world.check().await;
 }
 
+/// The clocks of Berlin go back, so that its day has 25 hours.
+#[tokio::test]
+async fn neither_does_one_in_the_last_hour_of_a_long_day() {
+    let mut world = World::new("2026-10-25T22:05:00Z").await;
+    let all_day = json!({
+        "calls_per_day": 25, "time_zone": "Asia/Tokyo",
+        "calling_hours_start": "00:00:00", "calling_hours_end": "23:59:00",
+        "working_days": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+    });
+    let campaign = world.campaign(all_day).await;
+    world.leads(&campaign, numbers(300)).await;
+    world.run_for(TimeDelta::minutes(10)).await;
+    assert_eq!(world.calls(&campaign).await.len(), 25);
+    world.edit(&campaign, json!({"time_zone": "Europe/Berlin"})).await;
+    world.run_for(TimeDelta::minutes(30)).await;
+    assert_eq!(world.calls(&campaign).await.len(), 25);
+    world.check().await;
+}
+
 #[tokio::test]
 async fn a_campaign_that_is_removed_for_good_leaves_the_data_in_order_at_every_step() {
     let mut world = World::new(MONDAY_NOON).await;

@@ -3,6 +3,7 @@
 
 mod agent;
 mod agent_calls;
+mod agent_cascade;
 mod agent_realtime;
 mod agents;
 mod api_analytics;

@@ -139,6 +139,18 @@ async fn one_that_finds_no_line_within_thirty_seconds_ends_with_the_reason() {
 }
 
 #[tokio::test]
+async fn one_that_nobody_looked_at_within_thirty_seconds_is_not_placed_though_a_line_is_free() {
+    let mut world = World::new(MONDAY_NOON).await;
+    let campaign = world.campaign(json!({"status": "draft"})).await;
+    let id = trial(&world, &campaign, &story(101, 0)).await;
+    world.clock.advance(TimeDelta::seconds(46));
+    world.run_for(TimeDelta::minutes(1)).await;
+    let call = now(&world, id).await;
+    assert_eq!((call.outcome, call.placed_at), (Some(Outcome::Canceled), None));
+    assert_eq!(call.detail.as_deref(), Some("No line was free within 30 seconds"));
+}
+
+#[tokio::test]
 async fn it_takes_the_line_before_any_lead_and_a_lead_with_its_number_waits() {
     let single = Settings { channels: 1, ..Settings::default() };
     let mut world = World::with(MONDAY_NOON, single).await;

@@ -552,10 +552,7 @@ fn talk_with_an_agent(kind: &str) {
             json!({"outcome": "success", "reason": "They said yes.", "answers": {}}),
         ),
         told if told.starts_with("Written down.") => tool("Thank you, goodbye.", "end_call", json!({})),
-        told => match told.split_once(" Say exactly this as your ") {
-            Some((_, rest)) => words(rest.split_once(": ").unwrap().1),
-            None => words("Pardon?"),
-        },
+        _ => words("Pardon?"),
     }));
     models.will_hear("Yes, please.");
     let place = Place::new();

@@ -2,7 +2,10 @@
 //! and what it said, or what is wrong.
 
 use super::chat::{Chat, Message, Piece};
+use super::connection::Model;
+use super::dialect::{self, Event};
 use super::ears::EAR_RATE;
+use super::notes::milliseconds;
 use super::realtime::Realtime;
 use super::settings::{Kind, Opening, Settings};
 use super::transcription::Transcription;
@@ -16,6 +19,7 @@ use crate::media::g711::Codec;
 use crate::media::resample::resample;
 use crate::speech::{Sound, Speaker};
 use chrono::TimeDelta;
+use serde_json::json;
 use std::sync::Arc;
 
 /// What was tried, and what came of it.
@@ -23,6 +27,8 @@ pub type Tried = (String, Result<String, String>);
 
 /// What the voice says, and the transcription hears.
 const SENTENCE: &str = "Good morning, is this a good time to talk?";
+/// What a model is told.
+const HELLO: &str = "Hello, who are you?";
 /// Letters of an answer that are shown.
 const SHOWN: usize = 80;
 
@@ -43,7 +49,10 @@ pub async fn check(settings: &Settings, voice: Result<Speaker, String>, clock: A
             }
             let what = |host: &str| format!("realtime {}{host}", settings.realtime.model);
             tried.push(match Realtime::new(settings, opener, clock.clone()) {
-                Ok(realtime) => (what(&at(&realtime.host())), realtime.check(&brief, Codec::Pcmu).await),
+                Ok(realtime) => {
+                    let model = realtime.model();
+                    (what(&at(&model.host())), model_speaks(model, &brief, &clock).await)
+                }
                 Err(problem) => (what(""), Err(problem)),
             });
         }
@@ -132,7 +141,7 @@ async fn transcription_hears(
 
 async fn model_answers(chat: &Chat, brief: &Brief, clock: &Arc<dyn Clock>) -> Result<String, String> {
     let began = clock.steady();
-    let messages = [Message::System(brief.instructions.clone()), Message::User("Hello, who are you?".into())];
+    let messages = [Message::System(brief.instructions.clone()), Message::User(HELLO.into())];
     let mut reply = chat.reply(&messages, &tools::definitions(&brief.tools)).await?;
     let (mut first, mut text, mut wanted) = (None, String::new(), Vec::new());
     while let Some(piece) = reply.next().await {
@@ -157,6 +166,36 @@ async fn model_answers(chat: &Chat, brief: &Brief, clock: &Arc<dyn Clock>) -> Re
     }
 }
 
+/// Connects, has a session set, and hears one answer: how long that took, and what was said.
+async fn model_speaks(model: &Model, brief: &Brief, clock: &Arc<dyn Clock>) -> Result<String, String> {
+    let began = clock.steady();
+    let mut connection = model.connect(brief, Codec::Pcmu).await?;
+    let connected = clock.steady();
+    connection.send(&dialect::user_item(HELLO)).await?;
+    connection.send(&json!({"type": "response.create"})).await?;
+    let until = connected + model.limit * 2;
+    let (mut first, mut words) = (None, String::new());
+    loop {
+        let text = tokio::select! {
+            text = connection.next() => text?,
+            () = clock.sleep_until(until) => return Err("the realtime model took too long to answer".into()),
+        };
+        match Event::read(&text) {
+            Some(Event::Sound(..)) => {
+                first.get_or_insert(clock.steady());
+            }
+            Some(Event::AllWords(_, text)) => words = text,
+            Some(Event::Error(word, message)) => return Err(model.refused(&word, &message)),
+            Some(Event::Done { failure: Some(failure), .. }) => return Err(model.refused("", &failure)),
+            Some(Event::Done { .. }) => break,
+            Some(_) | None => {}
+        }
+    }
+    let first = first.ok_or("the realtime model answered without a sound")?;
+    let (ready, first) = (milliseconds(connected - began), milliseconds(first - connected));
+    Ok(format!("{ready} ms until its session is set, {first} ms to its first sound: {}", shown(&words)))
+}
+
 /// Whether a conversation can be judged when it ended without a verdict.
 async fn judges(chat: Chat, brief: Arc<Brief>, clock: &Arc<dyn Clock>) -> Result<String, String> {
     let began = clock.steady();
@@ -174,14 +213,10 @@ async fn judges(chat: Chat, brief: Arc<Brief>, clock: &Arc<dyn Clock>) -> Result
 }
 
 /// Words of a server for a person to read.
-pub(super) fn shown(text: &str) -> String {
+fn shown(text: &str) -> String {
     let plain: String = text.trim().chars().filter(|char| !char.is_control()).collect();
     match plain.char_indices().nth(SHOWN) {
         Some((at, _)) => format!("\"{}…\"", &plain[..at]),
         None => format!("\"{plain}\""),
     }
-}
-
-pub(super) fn milliseconds(took: TimeDelta) -> i64 {
-    took.num_milliseconds().max(0)
 }

@@ -1,5 +1,6 @@
 //! The protocol of models that hear and speak, in both of its forms: documents go out and events come in. Pure.
 
+use super::chat::Call;
 use super::settings::{Dialect, Sound};
 use crate::domain::agent::Brief;
 use crate::media::g711::Codec;
@@ -145,12 +146,12 @@ pub(super) enum Event {
     Words(String, String),
     /// All the words to the sound of an item.
     AllWords(String, String),
-    /// A tool: what it is answered under, its name and its arguments.
-    Call(String, String, String),
+    /// A tool.
+    Call(Call),
     /// The answer is over.
     Done {
         /// Tools that it held.
-        calls: Vec<(String, String, String)>,
+        calls: Vec<Call>,
         /// Tokens in and out.
         used: (u64, u64),
         /// Why it failed, if it did.
@@ -184,10 +185,9 @@ impl Event {
             }
             // Some servers leave the name out here, and tell it with the item.
             "response.function_call_arguments.done" if event["name"].is_string() => {
-                Event::Call(text("call_id"), text("name"), text("arguments"))
+                Event::Call(named(&event))
             }
-            "response.output_item.done" => call(&event["item"])
-                .map_or(Event::Other, |(id, name, arguments)| Event::Call(id, name, arguments)),
+            "response.output_item.done" => call(&event["item"]).map_or(Event::Other, Event::Call),
             "response.done" => {
                 let response = &event["response"];
                 let tokens = |name: &str| response["usage"][name].as_u64().unwrap_or_default();
@@ -211,9 +211,14 @@ impl Event {
 }
 
 /// The tool in an item.
-fn call(item: &Value) -> Option<(String, String, String)> {
-    let text = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
-    (item["type"] == "function_call").then(|| (text("call_id"), text("name"), text("arguments")))
+fn call(item: &Value) -> Option<Call> {
+    (item["type"] == "function_call").then(|| named(item))
+}
+
+/// The tool that is named here.
+fn named(place: &Value) -> Call {
+    let text = |name: &str| place[name].as_str().unwrap_or_default().to_owned();
+    Call { id: text("call_id"), name: text("name"), arguments: text("arguments") }
 }
 
 /// Errors that only say that we were too late, and that nothing need be done about.
@@ -253,7 +258,7 @@ mod tests {
             "usage": {"input_tokens": 5, "output_tokens": 7},
         }});
         let expected = Event::Done {
-            calls: vec![("c".into(), "opt_out".into(), "{}".into())],
+            calls: vec![Call { id: "c".into(), name: "opt_out".into(), arguments: "{}".into() }],
             used: (5, 7),
             failure: Some("slow down".into()),
         };

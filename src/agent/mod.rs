@@ -1,18 +1,27 @@
 //! The port to whoever holds a conversation, and its drivers: a realtime model that hears and speaks by itself, or a chain
 //! of transcription, model and voice. Knows a brief, sound and words, not campaigns, calls or the telephone.
+//!
+//! Both kinds have the same `telephone`, know by their `playout` what was heard of their words, and are told the same
+//! beside what the person says (`notes`). A chain has its `stages` at work and the `memory` of its model; a realtime model
+//! has its `connection`, in one `dialect` or the other, and the `items` that it says.
 
 mod cascade;
 pub mod chat;
 mod check;
+mod connection;
 mod dialect;
 mod ears;
+mod items;
 mod judge;
+mod memory;
 mod notes;
 mod playout;
 mod realtime;
 mod sentences;
 mod settings;
 mod socket;
+mod stages;
+mod telephone;
 pub mod text;
 mod tools;
 mod transcription;
@@ -73,6 +82,15 @@ pub struct Conversation {
     pub heard: mpsc::Sender<Heard>,
     /// What it says.
     pub said: mpsc::Receiver<Said>,
+}
+
+impl Conversation {
+    /// One that begins, and the ends of whoever holds it: what is heard, and where it says something.
+    fn begin() -> (Conversation, mpsc::Receiver<Heard>, mpsc::Sender<Said>) {
+        let (to_heard, heard) = mpsc::channel(HEARD_MAX);
+        let (to_said, said) = mpsc::channel(SAID_MAX);
+        (Conversation { heard: to_heard, said }, heard, to_said)
+    }
 }
 
 /// What is heard that may wait for a conversation: five seconds of it.

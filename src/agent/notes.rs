@@ -1,6 +1,5 @@
 //! What a model is told beside what the person says, and the bounds of a conversation. Pure.
 
-use super::chat::Message;
 use crate::domain::Instant;
 use chrono::TimeDelta;
 
@@ -16,8 +15,6 @@ pub(super) const REPLY_MAX: TimeDelta = TimeDelta::seconds(15);
 pub(super) const TURNS_MAX: u32 = 200;
 /// Tools in one call.
 pub(super) const TOOLS_MAX: usize = 40;
-/// What a model is told of a conversation: what is older is forgotten.
-const MEMORY_MAX: usize = 64 * 1024;
 
 /// Somebody has answered, and is greeted.
 pub(super) const PICKED_UP: &str = "[the call was answered]";
@@ -57,24 +54,6 @@ pub(super) fn cut_off(heard: &str) -> String {
         "" => "[interrupted before a word was heard]".into(),
         heard => format!("{heard}— [interrupted; the rest was not heard]"),
     }
-}
-
-/// Forgets what is oldest, but for the instruction, until the rest is small enough; how many messages that were. What is
-/// left begins with a person's words.
-pub(super) fn forget(memory: &mut Vec<Message>) -> usize {
-    let mut bytes: usize = memory.iter().map(Message::bytes).sum();
-    let mut count = 0;
-    let is_turn = |message: &Message| matches!(message, Message::User(_));
-    while bytes > MEMORY_MAX && memory.len() - count > 2 {
-        bytes -= memory[1 + count].bytes();
-        count += 1;
-        while memory.get(1 + count).is_some_and(|message| !is_turn(message)) && memory.len() - count > 2 {
-            bytes -= memory[1 + count].bytes();
-            count += 1;
-        }
-    }
-    memory.drain(1..=count);
-    count
 }
 
 /// A length as it is told.
@@ -142,22 +121,5 @@ mod tests {
         assert_eq!(told[..3], [(7, Lost::Ask), (16, Lost::Ask), (25, Lost::Part)]);
         patience.is_over();
         assert_eq!(patience.due(), None);
-    }
-
-    #[test]
-    fn what_is_oldest_is_forgotten_and_the_instruction_kept() {
-        let user = |letters: usize| Message::User("u".repeat(letters));
-        let assistant = || Message::Assistant { text: "a".repeat(10_000), calls: Vec::new() };
-        let tool = || Message::Tool { id: "1".into(), answer: "t".repeat(10_000) };
-        let mut memory = vec![Message::System("s".into())];
-        for _ in 0..4 {
-            memory.extend([user(10_000), assistant(), tool()]);
-        }
-        assert_eq!(forget(&mut memory), 6);
-        assert_eq!(memory[0], Message::System("s".into()));
-        assert_eq!((&memory[1], memory.len()), (&user(10_000), 7));
-        assert_eq!(forget(&mut memory), 0);
-        let mut large = vec![Message::System("s".into()), user(90_000)];
-        assert_eq!((forget(&mut large), large.len()), (0, 2));
     }
 }

@@ -426,8 +426,9 @@ impl Floor {
     /// Who holds conversations, less those whom the calls alive need.
     fn agents(&self) -> Agents {
         let agents = self.carrier.agents();
-        let taken = self.live.values().filter(|live| live.call.needs_agent()).count();
-        Agents { free: agents.seats.saturating_sub(taken), ..agents }
+        let talking = self.live.values().filter(|live| live.call.needs_agent());
+        // Where there are no seats, no call is looked at.
+        Agents { free: agents.seats - talking.take(agents.seats).count(), ..agents }
     }
 
     /// Tells calls what became of what they asked for.
@@ -575,7 +576,7 @@ impl Dialer {
     /// One transaction writes the facts and claims what is due; then the carrier is asked. The gate is held all
     /// the while, so that whoever forbids dialing can wait for dials on their way.
     async fn write_and_dial(&mut self, may_dial: bool) -> Result<usize, StoreError> {
-        let started = self.floor.clock.steady();
+        let (started, started_at) = (self.floor.clock.steady(), self.floor.clock.now());
         let store = self.store.clone();
         // Before anything is asked of the carrier: another one may be put in its place as long as nobody holds this.
         let gate = store.dialing().await;
@@ -621,7 +622,9 @@ impl Dialer {
         let mut dialed = 0;
         self.floor.plan_at = None;
         if let Some(planned) = planned {
-            let is_late = self.floor.clock.steady() - started > COMMIT_MAX;
+            // Steady time stands still while a machine sleeps.
+            let took = (self.floor.clock.steady() - started).max(self.floor.clock.now() - started_at);
+            let is_late = took > COMMIT_MAX;
             dialed = self.floor.carry_out(planned, is_late, free);
         }
         let asking = std::mem::take(&mut self.floor.asking);

@@ -143,11 +143,16 @@ impl Planner<'_, Tx<'_>> {
             Err(hold) => return Ok(Err(other_call::refusal(&hold))),
         };
         let until = trial.asked_at + other_call::LINE_WAIT;
+        // Also when a line is free now: nobody looked for one while the server stood still, and whoever asked has gone.
+        if self.tx.now >= until {
+            return Ok(Err(format!(
+                "No line was free within {} seconds",
+                other_call::LINE_WAIT.num_seconds()
+            )));
+        }
         if self.left == 0 {
-            let is_over = self.tx.now >= until;
-            self.due(until.max(self.tx.now));
-            let why = || format!("No line was free within {} seconds", other_call::LINE_WAIT.num_seconds());
-            return Ok(if is_over { Err(why()) } else { Ok(None) });
+            self.due(until);
+            return Ok(Ok(None));
         }
         self.tx.place_trial(trial.id, self.carrier)?;
         self.left -= 1;
@@ -396,6 +401,7 @@ impl<'t, B: Book> Planner<'t, B> {
                 self.tx.postpone_lead(lead, until, hold.reason)
             }
             HoldReason::MissingVariable
+            | HoldReason::ScriptTooLong
             | HoldReason::TimeZoneUnknown
             | HoldReason::CountryNotAllowed
             | HoldReason::NumberRefused => self.tx.hold_lead(lead, &hold),

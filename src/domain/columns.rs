@@ -6,7 +6,7 @@
 use super::campaign;
 use super::fields;
 use super::headings::{HEADINGS, NAMES, REMARKS};
-use super::imports::{Cause, ColumnView, How, Reason, RowProblem, Target, Why};
+use super::imports::{Cause, ColumnView, How, Reason, RowProblem, Target};
 use super::invalid::{Invalid, Problem};
 use super::lead::{self, COLUMNS, EXPORTED, NewLead, VARIABLES_MAX, variable_name};
 use super::phone::{self, Country, Phone, PhoneProblem};
@@ -15,7 +15,6 @@ use super::script;
 use super::spreadsheet;
 use chrono_tz::Tz;
 use serde_json::Value;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -119,11 +118,11 @@ impl Columns {
     }
 
     fn number(&self, cell: &str, country: Option<Country>) -> Result<Phone, RowProblem> {
-        number(cell, country).map_err(|(why, message)| RowProblem {
-            cause: Cause { reason: Reason::NotANumber, why: Some(why) },
+        phone::parse(cell, country).map_err(|problem| RowProblem {
+            cause: Cause { reason: Reason::NotANumber, why: Some(problem.into()) },
             at: Some(self.phone),
             field: self.all[self.phone].title.clone(),
-            message,
+            message: problem.to_string(),
         })
     }
 
@@ -178,7 +177,7 @@ impl Columns {
 }
 
 /// A heading without what programs put around it.
-fn bare(title: &str) -> &str {
+pub(super) fn bare(title: &str) -> &str {
     spreadsheet::plain(title.trim_matches(|char: char| char.is_whitespace() || char == '\u{FEFF}'))
 }
 
@@ -204,8 +203,16 @@ fn is_data(first: &[String], mapping: &Mapping, country: Option<Country>) -> boo
 fn is_phone_like(cell: &str, country: Option<Country>) -> bool {
     match phone::parse(cell, country) {
         Ok(_) => true,
-        Err(PhoneProblem::NoCountry) => true,
-        Err(_) => false,
+        Err(PhoneProblem::NoCountry | PhoneProblem::TwoReadings(..) | PhoneProblem::Rounded) => true,
+        Err(
+            PhoneProblem::Empty
+            | PhoneProblem::TooLong
+            | PhoneProblem::TooShort
+            | PhoneProblem::UnknownCountry(_)
+            | PhoneProblem::NotANumber
+            | PhoneProblem::NotDialable
+            | PhoneProblem::TwoNumbers,
+        ) => false,
     }
 }
 
@@ -213,6 +220,12 @@ fn is_phone_like(cell: &str, country: Option<Country>) -> bool {
 fn own_field(title: &str) -> Option<&'static str> {
     let name = script::normal_name(title);
     COLUMNS.into_iter().find(|known| *known == name)
+}
+
+/// Whether a heading means phone numbers.
+pub(super) fn is_of_phones(title: &str) -> bool {
+    const PHONE: Target = Target::Field("phone");
+    own_field(title) == Some("phone") || field_of(title).is_some_and(|(target, _)| target == PHONE)
 }
 
 /// The field that a heading usually means, and how far down in its list it stands.
@@ -232,7 +245,7 @@ fn field_of(title: &str) -> Option<(Target, usize)> {
 }
 
 /// Letters and digits alone, in lower case and without accents: `N° de téléphone` is `ndetelephone`.
-fn folded(title: &str) -> String {
+pub(super) fn folded(title: &str) -> String {
     let mut name = String::new();
     for char in title.chars().flat_map(char::to_lowercase) {
         match char {
@@ -252,43 +265,6 @@ fn folded(title: &str) -> String {
         }
     }
     name
-}
-
-/// The number in a cell, as spreadsheets leave it there.
-fn number(cell: &str, country: Option<Country>) -> Result<Phone, (Why, String)> {
-    let text = from_float(cell.trim()).map_err(|()| {
-        let shown = fields::excerpt(cell.trim());
-        (
-            Why::Rounded,
-            format!(
-                "a spreadsheet has rounded this number to {shown}, its last digits are lost: format the column as \
-                 text before saving the file"
-            ),
-        )
-    })?;
-    phone::parse(&text, country).map_err(|problem| (problem.into(), problem.to_string()))
-}
-
-/// Digits that a program took for a fraction: `12025550101.0` and `1.2025550101E+10` have all of them, while
-/// `1.20256E+10` has lost some.
-fn from_float(text: &str) -> Result<Cow<'_, str>, ()> {
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (sign, unsigned) = match text.strip_prefix('+') {
-        Some(rest) => ("+", rest),
-        None => ("", text),
-    };
-    if let Some(whole) = unsigned.strip_suffix(".0").filter(|whole| is_digits(whole)) {
-        return Ok(format!("{sign}{whole}").into());
-    }
-    let Some((mantissa, exponent)) = unsigned.split_once(['e', 'E']) else { return Ok(text.into()) };
-    let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
-    let (whole, fraction) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
-    let is_number = is_digits(whole) && (fraction.is_empty() || is_digits(fraction)) && is_digits(exponent);
-    match (is_number, exponent.parse::<usize>()) {
-        (true, Ok(places)) if fraction.len() == places => Ok(format!("{sign}{whole}{fraction}").into()),
-        (true, _) => Err(()),
-        (false, _) => Ok(text.into()),
-    }
 }
 
 /// What [`Understanding::phones_in`] says at least of a column that holds phone numbers: two in five of its values.
@@ -446,12 +422,12 @@ impl Understanding<'_> {
         }
     }
 
-    /// Of 200 values in a column, how many are numbers; one whose country is not known counts half.
+    /// Of 200 values in a column, how many are numbers; one of which more must be known counts half.
     fn phones_in(&self, at: usize) -> usize {
         let values = &self.samples[at];
-        let worth = |cell: &&str| match number(cell, self.country) {
+        let worth = |cell: &&str| match phone::parse(cell, self.country) {
             Ok(_) => 2,
-            Err((Why::NeedsCountry, _)) => 1,
+            Err(PhoneProblem::NoCountry | PhoneProblem::TwoReadings(..)) => 1,
             Err(_) => 0,
         };
         values.iter().map(worth).sum::<usize>() * 100 / values.len().max(1)
@@ -577,6 +553,7 @@ fn listed(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::imports::Why;
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
@@ -724,7 +701,7 @@ mod tests {
             ("12", Err(Why::TooShort)),
             ("+12025550101e", Err(Why::NotDigits)),
         ] {
-            let read = number(cell, us).map(|phone| phone.to_string()).map_err(|(why, _)| why);
+            let read = phone::parse(cell, us).map(|phone| phone.to_string()).map_err(Why::from);
             assert_eq!(read, expected.map(str::to_owned), "{cell}");
         }
     }

@@ -1,9 +1,10 @@
 //! The do-not-call list: numbers that no campaign may dial, and how they came there. What is stored and who may change
 //! it is not known here.
 
+use super::columns;
 use super::fields::{self, Fields};
 use super::invalid::Invalid;
-use super::phone::{self, Country, Phone};
+use super::phone::{self, Country, Phone, PhoneProblem};
 use super::script;
 use crate::words;
 use serde_json::Value;
@@ -37,14 +38,27 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads `{"phone", "reason"}`.
-    pub fn read(value: Value, country: Option<Country>) -> Result<Entry, Invalid> {
+    /// Reads `{"phone", "reason"}`: one entry, or two where the number can be two.
+    pub fn read(value: Value, country: Option<Country>) -> Result<Vec<Entry>, Invalid> {
         let mut fields = Fields::of(value)?;
-        let phone = fields.required("phone", None, |value| {
-            phone::parse(fields::string(value)?, country).map_err(|problem| problem.to_string())
+        let phones = fields.required("phone", None, |value| {
+            readings(fields::string(value)?, country).map_err(|problem| problem.to_string())
         });
         let reason = fields.optional("reason", None, None, fields::optional_text(REASON_MAX));
-        fields.finish(phone.map(|phone| Entry { phone, reason: reason_or_none(reason) }))
+        fields.finish(phones.map(|phones| entries(phones, &reason_or_none(reason))))
+    }
+}
+
+fn entries(phones: Vec<Phone>, reason: &str) -> Vec<Entry> {
+    phones.into_iter().map(|phone| Entry { phone, reason: reason.to_owned() }).collect()
+}
+
+/// The number of a text, or both that it can be: who said no must not be called because somebody left out a `+`.
+fn readings(text: &str, country: Option<Country>) -> Result<Vec<Phone>, PhoneProblem> {
+    match phone::parse(text, country) {
+        Ok(phone) => Ok(vec![phone]),
+        Err(PhoneProblem::TwoReadings(national, with_code)) => Ok(vec![national, with_code]),
+        Err(problem) => Err(problem),
     }
 }
 
@@ -53,44 +67,128 @@ fn reason_or_none(reason: Option<String>) -> String {
     reason.unwrap_or_else(|| NO_REASON.to_owned())
 }
 
-/// What the columns of a table of numbers mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Columns {
-    phone: usize,
-    reason: Option<usize>,
+words! {
+    /// What a column of a table of numbers becomes.
+    pub enum Becomes {
+        /// Its numbers are listed.
+        Phone = "phone",
+        /// It says why.
+        Reason = "reason",
+        /// Nothing.
+        Ignore = "ignore",
+    }
 }
 
-/// What a column of numbers may be called, as [`script::normal_name`] writes it.
-const PHONE_NAMES: [&str; 9] =
-    ["phone", "phone_number", "number", "telephone", "telephone_number", "tel", "mobile", "msisdn", "dnc"];
+/// A column of a table of numbers, as it was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its heading, or `column_1` and so on.
+    pub title: String,
+    /// What it becomes.
+    pub becomes: Becomes,
+    /// What a reader may be surprised by.
+    pub note: Option<&'static str>,
+}
+
+/// What the columns of a table of numbers mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns(Vec<Column>);
+
+/// What a row of a table says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadRow<'r> {
+    /// The numbers of all its columns.
+    pub entries: Vec<Entry>,
+    /// How many cells can be two numbers.
+    pub two_readings: i64,
+    /// Column, content and a sentence for each cell that should be a number and is none.
+    pub problems: Vec<(String, &'r str, String)>,
+}
+
+/// Headings, folded, under which the numbers of customers and of orders stand as well: read where no better one is.
+const DOUBTFUL: [&str; 5] = ["number", "numero", "nummer", "номер", "dnc"];
+/// Why one of those was not read.
+const NOT_READ: &str =
+    "not read, because a better one is there: call it `phone` if it holds phone numbers, too";
 
 impl Columns {
-    /// Reads a header row. Without a column of numbers there is nothing to list.
+    /// Reads a header row. Without a column of numbers there is nothing to list; of several all are read, because
+    /// whoever said no is not to be called on the other number.
     pub fn of<'h>(header: impl Iterator<Item = &'h str>) -> Result<Columns, Invalid> {
-        let names: Vec<String> = header.map(script::normal_name).collect();
-        let find = |known: &[&str]| names.iter().position(|name| known.contains(&name.as_str()));
-        match find(&PHONE_NAMES) {
-            Some(phone) => Ok(Columns { phone, reason: find(&["reason"]) }),
-            None => {
-                let message = "the first row must name the columns, and one of them must be `phone`";
-                Err(Invalid::one("header", message))
-            }
+        let titles: Vec<&str> = header.map(columns::bare).collect();
+        let has_better = titles.iter().any(|title| is_of_phones(title));
+        let mut has_reason = false;
+        let column = |(at, title): (usize, &&str)| {
+            let is_doubtful = DOUBTFUL.contains(&columns::folded(title).as_str());
+            let is_reason =
+                script::normal_name(title) == "reason" && !std::mem::replace(&mut has_reason, true);
+            let (becomes, note) = match (is_doubtful, is_of_phones(title)) {
+                (true, _) if has_better => (Becomes::Ignore, Some(NOT_READ)),
+                (true, _) | (_, true) => (Becomes::Phone, None),
+                (false, false) if is_reason => (Becomes::Reason, None),
+                (false, false) => (Becomes::Ignore, None),
+            };
+            let title = if title.is_empty() { format!("column_{}", at + 1) } else { fields::excerpt(title) };
+            Column { title, becomes, note }
+        };
+        let columns = Columns(titles.iter().enumerate().map(column).collect());
+        if columns.that_become(Becomes::Phone).next().is_none() {
+            let message = "the first row must name the columns, and one of them must be `phone`";
+            return Err(Invalid::one("header", message));
         }
+        Ok(columns)
     }
 
-    /// Reads a row; a problem comes with the cell and a sentence.
-    pub fn entry<'r>(
-        &self,
-        cell: impl Fn(usize) -> Option<&'r str>,
-        country: Option<Country>,
-    ) -> Result<Entry, (&'static str, &'r str, String)> {
-        let text = cell(self.phone).unwrap_or_default();
-        let phone = phone::parse(text, country).map_err(|problem| ("phone", text, problem.to_string()))?;
-        let text = self.reason.and_then(cell).unwrap_or_default();
-        let reason = fields::optional_text(REASON_MAX)(&Value::String(text.trim().to_owned()));
-        let reason = reason.map_err(|message| ("reason", text, message))?;
-        Ok(Entry { phone, reason: reason_or_none(reason) })
+    /// Each of them.
+    pub fn all(&self) -> &[Column] {
+        &self.0
     }
+
+    fn that_become(&self, becomes: Becomes) -> impl Iterator<Item = (usize, &Column)> {
+        self.0.iter().enumerate().filter(move |(_, column)| column.becomes == becomes)
+    }
+
+    /// Reads a row. A cell without a digit, such as `none`, is a problem only where no other holds a number.
+    pub fn read<'r>(&self, cell: impl Fn(usize) -> Option<&'r str>, country: Option<Country>) -> ReadRow<'r> {
+        let mut row = ReadRow::default();
+        let reason = self.that_become(Becomes::Reason).next();
+        let text = reason.and_then(|(at, _)| cell(at)).unwrap_or_default();
+        let reason = match fields::optional_text(REASON_MAX)(&Value::String(text.trim().to_owned())) {
+            Ok(reason) => reason_or_none(reason),
+            Err(message) => {
+                row.problems.push(("reason".to_owned(), text, message));
+                return row;
+            }
+        };
+        let mut without = Vec::new();
+        for (at, column) in self.that_become(Becomes::Phone) {
+            let text = cell(at).unwrap_or_default();
+            match readings(text, country) {
+                Ok(phones) => {
+                    row.two_readings += i64::from(phones.len() > 1);
+                    let is_new = |entry: &Entry| !row.entries.contains(entry);
+                    let new: Vec<Entry> = entries(phones, &reason).into_iter().filter(is_new).collect();
+                    row.entries.extend(new);
+                }
+                Err(problem) => {
+                    let told = (column.title.clone(), text, problem.to_string());
+                    let has_digits = !phone::digits_in(text).is_empty();
+                    if has_digits { row.problems.push(told) } else { without.push(told) }
+                }
+            }
+        }
+        if row.entries.is_empty() && row.problems.is_empty() {
+            row.problems.extend(without.into_iter().next());
+        }
+        row
+    }
+}
+
+/// Whether a heading, or one word of it such as in `Mobile (private)` or `Phone 3`, means a phone number.
+fn is_of_phones(title: &str) -> bool {
+    let is_it =
+        |name: &str| columns::is_of_phones(name) && !DOUBTFUL.contains(&columns::folded(name).as_str());
+    is_it(title) || title.split(|char: char| !char.is_alphabetic()).any(is_it)
 }
 
 #[cfg(test)]
@@ -101,8 +199,9 @@ mod tests {
     #[test]
     fn an_entry_is_a_number_with_a_reason_or_without() {
         let us = Country::parse("US");
-        let read = |value| Entry::read(value, us).map(|entry| (entry.phone.to_string(), entry.reason));
-        let listed = |reason: &str| Ok(("+12025550101".to_owned(), reason.to_owned()));
+        let read = |value| Entry::read(value, us);
+        let phone = phone::parse("+12025550101", None).unwrap();
+        let listed = |reason: &str| Ok(vec![Entry { phone, reason: reason.to_owned() }]);
         assert_eq!(read(json!({"phone": "(202) 555-0101", "reason": "asked"})), listed("asked"));
         assert_eq!(read(json!({"phone": "+1 202 555 0101", "reason": null})), listed(NO_REASON));
         for wrong in
@@ -114,17 +213,63 @@ mod tests {
         assert_eq!(problems[0].message, "unknown field; did you mean `reason`?");
     }
 
+    fn becomes(header: &str) -> Option<Vec<Becomes>> {
+        let columns = Columns::of(header.split(',')).ok()?;
+        Some(columns.all().iter().map(|column| column.becomes).collect())
+    }
+
     #[test]
-    fn a_table_names_its_column_of_numbers_in_any_usual_way() {
-        for (header, columns) in [
-            ("phone", Some((0, None))),
-            ("Name,Phone Number,Reason", Some((1, Some(2)))),
-            ("reason,Tel", Some((1, Some(0)))),
+    fn a_table_names_its_columns_of_numbers_in_any_usual_way() {
+        use Becomes::*;
+        for (header, expected) in [
+            ("phone", Some(vec![Phone])),
+            ("Name,Phone Number,Reason", Some(vec![Ignore, Phone, Reason])),
+            ("reason,Tel,reason", Some(vec![Reason, Phone, Ignore])),
+            ("Name,phone,mobile", Some(vec![Ignore, Phone, Phone])),
+            ("Telefon,Handy privat,Kundennummer", Some(vec![Phone, Phone, Ignore])),
+            ("Phone 3,Mobile (work),tel_2", Some(vec![Phone, Phone, Phone])),
+            ("number,phone", Some(vec![Ignore, Phone])),
+            ("Nummer,msisdn", Some(vec![Ignore, Phone])),
+            ("number", Some(vec![Phone])),
+            ("name,dnc", Some(vec![Ignore, Phone])),
+            ("\u{FEFF}phone,", Some(vec![Phone, Ignore])),
+            ("Customer number,order number", None),
+            ("automobile,cancelled,immobilien", None),
             ("name,e-mail", None),
             ("+12025550101", None),
         ] {
-            let found = Columns::of(header.split(',')).ok();
-            assert_eq!(found, columns.map(|(phone, reason)| Columns { phone, reason }), "{header}");
+            assert_eq!(becomes(header), expected, "{header}");
         }
+    }
+
+    /// The numbers of a row, and the columns that should hold one and do not.
+    fn read(header: &str, row: &str) -> (Vec<String>, i64, Vec<String>) {
+        let columns = Columns::of(header.split(',')).unwrap();
+        let cells: Vec<&str> = row.split(',').collect();
+        let read = columns.read(|at| cells.get(at).copied(), Country::parse("DE"));
+        let phones = read.entries.iter().map(|entry| entry.phone.to_string()).collect();
+        (phones, read.two_readings, read.problems.into_iter().map(|(column, ..)| column).collect())
+    }
+
+    #[test]
+    fn every_number_of_a_row_is_listed_and_what_should_be_one_is_told() {
+        let header = "phone,Mobile,reason";
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
+        for (row, phones, two_readings, problems) in [
+            ("030 901820,0151 23456789,", &["+4930901820", "+4915123456789"][..], 0, &[][..]),
+            ("030 901820,030/901820,", &["+4930901820"], 0, &[]),
+            (",4930901820.0,asked", &["+4930901820"], 0, &[]),
+            ("030 901820,none,", &["+4930901820"], 0, &[]),
+            ("030 901820,4.93E+11,", &["+4930901820"], 0, &["Mobile"]),
+            ("49441123456,,", &["+4949441123456", "+49441123456"], 1, &[]),
+            ("030 1234567 / 89,none,", &[], 0, &["phone"]),
+            ("none,110,", &[], 0, &["Mobile"]),
+            (",,", &[], 0, &["phone"]),
+            ("", &[], 0, &["phone"]),
+        ] {
+            assert_eq!(read(header, row), (texts(phones), two_readings, texts(problems)), "{row}");
+        }
+        let long = format!("030 901820,,{}", "x".repeat(REASON_MAX + 1));
+        assert_eq!(read(header, &long), (vec![], 0, texts(&["reason"])));
     }
 }

@@ -21,7 +21,7 @@ use super::phone::Phone;
 use super::phrases::{OptOut, Phrases};
 use super::retry;
 use super::schedule::{self, ClosedReason, Opening, Schedule};
-use super::script::Template;
+use super::script::{Template, Unsaid};
 use super::script_preview::Values;
 use super::voice::Voice;
 use super::zones;
@@ -63,6 +63,8 @@ words! {
         DoNotCall = "do_not_call",
         /// The script needs a value that the lead does not have.
         MissingVariable = "missing_variable",
+        /// With the values of the lead the script is longer than what is said on a call.
+        ScriptTooLong = "script_too_long",
         /// The hours are the lead's own, and neither it nor its number says in which time zone.
         TimeZoneUnknown = "time_zone_unknown",
         /// Before the start date.
@@ -131,6 +133,9 @@ impl HoldReason {
             HoldReason::DoNotCall => "The number is on the do-not-call list",
             HoldReason::MissingVariable => {
                 "The script needs a value that the lead does not have; give it one, or write a fallback into the script"
+            }
+            HoldReason::ScriptTooLong => {
+                "With the lead's values the script is too long to be said; shorten them, or use them less often"
             }
             HoldReason::TimeZoneUnknown => {
                 "Nobody knows in which time zone the lead is; give it a time_zone, or use the campaign's hours"
@@ -587,17 +592,17 @@ impl<'a> Gate<'a> {
     fn plan(&self, filling: Filling, may_call_back: bool) -> Result<Plan, Hold> {
         let settings = &self.campaign.settings;
         let render = |template: &Template| filling.said(template);
-        let missing = |names: Vec<String>| Hold {
-            reason: HoldReason::MissingVariable,
-            until: None,
-            detail: Some(names.join(", ")),
+        let unsaid = |why: Unsaid| match why {
+            Unsaid::Missing(names) => {
+                Hold { detail: Some(names.join(", ")), ..Hold::standing(HoldReason::MissingVariable) }
+            }
+            Unsaid::TooLong => Hold::standing(HoldReason::ScriptTooLong),
         };
         let script = match &self.rules.script {
-            Some(template) => render(template).map_err(|problem| missing(problem.names))?,
-            None => return Err(missing(Vec::new())),
+            Some(template) => render(template).map_err(unsaid)?,
+            None => return Err(unsaid(Unsaid::Missing(Vec::new()))),
         };
-        let fallback =
-            self.rules.fallback.as_ref().map(render).transpose().map_err(|problem| missing(problem.names))?;
+        let fallback = self.rules.fallback.as_ref().map(render).transpose().map_err(unsaid)?;
         let Rules { keys, opt_out, phrases, .. } = &*self.rules;
         let prompts =
             [(settings.script_prompt, Some(&script)), (settings.fallback_prompt, fallback.as_ref())];

@@ -110,6 +110,10 @@ words! {
         NoSuchNumber = "no_such_number",
         /// A spreadsheet rounded it, such as 1.20256E+10.
         Rounded = "rounded",
+        /// There are two of them, with a `/` between.
+        TwoNumbers = "two_numbers",
+        /// It can be a national number or one with the country code, and those are two.
+        TwoReadings = "two_readings",
     }
 }
 
@@ -123,6 +127,9 @@ impl From<PhoneProblem> for Why {
             PhoneProblem::UnknownCountry(_) => Why::UnknownCountry,
             PhoneProblem::NotANumber => Why::NotDigits,
             PhoneProblem::NotDialable => Why::NoSuchNumber,
+            PhoneProblem::Rounded => Why::Rounded,
+            PhoneProblem::TwoNumbers => Why::TwoNumbers,
+            PhoneProblem::TwoReadings(..) => Why::TwoReadings,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::gate::Hold;
 use super::lead::NewLead;
 use super::outcome::Outcome;
 use super::phone::Phone;
-use super::script::{Missing, Template};
+use super::script::{Template, Unsaid};
 use super::script_preview::Values;
 use crate::words;
 use chrono::TimeDelta;
@@ -127,14 +127,14 @@ impl<'a> Filling<'a> {
     }
 
     /// The text of a template.
-    pub(super) fn said(&self, template: &Template) -> Result<String, Missing> {
+    pub(super) fn said(&self, template: &Template) -> Result<String, Unsaid> {
         let said = template.render(&|name| self.value(name));
         match (said, self.absent) {
-            (Err(_), Absent::Named) => {
-                Ok(template.render_with(&|name| self.value(name), &|name| name.replace('_', " ")))
+            (Err(Unsaid::Missing(_)), Absent::Named) => {
+                template.render_with(&|name| self.value(name), &|name| name.replace('_', " "))
             }
-            (Err(_), Absent::LeftOut) => {
-                Ok(template.render_with(&|name| self.value(name), &|_| String::new()))
+            (Err(Unsaid::Missing(_)), Absent::LeftOut) => {
+                template.render_with(&|name| self.value(name), &|_| String::new())
             }
             (said, Absent::Refused | Absent::Named | Absent::LeftOut) => said,
         }

@@ -163,6 +163,12 @@ pub enum PhoneProblem {
     NotANumber,
     /// Looks like a number, but the country's plan has none like it, or it has an extension.
     NotDialable,
+    /// A spreadsheet has rounded it, such as `4.93E+11`: who it was nobody can tell.
+    Rounded,
+    /// Two numbers, or one and the last digits of another, with a `/` between them.
+    TwoNumbers,
+    /// Without `+` it is a national number as it stands, and another one if it begins with the country's code: the two.
+    TwoReadings(Phone, Phone),
 }
 
 impl fmt::Display for PhoneProblem {
@@ -189,6 +195,19 @@ impl fmt::Display for PhoneProblem {
             PhoneProblem::NotDialable => f.write_str(
                 "no such phone number exists, or it has an extension: check the digits \
                  and leave an extension (x123) out",
+            ),
+            PhoneProblem::Rounded => f.write_str(
+                "a spreadsheet has rounded this number, its last digits are lost: format the column as text \
+                 before saving the file",
+            ),
+            PhoneProblem::TwoNumbers => f.write_str(
+                "there are two numbers here with a / between them, or one with an extension: give exactly one \
+                 number",
+            ),
+            PhoneProblem::TwoReadings(national, with_code) => write!(
+                f,
+                "the number can be {national} or {with_code}: write it with + and the country code, or with its \
+                 leading 0"
             ),
         }
     }
@@ -290,7 +309,7 @@ pub fn numbering(phone: Phone) -> Numbering {
 pub fn digits_in(text: &str) -> String {
     let digit = |char| match Sign::of(char) {
         Sign::Digit(digit) => Some(char::from(b'0' + digit)),
-        Sign::Plus | Sign::Filler | Sign::Extension | Sign::Other => None,
+        Sign::Plus | Sign::Filler | Sign::Slash | Sign::Extension | Sign::Other => None,
     };
     text.chars().filter_map(digit).collect()
 }
@@ -305,11 +324,35 @@ pub fn national_digits(phone: Phone) -> String {
 }
 
 /// Reads a number as people write it: `+1 (202) 555-0101`, `tel:+1-202-555-0101`, `'+12025550101`,
-/// full-width or Arabic digits, and with a default country its national form.
+/// full-width or Arabic digits, what a spreadsheet makes of one (`12025550101.0`), and with a default country its
+/// national form.
 ///
-/// What comes out is digits only, so nothing else that was in the text survives.
+/// What comes out is digits only, so nothing else that was in the text survives. Where it could be the number of
+/// somebody else, too, nothing comes out but a [`PhoneProblem`]:
+///
+/// - Digits that a spreadsheet has rounded away are not made up.
+/// - Without `+`, digits that begin with the calling code of the default country may be a national number whose
+///   leading 0 is gone, or a whole one whose `+` is: in Germany `49441123456` is 04944 1123456, and 0441 123456. If
+///   the plan has both, that is [`PhoneProblem::TwoReadings`]. Who is to be called is asked for; on the do-not-call
+///   list, where a person too many does no harm, both are put where nobody can be asked.
+/// - Behind a `/` that follows a whole number stands another one, or its last digits. Behind an area code it is a sign
+///   like any other.
 pub fn parse(text: &str, default_country: Option<Country>) -> Result<Phone, PhoneProblem> {
-    let mut typed = Typed::read(bare(text))?;
+    let typed = Typed::of(text)?;
+    let phone = read(typed, default_country)?;
+    if typed.before_slashes().any(|before| read(before, default_country).is_ok()) {
+        return Err(PhoneProblem::TwoNumbers);
+    }
+    match default_country.and_then(|country| typed.with_calling_code(country)) {
+        Some(plus) if plus.as_str()[1..] != phone.0.to_string() => match checked(&plus, None) {
+            Ok(other) if other != phone => Err(PhoneProblem::TwoReadings(phone, other)),
+            Ok(_) | Err(_) => Ok(phone),
+        },
+        Some(_) | None => Ok(phone),
+    }
+}
+
+fn read(mut typed: Typed, default_country: Option<Country>) -> Result<Phone, PhoneProblem> {
     let region = match (typed.international(), default_country) {
         (true, _) => None,
         (false, Some(Country(region))) => Some(region),
@@ -331,7 +374,7 @@ pub fn parse(text: &str, default_country: Option<Country>) -> Result<Phone, Phon
 
 /// The number that [`parse`] finds if it finds one, where that can be told at a glance.
 pub fn at_a_glance(text: &str) -> Option<Phone> {
-    let national = Typed::read(bare(text)).ok()?.north_american()?;
+    let national = Typed::of(text).ok()?.north_american()?;
     Phone::from_digits(10_000_000_000 + national)
 }
 
@@ -373,22 +416,70 @@ fn bare(text: &str) -> &str {
     }
 }
 
+/// Digits that a program took for a fraction: `12025550101.0`, `12 025 550 101.00` and `1.2025550101E+10` have all of
+/// them, while `1.20256E+10` has lost some, and so has what reads `12025600000.0` by now.
+fn from_float(text: &str) -> Result<Cow<'_, str>, PhoneProblem> {
+    /// A program that rounds keeps six digits at most.
+    const LOST: &str = "00000";
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let sign = &text[..text.len() - unsigned.len()];
+    let all = |whole: &str, fraction: &str| match whole.ends_with(LOST) || fraction.ends_with(LOST) {
+        true => Err(PhoneProblem::Rounded),
+        false => Ok(format!("{sign}{whole}{fraction}").into()),
+    };
+    if let Some((whole, "0" | "00")) = unsigned.rsplit_once('.')
+        && (is_digits(whole) || is_in_thousands(whole))
+    {
+        return all(whole, "");
+    }
+    let Some((mantissa, exponent)) = unsigned.split_once(['e', 'E']) else { return Ok(text.into()) };
+    let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
+    let (whole, fraction) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
+    let is_number = is_digits(whole) && (fraction.is_empty() || is_digits(fraction)) && is_digits(exponent);
+    match (is_number, exponent.parse::<usize>()) {
+        (true, Ok(places)) if fraction.len() == places => all(whole, fraction),
+        (true, _) => Err(PhoneProblem::Rounded),
+        (false, _) => Ok(text.into()),
+    }
+}
+
+/// Whether digits are grouped as those of a sum are, not as those of a phone number with its leading 0.
+fn is_in_thousands(text: &str) -> bool {
+    let mut groups = text.split([' ', '\u{A0}', '\u{202F}']);
+    let first = groups.next().unwrap_or_default();
+    let is_group = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(first.len(), 1..=3)
+        && is_group(first)
+        && !first.starts_with('0')
+        && groups.all(|group| group.len() == 3 && is_group(group))
+}
+
 /// The digits of a text in ASCII, with `+` before them if it was there. On the stack: a big import reads a
 /// million of these.
+#[derive(Clone, Copy)]
 struct Typed {
     bytes: [u8; TYPED_DIGITS_MAX + 1],
     length: usize,
+    /// A bit for each length at which a `/` stood.
+    slashes: u32,
 }
 
 impl Typed {
+    /// The digits of what is left of a text without what programs did to it.
+    fn of(text: &str) -> Result<Typed, PhoneProblem> {
+        Typed::read(&from_float(bare(text))?)
+    }
+
     fn read(text: &str) -> Result<Typed, PhoneProblem> {
-        let mut typed = Typed { bytes: [0; TYPED_DIGITS_MAX + 1], length: 0 };
+        let mut typed = Typed { bytes: [0; TYPED_DIGITS_MAX + 1], length: 0, slashes: 0 };
         let mut rest = text.chars();
         while let Some(char) = rest.next() {
             match Sign::of(char) {
                 Sign::Digit(digit) => typed.push(b'0' + digit)?,
                 Sign::Plus if typed.length == 0 => typed.push(b'+')?,
                 Sign::Filler => {}
+                Sign::Slash => typed.slashes |= 1 << typed.length,
                 Sign::Extension if typed.has_digits() && rest.as_str().contains(is_digit) => {
                     return Err(PhoneProblem::NotDialable);
                 }
@@ -434,6 +525,25 @@ impl Typed {
         }
     }
 
+    /// What stands before each `/` that has something on either side.
+    fn before_slashes(self) -> impl Iterator<Item = Typed> {
+        let lengths = (1..self.length).filter(move |length| self.slashes >> *length & 1 == 1);
+        lengths.map(move |length| Typed { bytes: self.bytes, length, slashes: 0 })
+    }
+
+    /// The same digits with a `+`, if they begin with the calling code of the country and had none.
+    fn with_calling_code(self, Country(region): Country) -> Option<Typed> {
+        let code = PHONE_NUMBER_UTIL.get_country_code_for_region(region)?.to_string();
+        if !self.as_str().starts_with(&code) || self.length == self.bytes.len() {
+            return None;
+        }
+        let mut plus = self;
+        plus.bytes.copy_within(..self.length, 1);
+        plus.bytes[0] = b'+';
+        plus.length += 1;
+        Some(plus)
+    }
+
     /// The ten digits behind `+1`, where nothing about them is open: no other calling code begins so, and none of the
     /// prefixes that could be left out. Files are full of them.
     fn north_american(&self) -> Option<u64> {
@@ -454,6 +564,8 @@ enum Sign {
     Plus,
     /// Blanks, hyphens, dots, brackets, and the invisible marks that come along when copying.
     Filler,
+    /// A stroke: between area code and number, or between two numbers.
+    Slash,
     /// What may stand before an extension.
     Extension,
     Other,
@@ -464,17 +576,17 @@ impl Sign {
         match char {
             '0'..='9' => Sign::Digit(char as u8 - b'0'),
             '+' | '\u{FF0B}' => Sign::Plus,
-            ' ' | '-' | '.' | '(' | ')' | '/' | '[' | ']' => Sign::Filler,
+            '/' | '\u{FF0F}' => Sign::Slash,
+            ' ' | '-' | '.' | '(' | ')' | '[' | ']' => Sign::Filler,
             // No-break and other wide or narrow spaces.
             '\u{A0}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}' => Sign::Filler,
-            // Hyphens, dashes, minus; full-width hyphen, dot, brackets, slash; middle dot.
+            // Hyphens, dashes, minus; full-width hyphen, dot, brackets; middle dot.
             '\u{2010}'..='\u{2015}'
             | '\u{2212}'
             | '\u{FF0D}'
             | '\u{FF0E}'
             | '\u{FF08}'
             | '\u{FF09}'
-            | '\u{FF0F}'
             | '\u{B7}' => Sign::Filler,
             // Zero width, direction marks, byte order mark, soft hyphen.
             '\u{AD}'
@@ -548,7 +660,7 @@ fn e164(number: &PhoneNumber) -> Result<Phone, PhoneProblem> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rlibphonenumber::PhoneNumberType;
+    use rlibphonenumber::{PhoneNumberFormat, PhoneNumberType};
 
     use super::*;
 
@@ -699,7 +811,7 @@ mod tests {
             ("tel:+12025550101;ext=5", None, NotDialable),
             ("+12025550101,,5", None, NotDialable),
             ("+12025550101#5", None, NotDialable),
-            ("1.20256E+10", us(), NotDialable),
+            ("1.20256E+10", us(), Rounded),
             ("2025550101", None, NoCountry),
             ("12025550101", None, NoCountry),
             ("911", None, TooShort),
@@ -723,10 +835,184 @@ mod tests {
     #[test]
     fn every_problem_is_a_sentence_that_says_what_to_do() {
         use PhoneProblem::*;
-        for problem in [Empty, TooLong, TooShort, NoCountry, UnknownCountry(999), NotANumber, NotDialable] {
+        let [one, other] = [4_930_901_820, 49_301_820].map(|digits| Phone::from_digits(digits).unwrap());
+        for problem in [
+            Empty,
+            TooLong,
+            TooShort,
+            NoCountry,
+            UnknownCountry(999),
+            NotANumber,
+            NotDialable,
+            Rounded,
+            TwoNumbers,
+            TwoReadings(one, other),
+        ] {
             let sentence = problem.to_string();
             assert!(sentence.contains(": ") && !sentence.contains("  "), "{sentence}");
         }
+    }
+
+    #[test]
+    fn what_a_spreadsheet_took_for_a_fraction_keeps_its_digits_and_gets_no_more() {
+        use PhoneProblem::*;
+        let de = Country::parse("DE");
+        for (text, expected) in [
+            ("49301234567.0", Ok("+49301234567")),
+            ("49301234567.00", Ok("+49301234567")),
+            ("+49301234567.0", Ok("+49301234567")),
+            ("'49301234567.0", Ok("+49301234567")),
+            ("=\"49301234567.0\"", Ok("+49301234567")),
+            ("-49301234567.0", Ok("+49301234567")),
+            ("49 301 234 567.00", Ok("+49301234567")),
+            ("4.9301234567E+10", Ok("+49301234567")),
+            ("4,9301234567E+10", Ok("+49301234567")),
+            ("4.9301234567e10", Ok("+49301234567")),
+            ("301234567.0", Ok("+49301234567")),
+            ("4.93E+11", Err(Rounded)),
+            ("4.93012E+10", Err(Rounded)),
+            ("493000000000.0", Err(Rounded)),
+            ("4.930000000000E+12", Err(Rounded)),
+            ("1E10", Err(Rounded)),
+            // Dots that people write stay what they are.
+            ("030.1234567", Ok("+49301234567")),
+            ("030.123.45.67", Ok("+49301234567")),
+            ("0301.234500", Ok("+49301234500")),
+        ] {
+            assert_eq!(read(text, de), expected.map(str::to_owned), "{text}");
+        }
+        assert_eq!(read("12025550101.0", us()).as_deref(), Ok("+12025550101"));
+        assert_eq!(at_a_glance("+1202555010.0"), None);
+    }
+
+    #[test]
+    fn a_stroke_stands_behind_an_area_code_and_not_between_two_numbers() {
+        for (text, country, expected) in [
+            ("030/1234567", "DE", Some("+49301234567")),
+            ("030 / 123 45 67", "DE", Some("+49301234567")),
+            ("+49 (0)30/1234567", "DE", Some("+49301234567")),
+            ("0049/30/1234567", "DE", Some("+49301234567")),
+            ("03301/123", "DE", Some("+493301123")),
+            ("0176／12345678", "DE", Some("+4917612345678")),
+            ("05223/12345", "AT", Some("+43522312345")),
+            ("01/2345678", "AT", Some("+4312345678")),
+            ("202/555/0101", "US", Some("+12025550101")),
+            ("030 1234567/", "DE", Some("+49301234567")),
+            ("030 1234567 / 89", "DE", None),
+            ("030/1234567/89", "DE", None),
+            ("030 1234567／8", "DE", None),
+            ("+49 30 1234567 / 568", "US", None),
+            ("0441 12345/12346", "DE", None),
+            ("0049 30 1234567 / 89", "US", None),
+        ] {
+            let expected = expected.map(str::to_owned).ok_or(PhoneProblem::TwoNumbers);
+            assert_eq!(read(text, Country::parse(country)), expected, "{text} in {country}");
+        }
+    }
+
+    #[test]
+    fn no_german_or_austrian_area_code_is_taken_for_a_number() {
+        for (country, digits) in [("DE", 10..100_000), ("AT", 1..10_000)] {
+            let taken: Vec<u32> =
+                digits.filter(|code| read(&format!("0{code}"), Country::parse(country)).is_ok()).collect();
+            assert_eq!(taken, [0_u32; 0], "{country}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_begins_with_the_countrys_code_is_read_only_where_it_can_be_one_alone() {
+        for (text, country, expected) in [
+            ("49441123456", "DE", None),
+            ("49421123456", "DE", None),
+            ("49 471 123456", "DE", None),
+            ("49 (0)441 123456", "DE", None),
+            ("+49441123456", "DE", Some("+49441123456")),
+            ("0049441123456", "DE", Some("+49441123456")),
+            ("0441123456", "DE", Some("+49441123456")),
+            ("04944 1123456", "DE", Some("+4949441123456")),
+            ("441123456", "DE", Some("+49441123456")),
+            // By the plan 0491 may have ten digits more, so nobody can tell.
+            ("4915123456789", "DE", None),
+            ("015123456789", "DE", Some("+4915123456789")),
+            ("49301234567", "DE", Some("+49301234567")),
+            ("49891234567", "DE", Some("+49891234567")),
+            ("436641234567", "AT", Some("+436641234567")),
+            ("06641234567", "AT", Some("+436641234567")),
+            ("2025550101", "US", Some("+12025550101")),
+            ("12025550101", "US", Some("+12025550101")),
+            ("1 (202) 555-0101", "US", Some("+12025550101")),
+            ("33612345678", "FR", Some("+33612345678")),
+            ("0612345678", "FR", Some("+33612345678")),
+            ("331234567", "FR", Some("+33331234567")),
+            ("447400123456", "GB", Some("+447400123456")),
+            ("442079460018", "GB", Some("+442079460018")),
+            ("07400123456", "GB", Some("+447400123456")),
+            ("9123456789", "IN", Some("+919123456789")),
+            ("919123456789", "IN", Some("+919123456789")),
+            ("9118001234", "IN", None),
+            ("5532211234", "BR", Some("+555532211234")),
+            ("555532211234", "BR", Some("+555532211234")),
+            ("55996123456", "BR", Some("+5555996123456")),
+            ("5511961234567", "BR", Some("+5511961234567")),
+            ("3123456789", "IT", Some("+393123456789")),
+            ("3906123456", "IT", None),
+            ("393123456789", "IT", Some("+393123456789")),
+            ("79123456789", "RU", Some("+79123456789")),
+            ("89123456789", "RU", Some("+79123456789")),
+            ("34612345678", "ES", Some("+34612345678")),
+            ("612345678", "ES", Some("+34612345678")),
+        ] {
+            match (read(text, Country::parse(country)), expected) {
+                (Ok(read), Some(expected)) => assert_eq!(read, expected, "{text} in {country}"),
+                (Err(PhoneProblem::TwoReadings(one, other)), None) => assert_ne!(one, other),
+                (read, _) => panic!("{text} in {country}: {read:?}"),
+            }
+        }
+    }
+
+    /// Every country's own numbers, drawn by chance: how many are refused as they are dialed there, and how many
+    /// written without what is dialed before an area code.
+    #[test]
+    fn what_is_dialed_within_a_country_is_hardly_ever_two_numbers() {
+        use PhoneNumberType::{FixedLine, Mobile};
+        const DRAWN: usize = 60;
+        let mut chance = 1_u64;
+        let mut digit = || {
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            chance >> 33
+        };
+        let is_two = |text: &str, region| {
+            matches!(parse(text, Some(Country(region))), Err(PhoneProblem::TwoReadings(..)))
+        };
+        let (mut drawn, mut dialed, mut bare) = (0, Vec::new(), Vec::new());
+        for region in PHONE_NUMBER_UTIL.get_supported_regions() {
+            for kind in [FixedLine, Mobile] {
+                let Ok(example) = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, kind)
+                else {
+                    continue;
+                };
+                for _ in 0..DRAWN {
+                    let length = example.national_number.ilog10();
+                    let keep = 10_u64.pow(u32::try_from(digit() % u64::from(length)).unwrap() + 1);
+                    let mut number = example.clone();
+                    number.national_number = example.national_number / keep * keep + digit() % keep;
+                    if !number.is_valid() {
+                        continue;
+                    }
+                    drawn += 1;
+                    if is_two(&number.format_as(PhoneNumberFormat::National), region) {
+                        dialed.push(region.as_region_str().as_str().to_owned());
+                    }
+                    if is_two(&number.get_national_significant_number(), region) {
+                        bare.push(region.as_region_str().as_str().to_owned());
+                    }
+                }
+            }
+        }
+        assert!(drawn > 20_000, "{drawn}");
+        // Italian mobile numbers have no 0 before them, and 390 6123456 is +39 06 123456 without its `+`.
+        assert!(dialed.len() * 5_000 < drawn, "{dialed:?} of {drawn}");
+        assert!(bare.len() * 2_000 < drawn, "{bare:?} of {drawn}");
     }
 
     /// All area codes of the United States are those whose ordinary numbers the plan holds and places there.

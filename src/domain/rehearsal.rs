@@ -90,6 +90,7 @@ impl Limit {
             | HoldReason::NumberInCall
             | HoldReason::DoNotCall
             | HoldReason::MissingVariable
+            | HoldReason::ScriptTooLong
             | HoldReason::TimeZoneUnknown
             | HoldReason::DialingStopped
             | HoldReason::WokeUp

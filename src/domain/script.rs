@@ -4,10 +4,13 @@
 //! A value is put in once and never read again for braces, so a lead called `{system_prompt}` is called just that.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 /// More problems than these help nobody.
 const PROBLEMS_MAX: usize = 20;
+/// Different names in one script; a lead has no more variables than half of it.
+const VARIABLES_MAX: usize = 200;
 
 /// A script that was read without problems.
 ///
@@ -28,27 +31,40 @@ pub struct Variable {
     pub has_fallback: bool,
 }
 
-/// Names without a value and without a fallback, each once, in the order of the script.
+/// The longest text that is said on a call, in bytes: more than the longest script, and an hour of speech. Without it a
+/// short script could ask for one long value a thousand times.
+pub const SAID_MAX: usize = 96 << 10;
+
+/// Why a script cannot be said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// In their comparison form, see [`normal_name`].
-    pub names: Vec<String>,
+pub enum Unsaid {
+    /// Names without a value and without a fallback, in their comparison form, each once, in the order of the script.
+    Missing(Vec<String>),
+    /// With its values it is longer than [`SAID_MAX`].
+    TooLong,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Slot { name: String, fallback: Option<String> },
+    /// The place of a variable.
+    Slot {
+        variable: usize,
+        fallback: Option<String>,
+    },
 }
 
 impl Template {
     /// Reads a script; the errors are all its problems, each with its place and what to do.
     pub fn parse(text: &str) -> Result<Template, Vec<String>> {
-        let mut reader = Reader { text, at: 0, parts: Vec::new(), problems: Vec::new() };
+        let mut reader = Reader { text, ..Reader::default() };
         reader.read();
-        match reader.problems.is_empty() {
-            true => Ok(Template { variables: variables_of(&reader.parts), parts: reader.parts }),
-            false => Err(sentences(text, reader.problems)),
+        match (reader.problems.is_empty(), reader.variables.len()) {
+            (true, ..=VARIABLES_MAX) => Ok(Template { variables: reader.variables, parts: reader.parts }),
+            (true, count) => Err(vec![format!(
+                "it asks for {count} different names; at most {VARIABLES_MAX} may be in a script"
+            )]),
+            (false, _) => Err(sentences(text, reader.problems)),
         }
     }
 
@@ -57,26 +73,15 @@ impl Template {
         &self.variables
     }
 
-    /// Fills the script in. `values` is asked for names in their comparison form; a blank value counts as none.
-    pub fn render<'v>(&self, values: &dyn Fn(&str) -> Option<Cow<'v, str>>) -> Result<String, Missing> {
-        let mut said = String::new();
-        let mut missing: Vec<String> = Vec::new();
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => said.push_str(text),
-                Part::Slot { name, fallback } => {
-                    match (values(name).filter(|value| !value.trim().is_empty()), fallback) {
-                        (Some(value), _) => said.push_str(&value),
-                        (None, Some(fallback)) => said.push_str(fallback),
-                        (None, None) if missing.contains(name) => {}
-                        (None, None) => missing.push(name.clone()),
-                    }
-                }
-            }
-        }
+    /// Fills the script in. `values` is asked once for each name, in its comparison form; a blank value counts as none.
+    pub fn render<'v>(&self, values: &dyn Fn(&str) -> Option<Cow<'v, str>>) -> Result<String, Unsaid> {
+        let found = self.find(values);
+        let known = self.variables.iter().zip(&found);
+        let missing = known.filter(|(variable, value)| value.is_none() && !variable.has_fallback);
+        let missing: Vec<String> = missing.map(|(variable, _)| variable.name.clone()).collect();
         match missing.is_empty() {
-            true => Ok(said),
-            false => Err(Missing { names: missing }),
+            true => self.fill(&found),
+            false => Err(Unsaid::Missing(missing)),
         }
     }
 
@@ -85,35 +90,58 @@ impl Template {
         &self,
         values: &dyn Fn(&str) -> Option<Cow<'v, str>>,
         stand_in: &dyn Fn(&str) -> String,
-    ) -> String {
-        let mut said = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => said.push_str(text),
-                Part::Slot { name, fallback } => {
-                    match (values(name).filter(|value| !value.trim().is_empty()), fallback) {
-                        (Some(value), _) => said.push_str(&value),
-                        (None, Some(fallback)) => said.push_str(fallback),
-                        (None, None) => said.push_str(&stand_in(name)),
-                    }
-                }
+    ) -> Result<String, Unsaid> {
+        let mut found = self.find(values);
+        for (variable, value) in self.variables.iter().zip(&mut found) {
+            if value.is_none() && !variable.has_fallback {
+                *value = Some(Cow::Owned(stand_in(&variable.name)));
             }
         }
-        said
+        self.fill(&found)
+    }
+
+    fn find<'v>(&self, values: &dyn Fn(&str) -> Option<Cow<'v, str>>) -> Vec<Option<Cow<'v, str>>> {
+        let value = |name: &str| values(name).filter(|value| !value.trim().is_empty());
+        self.variables.iter().map(|variable| value(&variable.name)).collect()
+    }
+
+    fn fill(&self, values: &[Option<Cow<str>>]) -> Result<String, Unsaid> {
+        let mut said = String::new();
+        for part in &self.parts {
+            let more = match part {
+                Part::Text(text) => text,
+                Part::Slot { variable, fallback } => {
+                    let value = values.get(*variable).and_then(Option::as_deref);
+                    value.or(fallback.as_deref()).unwrap_or_default()
+                }
+            };
+            if said.len() + more.len() > SAID_MAX {
+                return Err(Unsaid::TooLong);
+            }
+            said.push_str(more);
+        }
+        Ok(said)
     }
 }
 
-impl fmt::Display for Missing {
+impl fmt::Display for Unsaid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no value for {}: give the lead one, or write a fallback such as {{name|there}}",
-            self.names.join(", ")
-        )
+        match self {
+            Unsaid::Missing(names) => write!(
+                f,
+                "no value for {}: give the lead one, or write a fallback such as {{name|there}}",
+                names.join(", ")
+            ),
+            Unsaid::TooLong => write!(
+                f,
+                "with its values the script is longer than {} KB: shorten them, or use them less often",
+                SAID_MAX >> 10
+            ),
+        }
     }
 }
 
-impl std::error::Error for Missing {}
+impl std::error::Error for Unsaid {}
 
 /// The form in which names of variables and headers of columns are compared: trimmed, lower case, and
 /// `First Name`, `first-name` and `first_name` alike.
@@ -127,10 +155,14 @@ pub fn normal_name(text: &str) -> String {
 }
 
 /// Walks over a script once, from left to right; `at` is a byte offset.
+#[derive(Default)]
 struct Reader<'t> {
     text: &'t str,
     at: usize,
     parts: Vec<Part>,
+    variables: Vec<Variable>,
+    /// Where each name is among the variables.
+    places: HashMap<String, usize>,
     problems: Vec<(usize, Problem<'t>)>,
 }
 
@@ -185,8 +217,20 @@ impl<'t> Reader<'t> {
         match name {
             "" => self.problems.push((start, Problem::NoName)),
             name if !is_name(name) => self.problems.push((start, Problem::BadName(name))),
-            name => self.parts.push(Part::Slot { name: normal_name(name), fallback }),
+            name => {
+                let variable = self.variable(normal_name(name), fallback.is_some());
+                self.parts.push(Part::Slot { variable, fallback });
+            }
         }
+    }
+
+    fn variable(&mut self, name: String, has_fallback: bool) -> usize {
+        let place = *self.places.entry(name.clone()).or_insert(self.variables.len());
+        match self.variables.get_mut(place) {
+            Some(known) => known.has_fallback &= has_fallback,
+            None => self.variables.push(Variable { name, has_fallback }),
+        }
+        place
     }
 
     fn push_text(&mut self, text: &str) {
@@ -201,18 +245,6 @@ impl<'t> Reader<'t> {
 fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text.chars().all(|char| char.is_ascii_alphanumeric() || "_ .-".contains(char))
-}
-
-fn variables_of(parts: &[Part]) -> Vec<Variable> {
-    let mut variables: Vec<Variable> = Vec::new();
-    for part in parts {
-        let Part::Slot { name, fallback } = part else { continue };
-        match variables.iter_mut().find(|variable| variable.name == *name) {
-            Some(known) => known.has_fallback &= fallback.is_some(),
-            None => variables.push(Variable { name: name.clone(), has_fallback: fallback.is_some() }),
-        }
-    }
-    variables
 }
 
 fn sentences(text: &str, problems: Vec<(usize, Problem)>) -> Vec<String> {
@@ -340,7 +372,10 @@ mod tests {
         let lookup = |name: &str| {
             values.iter().find(|(known, _)| *known == name).map(|(_, value)| Cow::Owned((*value).to_owned()))
         };
-        Template::parse(text).unwrap().render(&lookup).map_err(|missing| missing.names)
+        match Template::parse(text).unwrap().render(&lookup) {
+            Err(Unsaid::Missing(names)) => Err(names),
+            said => Ok(said.unwrap()),
+        }
     }
 
     fn problems(text: &str) -> Vec<String> {
@@ -380,7 +415,7 @@ mod tests {
     fn names_without_a_value_are_told_all_at_once_and_once_each() {
         let told = say("{b} {a} {B} {c|x} {d}", &[("d", "  ")]);
         assert_eq!(told, Err(vec!["b".to_owned(), "a".to_owned(), "d".to_owned()]));
-        let missing = Missing { names: vec!["b".to_owned(), "a".to_owned()] };
+        let missing = Unsaid::Missing(vec!["b".to_owned(), "a".to_owned()]);
         assert_eq!(
             missing.to_string(),
             "no value for b, a: give the lead one, or write a fallback such as {name|there}"
@@ -471,6 +506,35 @@ mod tests {
             let ms = speech_ms(text);
             assert!((least..=most).contains(&ms), "{text}: {ms}");
         }
+    }
+
+    #[test]
+    fn a_script_with_its_values_is_no_longer_than_what_is_said_on_a_call() {
+        let value = "\u{1F600}".repeat(5_000);
+        let often = |times: usize| Template::parse(&"{a}".repeat(times)).unwrap();
+        let give = |_: &str| Some(Cow::Borrowed(value.as_str()));
+        assert_eq!(often(4).render(&give).map(|said| said.len()), Ok(80_000));
+        assert_eq!(often(6_666).render(&give), Err(Unsaid::TooLong));
+        assert_eq!(often(6_666).render_with(&|_| None, &|_| value.clone()), Err(Unsaid::TooLong));
+        let long = "\u{1F600}".repeat(20_000);
+        assert_eq!(Template::parse(&long).unwrap().render(&give), Ok(long), "the longest script is said");
+    }
+
+    #[test]
+    fn a_script_asks_for_two_hundred_names_at_most_and_for_each_once() {
+        let names = |count: usize| (0..count).map(|nth| format!("{{n{nth}|}}{{n{nth}}}")).collect::<String>();
+        let asked = std::cell::Cell::new(0);
+        let value = |_: &str| {
+            asked.set(asked.get() + 1);
+            None
+        };
+        let missing = Template::parse(&names(200)).unwrap().render(&value);
+        assert!(matches!(missing, Err(Unsaid::Missing(missing)) if missing.len() == 200));
+        assert_eq!(asked.get(), 200);
+        assert_eq!(
+            problems(&names(201)),
+            ["it asks for 201 different names; at most 200 may be in a script"]
+        );
     }
 
     proptest! {

@@ -8,13 +8,13 @@ use super::fields::Parsed;
 use super::invalid::Invalid;
 use super::lead::{self, NewLead};
 use super::phrases::OptOut;
-use super::script::{self, Template};
+use super::script::{self, Template, Unsaid};
 use super::script_lint::Sample;
 use crate::words;
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 words! {
     /// Whose values fill a preview.
@@ -118,7 +118,12 @@ pub struct Preview {
     pub missing: Vec<String>,
     /// Names that no lead has a value for.
     pub unknown: Vec<Unknown>,
+    /// Whether with these values a script is longer than what is said on a call.
+    pub too_long: bool,
 }
+
+/// Names that are compared with all that leads have, which takes its time.
+const COMPARED_MAX: usize = 20;
 
 /// A name that no lead has a value for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -146,29 +151,29 @@ impl Scripts {
     /// The names asked for, each once.
     pub fn names(&self) -> Vec<&str> {
         let templates = std::iter::once(&self.script).chain(&self.fallback);
-        let mut names: Vec<&str> = Vec::new();
-        for variable in templates.flat_map(Template::variables) {
-            if !names.contains(&variable.name.as_str()) {
-                names.push(&variable.name);
-            }
-        }
-        names
+        let names = templates.flat_map(Template::variables).map(|variable| variable.name.as_str());
+        let mut seen = HashSet::new();
+        names.filter(|name| seen.insert(*name)).collect()
     }
 
     /// Fills the scripts in. What the leads of the campaign have is in `leads`.
     pub fn preview(&self, case: Case, values: &Values, leads: &Sample) -> Preview {
         let lookup = |name: &str| values.0.get(name).map(|value| Cow::Borrowed(value.as_str()));
-        let mut missing: Vec<String> = Vec::new();
+        let (mut missing, mut is_too_long) = (Vec::new(), false);
         let mut render = |template: &Template| match template.render(&lookup) {
             Ok(text) => Some(text),
-            Err(script::Missing { names }) => {
+            Err(Unsaid::Missing(names)) => {
                 missing.extend(names);
+                None
+            }
+            Err(Unsaid::TooLong) => {
+                is_too_long = true;
                 None
             }
         };
         let script = render(&self.script).map(|script| self.opt_out.after(script).0);
         let fallback = self.fallback.as_ref().and_then(render);
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         missing.retain(|name| seen.insert(name.clone()));
         let is_given = |name: &str| case != Case::OddCharacters && values.0.contains_key(name);
         let is_unknown = |name: &&str| !leads.knows(name) && !is_given(name);
@@ -177,16 +182,17 @@ impl Scripts {
             0 => self.names().into_iter().filter(|name| !NewLead::OWN_NAMES.contains(name)).collect(),
             _ => self.names(),
         };
-        let unknown = unknown
-            .into_iter()
-            .filter(is_unknown)
-            .map(|name| Unknown { name: name.to_owned(), nearest: leads.nearest(name).map(str::to_owned) });
+        let unknown = unknown.into_iter().filter(is_unknown).enumerate().map(|(nth, name)| {
+            let nearest = (nth < COMPARED_MAX).then(|| leads.nearest(name)).flatten();
+            Unknown { name: name.to_owned(), nearest: nearest.map(str::to_owned) }
+        });
         let seconds = |text: &Option<String>| Some(script::speech_ms(text.as_ref()?).div_ceil(1_000));
         Preview {
             case,
             seconds: seconds(&script),
             fallback_seconds: seconds(&fallback),
             missing,
+            too_long: is_too_long,
             unknown: unknown.collect(),
             script,
             fallback,

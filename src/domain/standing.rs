@@ -163,6 +163,10 @@ fn active(reason: HoldReason, has_leads: bool) -> (State, &'static str) {
             State::Attention,
             "Nobody left can be called: the script needs something that is not known about them.",
         ),
+        HoldReason::ScriptTooLong => (
+            State::Attention,
+            "Nobody left can be called: with what is known about them the script is too long.",
+        ),
         HoldReason::TimeZoneUnknown => {
             (State::Attention, "Nobody left can be called: their time zones are not known.")
         }

@@ -1,11 +1,13 @@
 //! A successful answer: a status, a JSON body and a few headers.
 
+use super::Settings;
 use super::error::ApiError;
 use rocket::Request;
 use rocket::http::{ContentType, Status};
 use rocket::response::{self, Responder, Response};
+use rocket::tokio::fs::File;
 use serde::Serialize;
-use std::io::Cursor;
+use std::io::{Cursor, Seek, Write};
 
 /// What a handler gives back. The body is ready-made text, so that it can be written where the rows are read
 /// and remembered as it was sent.
@@ -69,15 +71,33 @@ impl Answer {
     }
 }
 
+/// A longer body waits on the disk for its client, who may be slow, and not alone.
+const IN_MEMORY_MAX: usize = 1 << 20;
+
+/// Puts a body into a file that has no name.
+fn put_down(body: &str, settings: &Settings) -> std::io::Result<File> {
+    let mut file = tempfile::tempfile_in(&settings.spool_dir)?;
+    file.write_all(body.as_bytes())?;
+    file.rewind()?;
+    Ok(File::from_std(file))
+}
+
 impl<'r> Responder<'r, 'static> for Answer {
-    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
         let mut response = Response::build();
         response.status(self.status);
         for (name, value) in self.headers {
             response.raw_header(name, value);
         }
         if let Some(body) = self.body {
-            response.header(ContentType::JSON).sized_body(body.len(), Cursor::new(body.into_bytes()));
+            let settings = request.rocket().state().filter(|_| body.len() > IN_MEMORY_MAX);
+            // On a full disk it waits in memory all the same.
+            let file = settings.and_then(|settings| put_down(&body, settings).ok());
+            response.header(ContentType::JSON);
+            match file {
+                Some(file) => response.sized_body(body.len(), file),
+                None => response.sized_body(body.len(), Cursor::new(body.into_bytes())),
+            };
         }
         response.ok()
     }

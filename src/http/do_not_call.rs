@@ -11,10 +11,10 @@ use super::openapi::{parameters, schemas};
 use super::query::{self, PAGE_SIZE, Query};
 use super::sheet::Download;
 use crate::domain::Instant;
-use crate::domain::do_not_call::{Entry, REASON_MAX, Source};
+use crate::domain::do_not_call::{Becomes, Column, Entry, REASON_MAX, Source};
 use crate::domain::fields::{self, Parsed};
 use crate::domain::invalid::Invalid;
-use crate::domain::phone::{self, Country, Phone};
+use crate::domain::phone::{self, Country, Phone, PhoneProblem};
 use crate::domain::schedule::format_instant;
 use crate::domain::spreadsheet::{Format, defused};
 use crate::store::pool::Db;
@@ -102,8 +102,12 @@ async fn show(
 
 /// Puts numbers on the list.
 ///
-/// One, an array of up to 10,000, or CSV with a column `phone` and, if you like, `reason`. Their leads leave
-/// all queues and calls to them are hung up; after the answer nobody dials them.
+/// One, an array of up to 10,000, or CSV with a column `phone` and, if you like, `reason`. Every column whose heading
+/// means a phone number is read. Their leads leave all queues and calls to them are hung up; after the answer nobody
+/// dials them.
+///
+/// Without `+`, digits that begin with the code of the default country can be two numbers. Of an array or a table both
+/// are listed; one alone is refused, so that whoever sends it can say which it is.
 #[utoipa::path(
     post,
     path = "/do-not-call",
@@ -270,10 +274,15 @@ async fn export(
 /// Rows read at a time.
 const EXPORT_PAGE: usize = 1_000;
 
-/// The number in a path, in whatever spelling.
+/// The number in a path, in whatever spelling. One that can be two is neither.
 pub(super) fn number_in_path(text: &str, settings: &Settings) -> Result<Phone, ApiError> {
-    let read = || phone::parse(text, settings.default_country).ok();
-    Phone::from_e164(text).or_else(read).ok_or(ApiError::NotListed)
+    let read = || phone::parse(text, settings.default_country);
+    Phone::from_e164(text).map_or_else(read, Ok).map_err(|problem| {
+        match matches!(problem, PhoneProblem::TwoReadings(..)) {
+            true => Invalid::one("number", problem.to_string()).into(),
+            false => ApiError::NotListed,
+        }
+    })
 }
 
 /// What is looked for: of something that is written like a number its digits, else the text as it is.
@@ -314,7 +323,10 @@ impl Wish {
             count += 1;
             let sent = item.get("phone").map(ToString::to_string).unwrap_or_default();
             match Entry::read(item, country) {
-                Ok(entry) => entries.push(entry),
+                Ok(read) => {
+                    report.two_readings += i64::from(read.len() > 1);
+                    entries.extend(read);
+                }
                 Err(invalid) => {
                     let message = invalid.0.first().map(|problem| problem.message.clone());
                     report.reject(count as u64, "phone", sent.trim_matches('"'), message.unwrap_or_default());
@@ -325,9 +337,13 @@ impl Wish {
         })?;
         match (kind, alone) {
             (Kind::One, Some(invalid)) => Err(invalid.into()),
-            (Kind::One, None) => match entries.pop() {
-                Some(entry) => Ok(Wish::One(entry)),
-                None => Err(Invalid::one("body", "is empty").into()),
+            (Kind::One, None) => match (entries.pop(), entries.pop()) {
+                (Some(entry), None) => Ok(Wish::One(entry)),
+                (Some(with_code), Some(national)) => {
+                    let problem = PhoneProblem::TwoReadings(national.phone, with_code.phone);
+                    Err(Invalid::one("phone", problem.to_string()).into())
+                }
+                (None, _) => Err(Invalid::one("body", "is empty").into()),
             },
             (Kind::Array, _) if count > ARRAY_MAX => {
                 let message = format!("must have at most {ARRAY_MAX} items; send more as text/csv");
@@ -350,8 +366,10 @@ fn report(done: ListReport) -> Result<Answer, ApiError> {
     let report = Report {
         added: done.added,
         already_listed: done.already_listed,
+        two_readings: done.two_readings,
         rejected_count: done.rejected,
         rejected: done.rejections.into_iter().map(Rejected::of).collect(),
+        columns: done.columns.into_iter().map(ColumnView::of).collect(),
     };
     Ok(Answer::text(status, serde_json::to_string(&report)?))
 }
@@ -366,11 +384,35 @@ pub(super) struct Report {
     /// Numbers that were on it.
     #[schema(minimum = 0)]
     already_listed: i64,
-    /// Rows without a number.
+    /// How many could be two numbers, with and without the country's code; both are listed.
+    #[schema(minimum = 0)]
+    two_readings: i64,
+    /// Rows without a number, and cells that should hold one beside another.
     #[schema(minimum = 0)]
     rejected_count: i64,
     /// The first of those.
     rejected: Vec<Rejected>,
+    /// What the columns of a table were taken for; not there for an array.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<ColumnView>,
+}
+
+/// A column of a table of numbers, as it was understood.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DoNotCallColumn)]
+struct ColumnView {
+    /// Its heading, or `column_1` and so on.
+    column: String,
+    /// `phone` where its numbers are listed.
+    becomes: Becomes,
+    /// What a reader may be surprised by.
+    note: Option<&'static str>,
+}
+
+impl ColumnView {
+    fn of(Column { title, becomes, note }: Column) -> ColumnView {
+        ColumnView { column: title, becomes, note }
+    }
 }
 
 /// A row without a number: its line, in an array from 1, and what is wrong.
@@ -380,8 +422,8 @@ struct Rejected {
     /// Its line, in an array from 1.
     #[schema(minimum = 1)]
     row: u64,
-    /// What it is about.
-    field: &'static str,
+    /// The column.
+    field: String,
     /// What stands there.
     value: String,
     /// What is wrong.

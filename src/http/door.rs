@@ -31,7 +31,13 @@ impl Door {
 
     /// What stands against a request, whoever sends it.
     pub(super) fn objection(&self, request: &Request<'_>) -> Option<String> {
-        let host = request.host()?.domain().as_str().trim_end_matches('.');
+        let host = match (request.host(), request.headers().get("Host").count()) {
+            (Some(host), 1) => host.domain().as_str().trim_end_matches('.'),
+            // HTTP/1.0 has none.
+            (_, 0) => return None,
+            (_, 1) => return Some("The header `Host` is no name with or without a port".into()),
+            (_, _) => return Some("The header `Host` is there more than once".into()),
+        };
         let is_own = |name: &String| name == "*" || name.eq_ignore_ascii_case(host);
         match is_address(host) || host.eq_ignore_ascii_case("localhost") || self.hosts.iter().any(is_own) {
             true => None,

@@ -45,9 +45,13 @@ pub(super) fn filter(query: &mut Query) -> LeadFilter {
     }
 }
 
+/// Of the variables of the leads on one page; a lead may have half a megabyte of them.
+const PAGE_BYTES_MAX: usize = 8 << 20;
+
 /// Lists the leads of a campaign.
 ///
-/// Oldest first.
+/// Oldest first. A page ends before it is larger than 8 MB, so that it may have fewer leads than were asked for; the header
+/// `Link` says where to go on.
 #[utoipa::path(
     get,
     path = "/voice-campaigns/{id}/leads",
@@ -67,12 +71,13 @@ async fn list(_caller: ReadScope, id: &str, mut query: Query, db: &Db) -> Result
     let page = move |snapshot: &Snapshot| {
         let campaign = campaigns::existing(snapshot, &id)?;
         let filter = LeadFilter { campaign_id: campaign.id, after, limit: limit + 1, ..filter };
-        let (leads, has_more) = query::page(snapshot.leads(&filter)?, limit);
+        let (leads, is_cut) = snapshot.leads_within(&filter, PAGE_BYTES_MAX)?;
+        let (leads, has_more) = query::page(leads, limit);
         let viewer = Viewer::of(snapshot, &campaign)?;
         let views: Vec<View> =
             leads.iter().map(|lead| viewer.view(snapshot, lead)).collect::<Result<_, _>>()?;
         let answer = Answer::ok(&views)?;
-        Ok(query.linked(answer, &leads, has_more, |last| last.id.to_string()))
+        Ok(query.linked(answer, &leads, has_more || is_cut, |last| last.id.to_string()))
     };
     match is_long {
         true => db.read_long(page).await,

@@ -77,7 +77,8 @@ pub(super) struct Reference;
 - `number_refused`: Premium, satellite, emergency and service numbers are never dialed
 - `country_not_allowed`: Numbers of this country may not be dialed; add it to guard.allowed_countries if they should be
 - `number_in_call`: Another campaign is calling the same number at this moment
-- `missing_variable`: The script needs a value that the lead does not have; give it one, or write a fallback into the script: plan"
+- `missing_variable`: The script needs a value that the lead does not have; give it one, or write a fallback into the script: plan
+- `script_too_long`: With the lead's values the script is too long to be said; shorten them, or use them less often"
         ))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]

@@ -50,7 +50,10 @@ async fn erase(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let phone = do_not_call::number_in_path(number, settings).map_err(|_| ApiError::NoSuchPerson)?;
+    let phone = do_not_call::number_in_path(number, settings).map_err(|error| match error {
+        ApiError::NotListed => ApiError::NoSuchPerson,
+        other => other,
+    })?;
     let conflict = |code, message: &str| Err(ApiError::Conflict { code, message: message.into() });
     // In a transaction of its own: whatever becomes of it, the number is suppressed from here on.
     let deed = caller.0;

@@ -33,8 +33,9 @@ use std::time::Duration;
 const PIPE: usize = 64 << 10;
 /// An answer up to here is written as a whole.
 const WHOLE_MAX: usize = 256 << 10;
-/// A piece of a longer one.
+/// A piece of a longer one, and of one that nobody knows the length of, such as a stream of events.
 const PIECE: usize = 64 << 10;
+const PIECE_OF_STREAM: usize = 4 << 10;
 
 /// A server that answers.
 pub struct Server {
@@ -166,8 +167,9 @@ async fn write(mut response: LocalResponse<'_>, tell: oneshot::Sender<Answer>) -
     let (sender, mut receiver) = mpsc::channel::<io::Result<Frame<Bytes>>>(1);
     let pieces: Pieces = Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context)));
     tell_with(Either::Right(StreamBody::new(pieces)))?;
+    let capacity = if size.is_some() { PIECE } else { PIECE_OF_STREAM };
     loop {
-        let mut piece = Vec::with_capacity(PIECE);
+        let mut piece = Vec::with_capacity(capacity);
         let read = response.read_buf(&mut piece).await;
         let is_last = !matches!(read, Ok(1..));
         if let Ok(0) = read {

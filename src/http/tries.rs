@@ -92,7 +92,8 @@ impl Waiting {
     responses((status = 201, body = View, description = "The conversation.", headers(("Location" = String))),
         (
             status = 409,
-            description = "- `missing_variable`: The script needs a value that the lead does not have; give it one, or write a fallback into the script: plan"
+            description = "- `missing_variable`: The script needs a value that the lead does not have; give it one, or write a fallback into the script: plan
+- `script_too_long`: With the lead's values the script is too long to be said; shorten them, or use them less often"
         ))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]
@@ -147,7 +148,8 @@ async fn start(
         (
             status = 409,
             description = "- `batch_running`: Conversations with simulated callers of this campaign are going on; wait for their end
-- `missing_variable`: The script needs a value that the lead does not have; give it one, or write a fallback into the script: plan"
+- `missing_variable`: The script needs a value that the lead does not have; give it one, or write a fallback into the script: plan
+- `script_too_long`: With the lead's values the script is too long to be said; shorten them, or use them less often"
         ))
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a guard")]

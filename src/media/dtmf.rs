@@ -23,10 +23,23 @@ pub fn is_key(key: char) -> bool {
     u8::try_from(key).is_ok_and(|key| KEYS.contains(&key))
 }
 
+/// Speakers whose last press is remembered: a late packet of one before does not tell its press again.
+const SPEAKERS: usize = 4;
+
 /// Turns packets into keys: one per press, however many packets tell of it.
 #[derive(Clone, Debug, Default)]
 pub struct Receiver {
-    last: Option<(u32, u8)>,
+    /// The last press of each speaker, the newest speaker last.
+    last: VecDeque<Press>,
+}
+
+/// A press that was told.
+#[derive(Clone, Copy, Debug)]
+struct Press {
+    /// Who counts the time.
+    source: u32,
+    timestamp: u32,
+    event: u8,
 }
 
 impl Receiver {
@@ -34,18 +47,22 @@ impl Receiver {
     pub fn take(&mut self, header: Header, payload: &[u8]) -> Option<char> {
         let [event, _, _, _] = *payload.first_chunk::<4>()?;
         let key = char::from(*KEYS.get(usize::from(event))?);
-        if let Some((last_at, last_event)) = self.last {
-            let later = header.timestamp.wrapping_sub(last_at);
-            if later == 0 || later > u32::MAX / 2 {
-                return None;
+        let Header { source, timestamp, .. } = header;
+        let known = self.last.iter_mut().find(|press| press.source == source);
+        let Some(last) = known else {
+            if self.last.len() == SPEAKERS {
+                self.last.pop_front();
             }
-            if later == SEGMENT && event == last_event {
-                self.last = Some((header.timestamp, event));
-                return None;
-            }
+            self.last.push_back(Press { source, timestamp, event });
+            return Some(key);
+        };
+        let later = timestamp.wrapping_sub(last.timestamp);
+        if later == 0 || later > u32::MAX / 2 {
+            return None;
         }
-        self.last = Some((header.timestamp, event));
-        Some(key)
+        let goes_on = later == SEGMENT && event == last.event;
+        (last.timestamp, last.event) = (timestamp, event);
+        (!goes_on).then_some(key)
     }
 }
 
@@ -169,6 +186,19 @@ mod tests {
             )
         };
         assert_eq!(heard([part(10), part(10 + SEGMENT), part(10 + 2 * SEGMENT), part(900_000)]), "99");
+    }
+
+    #[test]
+    fn another_speaker_counts_anew_and_a_late_packet_of_the_one_before_tells_nothing() {
+        let part = |source, timestamp, key| {
+            (Header { payload_type: 101, marker: true, sequence: 0, timestamp, source }, [key, 10, 0, 160])
+        };
+        assert_eq!(heard([part(1, 900, 1), part(2, 5, 1), part(1, 900, 1), part(2, 5, 1)]), "11");
+        assert_eq!(
+            heard((0..5).chain([4, 0]).map(|source| part(source, 7, 2))),
+            "222222",
+            "four are remembered"
+        );
     }
 
     #[test]

@@ -9,6 +9,9 @@ const CROSSINGS: f64 = 40.0;
 const BETA: f64 = 7.86;
 /// As many samples as the filter spans at the rates that there are.
 const SILENCE: [i16; 1_024] = [0; 1_024];
+/// Values of all phases together, more than any usual pair of rates takes. Of an odd one some phases are left out, and the
+/// one before them serves: what that adds is below what a telephone line carries.
+const WEIGHTS_MAX: usize = 400_000;
 /// Where the filter is half down, as a share of half the lower rate.
 const CUTOFF: f64 = 0.945;
 
@@ -85,6 +88,7 @@ struct Phases {
     up: u64,
     /// Old samples on each side.
     reach: usize,
+    /// Of every phase that there is.
     weights: Vec<Vec<f64>>,
 }
 
@@ -101,16 +105,18 @@ impl Phases {
             let sinc = if angle.abs() < 1e-9 { 1.0 } else { angle.sin() / angle };
             share * sinc * window
         };
+        let kept = up.min((WEIGHTS_MAX / (2 * reach + 1)).max(1) as u64);
         let phase = |phase: u64| {
-            let offset = phase as f64 / up as f64;
+            let offset = phase as f64 / kept as f64;
             (0..=2 * reach).map(|tap| weight(tap as f64 - reach as f64 - offset)).collect()
         };
-        Phases { up, reach, weights: (0..up).map(phase).collect() }
+        Phases { up, reach, weights: (0..kept).map(phase).collect() }
     }
 
     /// The value at this place, counted in `up`ths of an old sample.
     fn value(&self, samples: &[i16], at: u64) -> i16 {
-        let (whole, phase) = ((at / self.up) as usize, (at % self.up) as usize);
+        let (whole, between) = ((at / self.up) as usize, at % self.up);
+        let phase = (between * self.weights.len() as u64 / self.up) as usize;
         let first = whole.saturating_sub(self.reach);
         let last = samples.len().min(whole + self.reach + 1);
         let heard = samples.get(first..last).unwrap_or_default();
@@ -141,6 +147,23 @@ fn bessel(x: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::media::signal::tone;
+
+    #[test]
+    fn an_odd_rate_takes_no_more_memory_than_a_usual_one_and_sounds_the_same() {
+        for (from, to) in [(191_999, 8_000), (8_000, 191_999), (44_101, 8_000), (4_001, 8_000)] {
+            let divisor = greatest_common_divisor(from, to);
+            let phases = Phases::new(u64::from(to / divisor), u64::from(from / divisor));
+            let weights = phases.weights.iter().map(Vec::len).sum::<usize>();
+            assert!(weights <= WEIGHTS_MAX, "{from} to {to}: {weights}");
+            assert!(left(from, to, 1_000.0).abs() < 0.1, "{from} to {to}");
+        }
+        let usual = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
+        for (from, to) in usual.iter().flat_map(|from| [(*from, 8_000), (8_000, *from)]) {
+            let up = u64::from(to / greatest_common_divisor(from, to));
+            let down = u64::from(from / greatest_common_divisor(from, to));
+            assert_eq!(Phases::new(up, down).weights.len() as u64, up, "{from} to {to} is exact");
+        }
+    }
 
     /// What is left of a tone after the change of the rate, in decibels: all of the sound, whatever its frequency.
     fn left(from: u32, to: u32, hertz: f64) -> f64 {

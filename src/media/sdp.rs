@@ -10,6 +10,10 @@ use thiserror::Error;
 pub const KEYS: u8 = 101;
 /// A description longer than this is no description.
 const LENGTH_MAX: usize = 16 * 1024;
+/// Nor is one with more lines of media, all of which an answer would have to refuse.
+const LINES_MAX: usize = 32;
+/// The highest number that a packet can name.
+const PAYLOAD_TYPE_MAX: u8 = 0x7f;
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,13 +113,15 @@ impl<'t> Line<'t> {
     }
 
     fn refused(&self) -> String {
-        format!("m={} 0 {} {}\r\n", self.kind, self.protocol, self.formats.join(" "))
+        let words = [&[self.kind, "0", self.protocol], &self.formats[..]].concat();
+        format!("m={}\r\n", words.join(" "))
     }
 
     /// The number and the codec that we take, and the number of keys.
     fn chosen(&self) -> (Option<(u8, Codec)>, Option<u8>) {
         let (mut codec, mut keys) = (None, None);
-        for payload_type in self.formats.iter().filter_map(|format| format.parse::<u8>().ok()) {
+        let numbers = self.formats.iter().filter_map(|format| format.parse().ok());
+        for payload_type in numbers.filter(|number| *number <= PAYLOAD_TYPE_MAX) {
             let named = self.names.iter().find(|(number, _)| *number == payload_type);
             let found = match (named.map(|(_, name)| name.to_ascii_lowercase()).as_deref(), payload_type) {
                 (Some("telephone-event/8000"), _) => {
@@ -160,6 +166,9 @@ pub fn read(description: &[u8]) -> Result<Remote, SdpError> {
             }
             _ => {}
         }
+    }
+    if lines.len() > LINES_MAX {
+        return Err(SdpError::Unreadable);
     }
     let place = ours(&lines)?;
     let line = &lines[place];
@@ -357,6 +366,22 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_no_packet_can_name_and_lines_without_end_are_not_taken() {
+        let lines = [
+            "m=audio 5000 RTP/AVP 200 128 8 101",
+            "a=rtpmap:200 PCMU/8000",
+            "a=rtpmap:128 telephone-event/8000",
+        ];
+        let answer = remote(&lines).unwrap();
+        assert_eq!((answer.codec, answer.payload_type, answer.keys_type), (Codec::Pcma, 8, None));
+        let sound = "m=audio 5000 RTP/AVP 0";
+        let many = [vec![sound], vec!["m=video 1 x"; LINES_MAX]].concat();
+        let offer = remote(&many[..LINES_MAX]).unwrap();
+        assert!(local().answer(&offer).ends_with("\r\nm=video 0 x\r\n"));
+        assert_eq!(remote(&many), Err(SdpError::Unreadable));
+    }
+
+    #[test]
     fn addresses_of_version_six_are_read_and_written() {
         let local = Local { address: "[2001:db8::1]:4000".parse().unwrap(), session: 1, version: 2 };
         let offer = local.offer(&[Codec::Pcma]);
@@ -371,6 +396,42 @@ mod tests {
         fn no_text_makes_it_panic(text in "v=0\n(([mca]=|a=rtpmap:|IN IP4|audio|RTP/AVP|[ 0-9./:\n])|\\PC){0,60}") {
             if let Ok(remote) = read(text.as_bytes()) {
                 prop_assert!(read(local().answer(&remote).as_bytes()).is_ok());
+            }
+        }
+
+        /// Made-up offers whose lines make sense each by itself.
+        #[test]
+        fn an_answer_takes_what_was_offered_and_refuses_the_rest_line_by_line(
+            lines in prop::collection::vec(
+                "m=(audio|video|image) (0|5004|65535/2) (RTP/S?AVPF?|udptl|UDP/TLS/RTP/SAVPF)( (0|8|18|96|101|127|128|255|t38)){0,5}\
+                 |a=rtpmap:(0|8|96|101|128|255) (PCM[UA]/8000(/1)?|pcmu/16000|telephone-event/8000|G729/8000)\
+                 |a=(sendrecv|sendonly|recvonly|inactive|ptime:20|fmtp:101 0-15)\
+                 |c=IN (IP4 (0\\.0\\.0\\.0|192\\.0\\.2\\.9/127|example\\.com)|IP6 (::|2001:db8::9))",
+                0..12,
+            ),
+        ) {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<String>>();
+            let media = |text: &str| text.lines().filter(|line| line.starts_with("m=")).map(words).collect::<Vec<_>>();
+            if let Ok(offer) = remote(&lines) {
+                prop_assert!(offer.address.port() != 0 && offer.payload_type <= PAYLOAD_TYPE_MAX);
+                let answer = local().answer(&offer);
+                let (asked, answered) = (media(&lines.join("\n")), media(&answer));
+                prop_assert_eq!(asked.len(), answered.len());
+                for (asked, answered) in asked.iter().zip(&answered) {
+                    prop_assert_eq!(&asked[0], &answered[0]);
+                    prop_assert!(answered[1] == "0" || answered[1] == "4000");
+                    prop_assert!(answered[3..].iter().all(|format| asked[3..].contains(format)), "{}", answer);
+                }
+                prop_assert_eq!(answered.iter().filter(|words| words[1] != "0").count(), 1);
+                let direction = offer.direction.reversed();
+                let Remote { codec, payload_type, keys_type, .. } = offer;
+                for ours in [answer, local().repeat(&offer)] {
+                    let read = read(ours.as_bytes()).unwrap();
+                    prop_assert_eq!(read.address, local().address);
+                    prop_assert_eq!((read.codec, read.payload_type, read.keys_type), (codec, payload_type, keys_type));
+                    prop_assert_eq!(read.direction, direction);
+                }
             }
         }
     }

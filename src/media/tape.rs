@@ -179,6 +179,7 @@ pub fn peaks_of(mut sound: impl Read) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::media::signal::{noise, tone};
+    use proptest::prelude::*;
 
     /// What a tape has on it after `frames` frames of ours, where packet `n` of theirs comes in frame `arrival(n)`.
     fn recorded(
@@ -277,5 +278,42 @@ mod tests {
         let mut peaks = Peaks::default();
         peaks.add(&long);
         assert_eq!(peaks.summary(), [7; 2 * PEAKS_MAX]);
+    }
+
+    proptest! {
+        /// Whatever the packets say: every frame of ours comes out once and in order, and no more waits than may.
+        #[test]
+        fn it_never_grows_and_our_side_is_its_clock(
+            packets in prop::collection::vec((0_u32..3, any::<u32>(), 0_u32..8, 0_usize..12 * FRAME, 0_usize..3), 0..200),
+        ) {
+            let (mut tape, mut given, mut frames, mut now) = (Tape::default(), Vec::new(), 0, 0_u32);
+            for (source, timestamp, kind, length, turns) in packets {
+                now = now.wrapping_add(FRAME as u32);
+                let timestamp = if kind == 0 { timestamp } else { now.wrapping_sub(kind * 100) };
+                tape.take(source, timestamp, vec![1; length].into_iter());
+                for _ in 0..turns {
+                    frames += 1;
+                    given.extend(tape.turn(&[frames; FRAME]).unwrap_or_default());
+                }
+                prop_assert!(tape.ours.len() <= DEPTH * FRAME);
+                prop_assert!(tape.theirs.len() <= 2 * DEPTH * FRAME + 11 * FRAME, "{}", tape.theirs.len());
+            }
+            given.extend(tape.rest());
+            prop_assert_eq!(given.len(), 2 * FRAME * frames as usize);
+            prop_assert!(given.iter().step_by(2).enumerate().all(|(at, sample)| *sample as usize == at / FRAME + 1));
+        }
+
+        /// Packets that come late by less than it waits, in any order, and some never.
+        #[test]
+        fn what_comes_out_is_in_the_order_in_which_it_was_said(
+            late in prop::collection::vec(prop::option::weighted(0.9, 0_usize..8), 1..150),
+        ) {
+            let theirs: Vec<i16> = (0..late.len() * FRAME).map(|at| (at / FRAME) as i16 + 1).collect();
+            let (_, heard) = recorded(late.len() + 60, &theirs, |packet| late[packet].map(|late| 20 + packet + late));
+            let said: Vec<i16> = heard.into_iter().filter(|sample| *sample != 0).collect();
+            prop_assert!(said.is_sorted());
+            let came = |packet: &usize| late[*packet].is_some();
+            prop_assert!((0..late.len()).filter(came).all(|packet| said.contains(&(packet as i16 + 1))));
+        }
     }
 }

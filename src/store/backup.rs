@@ -5,6 +5,8 @@
 //! ours.
 
 use super::file::{self, OpenError, VERSION};
+use super::guard::STOPPED;
+use super::tx::{fact, set_fact};
 use super::wake_up::{self, Instances};
 use super::{StoreError, check, data_file, recordings, seal, suppression};
 use crate::domain::Instant;
@@ -516,11 +518,11 @@ fn erased(of: &Connection) -> rusqlite::Result<Vec<Vec<u8>>> {
 }
 
 /// Whoever is on the do-not-call list of what is replaced, or was erased there, is called by what replaces it no more
-/// either. The answer is how many numbers that are; none where what is replaced cannot be read.
+/// either; and where somebody stopped all dialing, it stays stopped. The answer is how many numbers that are; none where what is replaced cannot be read.
 fn carry_over(path: &Path, replaced: &Path, has_key: bool, now: Instant) -> rusqlite::Result<Option<usize>> {
     let replaced = open_stranger(replaced, OpenFlags::SQLITE_OPEN_READ_ONLY);
-    let Ok((listed, erased)) = replaced.and_then(|replaced| Ok((listed(&replaced)?, erased(&replaced)?)))
-    else {
+    let read = |of: Connection| Ok((listed(&of)?, erased(&of)?, fact(&of, STOPPED)?));
+    let Ok((listed, erased, stopped)) = replaced.and_then(read) else {
         return Ok(None);
     };
     let mut connection = open_stranger(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -539,6 +541,9 @@ fn carry_over(path: &Path, replaced: &Path, has_key: bool, now: Instant) -> rusq
             tx.execute(sql, params![phone, reason, source, by, now])?;
         }
         count += usize::from(is_new);
+    }
+    if let Some(stopped) = stopped {
+        set_fact(&tx, STOPPED, &stopped)?;
     }
     // Without their key they are numbers of nobody.
     for hash in erased.iter().filter(|_| has_key) {

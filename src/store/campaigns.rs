@@ -20,7 +20,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
 use crate::domain::recurrence::Recurrence;
 use crate::domain::schedule::{self, CallingHours, TimeOfDay, WorkingDays};
-use chrono::{NaiveDate, TimeDelta};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 
@@ -596,7 +596,7 @@ impl Tx<'_> {
     /// In a new time zone today is another day; what was dialed in it under the old zone's dates still counts.
     fn carry_dials(&self, id: i64, zone: Tz) -> Result<(), StoreError> {
         let today = schedule::local_date(self.now, zone);
-        let midnight = schedule::next_local_midnight(self.now - TimeDelta::days(1), zone).min(self.now);
+        let midnight = schedule::day_start(today, zone).min(self.now);
         let sql = "INSERT INTO dialed_days (campaign_id, local_date, carried)
                    SELECT ?1, ?2, count(*) FROM calls WHERE campaign_id = ?1 AND placed_at >= ?3 AND local_date <> ?2
                    ON CONFLICT (campaign_id, local_date) DO UPDATE SET carried = excluded.carried";

@@ -3,7 +3,7 @@
 
 use super::table::{self, Found, Position, Row, Rows};
 use super::{Store, StoreError};
-use crate::domain::do_not_call::{Columns, Source};
+use crate::domain::do_not_call::{Column, Columns, Source};
 use crate::domain::fields;
 use crate::domain::invalid::Invalid;
 use crate::domain::phone::Country;
@@ -29,19 +29,23 @@ pub struct ListReport {
     pub added: i64,
     /// On it before.
     pub already_listed: i64,
-    /// Rows without a number that can be called at all.
+    /// What can be two numbers, of which both are listed.
+    pub two_readings: i64,
+    /// Rows without a number that can be called at all, and cells that should be one beside another.
     pub rejected: i64,
     /// The first of them.
     pub rejections: Vec<NotListed>,
+    /// What the columns of a table were taken for.
+    pub columns: Vec<Column>,
 }
 
-/// A row that is no number, and why.
+/// A row, or a cell of one, that is no number, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotListed {
     /// Its number; the header is row 1.
     pub row: u64,
     /// The column.
-    pub field: &'static str,
+    pub field: String,
     /// The start of what stands in it.
     pub value: String,
     /// What is wrong.
@@ -61,15 +65,20 @@ pub enum ListError {
 
 /// Rows told in detail.
 const REJECTIONS_MAX: usize = 1_000;
-/// Numbers of one transaction.
+/// Numbers of one transaction, and those of the row that fills it.
 const CHUNK: usize = 100;
 
 impl ListReport {
-    /// Counts a row that is no number.
-    pub fn reject(&mut self, row: u64, field: &'static str, value: &str, message: String) {
+    /// Counts what is no number.
+    pub fn reject(&mut self, row: u64, field: &str, value: &str, message: String) {
         self.rejected += 1;
         if self.rejections.len() < REJECTIONS_MAX {
-            self.rejections.push(NotListed { row, field, value: fields::excerpt(value), message });
+            self.rejections.push(NotListed {
+                row,
+                field: field.to_owned(),
+                value: fields::excerpt(value),
+                message,
+            });
         }
     }
 }
@@ -91,7 +100,7 @@ fn run(store: &Store, path: &Path, options: &ListOptions, handle: &Handle) -> Re
     let mut row = Row::default();
     rows.next(&mut row).map_err(unreadable)?;
     let columns = Columns::of(texts(&row).iter().map(|cell| &**cell))?;
-    let mut report = ListReport::default();
+    let mut report = ListReport { columns: columns.all().to_vec(), ..ListReport::default() };
     let mut chunk = Vec::with_capacity(CHUNK);
     loop {
         let found = rows.next(&mut row).map_err(unreadable)?;
@@ -99,9 +108,11 @@ fn run(store: &Store, path: &Path, options: &ListOptions, handle: &Handle) -> Re
         match found {
             Some(Found::Row) => {
                 let cells = texts(&row);
-                match columns.entry(|at| cells.get(at).map(|cell| &**cell), options.country) {
-                    Ok(entry) => chunk.push(entry),
-                    Err((field, value, message)) => report.reject(number, field, value, message),
+                let read = columns.read(|at| cells.get(at).map(|cell| &**cell), options.country);
+                chunk.extend(read.entries);
+                report.two_readings += read.two_readings;
+                for (field, value, message) in read.problems {
+                    report.reject(number, &field, value, message);
                 }
             }
             Some(Found::TooLong | Found::TooManyCells) => {
@@ -112,7 +123,7 @@ fn run(store: &Store, path: &Path, options: &ListOptions, handle: &Handle) -> Re
             }
             None => {}
         }
-        if chunk.len() == CHUNK || (found.is_none() && !chunk.is_empty()) {
+        if chunk.len() >= CHUNK || (found.is_none() && !chunk.is_empty()) {
             let (entries, by) = (std::mem::take(&mut chunk), options.by.clone());
             let count = entries.len() as i64;
             let added = handle.block_on(store.write(move |tx| tx.list_all(&entries, Source::Import, &by)))?;

@@ -206,7 +206,7 @@ impl Snapshot<'_> {
         self.each_lead(sql, filter, |row| {
             let lead = lead(row).map_err(StoreError::from)?;
             place.pass(lead.id);
-            each(lead)
+            each(lead).map(|()| true)
         })?;
         Ok(place.next())
     }
@@ -225,7 +225,7 @@ impl Snapshot<'_> {
             place.pass(cells.number()?);
             // What is no object has no names.
             let _ = Names(each).deserialize(&mut serde_json::Deserializer::from_str(cells.word()?));
-            Ok::<_, StoreError>(())
+            Ok::<_, StoreError>(true)
         })?;
         Ok(place.next())
     }

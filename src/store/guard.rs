@@ -65,7 +65,7 @@ impl Stop {
 }
 
 /// The fact that dialing is stopped; absent while it is not.
-const STOPPED: &str = "dialing_stopped";
+pub(super) const STOPPED: &str = "dialing_stopped";
 /// The fact up to which call, by its id, those alive were to be hung up.
 const HUNG_UP_TO: &str = "hung_up_to";
 

@@ -113,7 +113,9 @@ impl Tx<'_> {
         let sql = concat!(
             "SELECT ",
             lead_columns!(),
-            " FROM leads l WHERE l.campaign_id = ?1 AND l.id > ?2 AND l.deleted_at IS NULL ORDER BY l.id LIMIT ?3"
+            " FROM leads l WHERE l.campaign_id = ?1 AND l.id > ?2 AND l.deleted_at IS NULL
+                AND NOT EXISTS (SELECT 1 FROM imports i WHERE i.id = l.import_id AND i.state = 'undone')
+              ORDER BY l.id LIMIT ?3"
         );
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement

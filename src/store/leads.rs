@@ -196,20 +196,33 @@ impl Snapshot<'_> {
 
     /// A page of a campaign's leads, by id.
     pub fn leads(&self, filter: &LeadFilter) -> Result<Vec<Lead>, StoreError> {
-        let mut leads = Vec::new();
-        self.each_lead(page!(lead_columns!()), filter, |row| {
-            leads.push(read(row)?);
-            Ok::<_, StoreError>(())
-        })?;
-        Ok(leads)
+        Ok(self.leads_within(filter, usize::MAX)?.0)
     }
 
-    /// Hands the rows of a page to `each`; `sql` is of [`page`].
+    /// The same, ended before their variables are more than so many bytes, but for those of the first; true where it was.
+    pub fn leads_within(
+        &self,
+        filter: &LeadFilter,
+        bytes_max: usize,
+    ) -> Result<(Vec<Lead>, bool), StoreError> {
+        let (mut leads, mut bytes, mut is_cut) = (Vec::new(), 0, false);
+        self.each_lead(page!(lead_columns!()), filter, |row| {
+            bytes += row.get_ref("variables")?.as_bytes().map_or(0, <[u8]>::len);
+            is_cut = bytes > bytes_max && !leads.is_empty();
+            if !is_cut {
+                leads.push(read(row)?);
+            }
+            Ok::<_, StoreError>(!is_cut)
+        })?;
+        Ok((leads, is_cut))
+    }
+
+    /// Hands the rows of a page to `each`, which says whether it wants another; `sql` is of [`page`].
     pub(super) fn each_lead<E: From<StoreError>>(
         &self,
         sql: &str,
         filter: &LeadFilter,
-        mut each: impl FnMut(&Row) -> Result<(), E>,
+        mut each: impl FnMut(&Row) -> Result<bool, E>,
     ) -> Result<(), E> {
         let mut statement = self.connection.prepare_cached(sql).map_err(StoreError::from)?;
         let rows = statement.query(params![
@@ -225,7 +238,9 @@ impl Snapshot<'_> {
         ]);
         let mut rows = rows.map_err(StoreError::from)?;
         while let Some(row) = rows.next().map_err(StoreError::from)? {
-            each(row)?;
+            if !each(row)? {
+                break;
+            }
         }
         Ok(())
     }

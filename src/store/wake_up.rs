@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The file that stays where the server is.
@@ -193,12 +194,16 @@ impl Beside {
     }
 }
 
-/// Where these data are, as one word: the folder, and the machine where that has a name.
+/// Where these data are, as one word: the folder, and the machine. One without a name, as a container is, has every folder
+/// at the same place, but not under the same number on its disk.
 fn place(folder: &Path) -> io::Result<String> {
     let machine = std::fs::read_to_string(MACHINE).unwrap_or_default();
     let folder: PathBuf = folder.canonicalize()?;
     let mut hash = Sha256::new();
-    hash.update(machine.trim());
+    match machine.trim() {
+        "" => hash.update(folder.metadata()?.ino().to_string()),
+        name => hash.update(name),
+    }
     hash.update([0]);
     hash.update(folder.as_os_str().as_encoded_bytes());
     Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())

@@ -3,6 +3,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod evidence;
+pub(crate) mod kinds;
 pub(crate) mod line;
 pub(crate) mod models;
 pub(crate) mod peers;

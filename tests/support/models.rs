@@ -62,6 +62,11 @@ pub(crate) fn tool(text: &str, name: &'static str, arguments: Value) -> Answer {
     Answer { text: text.into(), tools: vec![(name, arguments.to_string())] }
 }
 
+fn word_by_word(told: &str) -> Option<Answer> {
+    let (_, rest) = told.split_once(" Say exactly this as your ")?;
+    Some(words(rest.split_once(": ").unwrap().1))
+}
+
 /// What it says, going by the last thing it was told.
 pub(crate) type Mind = Arc<dyn Fn(&str) -> Answer + Send + Sync>;
 
@@ -91,12 +96,12 @@ pub(crate) struct Inner {
 }
 
 impl Models {
-    /// Servers that say this.
+    /// Servers that say this, but for what they are to say word by word.
     pub(crate) async fn start(mind: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Models {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let inner = Arc::new(Inner {
-            mind: Arc::new(mind),
+            mind: Arc::new(move |told| word_by_word(told).unwrap_or_else(|| mind(told))),
             manners: Mutex::default(),
             next: Mutex::default(),
             hears: Mutex::default(),
@@ -146,6 +151,26 @@ impl Models {
     pub(crate) fn asked(&self, stage: Stage) -> Vec<Value> {
         let asked = self.inner.asked.lock().unwrap();
         asked.iter().filter(|(of, _)| *of == stage).map(|(_, asked)| asked.clone()).collect()
+    }
+
+    /// What the model that answers in text was told last.
+    pub(crate) fn memory(&self) -> Vec<Value> {
+        let asked = self.asked(Stage::Chat);
+        asked.last().unwrap()["messages"].as_array().unwrap().clone()
+    }
+
+    /// The events of this type that the realtime model was told, in their order.
+    pub(crate) fn told(&self, kind: &str) -> Vec<Value> {
+        self.asked(Stage::Realtime).into_iter().filter(|event| event["type"] == kind).collect()
+    }
+
+    /// The realtime model refused nothing that it was told.
+    pub(crate) fn are_content(&self) {
+        let mut refused = self.asked(Stage::Realtime);
+        refused.retain(|event| event["refused"].is_string());
+        // That it was interrupted when it had stopped by itself is nothing that can be known in time.
+        refused.retain(|event| event["refused"] != "response_cancel_not_active");
+        assert!(refused.is_empty(), "{refused:?}");
     }
 
     /// Waits until a stage was asked so many times.

@@ -49,7 +49,8 @@ pub(crate) fn settings(models: &Models, kind: &str, with: Value) -> Settings {
     settings
 }
 
-fn merge(into: &mut Value, with: Value) {
+/// Settings with others in their place.
+pub(crate) fn merge(into: &mut Value, with: Value) {
     match (into, with) {
         (Value::Object(into), Value::Object(with)) => {
             for (name, value) in with {
@@ -128,11 +129,6 @@ pub(crate) struct Phone {
 const FRAMES_MAX: usize = 60 * 50;
 
 impl Phone {
-    /// Somebody has picked up.
-    pub(crate) fn answer(agent: &Arc<dyn Agent>, clock: &Arc<dyn Clock>) -> Phone {
-        Phone::answer_on(agent, clock, brief(), Codec::Pcmu)
-    }
-
     /// Somebody has picked up, on a line with this codec, whom the agent was told this about.
     pub(crate) fn answer_on(
         agent: &Arc<dyn Agent>,
@@ -205,6 +201,10 @@ impl Phone {
             Said::Line(_) | Said::Turn(_) | Said::Used(_) | Said::Failed(_) => {}
         }
         self.told.push((self.clock.steady(), said));
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.steady()
     }
 
     pub(crate) fn tell(&self, heard: Heard) {

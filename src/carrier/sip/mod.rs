@@ -6,7 +6,8 @@
 
 mod bridge;
 mod call;
-mod outcome;
+pub mod outcome;
+pub mod reading;
 mod recorder;
 mod session;
 mod settings;

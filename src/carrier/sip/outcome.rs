@@ -4,19 +4,19 @@ use crate::domain::outcome::Cause;
 
 /// Why a call was not put through, as the carrier says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub struct Refusal {
     /// The status, RFC 3261.
-    pub(super) code: u16,
+    pub code: u16,
     /// Its words.
-    pub(super) words: String,
+    pub words: String,
     /// The telephone network's own cause, Q.850, if it is told.
-    pub(super) q850: Option<u16>,
+    pub q850: Option<u16>,
 }
 
 impl Refusal {
     /// What it means. That the carrier does not want us (401, 403, 407) says nothing about the number. What begins with
     /// 6 is said for every phone that the person has, and not to be tried again.
-    pub(super) fn cause(&self) -> Cause {
+    pub fn cause(&self) -> Cause {
         match self.code {
             486 => Cause::Busy,
             408 | 480 | 487 => Cause::NoAnswer,
@@ -28,7 +28,7 @@ impl Refusal {
     }
 
     /// It in a sentence.
-    pub(super) fn detail(&self, trunk: &str) -> String {
+    pub fn detail(&self, trunk: &str) -> String {
         let Refusal { code, words, q850 } = self;
         let words: String = words.chars().filter(|char| !char.is_control()).take(100).collect();
         let q850 = q850.map(|cause| format!(", Q.850 cause {cause}")).unwrap_or_default();
@@ -45,18 +45,10 @@ impl Refusal {
     }
 }
 
-/// The cause in a `Reason` header, RFC 3326.
-pub(super) fn q850(reason: &str) -> Option<u16> {
-    let mut parts = reason.split(';').map(str::trim);
-    if !parts.next()?.eq_ignore_ascii_case("Q.850") {
-        return None;
-    }
-    parts.find_map(|part| part.strip_prefix("cause=")?.trim().parse().ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::carrier::sip::reading::q850;
 
     fn refusal(code: u16) -> Refusal {
         Refusal { code, words: "Some Words".into(), q850: None }
@@ -84,14 +76,5 @@ mod tests {
             Refusal { code: 404, words: "Not\r\n Found".into(), q850: q850("Q.850;cause=1;text=\"x\"") };
         assert_eq!(refused.detail("main"), "trunk main: 404 Not Found, Q.850 cause 1");
         assert!(refusal(407).detail("main").ends_with("check the user name and the password"));
-    }
-
-    #[test]
-    fn only_the_networks_own_cause_is_read() {
-        assert_eq!(q850("Q.850 ; cause=17"), Some(17));
-        assert_eq!(q850("q.850;text=\"busy\";cause=17"), Some(17));
-        assert_eq!(q850("SIP;cause=200;text=\"Call completed elsewhere\""), None);
-        assert_eq!(q850("Q.850;cause=many"), None);
-        assert_eq!(q850(""), None);
     }
 }

@@ -288,8 +288,6 @@ struct Wire {
     queue: Option<Queue>,
     keys: dtmf::Receiver,
     presses: dtmf::Sender,
-    /// Who speaks on the other side; another one counts its time anew.
-    speaker: Option<u32>,
     ear: Ear,
     waiting: VecDeque<i16>,
     /// Slots since the last packet.
@@ -403,7 +401,6 @@ impl Wire {
             queue: None,
             presses: dtmf::Sender::default(),
             keys: dtmf::Receiver::default(),
-            speaker: None,
             ear: Ear::Nothing,
             waiting: VecDeque::new(),
             missing: 0,
@@ -446,9 +443,6 @@ impl Wire {
             target.address = from;
         } else if target.address != from {
             return;
-        }
-        if self.speaker.replace(header.source) != Some(header.source) {
-            self.keys = dtmf::Receiver::default();
         }
         // Whoever answers us is to send keys under our number, RFC 3264 section 6.1, and many do under the one of theirs.
         let is_ours = header.payload_type == KEYS && target.payload_type != KEYS;
@@ -587,6 +581,7 @@ mod tests {
     use super::*;
     use crate::clock::System;
     use crate::media::sdp;
+    use proptest::prelude::*;
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     fn socket() -> UdpSocket {
@@ -722,6 +717,39 @@ mod tests {
             tried.heard.try_recv() == Ok(Heard::Verdict(Verdict::Machine))
         });
         assert_eq!(slots, Some(MISSING as usize + 124), "2.5 seconds of silence");
+    }
+
+    proptest! {
+        /// Whatever comes and however fast, as much is listened to as there is time, and no more waits than may.
+        #[test]
+        fn a_flood_of_packets_is_listened_to_a_frame_at_a_time_and_no_more_waits_than_may(
+            packets in prop::collection::vec(
+                (0_u32..3, any::<u32>(), prop::sample::select(vec![0, 8, 13, 101]), any::<u8>(), 0..PACKET, 0_usize..4),
+                0..80,
+            ),
+        ) {
+            let (mut tried, other) = (Tried::new(), socket());
+            tried.wire.aim(&told(&other, "sendrecv"));
+            tried.wire.listen(Ear::Agent);
+            let (mut turns_passed, mut told_of) = (0, std::collections::HashSet::new());
+            for (source, timestamp, payload_type, byte, length, turns) in packets {
+                let header = rtp::Header { payload_type, marker: false, sequence: 0, timestamp, source };
+                let payload = vec![byte; length];
+                for _ in 0..2 {
+                    tried.wire.take(other.local_addr().unwrap(), header, &payload);
+                    prop_assert!(tried.wire.waiting.len() <= WAITING_MAX);
+                }
+                if payload_type == 101 {
+                    told_of.insert((source, timestamp));
+                }
+                turns_passed += turns;
+                (0..turns).for_each(|_| tried.wire.hear());
+            }
+            let heard: Vec<Heard> = std::iter::from_fn(|| tried.heard.try_recv().ok()).collect();
+            let frames = heard.iter().filter(|heard| matches!(heard, Heard::Frame(_))).count();
+            prop_assert!(frames <= turns_passed);
+            prop_assert!(heard.len() - frames <= told_of.len(), "a press is told once");
+        }
     }
 
     /// On a machine that does other things as well the pace of one packet says nothing; that of all of them does.

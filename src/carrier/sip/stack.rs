@@ -9,7 +9,8 @@ mod secured;
 pub(super) use incoming::{Status, Visitor};
 pub(super) use leg::{Change, Outgoing};
 
-use super::outcome::{Refusal, q850};
+use super::outcome::Refusal;
+use super::reading::{q850, session_time};
 use super::settings::{Settings, Transport, Trunk};
 use dialect::{ASKING, Dialect};
 use incoming::receive;
@@ -367,7 +368,7 @@ fn credential(trunk: &Trunk) -> Option<Credential> {
 }
 
 fn session_expires(header: Option<&sip::headers::SessionExpires>) -> Option<String> {
-    header.map(|header| header.value().to_owned())
+    header.map(|header| session_time(header.value()))
 }
 
 fn refusal(response: &Response) -> Refusal {

@@ -55,6 +55,7 @@ pub(super) fn of(schema: &str) -> Option<Value> {
                 "fallback_seconds": null,
                 "missing": [],
                 "unknown": [],
+                "too_long": false,
             }],
             "warnings": [opt_out_warning()],
             "leads_looked_at": 100,
@@ -181,8 +182,13 @@ pub(super) fn of(schema: &str) -> Option<Value> {
         "DoNotCallReport" => json!({
             "added": 2,
             "already_listed": 1,
+            "two_readings": 0,
             "rejected_count": 1,
             "rejected": [{"row": 4, "field": "phone", "value": "12", "reason": "digits are missing"}],
+            "columns": [
+                {"column": "phone", "becomes": "phone", "note": null},
+                {"column": "name", "becomes": "ignore", "note": null},
+            ],
         }),
         "DoNotCallRemoved" => json!({
             "phone": "+12025550101",

@@ -7,7 +7,7 @@ use crate::domain::analytics::Interval;
 use crate::domain::call::{CallState, Stage};
 use crate::domain::campaign::{CampaignType, EventType, LeadTimeZonePolicy, Priority, Status, VoiceGender};
 use crate::domain::delivery::{DeliveryState, DisabledReason, TryError};
-use crate::domain::do_not_call::Source;
+use crate::domain::do_not_call::{Becomes, Source};
 use crate::domain::duplicate::Along;
 use crate::domain::fields::Words;
 use crate::domain::forecast::State as ForecastState;
@@ -85,6 +85,7 @@ word_schemas! {
     ForecastState = "ForecastState", "Whether there is a forecast: of now, being played, not because nobody is left to call, or not because there are more leads than can be played.";
     HoldReason = "HoldReason", "Why nothing is dialed now.";
     DialingState = "DialingState", "What a campaign is doing.";
+    Becomes = "DoNotCallColumnUse", "What a column of a table of numbers becomes.";
     Source = "DoNotCallSource", "How a number came onto the list, or off it.";
     DeliveryState = "DeliveryState", "Where the delivery of one event to one endpoint is.";
     TryError = "TryError", "Why a try brought no answer.";
@@ -756,9 +757,9 @@ pub(in crate::http) struct ScriptWarning {
 pub(in crate::http) struct Preview {
     /// Whose values it is filled with.
     case: Case,
-    /// The script; null where a value is missing.
+    /// The script; null where a value is missing, or with its values it is too long.
     script: Option<String>,
-    /// The fallback; null where there is none, or a value is missing.
+    /// The fallback; null where there is none, a value is missing, or it is too long.
     fallback: Option<String>,
     /// About how long it takes to say the script.
     #[schema(minimum = 0)]
@@ -770,6 +771,8 @@ pub(in crate::http) struct Preview {
     missing: Vec<String>,
     /// Names that no lead has a value for.
     unknown: Vec<UnknownName>,
+    /// Whether with these values a script is longer than 96 KB, so that it is not said.
+    too_long: bool,
 }
 
 /// A name that no lead has a value for.

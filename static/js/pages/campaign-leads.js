@@ -16,6 +16,7 @@ export const PAGE = 100;
 /** Why open leads are held, as far as people look for it; each is a word of the API's `hold`. */
 const HOLDS = {
   missing_variable: 'A value is missing for the script',
+  script_too_long: 'The script is too long with their values',
   time_zone_unknown: 'Time zone unknown',
   retry_later: 'Waits for the next attempt',
   call_back: 'A call-back is arranged',
@@ -187,7 +188,14 @@ function LeadRow({ lead, zone }) {
   const { phone, status, outcome, attempts, hold, next_call_at: next } = lead;
   const name = nameOf(lead);
   // That its turn will come, or that it is being called, the state says already.
-  const why = hold && ['missing_variable', 'time_zone_unknown', 'do_not_call', 'number_refused', 'country_not_allowed'];
+  const why = hold && [
+    'missing_variable',
+    'script_too_long',
+    'time_zone_unknown',
+    'do_not_call',
+    'number_refused',
+    'country_not_allowed',
+  ];
   return html`<tr class="link" onClick=${open}>
     <td>
       <button type="button" class="linkbtn" onClick=${open}>${name ?? phone ?? 'Erased person'}</button>

@@ -150,11 +150,16 @@ function Checked({ answer }) {
     )}
     ${!answer.warnings.length && html`<p class="muted">Nothing to warn of in ${plural(answer.leads_looked_at, 'lead')}.</p>`}
     ${answer.previews.map(
-      ({ case: kind, script, seconds, missing }) =>
+      ({ case: kind, script, seconds, missing, too_long }) =>
         html`<div key=${kind}>
           <h3>${CASES[kind] ?? kind}${seconds != null && html` <span class="faint small">${seconds} s</span>`}</h3>
           <p class="script small">
-            ${script ?? `Not called: nothing to say for ${missing.map((name) => `{${name}}`).join(', ')}.`}
+            ${
+              script ??
+              (too_long
+                ? 'Not called: with these values it is too long to be said.'
+                : `Not called: nothing to say for ${missing.map((name) => `{${name}}`).join(', ')}.`)
+            }
           </p>
         </div>`,
     )}

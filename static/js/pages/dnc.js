@@ -215,7 +215,7 @@ function Remove({ entry, onClose, onChanged }) {
   <//>`;
 }
 
-/** A table of numbers: only its column `phone` is needed. */
+/** A table of numbers: only one column `phone` is needed. */
 function Import({ onClose, onImported }) {
   const file = useSignal(/** @type {File|null} */ (null));
   const country = useSignal('');
@@ -236,8 +236,8 @@ function Import({ onClose, onImported }) {
   if (report.value) return html`<${ImportReport} report=${report.value} onClose=${onClose} />`;
   return html`<${FormDialog} title="Import numbers" ok="Import" onClose=${onClose} onSubmit=${send}>
     <p>
-      A CSV file with a column <code>phone</code>, and <code>reason</code> if you have one. Numbers that are on the list
-      stay as they are.
+      A CSV file with a column <code>phone</code>, and <code>reason</code> if you have one. Further columns of numbers,
+      such as <code>mobile</code>, are read as well. Numbers that are on the list stay as they are.
     </p>
     <${Field} label="File" error=${problem.value}>
       ${(wired) =>
@@ -258,6 +258,13 @@ function Import({ onClose, onImported }) {
   <//>`;
 }
 
+/** The columns that were left out, each in its own words. */
+const unread = ({ columns }) =>
+  columns
+    .filter(({ becomes }) => becomes === 'ignore')
+    .map(({ column }) => column)
+    .join(', ');
+
 const ImportReport = ({ report, onClose }) =>
   html`<${Sheet} title="Numbers imported" onClose=${onClose}>
     <dl class="report">
@@ -274,6 +281,18 @@ const ImportReport = ({ report, onClose }) =>
         <dt>Not a number</dt>
       </div>
     </dl>
+    <p>
+      Read:
+      ${report.columns
+        .filter(({ becomes }) => becomes === 'phone')
+        .map(({ column }) => column)
+        .join(', ')}.
+      ${unread(report) && html`Not read: ${unread(report)}.`}
+      ${
+        report.two_readings > 0 &&
+        html`${plural(report.two_readings, 'number')} can be read with and without the country code: both are listed.`
+      }
+    </p>
     ${
       report.rejected.length > 0 &&
       html`<div class="scroll-x">

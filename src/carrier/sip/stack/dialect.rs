@@ -1,6 +1,6 @@
 //! What is put right in every message, as it leaves and as it comes.
 
-use super::incoming::user_of;
+use crate::carrier::sip::reading::user_of;
 use rsipstack::sip::prelude::{HasHeaders, HeadersExt};
 use rsipstack::sip::{self, Header, Method, SipMessage, StatusCodeKind, ToTypedHeader};
 use rsipstack::transaction::endpoint::MessageInspector;
@@ -90,4 +90,58 @@ fn untold_target(message: &SipMessage, from: &SipAddr) -> Option<String> {
     };
     let user = user_of(who).map(|user| user + "@").unwrap_or_default();
     Some(format!("<sip:{user}{}{transport}>", from.addr))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rsipstack::transport::SipAddr;
+    use std::net::SocketAddr;
+
+    const FROM: ([u8; 4], u16) = ([198, 51, 100, 7], 5_060);
+
+    /// A message as it is after it came; none if it is no message.
+    fn received(text: &str) -> Option<SipMessage> {
+        let message = SipMessage::try_from(text.as_bytes()).ok()?;
+        let from = SipAddr { r#type: Some(sip::Transport::Udp), addr: SocketAddr::from(FROM).into() };
+        Some(Dialect.after_received(message, Some(&from)))
+    }
+
+    fn values(message: &SipMessage, name: &str) -> Vec<String> {
+        let found = message.headers().iter().filter(|header| header.name().eq_ignore_ascii_case(name));
+        found.map(|header| header.value().to_owned()).collect()
+    }
+
+    #[test]
+    fn who_picks_up_and_does_not_say_where_they_are_is_where_the_answer_came_from() {
+        let about = "To: <sip:+12025550101@example.com>;tag=1\r\nCSeq: 1 INVITE\r\n";
+        let contacts = |more: &str| {
+            let answer = received(&format!("SIP/2.0 200 OK\r\n{about}{more}\r\n")).unwrap();
+            values(&answer, "Contact")
+        };
+        assert_eq!(contacts(""), ["<sip:+12025550101@198.51.100.7:5060>"]);
+        assert_eq!(contacts("Contact: <sip:gw@192.0.2.9>\r\n"), ["<sip:gw@192.0.2.9>"]);
+        assert_eq!(contacts("Contact: <nonsense\r\n"), ["<sip:+12025550101@198.51.100.7:5060>"]);
+    }
+
+    proptest! {
+        #[test]
+        fn where_a_request_came_from_is_said_once_and_by_us_alone(
+            first in "(INVITE|BYE|OPTIONS) (sip:[a-z0-9@.:;]{0,20}|\\PC{1,5}) SIP/2\\.0|SIP/2\\.0 (200|401|603) \\PC{0,9}",
+            lines in prop::collection::vec(
+                "(X-Received-From|x-received-FROM|Contact|m|From|f|To|CSeq|WWW-Authenticate|Via): (1 INVITE|(<?sip:|[a-z0-9@:;=<>\\[\\]\" ]|\\PC){0,12})",
+                0..12,
+            ),
+        ) {
+            let text = format!("{first}\r\n{}\r\n\r\n", lines.join("\r\n"));
+            if let Some(message) = received(&text) {
+                if matches!(message, SipMessage::Request(_)) {
+                    prop_assert_eq!(values(&message, SOURCE), [SocketAddr::from(FROM).to_string()]);
+                }
+                let sent = Dialect.before_send(message, None).to_string();
+                prop_assert!(sent.len() <= 2 * text.len() + 300, "{}", sent);
+            }
+        }
+    }
 }

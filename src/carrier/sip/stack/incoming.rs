@@ -2,6 +2,7 @@
 
 use super::dialect::SOURCE;
 use super::session_expires;
+use crate::carrier::sip::reading::{Parties, parties};
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Method, StatusCode};
@@ -10,9 +11,6 @@ use rsipstack::transaction::transaction::Transaction;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
-/// Nobody's name is longer.
-const USER_MAX: usize = 100;
 
 /// Somebody who calls us and waits for an answer. Dropping it leaves them without one.
 pub(in crate::carrier::sip) struct Visitor {
@@ -108,44 +106,18 @@ pub(super) async fn receive(
 /// Who calls, and whom; none of a call that comes from nowhere.
 fn visitor(layer: Arc<DialogLayer>, transaction: Transaction) -> Option<Visitor> {
     let request = &transaction.original;
-    let values = |wanted: &str| {
-        let wanted = wanted.to_owned();
-        let found = request.headers.iter().filter(move |header| header.name().eq_ignore_ascii_case(&wanted));
-        found.map(|header| header.value().to_owned()).collect::<Vec<_>>()
-    };
-    let source = values(SOURCE).first()?.parse().ok()?;
-    let uri = request.uri.to_string();
-    let places = [values("P-Called-Party-ID"), vec![uri], values("To")].concat();
-    let is_withheld = values("Privacy").iter().any(|value| value.split(';').any(|word| word.trim() == "id"));
-    let callers = [values("P-Asserted-Identity"), values("From")].concat();
-    let caller = callers.iter().find_map(|place| user_of(place)).filter(|_| !is_withheld);
+    let headers: Vec<(&str, &str)> =
+        request.headers.iter().map(|header| (header.name(), header.value())).collect();
+    let (_, source) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(SOURCE))?;
+    let source = source.parse().ok()?;
+    let Parties { called, caller } = parties(&request.uri.to_string(), &headers);
     Some(Visitor {
         source,
-        called: places.iter().filter_map(|place| user_of(place)).collect(),
+        called,
         caller,
         offer: request.body.clone(),
         session_expires: session_expires(request.session_expires_header()),
         layer,
         transaction,
     })
-}
-
-/// The user part of an address, as `"Ada" <sip:+12025550101@example.com;user=phone>` or `tel:+12025550101`.
-pub(super) fn user_of(place: &str) -> Option<String> {
-    let lower = place.to_ascii_lowercase();
-    let (start, ends) = match (lower.find("sip:"), lower.find("sips:"), lower.find("tel:")) {
-        (Some(at), _, _) => (at + 4, "@"),
-        (None, Some(at), _) => (at + 5, "@"),
-        (None, None, Some(at)) => (at + 4, ";>, "),
-        (None, None, None) => return None,
-    };
-    let rest = place.get(start..)?;
-    let end = rest.find(|char| ends.contains(char));
-    // An address without a user names nobody.
-    let user = match (end, ends) {
-        (Some(end), _) => &rest[..end],
-        (None, "@") => return None,
-        (None, _) => rest,
-    };
-    Some(user.to_owned()).filter(|user| !user.is_empty() && user.len() <= USER_MAX)
 }

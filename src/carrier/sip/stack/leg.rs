@@ -1,8 +1,8 @@
 //! A call on the wire: what happens on it, in our words, and what we have to say to it.
 
 use super::{ALLOW, Answer, SDP, Signal, Status, refusal, session_expires, uri};
+use crate::carrier::sip::reading::{key_of, status_of};
 use crate::carrier::sip::settings::Trunk;
-use crate::media::dtmf;
 use rsipstack::dialog::DialogId;
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
 use rsipstack::dialog::dialog_layer::DialogLayer;
@@ -291,23 +291,4 @@ fn answer(reply: TransactionHandle, status: StatusCode) {
             tracing::debug!("nobody waits for a reply any more");
         }
     });
-}
-
-/// The status in the body of a NOTIFY, RFC 3420: `SIP/2.0 200 OK`.
-fn status_of(body: &str) -> Option<u16> {
-    let mut words = body.lines().next()?.split_whitespace();
-    let protocol = words.next()?;
-    let code = words.next()?.parse().ok()?;
-    (protocol.eq_ignore_ascii_case("SIP/2.0") && (100..700).contains(&code)).then_some(code)
-}
-
-/// The key in the body of an INFO: `Signal=5` or a bare `5`.
-fn key_of(body: &str) -> Option<char> {
-    let signal = body.lines().find_map(|line| {
-        let (name, value) = line.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("signal").then_some(value)
-    });
-    let mut text = signal.unwrap_or(body).trim().chars();
-    let key = text.next().filter(|key| dtmf::is_key(*key))?;
-    text.next().is_none().then_some(key)
 }
