@@ -179,6 +179,7 @@ fn speak(legs: &mut HashMap<i64, Leg>, report: Report) -> usize {
         | LegEvent::RecordingBegan
         | LegEvent::Recorded(_)
         | LegEvent::NotRecorded(_)
+        | LegEvent::KeysUnheard(_)
         | LegEvent::Digit(_)
         | LegEvent::OptOutAsked
         | LegEvent::Transferred

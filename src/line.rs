@@ -304,6 +304,7 @@ impl http::Line for Line {
                 host: known.trunk.host,
                 status: if is_up { "up" } else { "down" },
                 problem,
+                warning: health.as_ref().and_then(|health| health.warning.clone()),
                 channels: known.trunk.channels,
                 channels_in_use: health.map_or(0, |health| health.live),
                 calls_per_second: known.trunk.calls_per_second,

@@ -3,7 +3,7 @@
 
 use crate::agent::chat::Chat;
 use crate::agent::{self, Agent};
-use crate::carrier::sip::{Sip, TrunkSettings};
+use crate::carrier::sip::{self, Sip, TrunkSettings};
 use crate::carrier::{Carrier, simulator};
 use crate::clock::Clock;
 use crate::config::{self, Config, Loaded, Tls};
@@ -120,7 +120,7 @@ impl Server {
             clock: clock.clone(),
             voice: voice.as_ref().map(|speaker| speaker.synthesizer.clone()).map_err(String::clone),
             agent: usable_agent(config, &voice, clock.clone()).map_err(StartError::Refused)?,
-            sip: config.sip.clone(),
+            sip: sip::Settings { default_country: config.default_country, ..config.sip.clone() },
             fixed: config.trunks.clone(),
             objection: objection.map(str::to_owned),
             // Where an agent is configured, it is what a rehearsal rehearses.

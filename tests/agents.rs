@@ -12,7 +12,7 @@ use voice_campaigns::domain::agent::{
     Brief, Conclusion, Judgement, Line, Tool, ToolCall, ToolName, Usage, Verdict, When,
 };
 use voice_campaigns::domain::brief::Job;
-use voice_campaigns::domain::call::{Effect, Ending, LegCommand, LegEvent, LiveCall, Plan};
+use voice_campaigns::domain::call::{Effect, Ending, LegCommand, LegEvent, LiveCall, Plan, Written};
 use voice_campaigns::domain::campaign::{Campaign, Request, Status};
 use voice_campaigns::domain::gate::HoldReason;
 use voice_campaigns::domain::guard::Agents;
@@ -174,6 +174,7 @@ fn plan(fallback: Option<&str>, criteria: Criteria) -> Plan {
         keys,
         phrases: Phrases::of("en-US"),
         may_call_back: true,
+        is_anonymous: false,
         transfer_to: Some(Phone::from_e164("+12025550199").unwrap()),
         machine_detection: None,
         script: "Hello.".into(),
@@ -293,7 +294,7 @@ fn a_wish_for_no_more_calls_is_confirmed_once_it_is_written_down_and_not_before(
     assert_eq!(talking.asks(Tool::OptOut, 5), []);
     assert_eq!(talking.asks(Tool::OptOut, 5), [], "once is enough");
     assert_eq!(talking.call.cancel(second(6)), [], "being on the list takes nobody's confirmation away");
-    let effects = talking.call.opt_out_written(second(6));
+    let effects = talking.call.opt_out_written(Written::Listed, second(6));
     assert_eq!(says(&effects), Some("You will not be called again. Goodbye."));
     assert_eq!(talking.ends(Cause::LocalHangup, 9).outcome, Outcome::OptedOut);
 
@@ -392,10 +393,48 @@ fn a_wish_is_read_from_what_the_person_said_and_nowhere_else() {
 }
 
 #[test]
+fn whoever_opts_out_of_a_script_is_told_so_once_it_is_written_down_and_not_before() {
+    let plan = || Plan { agent: None, key_wait: TimeDelta::seconds(8), ..plan(None, Criteria::Verdict) };
+    for wish in [LegEvent::Digit('9'), LegEvent::OptOutAsked] {
+        let mut call = LiveCall::new(plan(), second(0));
+        call.on(LegEvent::Answered, second(0));
+        assert_eq!(call.on(wish.clone(), second(5)), []);
+        assert_eq!(call.on(LegEvent::SpeechEnded, second(6)), [], "the script goes on meanwhile");
+        assert_eq!(call.on(wish.clone(), second(6)), [], "once is enough");
+        assert_eq!(call.cancel(second(6)), [], "being on the list takes nobody's confirmation away");
+        let effects = call.opt_out_written(Written::Listed, second(7));
+        assert_eq!(says(&effects), Some("You will not be called again. Goodbye."));
+        assert_eq!(call.on(LegEvent::SpeechEnded, second(9)), [Effect::Command(LegCommand::HangUp)]);
+
+        // Nobody is told what is not so.
+        let mut call = LiveCall::new(plan(), second(0));
+        call.on(LegEvent::Answered, second(0));
+        call.on(wish, second(5));
+        assert_eq!(call.on_time(second(15)), [Effect::Command(LegCommand::HangUp)]);
+        match &call.on(LegEvent::Ended(Cause::LocalHangup, None), second(16))[..] {
+            [Effect::Ended(ending)] => assert_eq!(ending.outcome, Outcome::OptedOut),
+            effects => panic!("{effects:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_agent_whose_caller_shows_no_number_is_told_that_nothing_was_written() {
+    let mut talking = Talking::new(Plan { is_anonymous: true, ..plan(None, Criteria::Verdict) });
+    talking.asks(Tool::OptOut, 5);
+    let effects = talking.call.opt_out_written(Written::Nothing, second(6));
+    assert!(says(&effects).unwrap().starts_with("We do not see your number"), "{effects:?}");
+    let kept = talking.ends(Cause::LocalHangup, 9).conversation.unwrap();
+    let answer = kept["tools"][0]["answer"].as_str().unwrap();
+    assert!(answer.starts_with("It was not written down"), "{answer}");
+}
+
+#[test]
 fn nine_opts_out_of_a_conversation_and_other_keys_are_the_agents() {
     let mut talking = Talking::new(plan(None, Criteria::Verdict));
     assert_eq!(talking.call.on(LegEvent::Digit('1'), second(2)), []);
-    let effects = talking.call.on(LegEvent::Digit('9'), second(3));
+    assert_eq!(talking.call.on(LegEvent::Digit('9'), second(3)), []);
+    let effects = talking.call.opt_out_written(Written::Listed, second(3));
     assert_eq!(says(&effects), Some("You will not be called again. Goodbye."));
     assert_eq!(talking.ends(Cause::RemoteHangup, 4).outcome, Outcome::OptedOut);
 }

@@ -175,6 +175,7 @@ fn a_carrier_is_down_while_none_of_its_trunks_takes_calls() {
         host: "sip.example.com:5070".into(),
         status: if problem.is_none() { "up" } else { "down" },
         problem: problem.map(str::to_owned),
+        warning: None,
         channels: 10,
         channels_in_use: 2,
         calls_per_second: 0.5,
@@ -197,8 +198,10 @@ fn a_carrier_is_down_while_none_of_its_trunks_takes_calls() {
         up["trunks"],
         json!([
             {"name": "town", "host": "sip.example.com:5070", "status": "down", "problem": "it does not answer",
+                "warning": null,
                 "channels": 10, "channels_in_use": 2, "calls_per_second": 0.5, "registered": false},
             {"name": "spare", "host": "sip.example.com:5070", "status": "up", "problem": null,
+                "warning": null,
                 "channels": 10, "channels_in_use": 2, "calls_per_second": 0.5, "registered": null}
         ])
     );

@@ -92,6 +92,7 @@ fn talks(_: u32, event: &LegEvent) -> Option<LegCommand> {
         | LegEvent::RecordingBegan
         | LegEvent::Recorded(_)
         | LegEvent::NotRecorded(_)
+        | LegEvent::KeysUnheard(_)
         | LegEvent::Said(_)
         | LegEvent::Asked(_)
         | LegEvent::Turn(_)

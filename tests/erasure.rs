@@ -286,7 +286,7 @@ fn an_admin_erases_a_person_and_what_is_left_says_nothing() {
         0,
         "an unknown number is suppressed too"
     );
-    assert_eq!(erase("nobody", ADMIN).status, 404);
+    assert_eq!(erase("nobody", ADMIN).status, 400, "what is no number is nobody's");
 }
 
 #[tokio::test]

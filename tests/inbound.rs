@@ -12,16 +12,18 @@ use tokio::sync::mpsc;
 use voice_campaigns::carrier::sip::{Ports, Settings, Sip};
 use voice_campaigns::carrier::{Carrier, DialRequest, Incoming, LegEvents, Report};
 use voice_campaigns::clock::Clock;
-use voice_campaigns::domain::call::{CallState, LegCommand, LegEvent};
+use voice_campaigns::domain::agent::When;
+use voice_campaigns::domain::call::{CallState, Ending, LegCommand, LegEvent};
 use voice_campaigns::domain::campaign::{Campaign, Status};
 use voice_campaigns::domain::gate::HoldReason;
+use voice_campaigns::domain::guard::{Countries, Guard};
 use voice_campaigns::domain::lead::Lead;
 use voice_campaigns::domain::other_call::{Kind, OtherCall, Turned};
 use voice_campaigns::domain::outcome::{Cause, Outcome};
-use voice_campaigns::domain::phone::Phone;
+use voice_campaigns::domain::phone::{Country, Phone};
 use voice_campaigns::domain::voice::Voice;
 use voice_campaigns::speech::{Saying, Synthesizer};
-use voice_campaigns::store::{OtherCallFilter, Tx};
+use voice_campaigns::store::{ListFilter, NewIncoming, OtherCallFilter, Tx};
 
 const OURS: &str = "+12025550199";
 
@@ -120,6 +122,84 @@ async fn a_number_that_is_calling_us_is_not_dialed_meanwhile_and_a_crash_ends_th
     world.run_for(TimeDelta::minutes(5)).await;
     assert_eq!(world.calls(&outbound).await.len(), 1);
     world.check().await;
+}
+
+#[tokio::test]
+async fn who_opts_out_and_shows_no_number_is_told_that_nothing_was_written() {
+    // A person of the story of the called number: one who says it, and one who presses the key.
+    for called in ["+12025550109", "+12025550115"] {
+        let mut world = World::new(MONDAY_NOON).await;
+        let keys = json!({"3": "opt_out"});
+        let about = json!({"campaign_type": "inbound", "inbound_number": called, "keys": keys,
+            "script_template": "Hello. To be called no more, press 3."});
+        world.campaign(about).await;
+        world.simulator.call_us(phone(called), None);
+        world.run_for(TimeDelta::minutes(2)).await;
+        let call = all(&world).await.remove(0);
+        assert_eq!((call.phone, call.outcome), (None, Some(Outcome::OptedOut)), "{called}");
+        let why = "They asked not to be called again, but nothing was written on the do-not-call list: their number is \
+                   not known";
+        assert_eq!(call.detail.as_deref(), Some(why), "{called}");
+        let told = last_words(&world, &call).await;
+        assert!(told.starts_with("We do not see your number, so we cannot stop calls to it."), "{told}");
+        let listed = world.store.read(|s| s.count_listed(&ListFilter::default())).await.unwrap();
+        assert_eq!(listed, 0);
+        world.check().await;
+    }
+}
+
+#[tokio::test]
+async fn a_caller_is_put_through_only_where_somebody_may_be_called() {
+    for (country, is_put_through) in [("US", true), ("DE", false)] {
+        let mut world = World::new(MONDAY_NOON).await;
+        let keys = json!({"0": "transfer", "9": "opt_out"});
+        let about = json!({"campaign_type": "inbound", "inbound_number": OURS, "keys": keys,
+            "transfer_number": "+12025550198"});
+        world.campaign(about).await;
+        let countries = Countries::Only(vec![Country::parse(country).unwrap()]);
+        world.set_guard(Guard { countries, ..Guard::default() });
+        world.simulator.call_us(phone(OURS), Some(phone(&story(114, 0))));
+        world.run_for(TimeDelta::minutes(2)).await;
+        let call = all(&world).await.remove(0);
+        assert_eq!(call.outcome == Some(Outcome::Transferred), is_put_through, "{country}: {call:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_a_caller_was_promised_comes_however_their_call_came_out() {
+    for (outcome, is_kept) in [
+        (Outcome::Success, true),
+        (Outcome::Declined, true),
+        (Outcome::HungUp, true),
+        (Outcome::Interrupted, true),
+        (Outcome::OptedOut, false),
+    ] {
+        let world = World::new(MONDAY_NOON).await;
+        let inbound = inbound(&world).await;
+        let outbound = world.campaign(json!({"status": "paused"})).await;
+        world.leads(&outbound, [story(101, 0)]).await;
+        world.set_status(&outbound, Status::Active).await;
+        let lead_id = world.all_leads(&outbound).await[0].id;
+        let (caller, campaign_id) = (Some(phone(&story(101, 0))), inbound.id);
+        let ended = world.write(move |tx| {
+            let call = NewIncoming { campaign_id, lead_id: Some(lead_id), caller, carrier: "simulator" };
+            let id = tx.insert_incoming(&call)?;
+            let promised = tx.promise_other_call_back(id, When::parse("tomorrow 10:00").unwrap())?;
+            assert!(promised.is_ok(), "{promised:?}");
+            let (answered_at, ended_at) = (Some(tx.now), tx.now);
+            let detail = Some("They said so.".to_owned());
+            tx.settle_other(id, Ending { outcome, answered_at, ended_at, detail, conversation: None }, None)?;
+            tx.other_call(id)
+        });
+        let call = ended.await.unwrap();
+        assert_eq!((call.outcome, call.detail.as_deref()), (Some(outcome), Some("They said so.")));
+        let lead = &world.all_leads(&outbound).await[0];
+        let arranged =
+            (lead.wait_reason == Some(HoldReason::CallBack)).then_some(lead.next_call_at).flatten();
+        let expected = is_kept.then(|| "2026-03-03T15:00:00Z".parse().unwrap());
+        assert_eq!(arranged, expected, "{outcome}: {lead:?}");
+        world.check().await;
+    }
 }
 
 const KEYS: &str = r#"{"3": "call_back", "9": "opt_out"}"#;
@@ -238,6 +318,7 @@ impl Line {
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             rtp_ports: Ports { first: 30_000, last: 39_999 },
+            default_country: Country::parse("US"),
             ..Settings::default()
         };
         let trunk =
@@ -405,6 +486,23 @@ async fn a_call_over_sip_is_answered_once_spoken_to_and_hung_up() {
     drop(leg);
     while line.sip.health()[0].live > 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_is_told_without_a_country_code_is_of_the_default_country() {
+    let mut line = Line::new(5, Arc::new(Hum)).await;
+    for (user, caller) in [
+        ("2025550199", Some("+12025550199")),
+        ("2025550", None),
+        ("02079460000", None),
+        ("442079460000", Some("+442079460000")),
+    ] {
+        let guest = Guest::from("127.0.0.1", &line).await;
+        guest.invite(&format!("P-Asserted-Identity: <sip:{user}@example.com>\r\n")).await;
+        let arrival = line.arrival().await;
+        assert_eq!(arrival.caller, caller.map(phone), "{user}");
+        arrival.refuse(Turned::Busy);
     }
 }
 

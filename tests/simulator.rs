@@ -579,6 +579,7 @@ fn plan(call_id: i64) -> Plan {
         keys,
         phrases: Phrases::of("en-US"),
         may_call_back: call_id % 5 > 0,
+        is_anonymous: false,
         transfer_to: (call_id % 16 > 0).then(|| fictional(199)),
         machine_detection: None,
         script: "Hello, this is a call about your order. Press one for yes and two for no.".into(),

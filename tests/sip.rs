@@ -247,6 +247,83 @@ async fn what_was_recorded_is_heard_in_place_of_its_words_and_the_rest_is_spoken
     assert!(heard[begin..].starts_with(&expected), "the sound is not the same");
 }
 
+/// The keys that are reported before the end, of a call that is hung up as soon as it is answered, and how it ends.
+async fn pressed_at_the_end(steps: Vec<Step>) -> (Vec<LegEvent>, (Cause, String)) {
+    let line = Line::to(move |_| answers(steps.clone())).await;
+    let mut call = line.dial_as(30, Some(false));
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    call.leg.command(LegCommand::HangUp);
+    let mut keys = Vec::new();
+    let end = loop {
+        match call.next().await {
+            LegEvent::Ended(cause, detail) => break (cause, detail.unwrap_or_default()),
+            event => keys.push(event),
+        }
+    };
+    line.is_idle().await;
+    (keys, end)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_pressed_while_we_hang_up_is_reported_before_the_end() {
+    let local = (Cause::LocalHangup, String::new());
+    let nine = vec![LegEvent::Digit('9')];
+    let by_sound = vec![Step::AwaitBye, Step::Keys("9"), Step::NoteBye];
+    assert_eq!(pressed_at_the_end(by_sound).await, (nine.clone(), local.clone()), "RFC 4733");
+    let by_message = vec![Step::AwaitBye, Step::Info('9'), Step::Wait(200), Step::NoteBye];
+    assert_eq!(pressed_at_the_end(by_message).await, (nine.clone(), local.clone()), "INFO");
+    // Before it takes note of the end there is silence for as long as we wait.
+    let unheard = vec![Step::AwaitBye, Step::Wait(500), Step::Keys("9")];
+    assert_eq!(pressed_at_the_end(unheard).await, (nine, local), "nobody takes note of the end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_heard_of_whoever_hangs_up_on_it() {
+    let line = Line::to(|_| answers(vec![Step::Keys("9"), Step::Bye])).await;
+    let mut call = line.dial_as(30, Some(false));
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    assert_eq!(call.next().await, LegEvent::Digit('9'));
+    assert_eq!(call.next().await, LegEvent::Ended(Cause::RemoteHangup, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_on_which_no_keys_can_be_heard_says_so_and_so_does_its_trunk() {
+    let line = Line::to(|invite| match invite.user() {
+        "+12025550101" => {
+            vec![Step::ReplyWith(200, "m=audio 9 RTP/AVP 0\r\n"), Step::Wait(1_000), Step::Info('9')]
+        }
+        _ => vec![Step::ReplyWithSound(200, "")],
+    })
+    .await;
+    assert_eq!(line.sip.health()[0].warning, None);
+    let mut call = line.dial_as(30, Some(false));
+    assert_eq!(call.next().await, LegEvent::Answered);
+    let told = call.next().await;
+    assert!(matches!(&told, LegEvent::KeysUnheard(why) if why.contains("telephone-event")), "{told:?}");
+    assert_eq!(call.next().await, LegEvent::Digit('9'), "one in a message is heard all the same");
+    call.leg.command(LegCommand::HangUp);
+    call.end().await;
+    let health = &line.sip.health()[0];
+    assert!(health.warning.as_deref().unwrap().contains("keys may not be heard"), "{health:?}");
+    assert_eq!(health.problem, None);
+    let mut call = line.place(DialRequest {
+        call_id: 2,
+        lead_id: 2,
+        attempt: 1,
+        phone: Phone::from_e164("+12025550102").unwrap(),
+        caller_id: None,
+        ring_timeout: TimeDelta::seconds(30),
+        words: Vec::new(),
+        voice: Voice::default(),
+        recorded: Vec::new(),
+        machine_detection: Some(false),
+    });
+    assert_eq!(call.next().await, LegEvent::Answered);
+    call.leg.command(LegCommand::HangUp);
+    assert_eq!(call.next().await, LegEvent::Ended(Cause::LocalHangup, None));
+    assert_eq!(line.sip.health()[0].warning, None);
+}
+
 /// What becomes of a transfer that the carrier answers so, and what it was asked for.
 async fn referred(steps: Vec<Step>) -> (Vec<LegEvent>, Message) {
     let line = Line::to(move |_| answers(steps.clone())).await;

@@ -201,7 +201,7 @@ async fn a_trunk_is_added_shown_changed_put_in_order_and_removed_while_the_serve
         "id": 1, "source": "database", "position": 1, "name": "main", "host": peer.address, "transport": "udp",
         "proxy": null, "username": "alice", "register": false, "caller_id": null, "number_prefix": "+",
         "calls_per_second": 1.0, "channels": 10, "options_seconds": 30, "has_password": true, "status": made["status"],
-        "problem": made["problem"], "channels_in_use": 0, "created_at": made["created_at"],
+        "problem": made["problem"], "warning": null, "channels_in_use": 0, "created_at": made["created_at"],
         "updated_at": made["created_at"],
     });
     assert_eq!(made, expected);

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::domain::agent::{Judgement, Tool, ToolCall, When};
 use crate::domain::breaker::{Breaker, Trip};
-use crate::domain::call::{CallState, Effect, Ending, LegCommand, LegEvent, LiveCall, Plan};
+use crate::domain::call::{CallState, Effect, Ending, LegCommand, LegEvent, LiveCall, Plan, Written};
 use crate::domain::campaign::Status;
 use crate::domain::clock_guard::{ClockGuard, Trust};
 use crate::domain::event::Event;
@@ -404,6 +404,7 @@ impl Floor {
                 | LegEvent::Digit(_)
                 | LegEvent::RecordingBegan
                 | LegEvent::NotRecorded(_)
+                | LegEvent::KeysUnheard(_)
                 | LegEvent::Said(_)
                 | LegEvent::Asked(_)
                 | LegEvent::Turn(_)
@@ -439,7 +440,7 @@ impl Floor {
     fn answer(&mut self, answers: Vec<(i64, Answer)>) {
         for (call_id, answer) in answers {
             self.apply(call_id, |call, now| match answer {
-                Answer::OptedOut => call.opt_out_written(now),
+                Answer::OptedOut(listed) => call.opt_out_written(listed, now),
                 Answer::CallBack { number, written } => call.call_back_written(number, written),
             });
         }
@@ -770,8 +771,8 @@ fn request(
 /// What a call is told once a fact about it is written down.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// Nobody calls this person again.
-    OptedOut,
+    /// Nobody calls this person again, unless nobody knows under which number.
+    OptedOut(Written),
     /// The call-back that was asked for under this number is arranged, or why not.
     CallBack { number: u64, written: Result<String, String> },
 }
@@ -805,11 +806,14 @@ pub(super) fn write_fact(tx: &Tx, fact: &Fact) -> Result<Option<(i64, Answer)>, 
         }
         Fact::Recorded { call_id, recording } => tx.keep_recording(*call_id, recording)?,
         Fact::OptedOut { call_id } => {
-            match other_call::id_of(*call_id) {
+            let listed = match other_call::id_of(*call_id) {
                 Some(id) => tx.opt_out_on_other_call(id)?,
-                None => tx.opt_out_on_call(*call_id)?,
-            }
-            return Ok(Some((*call_id, Answer::OptedOut)));
+                None => {
+                    tx.opt_out_on_call(*call_id)?;
+                    Written::Listed
+                }
+            };
+            return Ok(Some((*call_id, Answer::OptedOut(listed))));
         }
         Fact::CallBack { call_id, number, when } => {
             let written = match other_call::id_of(*call_id) {

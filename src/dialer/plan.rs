@@ -507,7 +507,7 @@ pub(super) fn receive(
     let filling = Filling { values: &values, lead: about, absent: Absent::LeftOut };
     let may_call_back = tx.call_back_for(lead_id, caller)?.is_ok();
     let plan = match gate.reception(filling, may_call_back) {
-        Ok(plan) => plan,
+        Ok(plan) => tx.guarded(Plan { is_anonymous: caller.is_none(), ..plan }),
         Err(Hold { reason: HoldReason::AgentBusy, .. }) => return Ok(Err(Turned::Busy)),
         Err(_) => return Ok(Err(Turned::NotNow)),
     };

@@ -187,6 +187,11 @@ pub(super) const NO_CALL_BACK: &str =
     "No further call can be arranged on this campaign. Say so, and do not promise one.";
 /// What is answered where there is nobody to put somebody through to.
 pub(super) const NO_TRANSFER: &str = "Nobody can be reached by a transfer. Say so, and go on.";
+/// What is answered to the wish not to be called again: the last words are said for the agent.
+pub(super) const OPTED_OUT: &str = "Written down. They are told that they will not be called again.";
+/// The same where nobody knows under which number.
+pub(super) const NOT_LISTED: &str =
+    "It was not written down, because the number of the caller is not known. They are told so.";
 /// What is answered when keys were pressed.
 pub(super) const DIGITS_SENT: &str = "Pressed. Wait for what is heard.";
 

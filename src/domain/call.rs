@@ -9,7 +9,9 @@
 //!   (Announcing, on a call that is recorded)
 //!             ▼
 //!         Speaking ─machine─► LeavingMessage
-//!   heard out │ │ key, or "never again"      │
+//!   heard out │ │ │ "never again"            │
+//!             │ │ └► OptingOut ─written─┐    │
+//!             │ │ key                   ▼    │
 //!             │ ├────────► Parting(outcome) ─┤
 //!             │ │             ▲ refused      │
 //!             │ └─► Connecting ─► Transferring ─accepted─┐
@@ -26,8 +28,8 @@
 //!                     ▼ └─ machine ─► LeavingMessage
 //!                OptingOut ─written down─► Parting(opted_out)
 //! ```
-//! Keys do in Listening and LastWords what they do in Speaking. Every state takes `ended`; after `Ended` everything is
-//! ignored, so a call has exactly one ending.
+//! Keys do in Listening and LastWords what they do in Speaking, and "never again" leads to OptingOut from wherever somebody
+//! hears us. Every state takes `ended`; after `Ended` everything is ignored, so a call has exactly one ending.
 
 use super::Instant;
 use super::agent::{self, Brief, Judgement, Latency, Line, Tool, ToolCall, Usage, When};
@@ -76,6 +78,8 @@ pub enum LegEvent {
     Recorded(Recording),
     /// The call is not recorded although it should be, or no longer; why.
     NotRecorded(String),
+    /// Keys that are pressed on the call may not be heard; why.
+    KeysUnheard(String),
     /// Something was said in a conversation, by either side.
     Said(Line),
     /// The agent wants to use a tool; answered by [`LegCommand::Reply`], unless the conversation ends of it.
@@ -227,6 +231,8 @@ pub struct Plan {
     pub phrases: &'static Phrases,
     /// Whether another call may follow, for whoever wants to be called at another time.
     pub may_call_back: bool,
+    /// Whoever is on the line called us and did not show a number, so that none can be put onto the do-not-call list.
+    pub is_anonymous: bool,
     /// Where the person may be put through to.
     pub transfer_to: Option<Phone>,
     /// Whether machines are told from people; none leaves it to the carrier.
@@ -260,8 +266,8 @@ impl Plan {
         words.extend(self.fallback.clone());
         if self.agent.is_some() {
             // Whether or not there is a key for it.
+            words.extend([self.phrases.trouble, self.opted_out()].map(str::to_owned));
             let phrases = self.phrases;
-            words.extend([phrases.trouble, phrases.opted_out].map(str::to_owned));
             words.extend(
                 self.transfer_to.iter().flat_map(|_| [phrases.connecting, phrases.nobody]).map(str::to_owned),
             );
@@ -276,8 +282,13 @@ impl Plan {
         words
     }
 
+    fn opted_out(&self) -> &'static str {
+        if self.is_anonymous { self.phrases.not_listed } else { self.phrases.opted_out }
+    }
+
     fn said_after(&self, action: Action) -> Option<&'static str> {
         match action {
+            Action::OptOut => Some(self.opted_out()),
             // Nobody is promised a call that will not come.
             Action::CallBack if !self.may_call_back => Some(self.phrases.no_call_back),
             Action::Transfer if self.transfer_to.is_none() => None,
@@ -303,6 +314,15 @@ enum Phase {
     Parting { outcome: Outcome, until: Instant },
     Ending { outcome: Outcome, until: Instant },
     Ended,
+}
+
+/// What a wish not to be called again has put onto the do-not-call list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The number of the call.
+    Listed,
+    /// None: whoever calls us did not show their number, or showed none that there is.
+    Nothing,
 }
 
 /// What the dialer must do after an event.
@@ -454,7 +474,8 @@ impl LiveCall {
             LegEvent::SpeechBegan
             | LegEvent::RecordingBegan
             | LegEvent::Recorded(_)
-            | LegEvent::NotRecorded(_) => Vec::new(),
+            | LegEvent::NotRecorded(_)
+            | LegEvent::KeysUnheard(_) => Vec::new(),
             LegEvent::Digit(digit) => self.heard(at, |call| call.digit(digit, at)),
             LegEvent::OptOutAsked => self.heard(at, |call| call.part(Action::OptOut, at)),
             LegEvent::Said(line) => self.heard(at, |call| call.said(&line)),
@@ -602,6 +623,7 @@ impl LiveCall {
             LegEvent::OptOutAsked => "asked not to be called again".into(),
             LegEvent::RecordingBegan => "recording".into(),
             LegEvent::NotRecorded(reason) => format!("not recorded: {reason}").into(),
+            LegEvent::KeysUnheard(reason) => format!("keys may not be heard: {reason}").into(),
             LegEvent::Asked(asked) => format!("the agent asked for {}", asked.tool.name()).into(),
             LegEvent::AgentFailed(_) => "the agent failed".into(),
             LegEvent::Judged(Judgement { no_more_calls: Some(_), .. }) => {
@@ -823,13 +845,7 @@ impl LiveCall {
         let ToolCall { number, tool } = asked;
         let is_one_more = self.conversation.as_mut().is_some_and(|kept| kept.asked(number, &tool, at));
         if tool == Tool::OptOut {
-            return match self.phase {
-                Phase::Conversing => {
-                    self.phase = Phase::OptingOut { until: at + OPT_OUT_WRITE_WAIT };
-                    Vec::new()
-                }
-                _ => self.part(Action::OptOut, at),
-            };
+            return self.part(Action::OptOut, at);
         }
         if self.phase != Phase::Conversing {
             return Vec::new();
@@ -876,10 +892,15 @@ impl LiveCall {
         }
     }
 
-    /// The wish not to be called again was written down; only now is the person told so.
-    pub fn opt_out_written(&mut self, now: Instant) -> Vec<Effect> {
+    /// What became of the wish not to be called again; only now is the person told of it.
+    pub fn opt_out_written(&mut self, written: Written, now: Instant) -> Vec<Effect> {
+        let (words, answer) = match written {
+            Written::Listed => (self.plan.phrases.opted_out, agent::OPTED_OUT),
+            Written::Nothing => (self.plan.phrases.not_listed, agent::NOT_LISTED),
+        };
+        self.keep(|kept| kept.opted_out(answer));
         let effects = match self.phase {
-            Phase::OptingOut { .. } => self.say_goodbye(self.plan.phrases.opted_out, Outcome::OptedOut, now),
+            Phase::OptingOut { .. } => self.say_goodbye(words, Outcome::OptedOut, now),
             _ => Vec::new(),
         };
         self.transcript.follow(&effects, now);
@@ -967,7 +988,7 @@ impl LiveCall {
         self.say_goodbye(self.plan.phrases.nobody, self.concluded(), at)
     }
 
-    /// Takes leave of a person who has made up their mind.
+    /// Takes leave of a person who has made up their mind. Whoever wants no more calls is told so when that is written down.
     fn part(&mut self, action: Action, at: Instant) -> Vec<Effect> {
         let outcome = match action {
             Action::Yes => Outcome::Success,
@@ -980,6 +1001,20 @@ impl LiveCall {
             Phase::OptingOut { .. } | Phase::Parting { outcome: Outcome::OptedOut, .. } => Vec::new(),
             // The line hears nothing yet, or nothing any more.
             Phase::Dialing | Phase::Ringing | Phase::Ending { .. } | Phase::Ended => self.end(outcome, at),
+            Phase::Announcing
+            | Phase::Speaking
+            | Phase::Conversing
+            | Phase::Listening { .. }
+            | Phase::LastWords
+            | Phase::LeavingMessage
+            | Phase::Connecting { .. }
+            | Phase::Transferring { .. }
+            | Phase::Parting { .. }
+                if action == Action::OptOut =>
+            {
+                self.phase = Phase::OptingOut { until: at + OPT_OUT_WRITE_WAIT };
+                Vec::new()
+            }
             Phase::Announcing
             | Phase::Speaking
             | Phase::Conversing

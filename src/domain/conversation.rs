@@ -71,6 +71,13 @@ impl Conversation {
         }
     }
 
+    /// What became of the wish not to be called again, however often it was passed on.
+    pub(super) fn opted_out(&mut self, answer: &str) {
+        for used in self.tools.iter_mut().filter(|used| used.tool == Tool::OptOut) {
+            used.answer = Some(answer.to_owned());
+        }
+    }
+
     /// The agent's own verdict; its last one counts.
     pub(super) fn reported(&mut self, verdict: Verdict) {
         self.verdict = Some(verdict);

@@ -622,6 +622,7 @@ impl<'a> Gate<'a> {
             keys: keys.clone(),
             phrases,
             may_call_back,
+            is_anonymous: false,
             transfer_to: settings.transfer_number,
             machine_detection: settings.machine_detection,
             script,

@@ -81,6 +81,9 @@ pub enum Turned {
     Busy,
 }
 
+/// What is told of a call whose caller asked never to be called again, and whose number is not known.
+pub const NOT_LISTED: &str = "They asked not to be called again, but nothing was written on the do-not-call list: their number is not known";
+
 /// How long one that was asked for waits for a line.
 pub const LINE_WAIT: TimeDelta = TimeDelta::seconds(30);
 

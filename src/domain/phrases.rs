@@ -20,6 +20,8 @@ pub struct Phrases {
     pub no_call_back: &'static str,
     /// Somebody is not called again.
     pub opted_out: &'static str,
+    /// Somebody wants no more calls, and nobody knows under which number.
+    pub not_listed: &'static str,
     /// Somebody is put through.
     pub connecting: &'static str,
     /// There is nobody to put somebody through to.
@@ -44,6 +46,7 @@ const PHRASES: [Phrases; 7] = [
         call_back: "We will call you again later. Goodbye.",
         no_call_back: "We cannot promise you a call. Goodbye.",
         opted_out: "You will not be called again. Goodbye.",
+        not_listed: "We do not see your number, so we cannot stop calls to it. Please call again with your number shown, or write to us. Goodbye.",
         connecting: "One moment, please. You are being put through.",
         nobody: "Sorry, nobody can take the call at the moment. Goodbye.",
         trouble: "Sorry, there is a technical problem. We have to end this call. Goodbye.",
@@ -60,6 +63,7 @@ const PHRASES: [Phrases; 7] = [
         call_back: "Wir rufen Sie später noch einmal an. Auf Wiederhören.",
         no_call_back: "Einen Rückruf können wir Ihnen leider nicht zusagen. Auf Wiederhören.",
         opted_out: "Sie werden nicht mehr angerufen. Auf Wiederhören.",
+        not_listed: "Wir sehen Ihre Nummer nicht und können sie deshalb nicht sperren. Bitte rufen Sie mit sichtbarer Nummer noch einmal an, oder schreiben Sie uns. Auf Wiederhören.",
         connecting: "Einen Moment bitte, Sie werden verbunden.",
         nobody: "Leider kann im Moment niemand den Anruf annehmen. Auf Wiederhören.",
         trouble: "Entschuldigung, es gibt ein technisches Problem. Wir müssen den Anruf beenden. Auf Wiederhören.",
@@ -76,6 +80,7 @@ const PHRASES: [Phrases; 7] = [
         call_back: "Nous vous rappellerons plus tard. Au revoir.",
         no_call_back: "Nous ne pouvons pas vous promettre de vous rappeler. Au revoir.",
         opted_out: "Vous ne serez plus appelé. Au revoir.",
+        not_listed: "Nous ne voyons pas votre numéro et ne pouvons donc pas le bloquer. Rappelez-nous sans masquer votre numéro, ou écrivez-nous. Au revoir.",
         connecting: "Un instant, s'il vous plaît. Nous vous mettons en relation.",
         nobody: "Désolé, personne ne peut prendre l'appel pour le moment. Au revoir.",
         trouble: "Désolé, il y a un problème technique. Nous devons mettre fin à l'appel. Au revoir.",
@@ -92,6 +97,7 @@ const PHRASES: [Phrases; 7] = [
         call_back: "Volveremos a llamarle más tarde. Adiós.",
         no_call_back: "No podemos prometerle que volveremos a llamarle. Adiós.",
         opted_out: "No volveremos a llamarle. Adiós.",
+        not_listed: "No vemos su número, por lo que no podemos bloquearlo. Vuelva a llamar sin ocultar su número, o escríbanos. Adiós.",
         connecting: "Un momento, por favor. Le pasamos la llamada.",
         nobody: "Lo sentimos, en este momento nadie puede atender la llamada. Adiós.",
         trouble: "Lo sentimos, hay un problema técnico. Tenemos que terminar la llamada. Adiós.",
@@ -108,6 +114,7 @@ const PHRASES: [Phrases; 7] = [
         call_back: "La richiameremo più tardi. Arrivederci.",
         no_call_back: "Non possiamo prometterle di richiamarla. Arrivederci.",
         opted_out: "Non la chiameremo più. Arrivederci.",
+        not_listed: "Non vediamo il suo numero, quindi non possiamo bloccarlo. Richiami senza nascondere il numero, oppure ci scriva. Arrivederci.",
         connecting: "Un momento, per favore. La mettiamo in comunicazione.",
         nobody: "Siamo spiacenti, al momento nessuno può rispondere. Arrivederci.",
         trouble: "Siamo spiacenti, c'è un problema tecnico. Dobbiamo terminare la chiamata. Arrivederci.",
@@ -124,6 +131,7 @@ const PHRASES: [Phrases; 7] = [
         call_back: "Voltaremos a ligar mais tarde. Até logo.",
         no_call_back: "Não podemos prometer que voltaremos a ligar. Até logo.",
         opted_out: "Não voltaremos a ligar. Até logo.",
+        not_listed: "Não vemos o seu número, por isso não o podemos bloquear. Volte a ligar sem ocultar o número, ou escreva-nos. Até logo.",
         connecting: "Um momento, por favor. Vamos transferir a chamada.",
         nobody: "Desculpe, neste momento ninguém pode atender. Até logo.",
         trouble: "Desculpe, há um problema técnico. Temos de terminar a chamada. Até logo.",
@@ -140,6 +148,7 @@ const PHRASES: [Phrases; 7] = [
         call_back: "Wij bellen u later terug. Tot ziens.",
         no_call_back: "Wij kunnen u niet beloven dat wij terugbellen. Tot ziens.",
         opted_out: "U wordt niet meer gebeld. Tot ziens.",
+        not_listed: "Wij zien uw nummer niet en kunnen het daarom niet blokkeren. Bel nog een keer zonder uw nummer te verbergen, of schrijf ons. Tot ziens.",
         connecting: "Een ogenblik alstublieft. U wordt doorverbonden.",
         nobody: "Helaas kan op dit moment niemand het gesprek aannemen. Tot ziens.",
         trouble: "Helaas is er een technisch probleem. Wij moeten het gesprek beëindigen. Tot ziens.",
@@ -325,6 +334,16 @@ mod tests {
         assert_eq!(Phrases::of("FR").thanks, "Merci. Au revoir.");
         assert_eq!(Phrases::of("ja-JP"), Phrases::of("en-GB"));
         assert!(!Phrases::of("ja-JP").are_of("ja-JP"));
+    }
+
+    #[test]
+    fn nobody_is_promised_in_any_language_what_was_not_written() {
+        for phrases in &PHRASES {
+            let promise = phrases.opted_out.split('.').next().unwrap();
+            assert!(!phrases.not_listed.contains(promise), "{}", phrases.not_listed);
+            let others = PHRASES.iter().filter(|other| other.not_listed == phrases.not_listed);
+            assert_eq!(others.count(), 1, "{}", phrases.language);
+        }
     }
 
     #[test]

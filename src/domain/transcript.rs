@@ -89,7 +89,8 @@ impl Transcript {
             | LegEvent::TransferRefused(_)
             | LegEvent::RecordingBegan
             | LegEvent::Recorded(_)
-            | LegEvent::NotRecorded(_) => {}
+            | LegEvent::NotRecorded(_)
+            | LegEvent::KeysUnheard(_) => {}
         }
     }
 

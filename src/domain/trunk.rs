@@ -76,8 +76,17 @@ pub struct TrunkRequest {
 }
 
 /// Fields that only the server sets; accepted and ignored.
-pub const READ_ONLY: [&str; 8] =
-    ["id", "source", "has_password", "status", "problem", "channels_in_use", "created_at", "updated_at"];
+pub const READ_ONLY: [&str; 9] = [
+    "id",
+    "source",
+    "has_password",
+    "status",
+    "problem",
+    "warning",
+    "channels_in_use",
+    "created_at",
+    "updated_at",
+];
 
 /// As many as anybody can look after.
 pub const TRUNKS_MAX: usize = 20;

@@ -32,6 +32,8 @@ pub struct Trunk {
     pub status: &'static str,
     /// Why it is down.
     pub problem: Option<String>,
+    /// What is to be known of its calls although it takes some: that keys may not be heard on them.
+    pub warning: Option<String>,
     /// Calls that it carries at one time.
     pub channels: usize,
     /// Calls that it carries now.

@@ -593,6 +593,8 @@ struct View {
     status: &'static str,
     /// Why it is down.
     problem: Option<String>,
+    /// What is to be known of its calls although it takes some: that keys may not be heard on them.
+    warning: Option<String>,
     /// Calls that it carries now.
     #[schema(minimum = 0)]
     channels_in_use: usize,
@@ -625,6 +627,7 @@ impl View {
             has_password,
             status: health.map_or("down", |health| health.status),
             problem: health.map_or(Some("it has not answered yet".into()), |health| health.problem.clone()),
+            warning: health.and_then(|health| health.warning.clone()),
             channels_in_use: health.map_or(0, |health| health.channels_in_use),
             created_at: None,
             updated_at: None,

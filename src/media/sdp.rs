@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
 
 /// The payload type under which we offer keys.
-const KEYS: u8 = 101;
+pub const KEYS: u8 = 101;
 /// A description longer than this is no description.
 const LENGTH_MAX: usize = 16 * 1024;
 /// Nor is one with more lines of media, all of which an answer would have to refuse.

@@ -4,7 +4,7 @@
 use super::copy::{Copy, Known, Place};
 use crate::dialer::{Answer, Book, Fact, tripped};
 use crate::domain::Instant;
-use crate::domain::call::{self, Call, CallState, Ending, Plan, Tried};
+use crate::domain::call::{self, Call, CallState, Ending, Plan, Tried, Written};
 use crate::domain::campaign::{Campaign, Status};
 use crate::domain::event::Event;
 use crate::domain::gate::{Gate, Hold, HoldReason, Number, Rules};
@@ -864,7 +864,7 @@ impl Book for Memory<'_> {
             Fact::Ended { call_id, ending, .. } => self.settle(*call_id, ending.clone())?,
             Fact::OptedOut { call_id } => {
                 self.opt_out(*call_id);
-                return Ok(Some((*call_id, Answer::OptedOut)));
+                return Ok(Some((*call_id, Answer::OptedOut(Written::Listed))));
             }
             Fact::Tripped { campaign_id, trip, detail } => {
                 tripped(self, *campaign_id, *trip, detail.as_deref())?;

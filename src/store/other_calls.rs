@@ -5,7 +5,7 @@ use super::row::{Cells, json_text, ms};
 use super::{Snapshot, StoreError, Tx};
 use crate::domain::Instant;
 use crate::domain::agent::When;
-use crate::domain::call::{CallState, Ending};
+use crate::domain::call::{CallState, Ending, Written};
 use crate::domain::campaign::Campaign;
 use crate::domain::do_not_call::Source;
 use crate::domain::fields::Words;
@@ -335,11 +335,15 @@ impl Tx<'_> {
         if call.state == CallState::Ended {
             return Ok(());
         }
-        let detail = match (ending.outcome, &call.hung_up_by, call.kind) {
-            (Outcome::Canceled, Some(by), _) => Some(format!("Hung up by {by}")),
-            (Outcome::Callback, _, Kind::Inbound) => self.call_back(&call)?.or(ending.detail),
+        let detail = match (ending.outcome, &call.hung_up_by) {
+            (Outcome::Canceled, Some(by)) => Some(format!("Hung up by {by}")),
             _ => ending.detail,
         };
+        let broken = match call.kind {
+            Kind::Inbound => self.call_back(&call, ending.outcome)?,
+            Kind::Test => None,
+        };
+        let detail = broken.or(detail);
         let sql = "UPDATE other_calls SET state = 'ended', outcome = ?2, detail = ?3, answered_at = ?4, ended_at = ?5,
                      timeline = coalesce(?6, timeline), conversation = ?7 WHERE id = ?1";
         let (answered_at, ended_at) = (ending.answered_at.map(ms), ms(ending.ended_at));
@@ -351,11 +355,17 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Arranges the call that somebody asked for who called us, as on a call of the dialer; or says why there will be none.
-    fn call_back(&self, call: &OtherCall) -> Result<Option<String>, StoreError> {
+    /// Arranges the call that somebody asked for who called us, or was promised, as on a call of the dialer; or says why
+    /// there will be none.
+    fn call_back(&self, call: &OtherCall, outcome: Outcome) -> Result<Option<String>, StoreError> {
+        let promised = self.call_back_promised(other_call::key(call.id))?;
+        // What a person was promised is kept, however the call came out.
+        let is_due = outcome == Outcome::Callback || promised.is_some();
+        if !is_due || outcome == Outcome::OptedOut {
+            return Ok(None);
+        }
         let why = match self.call_back_for(call.lead_id, call.phone)? {
             Ok(CallBack { lead, campaign, at }) => {
-                let promised = self.call_back_promised(other_call::key(call.id))?;
                 match self.arrange_call_back(&campaign, &lead, promised.unwrap_or(at))? {
                     Ok(()) => return Ok(None),
                     Err(reason) => reason.sentence().to_owned(),
@@ -377,10 +387,15 @@ impl Tx<'_> {
         Ok(is_alive)
     }
 
-    /// Somebody asked, on this call, never to be called again. Whoever withholds their number cannot be listed.
-    pub fn opt_out_on_other_call(&self, id: i64) -> Result<(), StoreError> {
+    /// Somebody asked, on this call, never to be called again. Whoever withholds their number cannot be listed, which the
+    /// call tells.
+    pub fn opt_out_on_other_call(&self, id: i64) -> Result<Written, StoreError> {
         let call = self.other_call_even_deleted(id)?;
-        let Some(phone) = call.phone else { return Ok(()) };
+        let Some(phone) = call.phone else {
+            let sql = "UPDATE other_calls SET detail = ?2 WHERE id = ?1";
+            self.execute(sql, params![id, other_call::NOT_LISTED])?;
+            return Ok(Written::Nothing);
+        };
         let reason = match call.kind {
             Kind::Test => "asked on a test call",
             Kind::Inbound => "asked when they called us",
@@ -388,7 +403,7 @@ impl Tx<'_> {
         let suppression =
             Suppression { reason: reason.into(), source: Source::Call, call_id: None, by: "server".into() };
         self.add_to_do_not_call_list(phone, &suppression)?;
-        Ok(())
+        Ok(Written::Listed)
     }
 
     /// Looks whether another call may be arranged at a time that the person on such a call has named. For one who called
@@ -422,7 +437,7 @@ impl Tx<'_> {
         let call = self.other_call_even_deleted(id)?;
         let campaign = self.campaign_even_deleted(call.campaign_id)?;
         match campaign.and_then(|campaign| campaign.settings.key_map().action(key)) {
-            Some(Action::OptOut) => self.opt_out_on_other_call(id),
+            Some(Action::OptOut) => self.opt_out_on_other_call(id).map(drop),
             Some(Action::Yes | Action::No | Action::CallBack | Action::Transfer | Action::Repeat) | None => {
                 Ok(())
             }

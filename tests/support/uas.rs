@@ -101,6 +101,12 @@ pub(crate) enum Step {
     Echo,
     /// Presses keys.
     Keys(&'static str),
+    /// Tells of a key in a message.
+    Info(char),
+    /// Waits until it is hung up on, and takes note of that only with [`Step::NoteBye`].
+    AwaitBye,
+    /// Takes note of it that it was hung up on.
+    NoteBye,
     /// Asks for another session with these lines of sound; waits for the reply.
     Reinvite(&'static str),
     /// Waits until it is asked to pass the call on, answers with this status, and tells how that goes.
@@ -183,6 +189,8 @@ struct Shared {
 struct Live {
     invite: Message,
     task: AbortHandle,
+    /// Its script says when it takes note of a hang-up.
+    notes_bye: bool,
 }
 
 impl Drop for Peer {
@@ -409,8 +417,9 @@ impl Shared {
                 }
                 self.reply(&message, from, 100, "", "").await;
                 let steps = (self.script)(&message);
+                let notes_bye = steps.iter().any(|step| matches!(step, Step::AwaitBye));
                 let task = tokio::spawn(self.clone().play(message.clone(), from, steps)).abort_handle();
-                self.calls.lock().unwrap().insert(id, Live { invite: message, task });
+                self.calls.lock().unwrap().insert(id, Live { invite: message, task, notes_bye });
             }
             "CANCEL" => {
                 self.reply(&message, from, 200, "", "").await;
@@ -423,6 +432,7 @@ impl Shared {
                     }
                 }
             }
+            "BYE" if self.calls.lock().unwrap().get(&id).is_some_and(|live| live.notes_bye) => {}
             "BYE" => {
                 self.reply(&message, from, 200, "", "").await;
                 if let Some(live) = self.calls.lock().unwrap().remove(&id) {
@@ -483,6 +493,7 @@ impl Shared {
         let target = contact.trim_start_matches('<').split('>').next().unwrap_or_default().to_owned();
         let kind = match (body.is_empty(), method) {
             (true, _) => "",
+            (false, "INFO") => "Content-Type: application/dtmf-relay\r\n",
             (false, "NOTIFY") => "Event: refer\r\nContent-Type: message/sipfrag\r\n",
             (false, _) => "Content-Type: application/sdp\r\n",
         };
@@ -541,6 +552,15 @@ impl Shared {
                 }
                 Step::Echo => self.echoes.store(true, Ordering::Relaxed),
                 Step::Keys(keys) => sound.as_mut().unwrap().press(&*self.clock, keys).await,
+                Step::Info(key) => {
+                    self.request(&invite, from, "INFO", number, &format!("Signal={key}\r\n")).await;
+                    number += 1;
+                }
+                Step::AwaitBye => drop(self.asked(&invite, "BYE").await),
+                Step::NoteBye => {
+                    let bye = self.asked(&invite, "BYE").await;
+                    self.reply(&bye, from, 200, "", "").await;
+                }
                 Step::HearOut(ms) => self.hear_out(sound.as_ref().unwrap(), None, ms).await,
                 Step::HearAnswer(ms) => {
                     let now = self.clock.steady();
@@ -560,16 +580,7 @@ impl Shared {
                     number += 1;
                 }
                 Step::Refer(status, told) => {
-                    let is_ours = |message: &&Message| {
-                        message.method() == "REFER" && message.call_id() == invite.call_id()
-                    };
-                    let refer = loop {
-                        let found = self.messages.lock().unwrap().iter().find(is_ours).cloned();
-                        match found {
-                            Some(refer) => break refer,
-                            None => sleep(20).await,
-                        }
-                    };
+                    let refer = self.asked(&invite, "REFER").await;
                     self.reply(&refer, from, status, "", "").await;
                     for line in told {
                         self.request(&invite, from, "NOTIFY", number, &format!("SIP/2.0 {line}")).await;
@@ -602,6 +613,18 @@ impl Shared {
         // It stays on the line until the other side hangs up.
         let _listening = listening;
         std::future::pending::<()>().await;
+    }
+
+    /// The first request of this method on a call; waits for it.
+    async fn asked(&self, invite: &Message, method: &str) -> Message {
+        let is_it = |message: &&Message| message.method() == method && message.call_id() == invite.call_id();
+        loop {
+            let found = self.messages.lock().unwrap().iter().find(is_it).cloned();
+            match found {
+                Some(request) => return request,
+                None => self.clock.sleep_until(self.clock.steady() + TimeDelta::milliseconds(20)).await,
+            }
+        }
     }
 
     /// Until something was heard, after that time, and then nothing for so long.

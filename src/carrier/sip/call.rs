@@ -27,6 +27,7 @@ use crate::media::amd::Verdict;
 use crate::media::g711::Codec;
 use crate::media::sdp::{self, SdpError};
 use chrono::TimeDelta;
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
@@ -40,6 +41,8 @@ const END_WAIT: TimeDelta = TimeDelta::seconds(4);
 const SILENCE_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
 /// How long the end of a call waits for what was being said to become text.
 const LAST_WORDS_WAIT: TimeDelta = TimeDelta::seconds(4);
+/// How long the end of a call waits for keys that were pressed before it: what was on its way, and a turn of the sound.
+const LAST_KEYS: TimeDelta = TimeDelta::milliseconds(60);
 /// How long the end of a call waits until its conversation is judged.
 const JUDGE_WAIT: TimeDelta = TimeDelta::seconds(9);
 /// How long the end of a call waits for its recording to be complete.
@@ -278,11 +281,62 @@ impl Call {
     }
 
     /// Hangs up, and waits for the other side to take note of it, but not for long.
-    async fn hang_up(&self, session: &Session) {
-        let said = session.outgoing.bye();
-        tokio::select! {
-            () = said => {}
-            () = self.carrier.clock.sleep_until(self.now() + END_WAIT) => {}
+    async fn hang_up(&self, session: &mut Session) {
+        let (said, late) = (session.outgoing.bye(), self.carrier.clock.sleep_until(self.now() + END_WAIT));
+        let over = async {
+            tokio::select! {
+                () = said => {}
+                () = late => {}
+            }
+        };
+        self.listen_until(over, session).await;
+    }
+
+    /// A key may be the wish not to be called again, and counts also while a call ends, and when it has ended.
+    async fn listen_until(&self, over: impl Future<Output = ()>, session: &mut Session) {
+        let mut over = pin!(over);
+        loop {
+            tokio::select! {
+                // What waits is heard before it is over.
+                biased;
+                Some(heard) = session.heard.recv() => self.heard_late(session, heard),
+                signal = session.outgoing.next() => match signal {
+                    Signal::Key(key) => self.report(LegEvent::Digit(key)),
+                    Signal::Trying
+                    | Signal::Ringing(_)
+                    | Signal::Answered(_)
+                    | Signal::Refused(_)
+                    | Signal::Failed(_)
+                    | Signal::Change(_)
+                    | Signal::Transfer(_)
+                    | Signal::HungUp => {}
+                },
+                () = &mut over => return,
+            }
+        }
+    }
+
+    /// What still counts when a call is ending.
+    fn heard_late(&self, session: &mut Session, heard: Heard) {
+        match heard {
+            Heard::Key(key) => self.report(LegEvent::Digit(key)),
+            Heard::Unrecorded(reason) => self.report(LegEvent::NotRecorded(reason)),
+            Heard::Recorded(recording) => self.recorded(session, recording),
+            Heard::Said(_)
+            | Heard::Verdict(_)
+            | Heard::Cue
+            | Heard::Frame(_)
+            | Heard::Played { .. }
+            | Heard::Cut(_) => {}
+        }
+    }
+
+    /// Whoever presses a key on a call whose sides have agreed on none is not heard, which is told.
+    fn look_for_keys(&self, session: &mut Session) {
+        let has_keys = session.agreed.as_ref().is_some_and(|agreed| agreed.keys_type.is_some());
+        self.place.trunk.agreed_on_keys(has_keys);
+        if !std::mem::replace(&mut session.is_deaf, !has_keys) && !has_keys {
+            self.report(LegEvent::KeysUnheard("the carrier agrees on no telephone-event".into()));
         }
     }
 
@@ -387,6 +441,7 @@ impl Call {
             }
         };
         session.agree(remote);
+        self.look_for_keys(session);
         let mut talk = Talk::new(answer.session_expires, self.now());
         if self.request.machine_detection.unwrap_or(self.carrier.settings.detect_machines) {
             // What we say would come back as an echo and be taken for a long greeting.
@@ -394,8 +449,10 @@ impl Call {
             session.line.detect();
         }
         let end = self.go_on(session, &mut talk).await;
-        self.ended_at = Some(self.now());
+        let now = self.now();
+        self.ended_at = Some(now);
         talk.bridge.iter_mut().for_each(Bridge::hang_up);
+        self.listen_until(self.carrier.clock.sleep_until(now + LAST_KEYS), session).await;
         self.unjudged = talk.bridge.or(talk.parted);
         end
     }
@@ -427,6 +484,7 @@ impl Call {
                     Signal::Change(change) => {
                         talk.was_refreshed(self.now());
                         session.change(change).await;
+                        self.look_for_keys(session);
                         None
                     }
                     Signal::Trying | Signal::Ringing(_) | Signal::Answered(_) | Signal::Refused(_) => None,
@@ -663,17 +721,7 @@ impl Call {
         let until = self.now() + RECORDING_WAIT;
         while session.is_recorded {
             tokio::select! {
-                Some(heard) = session.heard.recv() => match heard {
-                    Heard::Unrecorded(reason) => self.report(LegEvent::NotRecorded(reason)),
-                    Heard::Recorded(recording) => self.recorded(session, recording),
-                    Heard::Key(_)
-                    | Heard::Said(_)
-                    | Heard::Verdict(_)
-                    | Heard::Cue
-                    | Heard::Frame(_)
-                    | Heard::Played { .. }
-                    | Heard::Cut(_) => {}
-                },
+                Some(heard) = session.heard.recv() => self.heard_late(session, heard),
                 () = clock.sleep_until(until) => {
                     let (_, nothing) = unbounded_channel();
                     let mut heard = std::mem::replace(&mut session.heard, nothing);

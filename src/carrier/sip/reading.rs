@@ -1,7 +1,7 @@
 //! What others write in their messages, read: who calls whom, numbers, keys, causes, times. Text goes in, and whatever it
 //! is, what comes out is bounded and in our own words. Knows neither the library nor a call.
 
-use crate::domain::phone::Phone;
+use crate::domain::phone::{self, Country, Phone};
 use crate::media::dtmf;
 
 /// Nobody's name is longer.
@@ -56,14 +56,36 @@ pub fn user_of(place: &str) -> Option<String> {
     Some(user.to_owned()).filter(|user| !user.is_empty() && user.len() <= USER_MAX)
 }
 
-/// The number that a carrier writes so: with `+`, with `00`, with the prefix of the trunk, or bare with its country code.
-pub fn number(user: &str, prefix: &str) -> Option<Phone> {
-    let bare = user.split(';').next()?.trim();
-    let rest = bare.strip_prefix('+').or_else(|| bare.strip_prefix("00"));
-    let rest = rest.or_else(|| bare.strip_prefix(prefix)).unwrap_or(bare);
-    let digits: String = rest.chars().filter(|char| !matches!(char, '-' | '.' | '(' | ')')).collect();
-    let is_number = !digits.starts_with('0') && digits.chars().all(|char| char.is_ascii_digit());
-    is_number.then(|| digits.parse().ok()).flatten().and_then(Phone::from_digits)
+/// The number that a carrier writes so; none where it may be one of two.
+pub fn number(user: &str, prefix: &str, country: Option<Country>) -> Option<Phone> {
+    match written(user, prefix, country)[..] {
+        [number] => Some(number),
+        _ => None,
+    }
+}
+
+/// The numbers that a carrier may mean that writes so: with `+`, with `00`, as they are dialed in the default country, bare
+/// with the country code, or with the prefix of the trunk. Only those that there are.
+pub fn written(user: &str, prefix: &str, country: Option<Country>) -> Vec<Phone> {
+    let bare = user.split(';').next().unwrap_or_default().trim();
+    let own = phone::parse(bare, country).ok();
+    // Ten digits are how all of North America writes a number, and by chance one of somewhere else.
+    if own.is_some_and(|own| bare.len() == 10 && own.to_string().strip_prefix("+1") == Some(bare)) {
+        return own.into_iter().collect();
+    }
+    let international = |digits: &str| match digits.starts_with(|char: char| char.is_ascii_digit()) {
+        true => phone::parse(&format!("+{digits}"), None).ok(),
+        false => None,
+    };
+    let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
+    let without_prefix = prefix.and_then(|prefix| bare.strip_prefix(prefix)).and_then(international);
+    let mut found: Vec<Phone> = Vec::new();
+    for number in [own, international(bare), without_prefix].into_iter().flatten() {
+        if !found.contains(&number) {
+            found.push(number);
+        }
+    }
+    found
 }
 
 /// The value of `Session-Expires`, RFC 4028, as it may be said back: seconds, and who renews it where that is told.
@@ -111,15 +133,62 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn read(user: &str, prefix: &str, country: Option<&str>) -> Option<String> {
+        number(user, prefix, country.and_then(Country::parse)).map(|phone| phone.to_string())
+    }
+
     #[test]
     fn a_number_is_understood_in_whatever_way_a_carrier_writes_it() {
-        let read = |user: &str, prefix: &str| number(user, prefix).map(|phone| phone.to_string());
         for user in ["+12025550199", "12025550199", "0012025550199", "+1-202-555-0199", "+12025550199;npdi"] {
-            assert_eq!(read(user, "+").as_deref(), Some("+12025550199"), "{user}");
+            for country in [None, Some("US"), Some("DE")] {
+                assert_eq!(read(user, "+", country).as_deref(), Some("+12025550199"), "{user} {country:?}");
+            }
         }
-        assert_eq!(read("9912025550199", "99").as_deref(), Some("+12025550199"));
+        assert_eq!(read("9912025550199", "99", None).as_deref(), Some("+12025550199"));
         for user in ["anonymous", "", "0", "2025", "+", "alice", "1202555019912025550199"] {
-            assert_eq!(read(user, "+"), None, "{user}");
+            assert_eq!(read(user, "+", Some("US")), None, "{user}");
+        }
+    }
+
+    #[test]
+    fn a_number_without_its_country_code_belongs_to_the_default_country() {
+        for (user, country, number) in [
+            ("2025550199", "US", "+12025550199"),
+            ("4795550199", "US", "+14795550199"), // also one of Norway
+            ("02079460000", "GB", "+442079460000"),
+            ("00442079460000", "GB", "+442079460000"),
+            ("442079460000", "GB", "+442079460000"),
+            ("030123456", "DE", "+4930123456"),
+            ("4930123456", "DE", "+4930123456"),
+            ("0612345678", "FR", "+33612345678"),
+        ] {
+            assert_eq!(read(user, "+", Some(country)).as_deref(), Some(number), "{user} in {country}");
+        }
+    }
+
+    #[test]
+    fn whoever_may_have_one_of_two_numbers_or_one_that_is_not_there_has_none() {
+        for (user, prefix, country) in [
+            ("2025550199", "+", None),          // a country code and too few digits
+            ("02079460000", "+", None),         // of which country?
+            ("02079460000", "+", Some("US")),   // not in that one
+            ("+11234567890", "+", Some("US")),  // no such area
+            ("9120255501999", "+", Some("US")), // too long
+            ("912025550199", "9", None),        // one of India, or one of the USA behind the prefix
+        ] {
+            assert_eq!(read(user, prefix, country), None, "{user} with {prefix} in {country:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_takes_no_digit_of_a_number_that_does_not_have_it() {
+        for (user, prefix, number) in [
+            ("919812345678", "9", "+919812345678"),
+            ("+919812345678", "9", "+919812345678"),
+            ("9919812345678", "9", "+919812345678"),
+            ("33612345678", "33", "+33612345678"),
+        ] {
+            assert_eq!(read(user, prefix, None).as_deref(), Some(number), "{user} with {prefix}");
         }
     }
 
@@ -202,7 +271,7 @@ mod tests {
             prop_assert!(called.len() <= CALLED_MAX);
             for user in called.iter().chain(&caller) {
                 prop_assert!((1..=USER_MAX).contains(&user.len()) && text.contains(user.as_str()));
-                if let Some(phone) = number(user, "00") {
+                if let Some(phone) = number(user, "00", Country::parse("DE")) {
                     prop_assert_eq!(Phone::from_e164(&phone.to_string()), Some(phone));
                 }
             }

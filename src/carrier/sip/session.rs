@@ -30,7 +30,7 @@ impl Ours {
     /// The session of a call that was asked for, or taken.
     pub(super) fn session(self, outgoing: Outgoing) -> Session {
         let Ours { line, heard, to_heard, local } = self;
-        Session { line, heard, to_heard, local, agreed: None, outgoing, is_recorded: false }
+        Session { line, heard, to_heard, local, agreed: None, outgoing, is_recorded: false, is_deaf: false }
     }
 }
 
@@ -67,6 +67,8 @@ pub(super) struct Session {
     pub(super) outgoing: Outgoing,
     /// A recording has begun and its end was not heard of.
     pub(super) is_recorded: bool,
+    /// No keys are agreed on.
+    pub(super) is_deaf: bool,
 }
 
 impl Session {

@@ -1,6 +1,6 @@
 //! What can be set about the telephone line: where we listen, and the trunks to the carriers.
 
-use crate::domain::phone::Phone;
+use crate::domain::phone::{Country, Phone};
 use crate::domain::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -20,6 +20,9 @@ pub struct Settings {
     pub rtp_ports: Ports,
     /// Whether machines are told from people.
     pub detect_machines: bool,
+    /// Where a number belongs that a carrier writes without its country code; set for the whole server.
+    #[serde(skip)]
+    pub default_country: Option<Country>,
 }
 
 impl Default for Settings {
@@ -29,6 +32,7 @@ impl Default for Settings {
             public_ip: None,
             rtp_ports: Ports { first: 10_000, last: 19_999 },
             detect_machines: false,
+            default_country: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::recording::Recording;
 use crate::media::amd::{Detector, Limits, Verdict};
 use crate::media::beep::Waiter;
 use crate::media::g711::Codec;
-use crate::media::sdp::Remote;
+use crate::media::sdp::{KEYS, Remote};
 use crate::media::tape::Tape;
 use crate::media::{FRAME, FRAME_MS, dtmf, rtp};
 use crate::speech::Sound;
@@ -444,7 +444,9 @@ impl Wire {
         } else if target.address != from {
             return;
         }
-        if Some(header.payload_type) == target.keys_type {
+        // Whoever answers us is to send keys under our number, RFC 3264 section 6.1, and many do under the one of theirs.
+        let is_ours = header.payload_type == KEYS && target.payload_type != KEYS;
+        if is_ours || Some(header.payload_type) == target.keys_type {
             if let Some(key) = self.keys.take(header, payload) {
                 self.tell(Heard::Key(key));
             }
@@ -617,7 +619,11 @@ mod tests {
 
         /// Presses a key on this socket, and lets a slot pass.
         fn press(&mut self, from: &UdpSocket, timestamp: u32, key: u8) {
-            let header = rtp::Header { payload_type: 101, marker: true, sequence: 1, timestamp, source: 9 };
+            self.press_as(101, from, timestamp, key);
+        }
+
+        fn press_as(&mut self, payload_type: u8, from: &UdpSocket, timestamp: u32, key: u8) {
+            let header = rtp::Header { payload_type, marker: true, sequence: 1, timestamp, source: 9 };
             from.send_to(&[&header.bytes()[..], &[key, 10, 0, 160]].concat(), self.address).unwrap();
             self.turn();
         }
@@ -654,6 +660,24 @@ mod tests {
         tried.wire.aim(&told(&moved, "sendrecv"));
         tried.turn();
         assert!(received(&moved).is_some(), "another one does");
+    }
+
+    #[test]
+    fn keys_are_heard_under_our_number_and_under_that_of_the_other_side() {
+        for (lines, key_type, heard) in [
+            ("RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\n", 96, "5"),
+            ("RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\n", 101, "5"),
+            ("RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\n", 97, ""),
+            ("RTP/AVP 0\r\n", 101, "5"),
+            ("RTP/AVP 101\r\na=rtpmap:101 PCMU/8000\r\n", 101, ""),
+        ] {
+            let (mut tried, other) = (Tried::new(), socket());
+            let port = other.local_addr().unwrap().port();
+            let head = "v=0\r\no=u 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n";
+            tried.wire.aim(&sdp::read(format!("{head}m=audio {port} {lines}").as_bytes()).unwrap());
+            tried.press_as(key_type, &other, 1_000, 5);
+            assert_eq!(tried.keys(), heard, "{lines} {key_type}");
+        }
     }
 
     #[test]

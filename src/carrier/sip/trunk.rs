@@ -7,6 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
+/// What is told of a trunk on whose last call no keys were agreed on.
+const DEAF: &str = "keys may not be heard on its calls, also those of people who want no more of them: it agrees on no \
+                    telephone-event; have the carrier send keys by RFC 4733 (RFC 2833)";
+
 /// One trunk.
 pub(super) struct Trunk {
     pub(super) settings: settings::Trunk,
@@ -21,6 +25,8 @@ struct State {
     address: Option<SocketAddr>,
     /// Why it is not there.
     problem: Option<String>,
+    /// On its last call that was answered no keys were agreed on.
+    is_deaf: bool,
 }
 
 /// What the carrier bears for us. It goes on bearing it when the settings change.
@@ -38,6 +44,8 @@ pub struct Health {
     pub address: Option<SocketAddr>,
     /// Why it takes no calls, if it does not.
     pub problem: Option<String>,
+    /// What is to be known of its calls although it takes some.
+    pub warning: Option<String>,
     /// Calls alive.
     pub live: usize,
 }
@@ -51,7 +59,7 @@ impl Trunk {
 
     fn bearing(settings: settings::Trunk, load: Arc<Mutex<Load>>) -> Trunk {
         let problem = Some("it has not answered yet".to_owned());
-        let state = Mutex::new(State { address: None, problem });
+        let state = Mutex::new(State { address: None, problem, is_deaf: false });
         Trunk { settings, state, load, doubted: Notify::new() }
     }
 
@@ -85,6 +93,16 @@ impl Trunk {
             tracing::warn!(trunk = self.settings.name, problem, "a trunk takes no calls");
         }
         state.problem = Some(problem);
+    }
+
+    /// Whether keys can be heard on a call that was answered.
+    pub(super) fn agreed_on_keys(&self, has_keys: bool) {
+        let was_deaf = std::mem::replace(&mut self.state().is_deaf, !has_keys);
+        match (was_deaf, has_keys) {
+            (false, false) => tracing::warn!(trunk = self.settings.name, "{DEAF}"),
+            (true, true) => tracing::info!(trunk = self.settings.name, "keys are heard on its calls again"),
+            (false, true) | (true, false) => {}
+        }
     }
 
     /// Has it looked after soon.
@@ -159,8 +177,9 @@ impl Trunk {
     /// How it is.
     pub(super) fn health(&self) -> Health {
         let live = self.live();
-        let State { address, problem } = &*self.state();
-        Health { trunk: self.settings.name.clone(), address: *address, problem: problem.clone(), live }
+        let State { address, problem, is_deaf } = &*self.state();
+        let (trunk, problem) = (self.settings.name.clone(), problem.clone());
+        Health { trunk, address: *address, problem, warning: is_deaf.then(|| DEAF.into()), live }
     }
 }
 

@@ -2,7 +2,7 @@
 //! short answer, and a flood of them in none.
 
 use super::call::Call;
-use super::reading::number;
+use super::reading::{number, written};
 use super::stack::{Status, Visitor};
 use super::{Inner, Place, Trunk};
 use crate::carrier::{Incoming, Leg, Reception};
@@ -55,8 +55,12 @@ pub(super) async fn watch(carrier: Arc<Inner>, mut visitors: mpsc::Receiver<Visi
             visitor.refuse(Status::Unavailable);
             continue;
         }
-        let called: Vec<Phone> =
-            visitor.called.iter().filter_map(|user| number(user, &trunk.settings.number_prefix)).collect();
+        let country = carrier.settings.default_country;
+        let called: Vec<Phone> = visitor
+            .called
+            .iter()
+            .flat_map(|user| written(user, &trunk.settings.number_prefix, country))
+            .collect();
         if called.is_empty() {
             visitor.refuse(Status::NotFound);
             continue;
@@ -74,8 +78,9 @@ fn trunk_at(carrier: &Inner, source: SocketAddr) -> Option<Arc<Trunk>> {
 
 /// Tells the dialer of somebody, and does what it says.
 fn admit(carrier: &Arc<Inner>, place: Place, visitor: Visitor, called: Vec<Phone>) {
-    let prefix = &place.trunk.settings.number_prefix;
-    let caller = visitor.caller.as_deref().and_then(|user| number(user, prefix));
+    let caller = visitor.caller.as_deref();
+    let caller = caller
+        .and_then(|user| number(user, &place.trunk.settings.number_prefix, carrier.settings.default_country));
     let (to_door, at_door) = oneshot::channel();
     let incoming = Incoming::new(called, caller, move |reception| {
         let (to_commands, commands) = mpsc::unbounded_channel();

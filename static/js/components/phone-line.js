@@ -1,7 +1,7 @@
 // The phone line: the ways to carriers, whether they work, and adding, changing, trying out and removing them.
 import { html, useEffect, useSignal } from '../lib/ui.js';
 import { ask, get, post, useResource } from '../lib/api.js';
-import { num, plural } from '../lib/format.js';
+import { num, plural, sentence } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { loadOverview } from '../lib/store.js';
 import {
@@ -79,7 +79,19 @@ export function PhoneLine({ onChange }) {
 }
 
 function Trunk({ trunk, count, isLast, form, changed }) {
-  const { id, name, host, status, problem, channels, channels_in_use: inUse, position, register, has_password } = trunk;
+  const {
+    id,
+    name,
+    host,
+    status,
+    problem,
+    warning,
+    channels,
+    channels_in_use: inUse,
+    position,
+    register,
+    has_password,
+  } = trunk;
   const isUp = status === 'up';
   const steps = useSignal(null);
   const attempt = (run) => async () => {
@@ -140,6 +152,7 @@ function Trunk({ trunk, count, isLast, form, changed }) {
         </div>
         <div class="small muted wrap-any">${[host, ...facts].filter(Boolean).join(' · ')}</div>
         ${problem && html`<p class="small wrap-any">${problem}</p>`}
+        ${warning && html`<p class="small wrap-any">${sentence(warning)}</p>`}
       </div>
       ${id && html`<${Menu} label=${`More for ${name}`} items=${items} />`}
     </div>

@@ -152,7 +152,7 @@ function agentWords({ conversations, model, problem }, isReal) {
 }
 
 /** A way to a carrier: whether it takes calls, and how many. */
-function Trunk({ name, host, status, problem, channels, channels_in_use, calls_per_second, registered }) {
+function Trunk({ name, host, status, problem, warning, channels, channels_in_use, calls_per_second, registered }) {
   const isUp = status === 'up';
   const parts = [
     isUp && registered && 'Registered',
@@ -164,6 +164,7 @@ function Trunk({ name, host, status, problem, channels, channels_in_use, calls_p
       <span class=${'pill ' + (isUp ? 'calling' : 'attention')}>${isUp ? 'Takes calls' : 'Takes no calls'}</span>
       ${` ${host}${problem ? `: ${problem}` : ''}`}
       <div class="small muted">${parts.filter(Boolean).join(', ')}</div>
+      ${warning && html`<div class="small">${sentence(warning)}</div>`}
     </dd>`;
 }
 

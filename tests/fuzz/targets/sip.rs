@@ -13,7 +13,7 @@ use rsipstack::transport::stream::SipCodec;
 use tokio_util::codec::Decoder;
 use voice_campaigns::carrier::sip::outcome::Refusal;
 use voice_campaigns::carrier::sip::reading::{self, Parties};
-use voice_campaigns::domain::phone::Phone;
+use voice_campaigns::domain::phone::{Country, Phone};
 use voice_campaigns::media::dtmf;
 use voice_campaigns::media::sdp::{self, Local, Remote};
 
@@ -96,7 +96,7 @@ fn called(uri: &str, headers: &[(&str, &str)]) {
     for user in called.iter().chain(&caller) {
         assert!((1..=100).contains(&user.len()));
         for prefix in ["+", "00", ""] {
-            if let Some(phone) = reading::number(user, prefix) {
+            if let Some(phone) = reading::number(user, prefix, Country::parse("DE")) {
                 assert_eq!(Phone::from_e164(&phone.to_string()), Some(phone));
             }
         }
