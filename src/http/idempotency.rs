@@ -23,7 +23,13 @@ pub(super) struct Repeatable {
     target: String,
     deed: Option<Deed>,
     turns: Turns,
+    held: Held,
 }
+
+/// The turn of a request, which is over when the request is: an answer that is remembered can be given again once its
+/// transaction is committed, and no sooner.
+#[derive(Clone, Debug, Default)]
+struct Held(Arc<OnceLock<OwnedMutexGuard<()>>>);
 
 /// Requests that are being done, by token and key: the same one waits until there is an answer to give again. What takes many
 /// transactions would else be done twice when it is sent twice at one time.
@@ -58,6 +64,7 @@ impl<'r> FromRequest<'r> for Repeatable {
             target: format!("{} {}", request.method(), request.uri()),
             deed: auth::deed_of_caller(request),
             turns: request.rocket().state::<Turns>().cloned().unwrap_or_default(),
+            held: request.local_cache(Held::default).clone(),
         })
     }
 }
@@ -99,8 +106,7 @@ pub(super) struct Once {
     request_hash: [u8; 32],
     deed: Option<Deed>,
     turns: Turns,
-    /// As long as any of its clones lives nobody else does the same.
-    turn: Arc<OnceLock<OwnedMutexGuard<()>>>,
+    held: Held,
 }
 
 impl Repeatable {
@@ -128,8 +134,8 @@ impl Repeatable {
         hash.update([0]);
         hash.update(body_hash);
         let request_hash = hash.finalize().into();
-        let Repeatable { deed, turns, .. } = self;
-        Ok(Once { key, token_id: token.id, request_hash, deed, turns, turn: Arc::default() })
+        let Repeatable { deed, turns, held, .. } = self;
+        Ok(Once { key, token_id: token.id, request_hash, deed, turns, held })
     }
 }
 
@@ -138,7 +144,7 @@ impl Once {
     /// done that is waited for.
     pub(super) async fn first_answer(&self, db: &Db) -> Result<Option<Answer>, ApiError> {
         let Some(key) = &self.key else { return Ok(None) };
-        let _ = self.turn.set(self.turns.take(self.token_id, key).await);
+        let _ = self.held.0.set(self.turns.take(self.token_id, key).await);
         let asked = self.clone();
         db.read(move |snapshot| asked.remembered(snapshot)).await
     }
