@@ -78,22 +78,31 @@ impl Line {
 
     fn dial_as(&self, ring_seconds: i64, machine_detection: Option<bool>) -> Call {
         self.place(DialRequest {
-            call_id: 1,
-            lead_id: 1,
-            attempt: 1,
-            phone: Phone::from_e164("+12025550101").unwrap(),
-            caller_id: None,
             ring_timeout: TimeDelta::seconds(ring_seconds),
-            words: vec!["Hello.".into()],
-            voice: Voice::default(),
-            recorded: Vec::new(),
             machine_detection,
+            ..request()
         })
     }
 
     fn place(&self, request: DialRequest) -> Call {
         let (inbox, reports) = mpsc::unbounded_channel();
         Call { leg: self.sip.dial(request, LegEvents::new(1, inbox)), reports }
+    }
+}
+
+/// What is asked of a line, unless a story is about it.
+fn request() -> DialRequest {
+    DialRequest {
+        call_id: 1,
+        lead_id: 1,
+        attempt: 1,
+        phone: Phone::from_e164("+12025550101").unwrap(),
+        caller_id: None,
+        ring_timeout: TimeDelta::seconds(30),
+        words: vec!["Hello.".into()],
+        voice: Voice::default(),
+        recorded: Vec::new(),
+        machine_detection: None,
     }
 }
 
@@ -226,16 +235,10 @@ async fn what_was_recorded_is_heard_in_place_of_its_words_and_the_rest_is_spoken
     let sound: Vec<u8> = mu_law(beep(400)).collect();
     let text = "Good day. Press 9.".to_owned();
     let mut call = line.place(DialRequest {
-        call_id: 1,
-        lead_id: 1,
-        attempt: 1,
-        phone: Phone::from_e164("+12025550101").unwrap(),
-        caller_id: None,
-        ring_timeout: TimeDelta::seconds(30),
         words: vec![text.clone()],
-        voice: Voice::default(),
         recorded: vec![Recorded { text: "Good day".into(), sound: sound.clone().into() }],
         machine_detection: Some(false),
+        ..request()
     });
     assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
     call.leg.command(LegCommand::Speak { text, speech_ms: 10_000 });
@@ -309,14 +312,10 @@ async fn a_call_on_which_no_keys_can_be_heard_says_so_and_so_does_its_trunk() {
     let mut call = line.place(DialRequest {
         call_id: 2,
         lead_id: 2,
-        attempt: 1,
         phone: Phone::from_e164("+12025550102").unwrap(),
-        caller_id: None,
-        ring_timeout: TimeDelta::seconds(30),
         words: Vec::new(),
-        voice: Voice::default(),
-        recorded: Vec::new(),
         machine_detection: Some(false),
+        ..request()
     });
     assert_eq!(call.next().await, LegEvent::Answered);
     call.leg.command(LegCommand::HangUp);

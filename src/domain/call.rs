@@ -1009,23 +1009,13 @@ impl LiveCall {
             | Phase::LeavingMessage
             | Phase::Connecting { .. }
             | Phase::Transferring { .. }
-            | Phase::Parting { .. }
-                if action == Action::OptOut =>
-            {
-                self.phase = Phase::OptingOut { until: at + OPT_OUT_WRITE_WAIT };
-                Vec::new()
-            }
-            Phase::Announcing
-            | Phase::Speaking
-            | Phase::Conversing
-            | Phase::Listening { .. }
-            | Phase::LastWords
-            | Phase::LeavingMessage
-            | Phase::Connecting { .. }
-            | Phase::Transferring { .. }
-            | Phase::Parting { .. } => match self.plan.said_after(action) {
-                Some(words) => self.say_goodbye(words, outcome, at),
-                None => self.end(outcome, at),
+            | Phase::Parting { .. } => match (action, self.plan.said_after(action)) {
+                (Action::OptOut, _) => {
+                    self.phase = Phase::OptingOut { until: at + OPT_OUT_WRITE_WAIT };
+                    Vec::new()
+                }
+                (_, Some(words)) => self.say_goodbye(words, outcome, at),
+                (_, None) => self.end(outcome, at),
             },
         }
     }

@@ -518,7 +518,8 @@ fn erased(of: &Connection) -> rusqlite::Result<Vec<Vec<u8>>> {
 }
 
 /// Whoever is on the do-not-call list of what is replaced, or was erased there, is called by what replaces it no more
-/// either; and where somebody stopped all dialing, it stays stopped. The answer is how many numbers that are; none where what is replaced cannot be read.
+/// either; and where somebody stopped all dialing, it stays stopped. The answer is how many numbers that are; none where
+/// what is replaced cannot be read.
 fn carry_over(path: &Path, replaced: &Path, has_key: bool, now: Instant) -> rusqlite::Result<Option<usize>> {
     let replaced = open_stranger(replaced, OpenFlags::SQLITE_OPEN_READ_ONLY);
     let read = |of: Connection| Ok((listed(&of)?, erased(&of)?, fact(&of, STOPPED)?));
