@@ -1,6 +1,6 @@
 //! Conversations that try an agent over text: over HTTP, with a model that answers as it was told to.
 
-use crate::support::{ADMIN, Options, READER, TestServer};
+use crate::support::{ADMIN, Options, READER, TestServer, WRITER};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -137,6 +137,21 @@ fn an_agent_is_tried_by_hand_and_nobody_is_called() {
     assert_eq!(server.get(TRIES).send().expect(200).as_array().unwrap().len(), 1);
     assert_eq!(server.get(&format!("{TRIES}/1")).send().expect(200)["id"], 1);
     server.get(&format!("{TRIES}/2")).send().error(404);
+}
+
+#[test]
+fn who_sends_nothing_tries_the_agent_as_it_is_and_an_empty_object_asks_for_the_same() {
+    let (url, _) = model(|request| match system(request).starts_with("You read the transcript") {
+        true => says(&json!({"outcome": "declined", "reason": "No.", "answers": []}).to_string()),
+        false => says("Good bye."),
+    });
+    let server = server(&url);
+    server.campaign(json!({}));
+    let first = server.request("POST", TRIES).token(WRITER).header("Idempotency-Key", "a").send();
+    let again = server.post(TRIES, &json!({})).header("Idempotency-Key", "a").send();
+    assert_eq!((first.status, again.header("Idempotent-Replayed")), (201, Some("true")));
+    let batch = server.request("POST", &format!("{TRIES}/batch")).token(WRITER).send().expect(202);
+    assert_eq!(batch.as_array().unwrap().len(), 6);
 }
 
 #[test]

@@ -39,6 +39,8 @@ fn tell(story: &str, settings: &[(&str, &str)]) {
     let output = Command::new("node")
         .arg(script)
         .current_dir(place.path(""))
+        // What the script and its browser leave behind goes with the server's folder, also when they fail.
+        .env("TMPDIR", place.path(""))
         .envs(again)
         .env("BASE", &running.url)
         .env("TOKEN", token)

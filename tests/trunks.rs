@@ -436,6 +436,9 @@ async fn a_trunk_is_tried_out_step_by_step_and_nobody_is_called() {
     );
     // A password that is kept is shown to no other host.
     let elsewhere = json!({"id": id, "host": silent.local_addr().unwrap()});
+    assert_eq!(host.send("POST", "/api/trunks/test", &json!({"id": 9}), 404)["error"], "Trunk not found");
+    let unclear = host.send("POST", "/api/trunks/test", &json!({"id": "first"}), 400);
+    assert_eq!(unclear["details"][0]["field"], "id");
     let moved = host.send("POST", "/api/trunks/test", &elsewhere, 200);
     assert_eq!(moved["steps"][3]["message"], "this trunk needs none: the carrier knows us by our address");
     assert!(peer.messages().iter().all(|message| message.method() != "INVITE"));

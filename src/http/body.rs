@@ -335,20 +335,16 @@ impl BodyHead {
         self.read(body, bytes_max, None).await
     }
 
-    /// Reads the body as JSON of an ordinary size, where there may be none, of a request that takes no parameters.
-    pub(super) async fn json_if_any(
-        &self,
-        query: &mut Query,
-        mut body: Body,
-    ) -> Result<Option<Json>, ApiError> {
+    /// Reads the body as JSON of an ordinary size, of a request that takes no parameters. No body is an empty object.
+    pub(super) async fn json_if_any(&self, query: &mut Query, mut body: Body) -> Result<Json, ApiError> {
         if let Err(invalid) = query.finish() {
             body.discard().await;
             return Err(invalid.into());
         }
         if self.content_type.is_none() && body.is_empty().await? {
-            return Ok(None);
+            return Ok(Json::new(b"{}".to_vec(), None));
         }
-        self.json(body, JSON_MAX).await.map(Some)
+        self.json(body, JSON_MAX).await
     }
 
     /// Reads the body as JSON that may be large; then it waits until there is room for it.

@@ -68,11 +68,8 @@ async fn stop(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let body = head.json_if_any(&mut query, body).await?;
-    let once = repeatable.once_with(caller.0, body.as_ref())?;
-    let Wish { reason, hang_up } = match body {
-        Some(body) => Wish::read(body.value().await?)?,
-        None => Wish::default(),
-    };
+    let once = repeatable.once(caller.0, body.hash)?;
+    let Wish { reason, hang_up } = Wish::read(body.value().await?)?;
     let by = caller.0.name.clone();
     tracing::warn!(by, "all dialing is stopped");
     db.write_and_wait_for_dials(move |tx| {
@@ -106,10 +103,8 @@ async fn start(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let body = head.json_if_any(&mut query, body).await?;
-    let once = repeatable.once_with(caller.0, body.as_ref())?;
-    if let Some(body) = body {
-        body.says_nothing().await?;
-    }
+    let once = repeatable.once(caller.0, body.hash)?;
+    body.says_nothing().await?;
     tracing::warn!(by = caller.0.name, "dialing is started again");
     db.write(move |tx| {
         once.run(tx, |tx| {
@@ -121,7 +116,6 @@ async fn start(
 }
 
 /// How to stop.
-#[derive(Default)]
 struct Wish {
     reason: Option<String>,
     /// The calls that are alive end as well.

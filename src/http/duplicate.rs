@@ -53,14 +53,11 @@ async fn duplicate(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let body = head.json_if_any(&mut query, body).await?;
-    let once = repeatable.once_with(caller.0, body.as_ref())?;
+    let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
     }
-    let wish = match body {
-        Some(body) => Wish::read(body.value().await?)?,
-        None => Wish { name: None, leads: Along::None },
-    };
+    let wish = Wish::read(body.value().await?)?;
     let (id, by, beginning) = (id.to_owned(), caller.0.name.clone(), once.clone());
     let made = db.write(move |tx| {
         let original = campaigns::existing(tx, &id)?;

@@ -3,7 +3,7 @@
 
 use super::answer::Answer;
 use super::auth;
-use super::body::{Body, Json};
+use super::body::Body;
 use super::error::ApiError;
 use crate::store::pool::Db;
 use crate::store::{Deed, RememberedReply, Snapshot, StoreError, Token, Tx};
@@ -119,11 +119,6 @@ impl Repeatable {
     pub(super) async fn once_without_body(self, token: &Token, body: Body) -> Result<Once, ApiError> {
         body.discard().await;
         self.once(token, [0; 32])
-    }
-
-    /// The same for a request that may have a body.
-    pub(super) fn once_with(self, token: &Token, body: Option<&Json>) -> Result<Once, ApiError> {
-        self.once(token, body.map_or([0; 32], |body| body.hash))
     }
 
     /// With everything that makes two requests the same: who asks, for what, with which body.

@@ -17,7 +17,7 @@ use crate::store::pool::Db;
 use rocket::http::Status as HttpStatus;
 use rocket::{Route, delete, get, post, routes};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
 /// The routes of this resource, below `/api`.
@@ -77,14 +77,11 @@ async fn begin(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let body = head.json_if_any(&mut query, body).await?;
-    let once = repeatable.once_with(caller.0, body.as_ref())?;
+    let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
     }
-    let asked = match body {
-        Some(body) => body.exact_value().await?,
-        None => json!({}),
-    };
+    let asked = body.exact_value().await?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
     let answer = db.write(move |tx| {
         once.run(tx, |tx| {

@@ -109,8 +109,7 @@ async fn start(
     waiting: &State<Waiting>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    query.finish()?;
-    let body = head.json(body, JSON_MAX).await?;
+    let body = head.json_if_any(&mut query, body).await?;
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);
@@ -182,8 +181,7 @@ async fn start_batch(
     settings: &State<Settings>,
     db: &Db,
 ) -> Result<Answer, ApiError> {
-    query.finish()?;
-    let body = head.json(body, JSON_MAX).await?;
+    let body = head.json_if_any(&mut query, body).await?;
     let once = repeatable.once(caller.0, body.hash)?;
     if let Some(answer) = once.first_answer(db).await? {
         return Ok(answer);

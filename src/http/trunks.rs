@@ -11,6 +11,7 @@ use super::line::{Line, Step};
 use super::openapi::{parameters, schemas};
 use super::query::{self, Query};
 use super::{Settings, Trunk as Health};
+use crate::domain::fields;
 use crate::domain::invalid::Invalid;
 use crate::domain::schedule::format_instant;
 use crate::domain::trunk::{Password, TRUNKS_MAX, Trunk, TrunkRequest, TrunkSettings};
@@ -483,9 +484,12 @@ async fn test_new(
 ) -> Result<Answer, ApiError> {
     query.finish()?;
     let body = head.json(body, JSON_MAX).await?.value().await?;
-    let base = match body.get("id").and_then(serde_json::Value::as_i64) {
-        Some(id) => Some(db.read(move |snapshot| existing(snapshot, id)).await?),
-        None => None,
+    let base = match body.get("id") {
+        None | Some(Value::Null) => None,
+        Some(id) => {
+            let id = fields::integer(1, i64::MAX)(id).map_err(|message| Invalid::one("id", message))?;
+            Some(db.read(move |snapshot| existing(snapshot, id)).await?)
+        }
     };
     let TrunkRequest { settings: wanted, password, .. } =
         TrunkRequest::read(body, base.as_ref().map(|trunk| &trunk.settings))?;
@@ -560,11 +564,13 @@ struct View {
     source: &'static str,
     /// Which one of those in the database it is, in the order in which they are asked; null for the others, which come
     /// first.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 20)]
     position: Option<usize>,
     /// What it is called.
+    #[schema(min_length = 1, max_length = 100, pattern = "\\S")]
     name: String,
     /// The carrier: a name or an address, and a port where it is not the usual one.
+    #[schema(min_length = 1, max_length = 200, pattern = "\\S")]
     host: String,
     /// How messages travel: `udp`, `tcp` or `tls`.
     transport: String,

@@ -66,10 +66,8 @@ async fn release(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     let body = head.json_if_any(&mut query, body).await?;
-    let once = repeatable.once_with(caller.0, body.as_ref())?;
-    if let Some(body) = body {
-        body.says_nothing().await?;
-    }
+    let once = repeatable.once(caller.0, body.hash)?;
+    body.says_nothing().await?;
     tracing::warn!(by = caller.0.name, "dialing goes on after a wake-up");
     db.write(move |tx| {
         once.run(tx, |tx| {

@@ -1,6 +1,6 @@
 // What the tests of the page share: a real Chromium, what must never happen in it, and a client of the API.
 // They get BASE (the server), TOKEN (scope admin), MODULES (where playwright-core and axe-core are installed), and to end the
-// server and start it again SERVER (its process), PROGRAM and, as the folder they work in, its own.
+// server and start it again SERVER (its process), PROGRAM and, as the folder they work in, its own, where TMPDIR is as well.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -79,10 +79,7 @@ export async function browser(options = {}) {
     ...options,
   });
   context.setDefaultTimeout(20_000);
-  const close = async () => {
-    await context.close();
-    fs.rmSync(folder, { recursive: true, force: true });
-  };
+  const close = () => context.close();
   return { context, close };
 }
 

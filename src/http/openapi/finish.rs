@@ -43,7 +43,8 @@ pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Valu
     let changes = method != "get";
     let (repeatable, conditional) = (has("Idempotency-Key"), has("If-Match"));
     let (cached, paged) = (has("If-None-Match"), has("cursor"));
-    let names_something = path.contains('{');
+    // A trunk that is tried out before it is saved may be named in the body.
+    let names_something = path.contains('{') || path == "/api/trunks/test";
     let missing = not_found(below.unwrap_or_default());
     let Some(responses) = operation["responses"].as_object_mut() else { return operation };
     if below.is_none() {

@@ -1,6 +1,8 @@
 //! What clients send of the large resources, made from what they get of them: so that the same is said of a field in both.
 
 use super::finish::is_nullable;
+use crate::domain::fields::Words;
+use crate::domain::outcome::Outcome;
 use crate::domain::{campaign, endpoint, lead, trunk};
 use serde_json::{Map, Value, json};
 
@@ -64,6 +66,18 @@ pub(super) fn add(schemas: &mut Map<String, Value>) {
     for many in ["NewLeads", "DoNotCallEntries"] {
         schemas[many]["oneOf"][1]["maxItems"] = 10_000.into();
     }
+    schemas["RetryRequest"]["properties"]["outcomes"]["maxItems"] = Outcome::all().len().into();
+
+    let chance = json!({"type": "number", "minimum": 0, "maximum": 1});
+    let by_hour = json!({
+        "type": "object",
+        "propertyNames": {"pattern": "^(1?[0-9]|2[0-3])$"},
+        "additionalProperties": chance,
+    });
+    schemas["AssumedAnswerRates"] = json!({
+        "oneOf": [chance, by_hour],
+        "description": "One chance for every hour, or chances by hour of the day; the other hours as the calls so far say.",
+    });
 
     let mut change = request(&schemas["Webhook"], &endpoint::READ_ONLY, &["url"], &[]);
     change["description"] = "The fields to change.".into();
@@ -90,7 +104,9 @@ pub(super) fn add(schemas: &mut Map<String, Value>) {
     let change = of_trunk(&[], "The fields to change; null resets one to its default.", schemas);
     let mut trial =
         of_trunk(&[], "A trunk that is not saved, or, with `id`, a change to one that is.", schemas);
-    trial["properties"]["id"] = json!({"type": ["integer", "null"], "description": "Which one is changed."});
+    trial["properties"]["id"] =
+        json!({"type": ["integer", "null"], "minimum": 1, "description": "Which one is changed."});
+    trial["anyOf"] = json!([{"required": ["name", "host"]}, {"required": ["id"]}]);
     schemas.insert("NewTrunk".into(), new);
     schemas.insert("TrunkChange".into(), change);
     schemas.insert("TrunkTrial".into(), trial);

@@ -725,20 +725,34 @@ pub(in crate::http) struct NewRehearsal {
     seed: Option<i64>,
     /// How likely it is that somebody picks up: a number from 0 to 1, or an object from hour of the day to such a number;
     /// as the calls so far say unless said.
-    #[schema(value_type = Option<Value>)]
-    answer_rates: Option<f64>,
+    answer_rates: Option<AssumedAnswerRates>,
     /// How long calls last that are picked up; as the calls so far say unless said.
     #[schema(minimum = 1, maximum = 14_400)]
     talk_seconds: Option<f64>,
-    /// `lines`, calls alive at one time, and `calls_per_second`; what the carrier has unless said.
-    #[schema(value_type = Option<Object>)]
-    trunk: Option<()>,
+    /// The lines; what the carrier has unless said.
+    trunk: Option<AssumedTrunk>,
     /// Fields of the campaign that are changed, as in a PUT, but for the status.
     #[schema(value_type = Option<Object>)]
     changes: Option<()>,
     /// How many leads are added that are not there yet.
     #[schema(minimum = 1, maximum = 500_000)]
     leads_assumed: Option<i64>,
+}
+
+/// How likely it is that somebody picks up; see [`super::requests`].
+#[derive(ToSchema)]
+pub(in crate::http) struct AssumedAnswerRates {}
+
+/// The lines that a rehearsal is to be played on.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct AssumedTrunk {
+    /// Calls alive at one time.
+    #[schema(minimum = 1, maximum = 10_000)]
+    lines: Option<i64>,
+    /// Dials per second.
+    #[schema(minimum = 0.01, maximum = 1000)]
+    calls_per_second: Option<f64>,
 }
 
 /// One thing that may be wrong with a script, with what to do about it.
@@ -1169,7 +1183,7 @@ pub(in crate::http) struct CallBack {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct RetryRequest {
     /// Leads whose last call ended so; not `opted_out`.
-    #[schema(min_items = 1, max_items = 16)]
+    #[schema(min_items = 1)]
     outcomes: Vec<RetriedOutcome>,
 }
 
