@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 /// Programs that tests compare with or drive.
 const PEERS: [&str; 8] = ["baresip", "bash", "curl", "faketime", "flite", "kamailio", "script", "sipp"];
 
-/// What the tests of the page need, with the modules that `tests/run` installs.
-const BROWSER: [&str; 2] = ["node", "chromium"];
-const MODULES: &str = "target/browser/node_modules";
+/// Peers that `tests/run` installs for a program: with what is there when they are. It touches this file when they come.
+const INSTALLED: [(&str, &[&str], &str); 2] = [
+    ("browser", &["node", "chromium"], "target/browser/package-lock.json"),
+    ("python", &["python3"], "target/openapi/requirements.txt"),
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -28,11 +30,11 @@ fn main() {
             println!("cargo::rustc-cfg=has_{peer}");
         }
     }
-    println!("cargo::rustc-check-cfg=cfg(has_browser)");
-    println!("cargo::rerun-if-changed={MODULES}");
-    let is_there = |peer| find(peer).is_some();
-    if is_ci || (BROWSER.into_iter().all(is_there) && Path::new(MODULES).is_dir()) {
-        println!("cargo::rustc-cfg=has_browser");
+    for (name, programs, list) in INSTALLED {
+        println!("cargo::rustc-check-cfg=cfg(has_{name})");
+        if is_ci || (programs.iter().all(|program| find(program).is_some()) && Path::new(list).is_file()) {
+            println!("cargo::rustc-cfg=has_{name}");
+        }
     }
 }
 

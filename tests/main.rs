@@ -48,6 +48,7 @@ mod e2e_clock;
 mod e2e_log;
 mod erasure;
 mod forecast;
+mod fuzz_targets;
 mod guard;
 mod inbound;
 mod listener;

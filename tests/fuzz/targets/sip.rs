@@ -1,9 +1,7 @@
 //! Any bytes as what comes over SIP: a message that the library reads, and what we read of it, or a description alone. What
 //! is understood is bounded, and what we answer says no more than was asked, and can be read again.
-#![no_main]
 
 use bytes::BytesMut;
-use libfuzzer_sys::fuzz_target;
 use rsipstack::dialog::DialogId;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{HasHeaders, Header, SipMessage, ToTypedHeader, Transport};
@@ -17,13 +15,16 @@ use voice_campaigns::domain::phone::{Country, Phone};
 use voice_campaigns::media::dtmf;
 use voice_campaigns::media::sdp::{self, Local, Remote};
 
-fuzz_target!(|bytes: &[u8]| match bytes {
-    [b'v', b'=', ..] => description(bytes),
-    _ => {
-        connection(bytes);
-        datagram(bytes);
+/// Holds all of it against whatever came.
+pub(crate) fn hold(bytes: &[u8]) {
+    match bytes {
+        [b'v', b'=', ..] => description(bytes),
+        _ => {
+            connection(bytes);
+            datagram(bytes);
+        }
     }
-});
+}
 
 /// What comes over a connection is cut into messages; each of them takes something off.
 fn connection(bytes: &[u8]) {

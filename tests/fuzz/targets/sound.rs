@@ -1,9 +1,7 @@
 //! Any bytes as sound: those of a call, a packet after the other with its length before it (RFC 4571), or a file that
 //! somebody uploads. No press tells two keys, a recording has every frame of ours in its place and waits for no more than
 //! half a second, and a file that was read is the same when it is written and read again.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use std::collections::HashMap;
 use voice_campaigns::media::amd::{Detector, Limits};
 use voice_campaigns::media::beep::Waiter;
@@ -15,10 +13,13 @@ use voice_campaigns::media::{FRAME, RATE, dtmf, prompt, rtp, wav};
 /// Samples of both sides that a recording waits for.
 const WAITING_MAX: usize = 2 * RATE as usize / 2;
 
-fuzz_target!(|bytes: &[u8]| match bytes {
-    [b'R', b'I', ..] | [b'I', b'D', ..] | [0xff, ..] => file(bytes),
-    _ => call(bytes),
-});
+/// Holds all of it against whatever came.
+pub(crate) fn hold(bytes: &[u8]) {
+    match bytes {
+        [b'R', b'I', ..] | [b'I', b'D', ..] | [0xff, ..] => file(bytes),
+        _ => call(bytes),
+    }
+}
 
 /// All that listens to the other side of a call.
 struct Ears {

@@ -1,8 +1,6 @@
 //! Any bytes as a table of leads, the whole way into the database: no panic, and no row is lost. What came in is what the
 //! campaign has.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
@@ -34,7 +32,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     World { runtime, store, table: folder.path().join("table"), _folder: folder }
 });
 
-fuzz_target!(|bytes: &[u8]| {
+/// Holds all of it against whatever came.
+pub(crate) fn hold(bytes: &[u8]) {
     let World { runtime, store, table, .. } = &*WORLD;
     std::fs::write(table, bytes).expect("a file");
     let country = Country::parse("US");
@@ -60,4 +59,4 @@ fuzz_target!(|bytes: &[u8]| {
         Err(ImportError::Invalid(invalid)) => assert!(!invalid.0.is_empty()),
         Err(other) => panic!("{other}"),
     }
-});
+}
