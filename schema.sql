@@ -15,7 +15,8 @@ CREATE TABLE tokens (
   hash         BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),  -- SHA-256 of the token; the token itself is never kept
   created_at   INTEGER NOT NULL,
   last_used_at INTEGER,
-  revoked_at   INTEGER
+  revoked_at   INTEGER,
+  expires_at   INTEGER                                               -- NULL: never
 ) STRICT;
 
 -- Who is signed in to the admin page.

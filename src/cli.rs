@@ -15,7 +15,7 @@ use crate::domain::guard;
 use crate::domain::imports::{Format, OnDuplicate};
 use crate::domain::other_call;
 use crate::domain::phone::{self, Country, Phone};
-use crate::domain::schedule::format_instant;
+use crate::domain::schedule::{self, DateOnly, format_instant};
 use crate::domain::script_preview::Values;
 use crate::domain::trunk::Password;
 use crate::line;
@@ -31,6 +31,7 @@ use crate::store::{
 use crate::token;
 use anyhow::{Context, Result, anyhow, bail};
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -164,6 +165,9 @@ enum TokenCommand {
         /// What it may do: read (look), write (also change), admin (also manage tokens)
         #[arg(long, default_value = "write", value_parser = scope)]
         scope: Scope,
+        /// From when on it counts no more: a time, or the last day on which it counts (UTC); it stays unless said
+        #[arg(long, value_name = "TIME", value_parser = future)]
+        expires_at: Option<Instant>,
         #[command(flatten)]
         data: Data,
     },
@@ -263,6 +267,11 @@ fn on_duplicate(text: &str) -> Result<OnDuplicate, String> {
 
 fn scope(text: &str) -> Result<Scope, String> {
     Scope::from_word(text).ok_or_else(|| "must be read, write or admin".to_owned())
+}
+
+fn future(text: &str) -> Result<Instant, String> {
+    let end = schedule::parse_instant(text, Tz::UTC, DateOnly::EndOfDay)?;
+    if end > System::new().now() { Ok(end) } else { Err("must be in the future".into()) }
 }
 
 fn token_name(text: &str) -> Result<String, String> {
@@ -463,7 +472,7 @@ async fn first_token(server: &Server) -> Result<Option<String>> {
         let _ =
             writeln!(io::stderr(), "first start; the admin token is in {} until it is used", path.display());
     }
-    store.write(move |tx| tx.create_token("first token", Scope::Admin, &hash)).await?;
+    store.write(move |tx| tx.create_token("first token", Scope::Admin, None, &hash)).await?;
     Ok(link)
 }
 
@@ -479,13 +488,13 @@ fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
 
 fn tokens(command: TokenCommand) -> Result<ExitCode> {
     match command {
-        TokenCommand::Create { name, scope, data } => {
+        TokenCommand::Create { name, scope, expires_at, data } => {
             let config = load(data.into())?.config;
             let (token, hash) = token::generate().context("the system gives no random numbers")?;
             with_store(&config, async |store| {
                 store
                     .write(move |tx| {
-                        let id = tx.create_token(&name, scope, &hash)?;
+                        let id = tx.create_token(&name, scope, expires_at, &hash)?;
                         tx.note(&Deed::of_command(OPERATOR, "token create", id))
                     })
                     .await
@@ -500,17 +509,18 @@ fn tokens(command: TokenCommand) -> Result<ExitCode> {
             let mut out = io::stdout().lock();
             writeln!(
                 out,
-                "{:>4}  {:<5}  {:<20}  {:<20}  {:<20}  NAME",
-                "ID", "SCOPE", "CREATED", "LAST USED", "REVOKED"
+                "{:>4}  {:<5}  {:<20}  {:<20}  {:<20}  {:<20}  NAME",
+                "ID", "SCOPE", "CREATED", "LAST USED", "EXPIRES", "REVOKED"
             )?;
             for row in rows {
                 writeln!(
                     out,
-                    "{:>4}  {:<5}  {:<20}  {:<20}  {:<20}  {}",
+                    "{:>4}  {:<5}  {:<20}  {:<20}  {:<20}  {:<20}  {}",
                     row.id,
                     row.scope.word(),
                     format_instant(row.created_at),
                     shown(row.last_used_at),
+                    shown(row.expires_at),
                     shown(row.revoked_at),
                     row.name
                 )?;

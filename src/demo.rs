@@ -55,7 +55,7 @@ async fn show(server: &Server, stop: &mut Stop) -> Result<()> {
     let (token, hash) = token::generate().context("the system gives no random numbers")?;
     let campaigns: Vec<i64> = store
         .write(move |tx| {
-            tx.create_token("demo", Scope::Admin, &hash)?;
+            tx.create_token("demo", Scope::Admin, None, &hash)?;
             fictional::campaigns()
                 .into_iter()
                 .map(|(word, body)| insert(tx, word, body))

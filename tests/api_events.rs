@@ -130,7 +130,7 @@ fn a_revoked_token_hears_nothing_more() {
         let (name, data) = listener.event();
         assert_ne!(data["name"], "A secret");
         if name == "end" {
-            assert_eq!(data, json!({"reason": "token_revoked"}));
+            assert_eq!(data, json!({"reason": "token_ended"}));
             break;
         }
     }

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::sync::mpsc;
 use std::time::Duration;
+use voice_campaigns::store::Scope;
 use voice_campaigns::token;
 
 const SESSION: &str = "/api/session";
@@ -323,6 +324,20 @@ fn a_revoked_token_takes_its_sessions_with_it() {
     assert_eq!(page(&server, "GET", SESSION, &writer).send().expect(200), Value::Null);
     assert_eq!(page(&server, "GET", "/api/calls", &reader).send().status, 200);
     let again = server.request("POST", SESSION).json(&json!({"token": WRITER}));
+    assert_eq!(send_in_time(&server, again).status, 401);
+}
+
+#[test]
+fn a_session_ends_with_a_token_that_expires_and_nobody_signs_in_with_it_any_more() {
+    let server = TestServer::start();
+    let end = server.now() + TimeDelta::hours(1);
+    server.write(move |tx| tx.create_token("vc_hour", Scope::Write, Some(end), &token::hash("vc_hour")));
+    let cookie = sign_in(&server, "vc_hour");
+    let shown = page(&server, "GET", SESSION, &cookie).send().expect(200);
+    assert_eq!(shown["expires_at"], "2026-03-04T11:00:00Z");
+    server.clock.advance(TimeDelta::hours(1));
+    assert_eq!(page(&server, "GET", "/api/calls", &cookie).send().status, 401);
+    let again = server.request("POST", SESSION).json(&json!({"token": "vc_hour"}));
     assert_eq!(send_in_time(&server, again).status, 401);
 }
 

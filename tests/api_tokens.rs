@@ -1,6 +1,7 @@
 //! API tokens over HTTP: made, listed and revoked by whoever may.
 
 use crate::support::{ADMIN, READER, Request, TestServer, WRITER};
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 fn create<'s>(server: &'s TestServer, body: &Value) -> Request<'s> {
@@ -18,7 +19,7 @@ fn a_token_is_shown_once_and_listed_without_itself() {
     let mut made = answer.expect(201);
     let token = made.as_object_mut().unwrap().remove("token").unwrap().as_str().unwrap().to_owned();
     assert!(token.starts_with("vc_") && token.len() == 52, "{token}");
-    let shown = json!({"id": 4, "name": "Reports", "scope": "read", "created_at": "2026-03-04T10:00:00Z", "last_used_at": null});
+    let shown = json!({"id": 4, "name": "Reports", "scope": "read", "created_at": "2026-03-04T10:00:00Z", "last_used_at": null, "expires_at": null});
     assert_eq!(made, shown);
     assert_eq!(answer.header("Cache-Control"), Some("no-store"));
 
@@ -27,7 +28,7 @@ fn a_token_is_shown_once_and_listed_without_itself() {
     assert_eq!(server.request("POST", "/api/voice-campaigns").token(&token).send().status, 403);
     server.write(|_| Ok(()));
     let list = server.request("GET", "/api/tokens").token(ADMIN).send();
-    let row = |id: i64, name: &str, scope: &str, last_used_at: Value| json!({"id": id, "name": name, "scope": scope, "created_at": "2026-03-04T10:00:00Z", "last_used_at": last_used_at});
+    let row = |id: i64, name: &str, scope: &str, last_used_at: Value| json!({"id": id, "name": name, "scope": scope, "created_at": "2026-03-04T10:00:00Z", "last_used_at": last_used_at, "expires_at": null});
     let now = || json!("2026-03-04T10:00:00Z");
     assert_eq!(
         list.expect(200),
@@ -64,11 +65,45 @@ fn the_last_token_that_may_make_tokens_stays() {
     let refused = revoke(&server, "3").send();
     assert_eq!(
         refused.expect(409),
-        json!({"error": "This is the last token with the scope `admin`; make another one first", "code": "last_admin_token"})
+        json!({
+            "error": "This is the last token with the scope `admin` that does not expire; make another one first",
+            "code": "last_admin_token",
+        })
     );
-    create(&server, &json!({"name": "another", "scope": "admin"})).send().expect(201);
+    let for_a_while = json!({"name": "another", "scope": "admin", "expires_at": "2026-03-05"});
+    create(&server, &for_a_while).send().expect(201);
+    assert_eq!(revoke(&server, "3").send().status, 409, "the other one will be gone");
+    create(&server, &json!({"name": "one more", "scope": "admin"})).send().expect(201);
     assert_eq!(revoke(&server, "3").send().status, 204, "a token may end itself");
     assert_eq!(revoke(&server, "4").send().status, 401);
+}
+
+#[test]
+fn a_token_that_expires_counts_until_then_and_not_a_millisecond_longer() {
+    let server = TestServer::start();
+    let new = json!({"name": "Agency", "scope": "write", "expires_at": "2026-03-04T11:00:00+01:00"});
+    let refused = create(&server, &new).send();
+    assert_eq!(
+        refused.expect(400)["error"],
+        "expires_at: must be in the future",
+        "it is ten o'clock here as well"
+    );
+    let new = json!({"name": "Agency", "scope": "write", "expires_at": "2026-03-04"});
+    let made = create(&server, &new).send().expect(201);
+    assert_eq!(made["expires_at"], "2026-03-05T00:00:00Z", "the day counts");
+    let token = made["token"].as_str().unwrap();
+    let ask = || server.request("GET", "/api/calls").token(token).send();
+    server.clock.advance(TimeDelta::hours(14) - TimeDelta::milliseconds(1));
+    assert_eq!(ask().status, 200);
+    server.clock.advance(TimeDelta::milliseconds(1));
+    let refused = ask();
+    assert_eq!(
+        (refused.status, refused.body),
+        (401, server.request("GET", "/api/calls").token("x").send().body)
+    );
+    let listed = server.request("GET", "/api/tokens").token(ADMIN).send().expect(200);
+    assert_eq!(listed[3]["expires_at"], "2026-03-05T00:00:00Z", "whoever wonders why can see it");
+    assert_eq!(revoke(&server, "4").send().status, 204);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn folder_with(names: &[&str]) -> tempfile::TempDir {
 
 async fn make_token(store: &Store, name: &str) {
     let (name, hash) = (name.to_owned(), Sha256::digest(name).into());
-    store.write(move |tx| tx.create_token(&name, Scope::Read, &hash)).await.unwrap();
+    store.write(move |tx| tx.create_token(&name, Scope::Read, None, &hash)).await.unwrap();
 }
 
 fn tokens(folder: &Path) -> Vec<String> {

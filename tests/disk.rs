@@ -62,7 +62,7 @@ fn a_log_that_was_cut_off_anywhere_or_damaged_leaves_what_was_committed_up_to_th
         let name = format!("token {}", written.len());
         written.push(name.clone());
         let hash = Sha256::digest(&name).into();
-        runtime.block_on(store.write(move |tx| tx.create_token(&name, Scope::Read, &hash))).unwrap();
+        runtime.block_on(store.write(move |tx| tx.create_token(&name, Scope::Read, None, &hash))).unwrap();
     }
     // As a machine finds it whose power failed: nobody has closed anything.
     let log = fs::read(log_of(folder.path())).unwrap();

@@ -193,6 +193,12 @@ fn a_token_made_while_the_server_runs_works_at_once_and_is_gone_at_once_when_rev
 
     let list = place.answer(&["token", "list"]);
     assert!(list.contains("nightly sync") && !list.contains(token), "{list}");
+    let until = ["token", "create", "--name", "agency", "--expires-at"];
+    let past = place.run(&[&until[..], &["2026-01-31"]].concat());
+    assert_eq!((past.status.code(), past.stdout.len()), (Some(2), 0));
+    let agency = place.answer(&[&until[..], &["2099-12-31"]].concat());
+    assert_eq!(server.get(CAMPAIGNS, agency.trim_end()), 200);
+    assert!(place.answer(&["token", "list"]).contains("2100-01-01T00:00:00Z"));
     place.answer(&["token", "revoke", "nightly sync"]);
     assert_eq!(server.get(CAMPAIGNS, token), 401);
     assert_eq!(place.run(&["token", "revoke", "nightly sync"]).status.code(), Some(1));

@@ -112,7 +112,7 @@ async fn leave_traces(world: &mut World) {
             tx.remove_from_do_not_call_list(phone(NUMBER), &suppression("Quackenbush asked again"))?;
             tx.add_to_do_not_call_list(phone(NUMBER), &suppression("Xanthippe asked once more"))?;
             let hash = [7; 32];
-            let id = tx.create_token("token", voice_campaigns::store::Scope::Write, &[1; 32])?;
+            let id = tx.create_token("token", voice_campaigns::store::Scope::Write, None, &[1; 32])?;
             let reply = |body: &str, location: Option<&str>| RememberedReply {
                 request_hash: hash,
                 status: 201,

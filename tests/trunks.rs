@@ -49,7 +49,7 @@ impl Host {
         let made: Result<_, StoreError> = server
             .store()
             .write(|tx| match tx.tokens()?.is_empty() {
-                true => tx.create_token("boss", Scope::Admin, &token::hash(TOKEN)).map(drop),
+                true => tx.create_token("boss", Scope::Admin, None, &token::hash(TOKEN)).map(drop),
                 false => Ok(()),
             })
             .await;
@@ -353,7 +353,7 @@ async fn no_trunk_is_taken_where_nothing_says_which_countries_may_be_called() {
     loaded.config.data = elsewhere.path().join("data");
     let server = Server::start(&loaded, Arc::new(System::new())).await.unwrap();
     let made: Result<_, StoreError> =
-        server.store().write(|tx| tx.create_token("boss", Scope::Admin, &token::hash(TOKEN))).await;
+        server.store().write(|tx| tx.create_token("boss", Scope::Admin, None, &token::hash(TOKEN))).await;
     made.unwrap();
     let config = ureq::Agent::config_builder().http_status_as_error(false);
     let host = Host { server, agent: config.build().into() };

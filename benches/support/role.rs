@@ -87,7 +87,7 @@ pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) {
     let store = Store::open(Path::new(&folder), clock.clone()).unwrap();
     let hash = token::hash(TOKEN);
     if store.token_by_hash(&hash).unwrap().is_none() {
-        runtime.block_on(store.write(move |tx| tx.create_token("bench", Scope::Write, &hash))).unwrap();
+        runtime.block_on(store.write(move |tx| tx.create_token("bench", Scope::Write, None, &hash))).unwrap();
     }
     let api = mounted(store, clock, Path::new(&folder)).mount("/", rocket::routes![empty]);
     println!("{}", launch(&runtime, api));
@@ -120,7 +120,7 @@ fn mounted(store: Store, clock: Arc<dyn Clock>, folder: &Path) -> Rocket<Build> 
 /// The API of a store in this process, and where it listens.
 pub(crate) fn api(runtime: &tokio::runtime::Runtime, store: &Store, clock: Arc<dyn Clock>) -> SocketAddr {
     let hash = token::hash(TOKEN);
-    runtime.block_on(store.write(move |tx| tx.create_token("bench", Scope::Write, &hash))).unwrap();
+    runtime.block_on(store.write(move |tx| tx.create_token("bench", Scope::Write, None, &hash))).unwrap();
     launch(runtime, mounted(store.clone(), clock, store.folder()))
 }
 

@@ -379,7 +379,7 @@ impl Presented {
     /// Why it no longer counts, as a stable word.
     pub(super) fn end(&self) -> &'static str {
         match self {
-            Presented::Token(_) => "token_revoked",
+            Presented::Token(_) => "token_ended",
             Presented::Session(_) => "session_ended",
         }
     }

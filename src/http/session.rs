@@ -102,7 +102,7 @@ async fn sign_in(
     if token.last_used_at.is_none() {
         db.forget_first_token(|text| token::hash(text) == token_hash);
     }
-    let answer = Answer::ok(&View::of(&token, Session::expires_at(now)))?;
+    let answer = Answer::ok(&View::of(&token, Session::expires_at(&token, now)))?;
     Ok(answer.with("Set-Cookie", transport.cookie(&cookie, "")))
 }
 

@@ -6,12 +6,14 @@ use super::body::{Body, BodyHead, JSON_MAX};
 use super::error::ApiError;
 use super::openapi::{parameters, schemas};
 use super::query::{self, Query};
+use crate::domain::Instant;
 use crate::domain::fields::{self, Fields, Parsed};
 use crate::domain::invalid::Invalid;
-use crate::domain::schedule::format_instant;
+use crate::domain::schedule::{self, DateOnly, format_instant};
 use crate::store::pool::Db;
 use crate::store::{Deed, Scope, Snapshot, StoreError, TokenRow};
 use crate::token;
+use chrono_tz::Tz;
 use rocket::http::Status;
 use rocket::{Route, delete, get, post, routes};
 use serde::Serialize;
@@ -28,12 +30,13 @@ pub(super) fn routes() -> Vec<Route> {
 #[openapi(paths(list, create, revoke))]
 pub(super) struct Reference;
 
-/// Tokens in force at one time.
+/// Tokens that are not revoked at one time.
 const TOKENS_MAX: usize = 1_000;
 
-/// Lists the tokens in force.
+/// Lists the tokens that were not revoked.
 ///
-/// Without the tokens themselves: only their hashes are kept.
+/// Without the tokens themselves: only their hashes are kept. One whose `expires_at` has come counts no more, and stays here
+/// until it is revoked.
 #[utoipa::path(
     get,
     path = "/tokens",
@@ -44,7 +47,7 @@ const TOKENS_MAX: usize = 1_000;
 #[get("/tokens")]
 async fn list(_caller: AdminScope, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
     query.finish()?;
-    db.read(|snapshot| Answer::ok(&in_force(snapshot)?.iter().map(View::of).collect::<Vec<_>>())).await
+    db.read(|snapshot| Answer::ok(&unrevoked(snapshot)?.iter().map(View::of).collect::<Vec<_>>())).await
 }
 
 /// No `Idempotency-Key`: to answer again, the token itself would have to be kept.
@@ -69,17 +72,28 @@ async fn create(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let (name, scope) = read(head.json(body, JSON_MAX).await?.value().await?)?;
+    let New { name, scope, expires_at } = read(head.json(body, JSON_MAX).await?.value().await?)?;
     let (token, hash) = token::generate().map_err(|error| ApiError::Internal { cause: error.to_string() })?;
     let deed = caller.0;
     db.write(move |tx| {
-        if in_force(tx)?.len() >= TOKENS_MAX {
+        if expires_at.is_some_and(|end| end <= tx.now) {
+            return Err(Invalid::one("expires_at", "must be in the future").into());
+        }
+        if unrevoked(tx)?.len() >= TOKENS_MAX {
             let message = format!("There are {TOKENS_MAX} tokens; revoke one first");
             return Err(ApiError::Conflict { code: "conflict", message });
         }
-        let id = tx.create_token(&name, scope, &hash)?;
+        let id = tx.create_token(&name, scope, expires_at, &hash)?;
         tx.note(&Deed { target: format!("/api/tokens/{id}"), ..deed })?;
-        let made = TokenRow { id, name, scope, created_at: tx.now, last_used_at: None, revoked_at: None };
+        let made = TokenRow {
+            id,
+            name,
+            scope,
+            created_at: tx.now,
+            last_used_at: None,
+            revoked_at: None,
+            expires_at,
+        };
         let view = View { token: Some(&token), ..View::of(&made) };
         Ok(Answer::text(Status::Created, serde_json::to_string(&view)?))
     })
@@ -96,7 +110,7 @@ async fn create(
     params(parameters::TokenId),
     security(("token" = ["admin"]), ("session" = ["admin"])),
     responses((status = 204, description = "It counts no more."),
-        (status = 409, description = "- `last_admin_token`: This is the last token with the scope `admin`; make another one first"))
+        (status = 409, description = "- `last_admin_token`: This is the last token with the scope `admin` that does not expire; make another one first"))
 )]
 #[delete("/tokens/<id>")]
 async fn revoke(caller: AdminScope, id: &str, mut query: Query, db: &Db) -> Result<Answer, ApiError> {
@@ -104,11 +118,14 @@ async fn revoke(caller: AdminScope, id: &str, mut query: Query, db: &Db) -> Resu
     let id = query::path_id(id).ok_or(ApiError::NoSuchToken)?;
     let deed = caller.0;
     db.write(move |tx| {
-        let tokens = in_force(tx)?;
+        let tokens = unrevoked(tx)?;
         let token = tokens.iter().find(|token| token.id == id).ok_or(ApiError::NoSuchToken)?;
-        let is_admin = |token: &&TokenRow| token.scope == Scope::Admin;
-        if token.scope == Scope::Admin && tokens.iter().filter(is_admin).count() == 1 {
-            let message = "This is the last token with the scope `admin`; make another one first".into();
+        // Somebody must be able to make the next one, however much later.
+        let stays = |token: &&TokenRow| token.scope == Scope::Admin && token.expires_at.is_none();
+        if stays(&token) && tokens.iter().filter(stays).count() == 1 {
+            let message =
+                "This is the last token with the scope `admin` that does not expire; make another one first"
+                    .into();
             return Err(ApiError::Conflict { code: "last_admin_token", message });
         }
         tx.revoke_token(id)?;
@@ -118,17 +135,27 @@ async fn revoke(caller: AdminScope, id: &str, mut query: Query, db: &Db) -> Resu
     .await
 }
 
-fn in_force(snapshot: &Snapshot) -> Result<Vec<TokenRow>, StoreError> {
+fn unrevoked(snapshot: &Snapshot) -> Result<Vec<TokenRow>, StoreError> {
     let mut tokens = snapshot.tokens()?;
     tokens.retain(|token| token.revoked_at.is_none());
     Ok(tokens)
 }
 
-fn read(body: Value) -> Result<(String, Scope), Invalid> {
+/// A token that is asked for.
+struct New {
+    name: String,
+    scope: Scope,
+    expires_at: Option<Instant>,
+}
+
+fn read(body: Value) -> Result<New, Invalid> {
     let mut fields = Fields::of(body)?;
     let name = fields.required("name", None, name);
     let scope = fields.required("scope", None, fields::word);
-    fields.finish(name.zip(scope))
+    let expires_at = fields.optional("expires_at", None, None, |value| {
+        schedule::parse_instant(fields::string(value)?, Tz::UTC, DateOnly::EndOfDay).map(Some)
+    });
+    fields.finish(name.zip(scope).map(|(name, scope)| New { name, scope, expires_at }))
 }
 
 fn name(value: &Value) -> Parsed<String> {
@@ -156,6 +183,9 @@ struct View<'a> {
     /// When it was last used.
     #[schema(format = DateTime)]
     last_used_at: Option<String>,
+    /// From when on it counts no more; null for one that stays.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
     /// The token itself; only in the answer to the request that made it.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,6 +200,7 @@ impl View<'_> {
             scope: row.scope,
             created_at: format_instant(row.created_at),
             last_used_at: row.last_used_at.map(format_instant),
+            expires_at: row.expires_at.map(format_instant),
             token: None,
         }
     }

@@ -127,7 +127,7 @@ where
     let ended = tokio::select! {
         ended = &mut up => ended,
         ended = &mut down => ended,
-        () = deadline.passed() => Ended::Time,
+        () = deadline.passed() => Ended::Connection,
     };
     match ended {
         // The client sends no more: the server hears of it, and what it still answers is passed on.
@@ -145,7 +145,7 @@ where
             let _ = timeout(LINGER, to_client.shutdown()).await;
             let _ = timeout(LINGER, drain(&mut from_client)).await;
         }
-        Ended::Time => {}
+        Ended::Connection => {}
     }
 }
 
@@ -193,9 +193,12 @@ async fn first_head(
 }
 
 enum Ended {
+    /// The client sends no more, but may still listen.
     Client,
+    /// The server has said all.
     Server,
-    Time,
+    /// Its time is over, or nobody listens any more: all of it is let go.
+    Connection,
 }
 
 async fn pass_up(
@@ -228,7 +231,7 @@ async fn pass_up(
                 deadline.move_to(began, times.head.saturating_add(times.body_piece.saturating_mul(pieces)));
             }
             Progress::Whole => deadline.move_to(now, times.answer),
-            Progress::TooLong => return Ended::Time,
+            Progress::TooLong => return Ended::Connection,
         }
         last = progress;
         if server.write_all(&out).await.is_err() {
@@ -252,8 +255,7 @@ async fn pass_down(
         deadline.move_to(Instant::now(), times.idle.max(times.stall));
         match timeout(times.stall, client.write_all(&buffer[..read])).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return Ended::Client,
-            Err(_) => return Ended::Time,
+            Ok(Err(_)) | Err(_) => return Ended::Connection,
         }
     }
 }
@@ -273,4 +275,58 @@ async fn drain(client: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
     let mut rest = [0; 1024];
     while client.read(&mut rest).await? > 0 {}
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+    use tokio::io::ReadBuf;
+
+    /// Asks once, waits, and is gone when it is answered.
+    struct Gone(&'static [u8]);
+
+    impl AsyncRead for Gone {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context,
+            buffer: &mut ReadBuf,
+        ) -> Poll<io::Result<()>> {
+            if self.0.is_empty() {
+                return Poll::Pending;
+            }
+            buffer.put_slice(std::mem::take(&mut self.0));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Gone {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_gone_when_it_is_answered_is_let_go() {
+        let connect: Connect = Arc::new(|_| {
+            let (there, mut here) = tokio::io::duplex(1024);
+            tokio::spawn(async move {
+                let _ = here.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+                std::future::pending::<()>().await;
+            });
+            Some(there)
+        });
+        let client = Gone(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        serve(client, ([127, 0, 0, 1], 1).into(), Times::default(), &connect).await;
+    }
 }

@@ -6,7 +6,7 @@ use crate::domain::Instant;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,13 +16,14 @@ pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
 /// The version of [`SCHEMA`]: one more than the number of migrations.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64 + 1;
 /// Each lifts a file by one version; the first lifts version 1 to 2. Never edited once released.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/to_2.sql"),
     include_str!("migrations/to_3.sql"),
     include_str!("migrations/to_4.sql"),
     include_str!("migrations/to_5.sql"),
     include_str!("migrations/to_6.sql"),
     include_str!("migrations/to_7.sql"),
+    include_str!("migrations/to_8.sql"),
 ];
 /// `VCMP`: marks a file as ours (SQLite file format, section 1.3.9).
 const APPLICATION_ID: i64 = 0x5643_4D50;
@@ -229,6 +230,7 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
     let path = data_file(folder);
     let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
     made.map_err(unusable(folder))?;
+    undo_a_beginning(&path).map_err(failure(folder))?;
     let version = look(folder, &path)?;
     if opener == Opener::Command && version != 0 && version != VERSION {
         return Err(OpenError::Older { file: path, found: version, known: VERSION });
@@ -250,6 +252,20 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
         synchronize(folder)?;
     }
     Ok(connection)
+}
+
+/// Empties a file whose making was cut off, which nobody who only reads can. Its journal says that there was nothing before
+/// (SQLite file format, section 3), so that nothing is lost; one that says anything else is left as it is.
+fn undo_a_beginning(path: &Path) -> rusqlite::Result<()> {
+    const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let mut head = [0; 20];
+    let journal = File::open(format!("{}-journal", path.display()));
+    let is_there = journal.and_then(|mut journal| journal.read_exact(&mut head)).is_ok();
+    let (magic, pages_before) = (&head[..8], &head[16..]);
+    if is_there && magic == MAGIC && pages_before == [0; 4] {
+        Connection::open(path)?.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 /// Runs a part of the opening that writes.
@@ -425,6 +441,38 @@ mod tests {
         first.pragma_update(None, "user_version", 1).unwrap();
         migrate(&mut first, Instant::UNIX_EPOCH).unwrap();
         assert_eq!(schema_of(&first), schema_of(&fresh));
+    }
+
+    /// The first page of a file and the head of its journal, as a power cut left them.
+    fn cut_off(folder: &Path, pages_before: u8) -> [Vec<u8>; 2] {
+        let mut page = vec![0; 4_096];
+        page[..16].copy_from_slice(b"SQLite format 3\0");
+        page[16..24].copy_from_slice(&[0x10, 0, 2, 2, 0, 0x40, 0x20, 0x20]);
+        page[31] = 1;
+        let mut journal = vec![0; 512];
+        journal[..8].copy_from_slice(&[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]);
+        journal[19] = pages_before;
+        journal[22] = 2; // a sector of 512 bytes
+        journal[26] = 0x10; // a page of 4,096 bytes
+        std::fs::write(data_file(folder), &page).unwrap();
+        std::fs::write(format!("{}-journal", data_file(folder).display()), &journal).unwrap();
+        [page, journal]
+    }
+
+    #[test]
+    fn a_file_whose_making_was_cut_off_is_made_anew_and_one_that_had_something_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        cut_off(folder.path(), 0);
+        let made = open(folder.path(), Instant::UNIX_EPOCH, Opener::Server).unwrap();
+        assert_eq!(made.query_row("PRAGMA user_version", [], |row| row.get(0)), Ok(VERSION));
+        let other = tempfile::tempdir().unwrap();
+        let before = cut_off(other.path(), 1);
+        open(other.path(), Instant::UNIX_EPOCH, Opener::Server).unwrap_err();
+        let journal = format!("{}-journal", data_file(other.path()).display());
+        assert_eq!(
+            [data_file(other.path()), journal.into()].map(|path| std::fs::read(path).unwrap()),
+            before
+        );
     }
 
     const CAMPAIGN: &str = "INSERT INTO campaigns (name, status, priority, campaign_type, calls_per_day,

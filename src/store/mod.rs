@@ -404,7 +404,9 @@ impl Store {
     /// The token with this hash, unless it was revoked. Takes microseconds and does not change threads.
     pub fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<Arc<Token>>, StoreError> {
         let read = || Ok(tokens::by_hash(&self.0.inline.any(), hash)?.map(Arc::new));
-        self.0.tokens.get(&self.0.pulse, *hash, read)
+        let token = self.0.tokens.get(&self.0.pulse, *hash, read)?;
+        let now = self.0.clock.now();
+        Ok(token.filter(|token| token.is_in_force(now)))
     }
 
     /// Writes down that a token was used, at most once a minute and without waiting.
@@ -421,7 +423,7 @@ impl Store {
         let read = || Ok(sessions::by_hash(&self.0.inline.any(), hash)?.map(Arc::new));
         let session = self.0.sessions.get(&self.0.pulse, *hash, read)?;
         let now = self.0.clock.now();
-        Ok(session.filter(|session| now < Session::expires_at(session.last_used_at)))
+        Ok(session.filter(|session| now < Session::expires_at(&session.token, session.last_used_at)))
     }
 
     /// Writes down that a session was used, at most once a minute and without waiting. The answer is when it ends if it
@@ -429,11 +431,11 @@ impl Store {
     pub fn touch_session(&self, hash: &[u8; 32], session: &Session) -> Instant {
         let now = self.0.clock.now();
         if now - session.last_used_at < chrono::TimeDelta::minutes(1) {
-            return Session::expires_at(session.last_used_at);
+            return Session::expires_at(&session.token, session.last_used_at);
         }
         let (hash, token_id) = (*hash, session.token.id);
         self.0.writer.post(move |tx| tx.touch_session(&hash, token_id));
-        Session::expires_at(now)
+        Session::expires_at(&session.token, now)
     }
 
     /// A number that changes with every commit, also of other processes such as a command beside the server.

@@ -24,15 +24,16 @@ pub struct Session {
 }
 
 impl Session {
-    /// When it ends if it is used at `last_used_at` and not again.
-    pub fn expires_at(last_used_at: Instant) -> Instant {
-        last_used_at + IDLE_MAX
+    /// When a session of this token ends that is used at `last_used_at` and not again.
+    pub fn expires_at(token: &Token, last_used_at: Instant) -> Instant {
+        let idle = last_used_at + IDLE_MAX;
+        token.expires_at.map_or(idle, |end| idle.min(end))
     }
 }
 
 /// The session with this hash, unless its token was revoked.
 pub(super) fn by_hash(connection: &Connection, hash: &[u8; 32]) -> Result<Option<Session>, StoreError> {
-    let sql = "SELECT t.id, t.name, t.scope, t.last_used_at, s.last_used_at
+    let sql = "SELECT t.id, t.name, t.scope, t.last_used_at, t.expires_at, s.last_used_at
                FROM sessions s JOIN tokens t ON t.id = s.token_id WHERE s.hash = ?1 AND t.revoked_at IS NULL";
     let read = |row: &rusqlite::Row| {
         let mut cells = Cells::of(row);
@@ -46,7 +47,8 @@ impl Tx<'_> {
     /// Begins a session of the token with this hash; none if there is no such token in force. Sessions that have ended
     /// are forgotten.
     pub fn sign_in(&self, token_hash: &[u8; 32], hash: &[u8; 32]) -> Result<Option<Token>, StoreError> {
-        let Some(token) = tokens::by_hash(self.connection, token_hash)? else { return Ok(None) };
+        let token = tokens::by_hash(self.connection, token_hash)?;
+        let Some(token) = token.filter(|token| token.is_in_force(self.now)) else { return Ok(None) };
         self.execute("DELETE FROM sessions WHERE last_used_at <= ?1", [ms(self.now - IDLE_MAX)])?;
         let sql = "DELETE FROM sessions WHERE token_id = ?1 AND hash NOT IN
                      (SELECT hash FROM sessions WHERE token_id = ?1 ORDER BY last_used_at DESC LIMIT ?2)";

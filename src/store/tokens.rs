@@ -18,7 +18,7 @@ words! {
     }
 }
 
-/// A token that is in force.
+/// A token that was not revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Never reused.
@@ -29,6 +29,15 @@ pub struct Token {
     pub scope: Scope,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Instant>,
+    /// From when on it counts no more; none: it stays.
+    pub expires_at: Option<Instant>,
+}
+
+impl Token {
+    /// Whether it counts at this instant.
+    pub fn is_in_force(&self, now: Instant) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
 }
 
 /// A token as a list shows it.
@@ -46,11 +55,14 @@ pub struct TokenRow {
     pub last_used_at: Option<Instant>,
     /// When it was revoked.
     pub revoked_at: Option<Instant>,
+    /// From when on it counts no more; none: it stays.
+    pub expires_at: Option<Instant>,
 }
 
-/// The token with this hash, unless it was revoked.
+/// The token with this hash, unless it was revoked; it may have expired.
 pub(super) fn by_hash(connection: &Connection, hash: &[u8; 32]) -> Result<Option<Token>, StoreError> {
-    let sql = "SELECT id, name, scope, last_used_at FROM tokens WHERE hash = ?1 AND revoked_at IS NULL";
+    let sql =
+        "SELECT id, name, scope, last_used_at, expires_at FROM tokens WHERE hash = ?1 AND revoked_at IS NULL";
     let read = |row: &rusqlite::Row| read(&mut Cells::of(row));
     Ok(connection.prepare_cached(sql)?.query_row([hash], read).optional()?)
 }
@@ -61,13 +73,14 @@ pub(super) fn read(cells: &mut Cells) -> rusqlite::Result<Token> {
         name: cells.get()?,
         scope: cells.word()?,
         last_used_at: cells.instant_optional()?,
+        expires_at: cells.instant_optional()?,
     })
 }
 
 impl Snapshot<'_> {
     /// Every token ever made, oldest first.
     pub fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
-        let sql = "SELECT id, name, scope, created_at, last_used_at, revoked_at FROM tokens ORDER BY id";
+        let sql = "SELECT id, name, scope, created_at, last_used_at, revoked_at, expires_at FROM tokens ORDER BY id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| {
             let mut cells = Cells::of(row);
@@ -78,6 +91,7 @@ impl Snapshot<'_> {
                 created_at: cells.instant()?,
                 last_used_at: cells.instant_optional()?,
                 revoked_at: cells.instant_optional()?,
+                expires_at: cells.instant_optional()?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -85,10 +99,17 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
-    /// Keeps the hash of a new token; the answer is its id.
-    pub fn create_token(&self, name: &str, scope: Scope, hash: &[u8; 32]) -> Result<i64, StoreError> {
-        let sql = "INSERT INTO tokens (name, scope, hash, created_at) VALUES (?1, ?2, ?3, ?4)";
-        self.execute(sql, params![name, scope.to_string(), hash, ms(self.now)])?;
+    /// Keeps the hash of a new token, which may expire; the answer is its id.
+    pub fn create_token(
+        &self,
+        name: &str,
+        scope: Scope,
+        expires_at: Option<Instant>,
+        hash: &[u8; 32],
+    ) -> Result<i64, StoreError> {
+        let sql =
+            "INSERT INTO tokens (name, scope, expires_at, hash, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.execute(sql, params![name, scope.to_string(), expires_at.map(ms), hash, ms(self.now)])?;
         Ok(self.connection.last_insert_rowid())
     }
 

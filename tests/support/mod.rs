@@ -106,7 +106,7 @@ impl TestServer {
         let tokens = [(READER, Scope::Read), (WRITER, Scope::Write), (ADMIN, Scope::Admin)];
         let made: Result<(), StoreError> = runtime.block_on(store.write(move |tx| {
             for (token, scope) in tokens {
-                tx.create_token(token, scope, &token::hash(token))?;
+                tx.create_token(token, scope, None, &token::hash(token))?;
             }
             Ok(())
         }));

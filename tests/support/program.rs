@@ -209,6 +209,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // A panic in one of its tasks is a fault, also where the others go on.
+        let complaints = self.complaints();
+        assert!(std::thread::panicking() || !complaints.contains("a panic"), "{complaints}");
     }
 }
 

@@ -245,8 +245,9 @@ pub(super) fn of(schema: &str) -> Option<Value> {
             "scope": "write",
             "created_at": "2026-03-01T09:00:00Z",
             "last_used_at": "2026-03-04T10:00:00Z",
+            "expires_at": "2027-03-01T00:00:00Z",
         }),
-        "NewToken" => json!({"name": "CRM", "scope": "write"}),
+        "NewToken" => json!({"name": "CRM", "scope": "write", "expires_at": "2027-02-28"}),
         "DuplicateRequest" => json!({"name": "Customer survey, second round", "leads": "not_reached"}),
         "Analytics" => analytics(),
         "Carrier" => json!({

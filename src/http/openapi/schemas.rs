@@ -1368,6 +1368,8 @@ pub(in crate::http) struct NewToken {
     name: String,
     /// What it may do.
     scope: Scope,
+    /// From when on it counts no more: a time, or the last day on which it counts (UTC). It stays unless said.
+    expires_at: Option<String>,
 }
 
 /// Gives closed lists of words that have no type of their own a name.

@@ -1,7 +1,7 @@
 // API tokens: who may use this server and for what. A new token is shown once.
 import { html, useSignal } from '../lib/ui.js';
 import { del, get, isAdmin, post, useResource } from '../lib/api.js';
-import { ago, stamp } from '../lib/format.js';
+import { ago, isoDay, stamp } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import {
   ActionButton,
@@ -81,6 +81,7 @@ const List = ({ tokens, onChange }) =>
           <th>May do</th>
           <th class="r opt">Made</th>
           <th class="r">Last used</th>
+          <th class="r opt">Last day</th>
           <th><span class="vh">Actions</span></th>
         </tr>
       </thead>
@@ -94,6 +95,7 @@ const List = ({ tokens, onChange }) =>
               <td class="r muted nowrap" title=${token.last_used_at && stamp(token.last_used_at)}>
                 ${token.last_used_at ? ago(token.last_used_at) : 'Never'}
               </td>
+              <td class="r muted nowrap opt">${expiry(token)}</td>
               <td class="r">
                 <${ActionButton}
                   class="btn small danger"
@@ -108,6 +110,13 @@ const List = ({ tokens, onChange }) =>
       </tbody>
     </table>
   </div>`;
+
+/** Until when a token counts: its last day, for those who gave it one. */
+function expiry({ expires_at: end }) {
+  if (!end) return 'Stays';
+  if (new Date(end) <= new Date()) return html`<b class="strong">Expired</b> ${ago(end)}`;
+  return html`<span title=${stamp(end)}>${isoDay(new Date(end) - 1, 'UTC')}</span>`;
+}
 
 async function revoke({ id, name }, onChange) {
   const isSure = await confirm({
@@ -129,20 +138,30 @@ async function revoke({ id, name }, onChange) {
 function NewToken({ onClose, onMade }) {
   const name = useSignal('');
   const scope = useSignal('read');
-  const problem = useSignal('');
+  const lastDay = useSignal('');
+  const problems = useSignal({});
   // Not sent again by itself when the answer is lost: the server keeps no token that it could show twice.
-  const make = async () => onMade(await post('/tokens', { name: name.value.trim(), scope: scope.value }));
+  const make = async () =>
+    onMade(await post('/tokens', { name: name.value.trim(), scope: scope.value, expires_at: lastDay.value || null }));
   return html`<${FormDialog}
     title="New API token"
     ok="Create token"
     onClose=${onClose}
     onSubmit=${make}
-    onProblem=${(fields) => (problem.value = fields.name || '')}
+    onProblem=${(fields) => (problems.value = fields)}
   >
-    <${Field} label="What is it for?" error=${problem.value}>
+    <${Field} label="What is it for?" error=${problems.value.name}>
       ${input(name, { autofocus: true, maxlength: 200, placeholder: 'CRM sync' })}
     <//>
     <${Picks} legend="May do" name="scope" options=${SCOPES} chosen=${scope} />
+    <${Field}
+      label="Last day"
+      optional
+      hint="It counts until the end of this day (UTC)."
+      error=${problems.value.expires_at}
+    >
+      ${input(lastDay, { type: 'date', min: isoDay(Date.now(), 'UTC') })}
+    <//>
   <//>`;
 }
 
