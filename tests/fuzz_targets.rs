@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "fuzz/targets/json.rs"]
+mod json;
 #[path = "fuzz/targets/phone.rs"]
 mod phone;
 #[path = "fuzz/targets/script.rs"]
@@ -33,6 +35,11 @@ fn hold_seeds(target: &str, hold: fn(&[u8]), places: usize) {
             hold(&changed);
         }
     }
+}
+
+#[test]
+fn bodies_and_verdicts_hold() {
+    hold_seeds("json", json::hold, 40);
 }
 
 #[test]
