@@ -224,7 +224,7 @@ fn the_settings_are_shown_to_an_administrator_alone() {
     let expected = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "data_dir": server.folder.path().display().to_string(),
-        "schema_version": 7,
+        "schema_version": 8,
         "started_at": "2026-03-04T10:00:00Z",
         "database_bytes": shown["database_bytes"],
         "settings": [{"key": "port", "environment": "VC_PORT", "value": 8001, "default": 8000, "source": "file",

@@ -258,9 +258,10 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
 /// (SQLite file format, section 3), so that nothing is lost; one that says anything else is left as it is.
 fn undo_a_beginning(path: &Path) -> rusqlite::Result<()> {
     const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
     let mut head = [0; 20];
-    let journal = File::open(format!("{}-journal", path.display()));
-    let is_there = journal.and_then(|mut journal| journal.read_exact(&mut head)).is_ok();
+    let is_there = File::open(journal).and_then(|mut journal| journal.read_exact(&mut head)).is_ok();
     let (magic, pages_before) = (&head[..8], &head[16..]);
     if is_there && magic == MAGIC && pages_before == [0; 4] {
         Connection::open(path)?.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
