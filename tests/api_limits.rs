@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Mutex;
 
 /// Every route under `/api` that needs a token, and whether one that may only look is not enough.
-const ROUTES: [(&str, &str, bool); 105] = [
+const ROUTES: [(&str, &str, bool); 106] = [
     ("GET", "/api/audit", true),
     ("GET", "/api/voice-campaigns", false),
     ("POST", "/api/voice-campaigns", true),
@@ -87,6 +87,7 @@ const ROUTES: [(&str, &str, bool); 105] = [
     ("POST", "/api/do-not-call", true),
     ("DELETE", "/api/do-not-call/+12025550101", true),
     ("GET", "/api/do-not-call/export", false),
+    ("GET", "/api/people/+12025550101", true),
     ("DELETE", "/api/people/+12025550101", true),
     ("GET", "/api/dialing", false),
     ("POST", "/api/dialing/stop", true),

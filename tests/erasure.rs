@@ -289,6 +289,38 @@ fn an_admin_erases_a_person_and_what_is_left_says_nothing() {
     assert_eq!(erase("nobody", ADMIN).status, 400, "what is no number is nobody's");
 }
 
+#[test]
+fn whoever_answers_for_it_sees_all_that_is_kept_of_a_person_and_after_an_erasure_nothing() {
+    let server = TestServer::start();
+    let (first, second) = (server.campaign(json!({"status": "active"})), server.campaign(json!({})));
+    let (lead, other) = (server.lead(first, NUMBER), server.lead(second, NUMBER));
+    server.lead(first, "+12025550111");
+    let call = server.place_call(lead);
+    server.end_call(call, voice_campaigns::domain::outcome::Outcome::Success, None);
+    server
+        .post("/api/do-not-call", &json!({"phone": NUMBER, "reason": "asked by letter"}))
+        .send()
+        .expect(201);
+    server.delete(&format!("/api/voice-campaigns/{second}")).send().expect(204);
+    let known = |spelling: &str, token: &str| {
+        server.request("GET", &format!("/api/people/{spelling}")).token(token).send()
+    };
+    assert_eq!(known(NUMBER, WRITER).status, 403);
+    let kept = known("%2B1%20(202)%20555-0110", ADMIN).expect(200);
+    assert_eq!(kept["phone"], NUMBER);
+    let ids: Vec<&Value> = kept["leads"].as_array().unwrap().iter().map(|lead| &lead["id"]).collect();
+    assert_eq!(ids, [lead, other], "also of a campaign that was deleted");
+    assert_eq!(kept["leads"][0], server.get(&format!("/api/leads/{lead}")).send().expect(200));
+    assert_eq!(kept["calls"], json!([server.get(&format!("/api/calls/{call}")).send().expect(200)]));
+    assert_eq!(kept["other_calls"], json!([]));
+    assert_eq!(kept["do_not_call"], server.get(&format!("/api/do-not-call/{NUMBER}")).send().expect(200));
+    server.request("DELETE", &format!("/api/people/{NUMBER}")).token(ADMIN).send().expect(200);
+    let kept = known(NUMBER, ADMIN).expect(200);
+    assert_eq!((&kept["leads"], &kept["calls"]), (&json!([]), &json!([])));
+    assert_eq!(kept["do_not_call"]["reason"], "the person was erased");
+    assert_eq!(known("nobody", ADMIN).status, 400);
+}
+
 #[tokio::test]
 async fn nothing_is_left_behind_in_pages_that_were_split_and_joined() {
     let world = World::new(MONDAY_NOON).await;

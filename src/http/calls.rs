@@ -195,10 +195,7 @@ fn recording_url(call: &Call) -> String {
 
 /// A call with all there is about it.
 fn whole(snapshot: &Snapshot, call: &Call) -> Result<String, ApiError> {
-    let (names, kept) = (snapshot.names_of(call)?, snapshot.recording(call.id)?);
-    let recording = RecordingView::of(recording_url(call), kept.as_ref());
-    let content = Content::of(snapshot, call.id, kept.as_ref())?;
-    Ok(serde_json::to_string(&WholeView { call: View::of(call, &names, recording), content })?)
+    Ok(serde_json::to_string(&WholeView::of(snapshot, call, &snapshot.names_of(call)?)?)?)
 }
 
 /// Between answer and end.
@@ -291,11 +288,25 @@ impl RecordingView {
 /// A call with what was said on it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CallDetails)]
-struct WholeView<'a> {
+pub(super) struct WholeView<'a> {
     #[serde(flatten)]
     call: View<'a>,
     #[serde(flatten)]
     content: Content,
+}
+
+impl<'a> WholeView<'a> {
+    /// All that is known of it.
+    pub(super) fn of(
+        snapshot: &Snapshot,
+        call: &'a Call,
+        names: &'a CallNames,
+    ) -> Result<WholeView<'a>, ApiError> {
+        let kept = snapshot.recording(call.id)?;
+        let recording = RecordingView::of(recording_url(call), kept.as_ref());
+        let content = Content::of(snapshot, call.id, kept.as_ref())?;
+        Ok(WholeView { call: View::of(call, names, recording), content })
+    }
 }
 
 /// What can be heard and read of a call.

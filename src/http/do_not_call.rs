@@ -436,7 +436,7 @@ impl Rejected {
 }
 
 /// A number on the list, with its history; of an erased person nothing but that.
-fn details(snapshot: &Snapshot, phone: Phone) -> Result<Option<Details>, ApiError> {
+pub(super) fn details(snapshot: &Snapshot, phone: Phone) -> Result<Option<Details>, ApiError> {
     let listed = snapshot.listed(phone)?;
     if listed.is_none() && !snapshot.is_erased(phone)? {
         return Ok(None);

@@ -245,6 +245,12 @@ pub(super) fn shown(snapshot: &Snapshot, lead: &Lead) -> Result<(String, TextTag
     Ok((body, tag))
 }
 
+/// A lead, also of a campaign that was deleted.
+pub(super) fn view_of<'l>(snapshot: &Snapshot, lead: &'l Lead) -> Result<View<'l>, ApiError> {
+    let campaign = snapshot.campaign_even_deleted(lead.campaign_id)?.ok_or(ApiError::NoSuchLead)?;
+    Viewer::of(snapshot, &campaign)?.view(snapshot, lead)
+}
+
 /// What calls change about a lead.
 pub(super) fn progress(lead: &Lead) -> Value {
     json!({

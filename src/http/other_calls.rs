@@ -425,7 +425,7 @@ struct View<'a> {
 /// Such a call with what was said on it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OtherCallDetails)]
-struct WholeView<'a> {
+pub(super) struct WholeView<'a> {
     #[serde(flatten)]
     call: View<'a>,
     #[serde(flatten)]
@@ -433,7 +433,8 @@ struct WholeView<'a> {
 }
 
 impl<'a> WholeView<'a> {
-    fn of(snapshot: &Snapshot, call: &'a OtherCall) -> Result<WholeView<'a>, ApiError> {
+    /// All that is known of it.
+    pub(super) fn of(snapshot: &Snapshot, call: &'a OtherCall) -> Result<WholeView<'a>, ApiError> {
         let kept = snapshot.recording(call.key())?;
         let content = Content::of(snapshot, call.key(), kept.as_ref())?;
         Ok(WholeView { call: View::of(call, kept.as_ref()), content })

@@ -285,7 +285,7 @@ impl Snapshot<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
     }
 
-    fn call_even_deleted(&self, id: i64) -> Result<Call, StoreError> {
+    pub(super) fn call_even_deleted(&self, id: i64) -> Result<Call, StoreError> {
         let sql = concat!("SELECT ", columns!(), " WHERE k.id = ?1");
         Ok(self.connection.prepare_cached(sql)?.query_row([id], read)?)
     }

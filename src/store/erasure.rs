@@ -5,6 +5,7 @@
 //! In this order, so that whatever breaks it off can simply be asked for again: suppress, wait for dials on their way,
 //! rows, files, log.
 
+use super::people::LEADS_OF;
 use super::row::{json_text, ms};
 use super::{Snapshot, Store, StoreError, Tx};
 use crate::domain::erasure::{Needle, forget_person};
@@ -147,9 +148,7 @@ impl Snapshot<'_> {
     }
 
     fn ids(&self, sql: &str, number: &str) -> Result<Vec<i64>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let ids = statement.query_map([number], |row| row.get(0))?;
-        Ok(ids.collect::<Result<_, _>>()?)
+        self.ids_of(sql, params![number])
     }
 }
 
@@ -157,15 +156,7 @@ impl Tx<'_> {
     /// The answer is what was there, and which calls were to the number.
     fn forget(&self, phone: Phone, mentions: &Mentions) -> Result<(Traces, Vec<i64>), StoreError> {
         let number = phone.to_string();
-        // Leads that were deleted are found by their calls; those of a campaign that is being removed for good may
-        // have lost them.
-        let leads = self.ids(
-            "SELECT id FROM leads WHERE phone = ?1 AND deleted_at IS NULL
-             UNION SELECT lead_id FROM calls WHERE phone = ?1
-             UNION SELECT l.id FROM campaigns c CROSS JOIN leads l ON l.campaign_id = c.id
-             WHERE c.deleted_at IS NOT NULL AND l.phone = ?1 AND c.id NOT IN (SELECT campaign_id FROM campaign_totals)",
-            &number,
-        )?;
+        let leads = self.ids(LEADS_OF, &number)?;
         let mut calls = self.ids("SELECT id FROM calls WHERE phone = ?1", &number)?;
         let mut traces = Traces { leads: leads.len(), ..Traces::default() };
         for id in &calls {

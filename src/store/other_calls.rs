@@ -246,7 +246,7 @@ impl Snapshot<'_> {
         }
     }
 
-    fn other_call_even_deleted(&self, id: i64) -> Result<OtherCall, StoreError> {
+    pub(super) fn other_call_even_deleted(&self, id: i64) -> Result<OtherCall, StoreError> {
         let sql = concat!("SELECT ", columns!(), " WHERE o.id = ?1");
         Ok(self.connection.prepare_cached(sql)?.query_row([id], read)?)
     }

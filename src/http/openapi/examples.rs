@@ -195,6 +195,13 @@ pub(super) fn of(schema: &str) -> Option<Value> {
             "removed": true,
             "note": "Leads that were taken out of their queues stay do_not_call; retry or add those that may be called",
         }),
+        "Person" => json!({
+            "phone": "+12025550101",
+            "leads": [lead()],
+            "calls": [with_content(call())],
+            "other_calls": [],
+            "do_not_call": null,
+        }),
         "Erased" => json!({
             "erased": {
                 "leads": 2, "calls": 3, "events": 3, "do_not_call": 0, "imports": 1, "replies": 0, "file_rows": 3, "recordings": 0,
