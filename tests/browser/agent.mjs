@@ -164,6 +164,8 @@ ok('what it made of calls');
 // Who may only read sees all of it and can try nothing.
 const [tried] = await api('GET', `voice-campaigns/${id}/conversations`);
 const { token: readers } = await api('POST', 'tokens', { name: 'a reader', scope: 'read' });
+// Whose page is still open would be told that nobody is signed in.
+await page.close();
 await context.clearCookies();
 const { page: other, problems: others } = await watched(context);
 await other.goto(`${base}#token=${readers}`);
