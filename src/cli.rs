@@ -15,7 +15,7 @@ use crate::domain::guard;
 use crate::domain::imports::{Format, OnDuplicate};
 use crate::domain::other_call;
 use crate::domain::phone::{self, Country, Phone};
-use crate::domain::schedule::{self, DateOnly, format_instant};
+use crate::domain::schedule::{self, format_instant};
 use crate::domain::script_preview::Values;
 use crate::domain::trunk::Password;
 use crate::line;
@@ -31,7 +31,6 @@ use crate::store::{
 use crate::token;
 use anyhow::{Context, Result, anyhow, bail};
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -270,8 +269,7 @@ fn scope(text: &str) -> Result<Scope, String> {
 }
 
 fn future(text: &str) -> Result<Instant, String> {
-    let end = schedule::parse_instant(text, Tz::UTC, DateOnly::EndOfDay)?;
-    if end > System::new().now() { Ok(end) } else { Err("must be in the future".into()) }
+    schedule::parse_end(text, System::new().now())
 }
 
 fn token_name(text: &str) -> Result<String, String> {

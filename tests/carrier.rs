@@ -1,6 +1,7 @@
 //! What every carrier must do, whichever driver it is: the same stories, told with the same events. A driver
 //! shows how its side is made to play a story, then calls [`keeps_the_port`].
 
+use crate::support::dial_request;
 use chrono::TimeDelta;
 use tokio::sync::mpsc;
 use voice_campaigns::carrier::{Carrier, DialRequest, LegEvents};
@@ -8,7 +9,6 @@ use voice_campaigns::domain::Instant;
 use voice_campaigns::domain::call::{LegCommand, LegEvent};
 use voice_campaigns::domain::outcome::Cause;
 use voice_campaigns::domain::phone::Phone;
-use voice_campaigns::domain::voice::Voice;
 
 /// What the other side does. Persons let it ring for at least three seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,14 +129,8 @@ fn request(tested: &dyn CarrierUnderTest, story: Story) -> DialRequest {
     DialRequest {
         call_id: 1000 + story as i64,
         lead_id: 7,
-        attempt: 1,
         phone: tested.number_that(story),
-        caller_id: None,
-        ring_timeout: TimeDelta::seconds(30),
-        words: vec!["Hello.".into()],
-        voice: Voice::default(),
-        recorded: Vec::new(),
-        machine_detection: None,
+        ..dial_request()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Calls that somebody makes to us: taken for the campaign whose number they called, told its script, in none of its sums.
 
+use crate::support::dial_request;
 use crate::support::uas::{Fast, Hum, Message, Peer};
 use crate::support::world::{MONDAY_NOON, World, story, suppression};
 use chrono::TimeDelta;
@@ -425,14 +426,9 @@ fn request() -> DialRequest {
     DialRequest {
         call_id: -1,
         lead_id: 0,
-        attempt: 1,
         phone: phone(OURS),
-        caller_id: None,
-        ring_timeout: TimeDelta::seconds(30),
-        words: vec!["Hello.".into()],
-        voice: Voice::default(),
-        recorded: Vec::new(),
         machine_detection: Some(false),
+        ..dial_request()
     }
 }
 

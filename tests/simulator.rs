@@ -2,6 +2,7 @@
 //! gives each call one ending.
 
 use crate::carrier::{self, CarrierUnderTest, Story};
+use crate::support::dial_request;
 use chrono::{DateTime, TimeDelta};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -55,12 +56,9 @@ impl Town {
             lead_id: call_id,
             attempt,
             phone,
-            caller_id: None,
             ring_timeout,
             words: Vec::new(),
-            voice: Voice::default(),
-            recorded: Vec::new(),
-            machine_detection: None,
+            ..dial_request()
         };
         let leg = self.simulator.dial(request, LegEvents::new(call_id, self.inbox.clone()));
         self.legs.insert(call_id, leg);
@@ -414,12 +412,9 @@ fn absurd_lengths_never_panic() {
                 lead_id: i64::MIN,
                 attempt: i64::MIN,
                 phone: fictional(line),
-                caller_id: None,
                 ring_timeout: [TimeDelta::MIN, TimeDelta::MAX, TimeDelta::zero()][call_id % 3],
                 words: Vec::new(),
-                voice: Voice::default(),
-                recorded: Vec::new(),
-                machine_detection: None,
+                ..dial_request()
             };
             let mut leg = town.simulator.dial(request, LegEvents::new(call_id as i64, town.inbox.clone()));
             leg.command(LegCommand::Speak { text: String::new(), speech_ms: u64::MAX });
@@ -616,14 +611,10 @@ fn a_hundred_thousand_muddled_calls_have_one_ending_each() {
             let request = DialRequest {
                 call_id,
                 lead_id: call_id,
-                attempt: 1,
                 phone,
-                caller_id: None,
                 ring_timeout: plan.ring_timeout,
                 words: Vec::new(),
-                voice: Voice::default(),
-                recorded: Vec::new(),
-                machine_detection: None,
+                ..dial_request()
             };
             let placed_at = town.clock.now();
             let live = LiveCall::new(plan, placed_at);

@@ -1,6 +1,7 @@
 //! Real calls, over real sockets on loopback: the driver keeps the port, and does what carriers expect.
 
 use crate::carrier::{self, CarrierUnderTest, Story};
+use crate::support::dial_request;
 use crate::support::uas::{Fast, Hum, Message, Peer, Secured, Step, beep, hum};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -80,29 +81,13 @@ impl Line {
         self.place(DialRequest {
             ring_timeout: TimeDelta::seconds(ring_seconds),
             machine_detection,
-            ..request()
+            ..dial_request()
         })
     }
 
     fn place(&self, request: DialRequest) -> Call {
         let (inbox, reports) = mpsc::unbounded_channel();
         Call { leg: self.sip.dial(request, LegEvents::new(1, inbox)), reports }
-    }
-}
-
-/// What is asked of a line, unless a story is about it.
-fn request() -> DialRequest {
-    DialRequest {
-        call_id: 1,
-        lead_id: 1,
-        attempt: 1,
-        phone: Phone::from_e164("+12025550101").unwrap(),
-        caller_id: None,
-        ring_timeout: TimeDelta::seconds(30),
-        words: vec!["Hello.".into()],
-        voice: Voice::default(),
-        recorded: Vec::new(),
-        machine_detection: None,
     }
 }
 
@@ -238,7 +223,7 @@ async fn what_was_recorded_is_heard_in_place_of_its_words_and_the_rest_is_spoken
         words: vec![text.clone()],
         recorded: vec![Recorded { text: "Good day".into(), sound: sound.clone().into() }],
         machine_detection: Some(false),
-        ..request()
+        ..dial_request()
     });
     assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
     call.leg.command(LegCommand::Speak { text, speech_ms: 10_000 });
@@ -315,7 +300,7 @@ async fn a_call_on_which_no_keys_can_be_heard_says_so_and_so_does_its_trunk() {
         phone: Phone::from_e164("+12025550102").unwrap(),
         words: Vec::new(),
         machine_detection: Some(false),
-        ..request()
+        ..dial_request()
     });
     assert_eq!(call.next().await, LegEvent::Answered);
     call.leg.command(LegCommand::HangUp);

@@ -453,6 +453,12 @@ pub enum DateOnly {
     EndOfDay,
 }
 
+/// Reads until when something counts: a time that is still to come, or the last day on which it counts (UTC).
+pub fn parse_end(text: &str, now: Instant) -> Result<Instant, String> {
+    let end = parse_instant(text, Tz::UTC, DateOnly::EndOfDay)?;
+    if end > now { Ok(end) } else { Err("must be in the future".into()) }
+}
+
 /// Reads `2024-02-19T10:00:00Z`, `2024-02-19T10:00:00+01:00`, `2024-02-19 10:00[:00]` (by the clocks of `zone`)
 /// or `2024-02-19`. A time that the clocks skip is the first instant after the gap, one they show twice the
 /// earlier.

@@ -9,11 +9,10 @@ use super::query::{self, Query};
 use crate::domain::Instant;
 use crate::domain::fields::{self, Fields, Parsed};
 use crate::domain::invalid::Invalid;
-use crate::domain::schedule::{self, DateOnly, format_instant};
+use crate::domain::schedule::{self, format_instant};
 use crate::store::pool::Db;
 use crate::store::{Deed, Scope, Snapshot, StoreError, TokenRow};
 use crate::token;
-use chrono_tz::Tz;
 use rocket::http::Status;
 use rocket::{Route, delete, get, post, routes};
 use serde::Serialize;
@@ -72,13 +71,11 @@ async fn create(
     db: &Db,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let New { name, scope, expires_at } = read(head.json(body, JSON_MAX).await?.value().await?)?;
+    let New { name, scope, expires_at } =
+        read(head.json(body, JSON_MAX).await?.value().await?, db.clock().now())?;
     let (token, hash) = token::generate().map_err(|error| ApiError::Internal { cause: error.to_string() })?;
     let deed = caller.0;
     db.write(move |tx| {
-        if expires_at.is_some_and(|end| end <= tx.now) {
-            return Err(Invalid::one("expires_at", "must be in the future").into());
-        }
         if unrevoked(tx)?.len() >= TOKENS_MAX {
             let message = format!("There are {TOKENS_MAX} tokens; revoke one first");
             return Err(ApiError::Conflict { code: "conflict", message });
@@ -148,12 +145,12 @@ struct New {
     expires_at: Option<Instant>,
 }
 
-fn read(body: Value) -> Result<New, Invalid> {
+fn read(body: Value, now: Instant) -> Result<New, Invalid> {
     let mut fields = Fields::of(body)?;
     let name = fields.required("name", None, name);
     let scope = fields.required("scope", None, fields::word);
     let expires_at = fields.optional("expires_at", None, None, |value| {
-        schedule::parse_instant(fields::string(value)?, Tz::UTC, DateOnly::EndOfDay).map(Some)
+        schedule::parse_end(fields::string(value)?, now).map(Some)
     });
     fields.finish(name.zip(scope).map(|(name, scope)| New { name, scope, expires_at }))
 }

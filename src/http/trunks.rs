@@ -470,6 +470,7 @@ async fn test(
     request_body = schemas::TrunkTrial,
     security(("token" = ["admin"]), ("session" = ["admin"])),
     responses((status = 200, body = Trial, description = "How each step went."),
+        (status = 404, description = "There is none with this `id`."),
         (status = 409, description = "- `trial_running`: A trunk is being tried out at the moment; try again in a few seconds"))
 )]
 #[post("/trunks/test", data = "<body>")]

@@ -146,18 +146,14 @@ impl Snapshot<'_> {
         }
         Ok(mentions)
     }
-
-    fn ids(&self, sql: &str, number: &str) -> Result<Vec<i64>, StoreError> {
-        self.ids_of(sql, params![number])
-    }
 }
 
 impl Tx<'_> {
     /// The answer is what was there, and which calls were to the number.
     fn forget(&self, phone: Phone, mentions: &Mentions) -> Result<(Traces, Vec<i64>), StoreError> {
         let number = phone.to_string();
-        let leads = self.ids(LEADS_OF, &number)?;
-        let mut calls = self.ids("SELECT id FROM calls WHERE phone = ?1", &number)?;
+        let leads = self.ids_of(LEADS_OF, params![number])?;
+        let mut calls = self.ids_of("SELECT id FROM calls WHERE phone = ?1", params![number])?;
         let mut traces = Traces { leads: leads.len(), ..Traces::default() };
         for id in &calls {
             traces.events += self.forget_call(*id)?;
@@ -204,10 +200,11 @@ impl Tx<'_> {
 
     /// Calls from the number and to it, and those on which the values of its leads were said to somebody else.
     fn forget_other_calls(&self, number: &str, leads: &[i64]) -> Result<Vec<i64>, StoreError> {
-        let mut ids = BTreeSet::from_iter(self.ids("SELECT id FROM other_calls WHERE phone = ?1", number)?);
+        let mut ids =
+            BTreeSet::from_iter(self.ids_of("SELECT id FROM other_calls WHERE phone = ?1", params![number])?);
         for lead in leads {
             let sql = "SELECT id FROM other_calls WHERE lead_id = ?1";
-            ids.extend(self.ids(sql, &lead.to_string())?);
+            ids.extend(self.ids_of(sql, params![lead.to_string()])?);
         }
         let sql = "UPDATE other_calls SET phone = nullif(phone, ?2), detail = NULL, timeline = '[]', variables = '{}',
                      transcript = '[]', conversation = NULL, erased_at = ?3 WHERE id = ?1";

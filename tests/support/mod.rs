@@ -25,9 +25,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use voice_campaigns::carrier::DialRequest;
 use voice_campaigns::clock::{Clock, Manual};
 use voice_campaigns::domain::call::Ending;
 use voice_campaigns::domain::outcome::Outcome;
+use voice_campaigns::domain::phone::Phone;
+use voice_campaigns::domain::voice::Voice;
 use voice_campaigns::http::{self, Door, Settings};
 use voice_campaigns::listener::{Connect, Limits, Listener, Times};
 use voice_campaigns::store::pool::Db;
@@ -36,6 +39,22 @@ use voice_campaigns::token;
 
 /// When every test begins: a Wednesday, 10:00 UTC.
 pub(crate) const START: &str = "2026-03-04T10:00:00Z";
+
+/// What is asked of a line, unless a story is about it.
+pub(crate) fn dial_request() -> DialRequest {
+    DialRequest {
+        call_id: 1,
+        lead_id: 1,
+        attempt: 1,
+        phone: Phone::from_e164("+12025550101").unwrap(),
+        caller_id: None,
+        ring_timeout: TimeDelta::seconds(30),
+        words: vec!["Hello.".into()],
+        voice: Voice::default(),
+        recorded: Vec::new(),
+        machine_detection: None,
+    }
+}
 
 /// Tokens that every server knows.
 pub(crate) const READER: &str = "vc_reader";

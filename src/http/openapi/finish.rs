@@ -43,14 +43,14 @@ pub(super) fn operation(path: &str, method: &str, tag: &str, mut operation: Valu
     let changes = method != "get";
     let (repeatable, conditional) = (has("Idempotency-Key"), has("If-Match"));
     let (cached, paged) = (has("If-None-Match"), has("cursor"));
-    // A trunk that is tried out before it is saved may be named in the body.
-    let names_something = path.contains('{') || path == "/api/trunks/test";
     let missing = not_found(below.unwrap_or_default());
     let Some(responses) = operation["responses"].as_object_mut() else { return operation };
     if below.is_none() {
         responses.values_mut().for_each(|response| add_headers(response, &["X-Request-Id"]));
         return operation;
     }
+    // What is named in the body, its operation says itself.
+    let names_something = path.contains('{') || responses.remove("404").is_some();
     for (status, response) in responses.iter_mut() {
         untyped_files(response);
         let own = response["headers"].as_object().into_iter().flat_map(|headers| headers.keys().cloned());
