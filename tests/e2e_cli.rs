@@ -64,6 +64,18 @@ fn a_second_server_on_the_same_folder_refuses_to_start_and_the_first_goes_on() {
 }
 
 #[test]
+fn a_server_waits_for_what_a_killed_one_was_about_to_start_and_still_has_the_lock() {
+    let place = Place::new();
+    drop(place.serve());
+    let lock = fs::File::options().write(true).open(place.path("data/lock")).unwrap();
+    lock.try_lock().expect("nobody has it");
+    let mut heir = Command::new("sleep").arg("0.3").stdin(lock).spawn().unwrap();
+    let server = place.serve();
+    assert_eq!(server.get("/health", ""), 200);
+    assert_eq!(heir.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn without_a_terminal_the_first_token_goes_to_a_file_and_nowhere_else() {
     let place = Place::new();
     let mut server = place.serve();

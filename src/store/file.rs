@@ -155,15 +155,25 @@ fn synchronize(folder: &Path) -> Result<(), OpenError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(unusable(folder))
 }
 
-/// Keeps every other server out as long as the answer lives.
+/// Keeps every other server out as long as the answer lives. Waits for one that is just ending: after a kill, a program
+/// that it was about to start has the lock for a moment longer.
 pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    const PAUSE: Duration = Duration::from_millis(20);
     let path = folder.join("lock");
     let file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(unusable(folder))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(folder.to_owned())),
-        Err(TryLockError::Error(error)) => Err(unusable(folder)(error)),
+    let mut waited = Duration::ZERO;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if waited < PATIENCE => {
+                std::thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(folder.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(unusable(folder)(error)),
+        }
     }
 }
 
