@@ -7,16 +7,17 @@ use crate::domain::call::Call;
 use crate::domain::campaign::{Campaign, CampaignType, LeadTimeZonePolicy, Status};
 use crate::domain::gate::{Gate, HoldReason, Rules};
 use crate::domain::guard::Guard;
-use crate::domain::lead::{Lead, LeadStatus, NewLead};
+use crate::domain::lead::{DEFAULT_PRIORITY, Lead, LeadStatus, NewLead};
 use crate::domain::money::Money;
+use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
 use crate::domain::rehearsal::Trunk;
-use crate::domain::script::{self, Template};
-use crate::store::{Copied, Snapshot, StoreError};
+use crate::domain::schedule::TimeOfDay;
+use crate::domain::script::Template;
+use crate::store::{Copied, Snapshot, StoreError, read_held};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use serde_json::Map;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Leads of all campaigns that one copy has, at most.
@@ -37,7 +38,8 @@ pub enum CopyError {
 pub struct Copy {
     /// The one that is rehearsed comes first.
     pub(super) campaigns: Vec<Part>,
-    pub(super) leads: Vec<Lead>,
+    pub(super) leads: Vec<Open>,
+    pub(super) lead_index: HashMap<i64, u32>,
     /// When leads that were put aside may be called again.
     pub(super) again_at: HashMap<i64, Instant>,
     /// Of each lead, where its campaign, its zone and its number are.
@@ -64,6 +66,24 @@ pub(super) struct Part {
     /// The zones that its leads name, in order; the empty name stands for none.
     pub(super) zones: Vec<String>,
     pub(super) dialed: Vec<(NaiveDate, i64)>,
+    said: Said,
+}
+
+/// An open lead, with no more of it than is asked for: there are many.
+pub(super) struct Open {
+    pub(super) id: i64,
+    pub(super) phone: Phone,
+    pub(super) status: LeadStatus,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) attempts: i64,
+    pub(super) next_call_at: Option<Instant>,
+    pub(super) wait_reason: Option<HoldReason>,
+    pub(super) held: Option<HoldReason>,
+    pub(super) priority: u8,
+    pub(super) best_time_to_call: Option<TimeOfDay>,
+    time_zone: Option<Tz>,
+    /// What the scripts say of it: the name's place in [`Said`], and its value.
+    words: Box<[(u16, Box<str>)]>,
 }
 
 /// Where what belongs to a lead is found.
@@ -91,10 +111,11 @@ impl Copy {
     /// Copies a campaign, with these settings and as if it were active, beside all others that are.
     pub fn of(snapshot: &Snapshot, campaign: Campaign, trunk: Trunk) -> Result<Copy, CopyError> {
         let open = |id| snapshot.open_leads(id).map(|count| usize::try_from(count).unwrap_or(0));
-        let mut count = open(campaign.id)?;
-        if count > LEADS_MAX {
-            return Err(CopyError::TooLarge(count));
+        let own = open(campaign.id)?;
+        if own > LEADS_MAX {
+            return Err(CopyError::TooLarge(own));
         }
+        let mut count = own;
         let mut siblings = snapshot.active_campaigns()?;
         siblings.retain(|other| {
             other.id != campaign.id && other.settings.campaign_type == CampaignType::Outbound
@@ -105,6 +126,7 @@ impl Copy {
         let is_alone = count > LEADS_MAX;
         if is_alone {
             siblings.clear();
+            count = own;
         }
         let overall = snapshot.overall()?;
         let seats = i64::try_from(overall.agents.seats).ok().filter(|seats| *seats > 0);
@@ -113,11 +135,12 @@ impl Copy {
         let has_agent = talks(&campaign);
         let mut copy = Copy {
             campaigns: Vec::new(),
-            leads: Vec::new(),
+            leads: Vec::with_capacity(count),
+            lead_index: HashMap::with_capacity(count),
             again_at: HashMap::new(),
-            places: Vec::new(),
-            numbers: Vec::new(),
-            number_of: HashMap::new(),
+            places: Vec::with_capacity(count),
+            numbers: Vec::with_capacity(count),
+            number_of: HashMap::with_capacity(count),
             alive: Vec::new(),
             spent: snapshot.spent_since_today()?,
             guard: snapshot.guard(),
@@ -134,46 +157,43 @@ impl Copy {
                 let lines = &mut campaign.settings.max_concurrent_calls;
                 *lines = seats.min(*lines);
             }
-            let said = Said::of(&campaign);
-            let copied = snapshot.copy_leads_of(campaign.id, |lead| said.trim(&mut lead.about))?;
-            copy.add(campaign, copied);
+            copy.add(snapshot, campaign)?;
         }
-        let phones: HashSet<Phone> = copy.number_of.keys().copied().collect();
-        for phone in snapshot.suppressed_among(&phones)? {
+        for phone in snapshot.suppressed_among(copy.number_of.keys().copied())? {
             copy.numbers[copy.number_of[&phone] as usize].is_suppressed = true;
         }
-        for (phone, called) in snapshot.called_lately(&phones)? {
-            copy.numbers[copy.number_of[&phone] as usize].called = called;
-        }
+        let (numbers, number_of) = (&mut copy.numbers, &copy.number_of);
+        snapshot.called_lately(|phone, at| {
+            if let Some(number) = number_of.get(&phone) {
+                numbers[*number as usize].called.push(at);
+            }
+        })?;
         Ok(copy)
     }
 
     /// The same with leads that are not there yet, of whom only is known how many they are.
     pub fn with_assumed_leads(mut self, count: usize) -> Copy {
-        let campaign = &self.campaigns[0].campaign;
-        let zone = match campaign.settings.lead_time_zone_policy {
+        let Part { campaign, said, .. } = &self.campaigns[0];
+        let time_zone = match campaign.settings.lead_time_zone_policy {
             LeadTimeZonePolicy::Lead => Some(campaign.settings.time_zone),
             LeadTimeZonePolicy::Campaign => None,
         };
-        let said = Said::of(campaign);
-        let (id, now) = (campaign.id, self.made_at);
-        let leads = (0..count).map(|nth| Lead {
+        let first = self.leads.len();
+        self.leads.extend((0..count).map(|nth| Open {
             id: -(nth as i64) - 1,
-            campaign_id: id,
-            about: NewLead { time_zone: zone, variables: said.stand_ins(), ..NewLead::bare(assumed(nth)) },
+            phone: assumed(nth),
             status: LeadStatus::Pending,
             outcome: None,
             attempts: 0,
-            next_call_at: Some(now),
+            next_call_at: Some(self.made_at),
             wait_reason: None,
             held: None,
-            erased_at: None,
-            import_id: None,
-            created_at: now,
-            updated_at: now,
-        });
-        let leads: Vec<Lead> = leads.collect();
-        self.put_leads(0, leads, |_| None);
+            priority: DEFAULT_PRIORITY as u8,
+            best_time_to_call: None,
+            time_zone,
+            words: said.stand_ins(),
+        }));
+        self.place_leads(0, first, |_| None);
         self
     }
 
@@ -207,46 +227,98 @@ impl Copy {
         self.trunk
     }
 
-    fn add(&mut self, mut campaign: Campaign, copied: Copied) {
-        let Copied { leads, again_at, mut alive, dialed } = copied;
-        let known: HashSet<i64> = leads.iter().map(|lead| lead.id).collect();
-        alive.retain(|call| known.contains(&call.lead_id));
+    /// A lead as the database would show it, with the words of its own that scripts say.
+    pub(super) fn lead(&self, at: u32) -> Lead {
+        let Open { id, phone, status, outcome, attempts, next_call_at, wait_reason, .. } =
+            self.leads[at as usize];
+        let Open { priority, best_time_to_call, time_zone, words, .. } = &self.leads[at as usize];
+        let Part { campaign, said, .. } = &self.campaigns[self.places[at as usize].campaign as usize];
+        let variables = words.iter().map(|(name, value)| (said.0[*name as usize].clone(), (&**value).into()));
+        Lead {
+            id,
+            campaign_id: campaign.id,
+            about: NewLead {
+                time_zone: *time_zone,
+                priority: i64::from(*priority),
+                best_time_to_call: *best_time_to_call,
+                variables: variables.collect(),
+                ..NewLead::bare(phone)
+            },
+            status,
+            outcome,
+            attempts,
+            next_call_at,
+            wait_reason,
+            held: None,
+            erased_at: None,
+            import_id: None,
+            created_at: self.made_at,
+            updated_at: self.made_at,
+        }
+    }
+
+    fn add(&mut self, snapshot: &Snapshot, mut campaign: Campaign) -> Result<(), StoreError> {
+        let (said, first) = (Said::of(&campaign), self.leads.len());
+        let copied = snapshot.copy_leads_of(campaign.id, |lead| self.leads.push(Open::of(&lead, &said)))?;
+        let Copied { again_at, mut alive, dialed } = copied;
+        let leads = &self.leads[first..];
+        alive.retain(|call| leads.binary_search_by_key(&call.lead_id, |lead| lead.id).is_ok());
         campaign.totals.in_progress_calls = alive.len() as i64;
         campaign.totals.reserved = alive.iter().fold(Money::ZERO, |sum, call| sum + call.price);
         let index = self.campaigns.len();
-        self.campaigns.push(Part { rules: Rules::of(&campaign), campaign, zones: Vec::new(), dialed });
+        let rules = Rules::of(&campaign);
+        self.campaigns.push(Part { rules, campaign, zones: Vec::new(), dialed, said });
         self.alive.extend(alive);
         self.again_at.extend(again_at);
         let guard = self.guard.clone();
-        self.put_leads(index, leads, move |phone| guard.refusal(phone));
+        self.place_leads(index, first, move |phone| guard.refusal(phone));
+        Ok(())
     }
 
-    fn put_leads(&mut self, index: usize, leads: Vec<Lead>, refusal: impl Fn(Phone) -> Option<HoldReason>) {
+    /// Finds the places of the leads of a campaign from the `first` on.
+    fn place_leads(&mut self, index: usize, first: usize, refusal: impl Fn(Phone) -> Option<HoldReason>) {
         let part = &mut self.campaigns[index];
-        let name = |lead: &Lead| lead.about.time_zone.map_or("", Tz::name);
-        let mut zones: Vec<&str> = leads.iter().map(name).collect();
+        let leads = &self.leads[first..];
+        let name = |lead: &Open| lead.time_zone.map_or("", Tz::name);
+        let mut zones: BTreeSet<&str> = leads.iter().map(name).collect();
         zones.extend(part.zones.iter().map(String::as_str));
-        zones.sort_unstable();
-        zones.dedup();
         let zones: Vec<String> = zones.into_iter().map(str::to_owned).collect();
         // Those of leads that are there already may have moved.
         for place in self.places.iter_mut().filter(|place| place.campaign as usize == index) {
             let name = &part.zones[place.zone as usize];
             place.zone = zones.binary_search(name).unwrap_or(0) as u32;
         }
-        for lead in &leads {
+        for lead in leads {
             let at = self.places.len() as u32;
-            let phone = lead.about.phone;
-            let number = *self.number_of.entry(phone).or_insert_with(|| {
-                self.numbers.push(Known { refusal: refusal(phone), lead: at, ..Known::default() });
+            let number = *self.number_of.entry(lead.phone).or_insert_with(|| {
+                self.numbers.push(Known { refusal: refusal(lead.phone), lead: at, ..Known::default() });
                 self.numbers.len() as u32 - 1
             });
             let same_number = std::mem::replace(&mut self.numbers[number as usize].lead, at);
             let zone = zones.binary_search_by(|known| known.as_str().cmp(name(lead))).unwrap_or(0) as u32;
             self.places.push(Place { campaign: index as u32, zone, number, same_number });
+            self.lead_index.insert(lead.id, at);
         }
         self.campaigns[index].zones = zones;
-        self.leads.extend(leads);
+    }
+}
+
+impl Open {
+    fn of(lead: &Lead, said: &Said) -> Open {
+        Open {
+            id: lead.id,
+            phone: lead.about.phone,
+            status: lead.status,
+            outcome: lead.outcome,
+            attempts: lead.attempts,
+            next_call_at: lead.next_call_at,
+            wait_reason: lead.wait_reason,
+            held: lead.held.as_deref().and_then(read_held).map(|(reason, _)| reason),
+            priority: lead.about.priority.clamp(1, 5) as u8,
+            best_time_to_call: lead.about.best_time_to_call,
+            time_zone: lead.about.time_zone,
+            words: said.words_of(&lead.about),
+        }
     }
 }
 
@@ -256,7 +328,7 @@ fn assumed(nth: usize) -> Phone {
     Phone::from_digits(FIRST + nth as u64).unwrap_or(Phone::erased(nth as i64))
 }
 
-/// What the scripts of a campaign say of a lead.
+/// What the scripts of a campaign say of a lead: names in their comparison form.
 struct Said(Vec<String>);
 
 impl Said {
@@ -267,30 +339,17 @@ impl Said {
         let names = |template: &Template| {
             template.variables().iter().map(|variable| variable.name.clone()).collect::<Vec<_>>()
         };
-        Said(templates.flat_map(|template| names(&template)).collect())
+        let names: BTreeSet<String> = templates.flat_map(|template| names(&template)).collect();
+        Said(names.into_iter().collect())
     }
 
-    fn says(&self, names: &[&str]) -> bool {
-        self.0.iter().any(|said| names.contains(&said.as_str()))
-    }
-
-    /// Takes away what is not said.
-    fn trim(&self, about: &mut NewLead) {
-        (about.notes, about.language, about.tags) = (None, None, Vec::new());
-        about.variables.retain(|name, _| self.0.contains(&script::normal_name(name)));
-        if !self.says(&["email"]) {
-            about.email = None;
-        }
-        if !self.says(&["company_name"]) {
-            about.company_name = None;
-        }
-        if !self.says(&["customer_name", "name", "first_name", "last_name"]) {
-            (about.first_name, about.last_name) = (None, None);
-        }
+    fn words_of(&self, about: &NewLead) -> Box<[(u16, Box<str>)]> {
+        let words = self.0.iter().enumerate();
+        words.filter_map(|(name, said)| Some((name as u16, about.value(said)?.into_boxed_str()))).collect()
     }
 
     /// A word for everything that is said.
-    fn stand_ins(&self) -> Map<String, serde_json::Value> {
-        self.0.iter().map(|name| (name.clone(), "something".into())).collect()
+    fn stand_ins(&self) -> Box<[(u16, Box<str>)]> {
+        (0..self.0.len()).map(|name| (name as u16, "something".into())).collect()
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::money::Money;
 use crate::domain::outcome::{Category, Outcome};
 use crate::domain::rehearsal::{Day, Limit};
 use crate::domain::schedule::TimeOfDay;
-use crate::store::{StoreError, read_held};
+use crate::store::StoreError;
 use chrono::{DateTime, NaiveDate, Timelike};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -31,7 +31,6 @@ struct State {
     campaigns: Vec<Playing>,
     index_of: HashMap<i64, usize>,
     leads: Vec<Progress>,
-    lead_index: HashMap<i64, u32>,
     numbers: Vec<Known>,
     in_call: Vec<u8>,
     calls: HashMap<i64, (Call, u32)>,
@@ -124,7 +123,7 @@ impl<'c> Memory<'c> {
             attempts: lead.attempts,
             next_call_at: None,
             wait_reason: lead.wait_reason,
-            held: lead.held.as_deref().and_then(read_held).map(|(reason, _)| reason),
+            held: lead.held,
             is_called: lead.attempts > 0,
             is_reached: false,
         });
@@ -132,7 +131,6 @@ impl<'c> Memory<'c> {
             campaigns: campaigns.collect(),
             index_of: copy.campaigns.iter().enumerate().map(|(at, part)| (part.campaign.id, at)).collect(),
             leads: leads.collect(),
-            lead_index: copy.leads.iter().enumerate().map(|(at, lead)| (lead.id, at as u32)).collect(),
             numbers: copy.numbers.clone(),
             in_call: vec![0; copy.numbers.len()],
             calls: HashMap::new(),
@@ -148,7 +146,7 @@ impl<'c> Memory<'c> {
             }
         }
         for call in &copy.alive {
-            let Some(lead) = state.lead_index.get(&call.lead_id).copied() else { continue };
+            let Some(lead) = copy.lead_index.get(&call.lead_id).copied() else { continue };
             let place = copy.places[lead as usize];
             state.in_call[place.number as usize] += 1;
             state.campaigns[place.campaign as usize].alive += 1;
@@ -180,23 +178,8 @@ impl<'c> Memory<'c> {
 
     /// A lead as the database would show it.
     fn lead(&self, state: &State, at: u32) -> Lead {
-        let known = &self.copy.leads[at as usize];
         let Progress { status, outcome, attempts, next_call_at, wait_reason, .. } = state.leads[at as usize];
-        Lead {
-            about: known.about.clone(),
-            status,
-            outcome,
-            attempts,
-            next_call_at,
-            wait_reason,
-            held: None,
-            id: known.id,
-            campaign_id: known.campaign_id,
-            erased_at: None,
-            import_id: None,
-            created_at: known.created_at,
-            updated_at: known.updated_at,
-        }
+        Lead { status, outcome, attempts, next_call_at, wait_reason, ..self.copy.lead(at) }
     }
 
     fn found(&self, state: &State, leads: impl Iterator<Item = u32>) -> Vec<Lead> {
@@ -262,7 +245,7 @@ impl<'c> Memory<'c> {
 
     fn change(&self, lead: &Lead, change: impl FnOnce(&mut State, u32)) {
         let mut state = self.state.borrow_mut();
-        if let Some(at) = state.lead_index.get(&lead.id).copied() {
+        if let Some(at) = self.copy.lead_index.get(&lead.id).copied() {
             change(&mut state, at);
         }
     }
@@ -290,10 +273,10 @@ impl State {
         let lead = &self.leads[at as usize];
         let Some(due) = lead.next_call_at else { return };
         let is_call_back = lead.wait_reason == Some(HoldReason::CallBack);
-        let about = &copy.leads[at as usize].about;
+        let about = &copy.leads[at as usize];
         let Place { campaign, zone, .. } = copy.places[at as usize];
         let zone = &mut self.campaigns[campaign as usize].zones[zone as usize];
-        let priority = about.priority.clamp(1, 5) as usize;
+        let priority = usize::from(about.priority);
         let preferred = about.best_time_to_call.map(TimeOfDay::seconds);
         change(zone, due.timestamp_millis(), priority, preferred, is_call_back);
     }

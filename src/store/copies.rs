@@ -11,16 +11,14 @@ use crate::domain::money::Money;
 use crate::domain::phone::Phone;
 use chrono::{DateTime, NaiveDate};
 use rusqlite::params;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-/// The leads of a campaign that are not finished, and what a rehearsal of it must know.
+/// What a rehearsal must know of a campaign beside its leads.
 #[derive(Clone, Debug, Default)]
 pub struct Copied {
-    /// The leads, by id.
-    pub leads: Vec<Lead>,
-    /// When those may be called again that were put aside, where that is later than now.
+    /// When those leads may be called again that were put aside, where that is later than now.
     pub again_at: HashMap<i64, Instant>,
-    /// Their calls that are alive.
+    /// Its calls that are alive.
     pub alive: Vec<Call>,
     /// How many calls were placed on each date.
     pub dialed: Vec<(NaiveDate, i64)>,
@@ -33,9 +31,8 @@ impl Snapshot<'_> {
         Ok(counts.iter().filter(|(status, _)| status.is_open()).map(|(_, count)| count).sum())
     }
 
-    /// Copies a campaign's leads that are not finished, but for those of an import that was undone. `trim` takes away of
-    /// each what nobody will ask for.
-    pub fn copy_leads_of(&self, campaign_id: i64, trim: impl Fn(&mut Lead)) -> Result<Copied, StoreError> {
+    /// Hands out a campaign's leads that are not finished one by one, by id, but for those of an import that was undone.
+    pub fn copy_leads_of(&self, campaign_id: i64, mut take: impl FnMut(Lead)) -> Result<Copied, StoreError> {
         let sql = concat!(
             "SELECT ",
             lead_columns!(),
@@ -45,18 +42,16 @@ impl Snapshot<'_> {
              ORDER BY l.id"
         );
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut leads = Vec::new();
-        for lead in statement.query_map([campaign_id], read)? {
-            let mut lead = lead?;
-            trim(&mut lead);
-            leads.push(lead);
-        }
         let mut again_at = HashMap::new();
-        for lead in leads.iter().filter(|lead| lead.held.is_some()) {
-            let at = self.again_at(lead.id)?;
-            if at > self.now {
-                again_at.insert(lead.id, at);
+        for lead in statement.query_map([campaign_id], read)? {
+            let lead = lead?;
+            if lead.held.is_some() {
+                let at = self.again_at(lead.id)?;
+                if at > self.now {
+                    again_at.insert(lead.id, at);
+                }
             }
+            take(lead);
         }
         let sql = "SELECT local_date, dials + carried FROM dialed_days WHERE campaign_id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -67,39 +62,40 @@ impl Snapshot<'_> {
             dates.extend(date.parse().ok().map(|date: NaiveDate| (date, dials)));
         }
         let alive = self.open_calls()?.into_iter().filter(|call| call.campaign_id == campaign_id).collect();
-        Ok(Copied { leads, again_at, alive, dialed: dates })
+        Ok(Copied { again_at, alive, dialed: dates })
     }
 
     /// Those of these numbers that no campaign may dial.
-    pub fn suppressed_among(&self, phones: &HashSet<Phone>) -> Result<HashSet<Phone>, StoreError> {
-        let mut suppressed = HashSet::new();
-        if !self.suppresses_any()? {
-            return Ok(suppressed);
-        }
-        for phone in phones {
-            if self.is_suppressed(*phone)? {
-                suppressed.insert(*phone);
+    pub fn suppressed_among(
+        &self,
+        phones: impl IntoIterator<Item = Phone>,
+    ) -> Result<Vec<Phone>, StoreError> {
+        let mut suppressed = Vec::new();
+        if self.suppresses_any()? {
+            for phone in phones {
+                if self.is_suppressed(phone)? {
+                    suppressed.push(phone);
+                }
             }
         }
         Ok(suppressed)
     }
 
-    /// When these numbers were called lately, so far as that may keep them from being called: oldest first.
-    pub fn called_lately(&self, phones: &HashSet<Phone>) -> Result<HashMap<Phone, Vec<Instant>>, StoreError> {
+    /// Hands out which numbers were called lately and when, so far as that may keep them from being called: oldest first.
+    pub fn called_lately(&self, mut take: impl FnMut(Phone, Instant)) -> Result<(), StoreError> {
         let sql = "SELECT phone, placed_at FROM calls WHERE placed_at > ?1 ORDER BY placed_at";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([ms(self.now - guard::WINDOW)], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
         })?;
-        let mut called: HashMap<Phone, Vec<Instant>> = HashMap::new();
         for row in rows {
             let (phone, placed_at) = row?;
-            let phone = Phone::from_e164(&phone).filter(|phone| phones.contains(phone));
-            if let Some((phone, at)) = phone.zip(DateTime::from_timestamp_millis(placed_at)) {
-                called.entry(phone).or_default().push(at);
+            let at = DateTime::from_timestamp_millis(placed_at);
+            if let Some((phone, at)) = Phone::from_e164(&phone).zip(at) {
+                take(phone, at);
             }
         }
-        Ok(called)
+        Ok(())
     }
 
     /// Spent and set aside for calls, today and later (UTC).

@@ -170,7 +170,7 @@ impl Book for Memory<'_> {
     ) -> Result<Claim, StoreError> {
         let now = self.now.get();
         let mut state = self.state.borrow_mut();
-        let at = *state.lead_index.get(&lead.id).ok_or_else(|| vanished("a lead"))?;
+        let at = *self.copy.lead_index.get(&lead.id).ok_or_else(|| vanished("a lead"))?;
         let place = self.copy.places[at as usize];
         state.last_call_id += 1;
         let (call_id, attempt) = (state.last_call_id, lead.attempts + 1);
@@ -251,7 +251,7 @@ impl Book for Memory<'_> {
     fn delete_lead(&self, id: i64) -> Result<LeadDeletion, StoreError> {
         let now = self.now.get();
         let mut state = self.state.borrow_mut();
-        let Some(at) = state.lead_index.get(&id).copied() else { return Ok(LeadDeletion::NotFound) };
+        let Some(at) = self.copy.lead_index.get(&id).copied() else { return Ok(LeadDeletion::NotFound) };
         state.move_lead(self.copy, at, LeadStatus::Canceled, None);
         state.complete_if_finished(self.copy.places[at as usize].campaign as usize, now);
         Ok(LeadDeletion::Deleted)
