@@ -52,6 +52,9 @@ pub struct Config {
     /// Names that clients may call the server by, beside addresses and `localhost`; `*` for all.
     #[serde(deserialize_with = "words")]
     pub hosts: Vec<String>,
+    /// Pages elsewhere that may call the API from a browser, by their origins.
+    #[serde(deserialize_with = "words")]
+    pub allowed_origins: Vec<String>,
     /// Whether a reverse proxy on this machine speaks TLS with the clients and says who they are.
     pub behind_proxy: bool,
     /// The server's own TLS.
@@ -205,6 +208,7 @@ impl Default for Config {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8000,
             hosts: Vec::new(),
+            allowed_origins: Vec::new(),
             behind_proxy: false,
             tls: Tls { certificate: None, key: None },
             secret_key: None,
@@ -663,6 +667,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
              other letters as xn--…), without scheme, port, path or final dot, or `*` for all"
         ));
     }
+    for origin in config.allowed_origins.iter().filter(|origin| !is_origin(origin)) {
+        problems.push(format!(
+            "`allowed_origins` is wrong: `{origin}` is no origin as a browser sends it; give scheme, name and port if it is not the \
+             usual one, in small letters, as in https://app.example.com (a name with other letters as xn--…), without a path"
+        ));
+    }
     if config.tls.certificate.is_some() != config.tls.key.is_some() {
         problems.push("`tls.certificate` and `tls.key` go together; set both or neither".into());
     }
@@ -704,6 +714,13 @@ fn is_host(name: &str) -> bool {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     name == "*" || name.split('.').all(is_label)
+}
+
+fn is_origin(text: &str) -> bool {
+    let is_one = |url: url::Url| {
+        matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
+    };
+    !text.contains('*') && url::Url::parse(text).is_ok_and(is_one)
 }
 
 /// A trunk rings real phones, so nobody may be surprised by where.
@@ -995,6 +1012,36 @@ mod tests {
         ] {
             let found = hosts(text).unwrap_err().0;
             let start = format!("`hosts` is wrong: `{text}` is never what a client asks for; ");
+            assert!(found.len() == 1 && found[0].starts_with(&start), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_written_as_browsers_send_it() {
+        let origins = |text: &str| load("", &[("VC_ALLOWED_ORIGINS", text)], Flags::default());
+        for text in [
+            "https://app.example.com",
+            "http://localhost:3000, https://[::1]:8443",
+            "https://xn--bcher-kva.example",
+            "",
+        ] {
+            assert!(origins(text).is_ok(), "{text}");
+        }
+        for text in [
+            "*",
+            "null",
+            "app.example.com",
+            "https://app.example.com/",
+            "https://app.example.com:443",
+            "https://App.example.com",
+            "https://bücher.example",
+            "https://*.example.com",
+            "https://me@app.example.com",
+            "ftp://app.example.com",
+            "file:///index.html",
+        ] {
+            let found = origins(text).unwrap_err().0;
+            let start = format!("`allowed_origins` is wrong: `{text}` is no origin as a browser sends it; ");
             assert!(found.len() == 1 && found[0].starts_with(&start), "{found:?}");
         }
     }

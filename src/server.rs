@@ -347,6 +347,7 @@ async fn start_http(
     let door = http::Door {
         is_tls: tls.is_some(),
         hosts: config.hosts.clone(),
+        origins: config.allowed_origins.clone(),
         is_behind_proxy: config.behind_proxy,
     };
     let tester =

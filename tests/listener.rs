@@ -360,6 +360,75 @@ fn only_names_of_its_own_lead_in() {
 }
 
 #[test]
+fn pages_of_origins_that_were_named_may_call_the_api_and_no_others() {
+    const PATH: &str = "/api/voice-campaigns";
+    let named = ["https://app.example.com".to_owned(), "http://localhost:3000".to_owned()];
+    let (own, foreign) = (named[0].as_str(), "https://evil.example");
+    let settings = voice_campaigns::http::Settings {
+        door: Door { origins: named.to_vec(), ..Door::default() },
+        unauthenticated_per_minute: 10,
+        ..Options::default().settings
+    };
+    let server = TestServer::start_with(Options { settings, ..Options::default() });
+    let ask = |origin: &str, path: &str| {
+        let request = server.request("OPTIONS", path);
+        request.header("Origin", origin).header("Access-Control-Request-Method", "PATCH")
+    };
+    for origin in named.iter().cycle().take(50) {
+        let may = ask(origin, &format!("{PATH}/1/status")).send();
+        assert_eq!((may.status, may.body.as_str()), (204, ""));
+        assert_eq!(may.header("Access-Control-Allow-Origin"), Some(origin.as_str()));
+        assert_eq!(may.header("Access-Control-Allow-Methods"), Some("DELETE, GET, HEAD, PATCH, POST, PUT"));
+        assert!(
+            may.header("Access-Control-Allow-Headers").unwrap().starts_with("Authorization, Content-Type, ")
+        );
+        assert_eq!(may.header("Access-Control-Allow-Credentials"), None, "never with cookies");
+        assert_eq!(
+            (may.header("Vary"), may.header("X-RateLimit-Limit")),
+            (Some("Origin"), None),
+            "it is not counted"
+        );
+    }
+    for (origin, path) in
+        [(foreign, PATH), ("null", PATH), ("HTTPS://APP.EXAMPLE.COM", PATH), (own, "/health")]
+    {
+        let may_not = ask(origin, path).send();
+        assert!(matches!(may_not.status, 401 | 405), "{origin} {path}: {}", may_not.status);
+        assert_eq!(may_not.header("Access-Control-Allow-Origin"), None, "{origin} {path}");
+    }
+    assert_eq!(
+        server.request("OPTIONS", PATH).header("Origin", own).send().status,
+        401,
+        "no browser asks so"
+    );
+    let rebound = ask(own, PATH).header("Host", "evil.example").send();
+    assert_eq!(rebound.expect(421)["code"], "misdirected");
+
+    for (token, status) in [(WRITER, 200), ("vc_nobody", 401)] {
+        let told = server.request("GET", PATH).token(token).header("Origin", own).send();
+        assert_eq!((told.status, told.header("Access-Control-Allow-Origin")), (status, Some(own)));
+        let readable = told.header("Access-Control-Expose-Headers").unwrap();
+        assert!(readable.split(", ").any(|name| name == "ETag") && readable.contains("X-Total-Count"));
+        assert_eq!(told.header("Vary"), Some("Origin"));
+        let hidden = server.request("GET", PATH).token(token).header("Origin", foreign).send();
+        assert_eq!((hidden.status, hidden.header("Access-Control-Allow-Origin")), (status, None));
+    }
+
+    let closed = TestServer::start();
+    let may_not = closed
+        .request("OPTIONS", PATH)
+        .header("Origin", own)
+        .header("Access-Control-Request-Method", "GET")
+        .send();
+    assert_eq!((may_not.status, may_not.header("Access-Control-Allow-Origin")), (401, None));
+    let told = closed.get(PATH).header("Origin", own).send();
+    assert_eq!(
+        (told.status, told.header("Access-Control-Allow-Origin"), told.header("Vary")),
+        (200, None, None)
+    );
+}
+
+#[test]
 fn the_listener_is_the_only_way_in() {
     let place = Place::new();
     let server = place.serve();

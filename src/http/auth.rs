@@ -3,7 +3,7 @@
 
 use super::error::ApiError;
 use super::quota::{FixedWindow, Quota, Standing};
-use super::{Door, Settings, edge};
+use super::{Door, Settings, cors, edge};
 use crate::clock::Clock;
 use crate::domain::Instant;
 use crate::store::pool::Db;
@@ -74,6 +74,11 @@ impl Gatekeeper {
         &self.clock
     }
 
+    /// Origins of pages elsewhere that may call the API.
+    fn origins(&self) -> &[String] {
+        &self.door.origins
+    }
+
     /// Whether it is this server itself that speaks TLS with the clients.
     pub(super) fn speaks_tls(&self) -> bool {
         self.door.is_tls
@@ -88,6 +93,9 @@ impl Gatekeeper {
     /// A valid token is looked for before the address is counted, so a neighbour's bad guesses lock nobody out.
     fn judge(&self, request: &Request<'_>) -> Admission {
         let misdirected = self.door.objection(request);
+        if misdirected.is_none() && cors::is_preflight(request) {
+            return Admission { standing: None, verdict: Verdict::Preflight };
+        }
         let caller = match known_caller(request) {
             Err(cause) if misdirected.is_none() => {
                 return Admission { standing: None, verdict: Verdict::StoreFailed(cause) };
@@ -228,6 +236,8 @@ enum Verdict {
     Granted(Caller),
     /// Nobody, where nobody need be known.
     Visitor,
+    /// A browser, for a page elsewhere that may call.
+    Preflight,
     Unauthorized,
     CrossSite,
     OverQuota,
@@ -250,11 +260,21 @@ pub(super) fn admission<'r>(request: &'r Request<'_>) -> Option<&'r Admission> {
         .as_ref()
 }
 
+/// Whether a browser asks for a page elsewhere if it may call, and is answered without a token.
+pub(super) fn is_preflight(request: &Request<'_>) -> bool {
+    admission(request).is_some_and(|admission| matches!(admission.verdict, Verdict::Preflight))
+}
+
+/// Origins of pages elsewhere that may call the API.
+pub(super) fn allowed_origins<'r>(request: &'r Request<'_>) -> &'r [String] {
+    request.rocket().state::<Gatekeeper>().map_or(&[], Gatekeeper::origins)
+}
+
 /// What stands against letting this request in, whatever it asks for.
 pub(super) fn objection(request: &Request<'_>) -> Option<ApiError> {
     match &admission(request)?.verdict {
         Verdict::Granted(_) | Verdict::Visitor if edge::is_form(request) => Some(ApiError::form_body()),
-        Verdict::Granted(_) | Verdict::Visitor => None,
+        Verdict::Granted(_) | Verdict::Visitor | Verdict::Preflight => None,
         Verdict::Unauthorized => Some(ApiError::Unauthorized),
         Verdict::CrossSite => Some(ApiError::CrossSite),
         Verdict::OverQuota => Some(ApiError::RateLimited),
@@ -311,6 +331,7 @@ pub(super) fn deed_of_caller(request: &Request<'_>) -> Option<Deed> {
     match &admission(request)?.verdict {
         Verdict::Granted(caller) => Some(deed(request, &caller.token)),
         Verdict::Visitor
+        | Verdict::Preflight
         | Verdict::Unauthorized
         | Verdict::CrossSite
         | Verdict::OverQuota

@@ -10,6 +10,8 @@ pub struct Door {
     pub is_tls: bool,
     /// Names this server answers to, beside addresses and `localhost`; `*` for all.
     pub hosts: Vec<String>,
+    /// Origins of pages elsewhere that browsers may let call the API.
+    pub origins: Vec<String>,
     /// Whether a program on this machine may say for whom it asks.
     pub is_behind_proxy: bool,
 }

@@ -3,6 +3,7 @@
 
 use super::auth;
 use super::body;
+use super::cors;
 use super::error::ApiError;
 use super::metrics;
 use rocket::fairing::{Fairing, Info, Kind};
@@ -71,6 +72,7 @@ fn finish(request: &Request<'_>, response: &mut Response<'_>) {
         return;
     }
     response.set_raw_header("Cache-Control", "no-store");
+    cors::finish(request, response);
     let Some((policy, standing)) = auth::admission(request).and_then(|admission| admission.standing) else {
         return;
     };
@@ -127,6 +129,9 @@ struct Fallback;
 #[rocket::async_trait]
 impl route::Handler for Fallback {
     async fn handle<'r>(&self, request: &'r Request<'_>, _: Data<'r>) -> route::Outcome<'r> {
+        if auth::is_preflight(request) {
+            return route::Outcome::Success(cors::preflight());
+        }
         let error = auth::objection(request).unwrap_or_else(|| nothing_here(request));
         route::Outcome::from(request, error)
     }

@@ -10,6 +10,7 @@ mod body;
 mod calls;
 mod campaigns;
 mod carrier;
+mod cors;
 mod deliveries;
 mod demo;
 mod dialing;
