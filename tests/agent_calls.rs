@@ -487,3 +487,29 @@ async fn a_model_that_is_interrupted_on_a_real_call_is_told_what_was_heard_withi
     assert!(told.abs_diff(heard) <= 40, "{told} ms of {heard}");
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_no_more_calls_is_listed_although_the_server_stops_before_that_was_understood() {
+    let rest = [&then_says(900)[..], &[Step::Wait(60_000), Step::Bye]].concat();
+    let person = move |_: &Message| picks_up(rest.clone());
+    let verdict = json!({
+        "outcome": "declined", "reason": "", "answers": [], "no_more_calls": true,
+        "no_more_calls_words": "Never call me again.",
+    });
+    let mind = move |told: &str| match told {
+        told if told.starts_with("[{") => words(&verdict.to_string()),
+        _ => words("I see."),
+    };
+    let house = House::open(Kind::Cascade, json!({"max_attempts_per_lead": 3}), mind, person).await;
+    house.models.will_hear("Never call me again.");
+    house.leads(1).await;
+    house.models.when_asked(Stage::Chat, 1).await;
+    // Longer than other calls have to end in.
+    house.models.behave(Stage::Chat, Manner::Late(3_200 / u64::from(SPEED)));
+    house.stop.send_replace(true);
+    let call = house.ended(1).await.remove(0);
+    let phone = call.phone;
+    let number = house.store.read(move |snapshot| snapshot.number(phone)).await.unwrap();
+    assert!(number.is_suppressed, "{:?}", call.outcome);
+    house.close().await;
+}

@@ -3,6 +3,7 @@
 use crate::api_leads::counts;
 use crate::support::world::{World, suppression};
 use crate::support::{Answer, Options, TestServer, WRITER};
+use chrono::TimeDelta;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -338,6 +339,40 @@ fn an_update_that_brings_the_missing_variable_puts_the_lead_back_into_the_queue(
         assert_eq!(done.counts.updated, 1);
         world.settle_down().await;
         assert_eq!(world.calls(&campaign).await.len(), 1);
+    });
+}
+
+#[test]
+fn an_update_of_a_lead_that_is_held_lets_it_wait_for_the_delay_after_its_last_call() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new("2026-03-04T10:00:00Z").await;
+        let campaign = world.campaign(json!({"retry_delay_minutes": 60, "max_attempts_per_lead": 2})).await;
+        let busy = "+12025550105";
+        world.leads(&campaign, [busy.to_owned()]).await;
+        world.run_for(TimeDelta::minutes(1)).await;
+        // A call-back is due soon, and is held for a value that is missing.
+        let lead = world.all_leads(&campaign).await.remove(0);
+        let (id, soon) = (campaign.id, world.time() + TimeDelta::minutes(2));
+        let arranged = world.write(move |tx| {
+            let campaign = tx.campaign(id)?.unwrap();
+            tx.arrange_call_back(&campaign, &lead, soon)
+        });
+        assert_eq!(arranged.await, Ok(()));
+        world.edit(&campaign, json!({"script_template": "Your {plan} plan"})).await;
+        world.run_for(TimeDelta::minutes(5)).await;
+        assert_eq!(world.all_leads(&campaign).await[0].held.as_deref(), Some("missing_variable:plan"));
+        let table = world.folder.path().join("plans.csv");
+        fs::write(&table, format!("phone,plan\n{busy},gold\n")).unwrap();
+        let options = ImportOptions {
+            on_duplicate: voice_campaigns::domain::imports::OnDuplicate::Update,
+            ..ImportOptions::default()
+        };
+        import(&world.store, campaign.id, &table, options, "test").await.unwrap();
+        world.run_for(TimeDelta::hours(3)).await;
+        let calls = world.calls(&campaign).await;
+        assert_eq!(calls[1].placed_at - calls[0].ended_at.unwrap(), TimeDelta::minutes(60));
+        world.check().await;
     });
 }
 

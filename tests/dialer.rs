@@ -657,6 +657,49 @@ async fn a_lead_that_names_no_zone_is_called_when_it_is_day_wherever_its_number_
 }
 
 #[tokio::test]
+async fn days_recur_from_the_campaigns_first_day_wherever_leads_are() {
+    let mut world = World::new("2026-03-01T00:00:00Z").await;
+    let campaign = world
+        .campaign(json!({
+            "lead_time_zone_policy": "lead", "time_zone": "Europe/Berlin", "recurrence_rule": "FREQ=WEEKLY",
+            "start_date": "2026-03-02", "calling_hours_start": "09:00", "calling_hours_end": "17:00",
+        }))
+        .await;
+    let zones = ["Pacific/Auckland", "Europe/Berlin", "America/Los_Angeles"];
+    let leads = zones.iter().enumerate();
+    world
+        .add(
+            &campaign,
+            leads.map(|(nth, zone)| json!({"phone": story(101, nth), "time_zone": zone})).collect(),
+        )
+        .await;
+    world.run_for(TimeDelta::days(9)).await;
+    let placed: Vec<String> = world
+        .calls(&campaign)
+        .await
+        .iter()
+        .map(|call| call.placed_at.format("%d %H:%M").to_string())
+        .collect();
+    assert_eq!(placed, ["01 23:00", "02 08:00", "02 17:00"], "Monday the second, for each of them");
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_lead_for_whom_the_days_are_over_already_keeps_nobody_else_from_being_called() {
+    let mut world = World::new("2026-03-02T19:00:00Z").await;
+    let campaign = world
+        .campaign(json!({"lead_time_zone_policy": "lead", "recurrence_rule": "FREQ=DAILY;UNTIL=20260302"}))
+        .await;
+    // It is the third in New Zealand.
+    world.leads(&campaign, ["+6432345678", "+12125550101"].map(str::to_owned)).await;
+    world.run_for(TimeDelta::minutes(30)).await;
+    let calls = world.calls(&campaign).await;
+    assert_eq!(calls.iter().map(|call| call.phone.to_string()).collect::<Vec<_>>(), ["+12125550101"]);
+    assert_eq!(world.all_leads(&campaign).await[0].wait_reason, Some(HoldReason::ScheduleEnded));
+    world.check().await;
+}
+
+#[tokio::test]
 async fn leads_of_higher_priority_are_dialed_first() {
     let mut world = World::new(MONDAY_NOON).await;
     let campaign = world.campaign(json!({"max_concurrent_calls": 1})).await;

@@ -85,6 +85,39 @@ async fn a_caller_who_opts_out_is_called_by_nobody() {
 }
 
 #[tokio::test]
+async fn a_caller_who_says_no_is_not_asked_once_more_unless_a_call_was_arranged() {
+    let mut world = World::new(MONDAY_NOON).await;
+    let inbound = inbound(&world).await;
+    let outbound = world.campaign(json!({"max_attempts_per_lead": 3})).await;
+    world.leads(&outbound, [story(104, 0), story(104, 1)]).await;
+    world.run_for(TimeDelta::minutes(5)).await;
+    let leads = world.all_leads(&outbound).await;
+    let (arranged, campaign_id, soon) = (leads[1].clone(), outbound.id, world.time() + TimeDelta::hours(2));
+    let arranging =
+        world.write(move |tx| tx.arrange_call_back(&tx.campaign(campaign_id)?.unwrap(), &arranged, soon));
+    assert_eq!(arranging.await, Ok(()));
+    for lead in &leads {
+        let (lead_id, caller, campaign_id) = (Some(lead.id), Some(lead.about.phone), inbound.id);
+        let ended = world.write(move |tx| {
+            let id =
+                tx.insert_incoming(&NewIncoming { campaign_id, lead_id, caller, carrier: "simulator" })?;
+            let (outcome, answered_at, ended_at) = (Outcome::Declined, Some(tx.now), tx.now);
+            let ending = Ending { outcome, answered_at, ended_at, detail: None, conversation: None };
+            tx.settle_other(id, ending, None)
+        });
+        ended.await;
+    }
+    let status: Vec<String> =
+        world.all_leads(&outbound).await.iter().map(|lead| lead.status.to_string()).collect();
+    assert_eq!(status, ["completed", "scheduled"]);
+    world.run_for(TimeDelta::hours(6)).await;
+    let called: Vec<i64> = world.calls(&outbound).await.iter().map(|call| call.lead_id).collect();
+    assert_eq!(called.iter().filter(|id| **id == leads[0].id).count(), 1, "not once more");
+    assert!(called.iter().filter(|id| **id == leads[1].id).count() > 1, "as arranged");
+    world.check().await;
+}
+
+#[tokio::test]
 async fn a_caller_without_a_number_is_taken_and_belongs_to_nobody() {
     let mut world = World::new(MONDAY_NOON).await;
     inbound(&world).await;

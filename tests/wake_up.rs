@@ -144,6 +144,30 @@ async fn data_know_when_they_are_a_copy_and_are_an_instance_of_their_own_then() 
 }
 
 #[tokio::test]
+async fn a_folder_that_was_copied_as_a_whole_and_put_back_where_it_was_knows_that_it_is_from_before() {
+    let home = tempfile::tempdir().unwrap();
+    let (data, copied) = (home.path().join("data"), home.path().join("copied"));
+    for folder in [&data, &copied] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let (_, original) = seen(&data).await;
+    copy(&data, &copied);
+    assert_eq!(seen(&data).await, (None, original.clone()), "who was called since is in no copy");
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(&copied, &data).unwrap();
+    let (held, instance) = seen(&data).await;
+    assert_eq!(held, Some(Cause::Copied));
+    assert_ne!(instance, original);
+
+    // One whose version did not know which file it is.
+    let path = data.join("instance");
+    let beside = std::fs::read_to_string(&path).unwrap();
+    let older: Vec<&str> = beside.split_whitespace().take(3).collect();
+    std::fs::write(&path, older.join(" ")).unwrap();
+    assert_eq!(seen(&data).await, (held, instance), "it is no other for that");
+}
+
+#[tokio::test]
 async fn a_backup_knows_that_it_is_one_however_it_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let (_, original) = seen(folder.path()).await;

@@ -282,6 +282,8 @@ struct Reading {
     /// Bytes of the text so far.
     text: usize,
     thought: Thought,
+    /// Tokens that it took, and that it made. Some say so again and again, each time of the whole answer so far.
+    used: Option<(u64, u64)>,
     /// Something was understood.
     is_sane: bool,
     /// Nothing more is wanted.
@@ -349,7 +351,7 @@ impl Reading {
         }
         if let Some(usage) = document["usage"].as_object() {
             let tokens = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or_default();
-            self.ready.push_back(Piece::Used(tokens("prompt_tokens"), tokens("completion_tokens")));
+            self.used = Some((tokens("prompt_tokens"), tokens("completion_tokens")));
         }
         let Some(choice) = document["choices"].as_array().map(|choices| choices.first()) else {
             return Err(NONSENSE.into());
@@ -465,6 +467,9 @@ impl Reading {
             }
             self.ready.push_back(Piece::Call(call));
         }
+        if let Some((input, output)) = self.used.take() {
+            self.ready.push_back(Piece::Used(input, output));
+        }
     }
 }
 
@@ -551,6 +556,19 @@ mod tests {
         let answer = "\u{feff}: hello\r\nevent: message\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\r\n\r\n\
              data: {\"choices\":[],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":3}}\n\ndata: [DONE]\n";
         assert_eq!(read(answer, false).unwrap(), [Piece::Text("Hi".into()), Piece::Used(12, 3)]);
+    }
+
+    #[test]
+    fn tokens_that_are_told_with_every_piece_are_counted_once() {
+        let piece = |completion: u32| {
+            let usage = json!({"prompt_tokens": 12, "completion_tokens": completion});
+            let document = json!({"choices": [{"delta": {"content": "a"}}], "usage": usage});
+            format!("data: {document}\n\n")
+        };
+        let answer = (1..=40).map(piece).collect::<String>() + "data: [DONE]\n";
+        let pieces = read(&answer, false).unwrap();
+        assert_eq!(pieces.last(), Some(&Piece::Used(12, 40)));
+        assert_eq!(pieces.iter().filter(|piece| matches!(piece, Piece::Used(..))).count(), 1);
     }
 
     #[test]

@@ -170,12 +170,42 @@ pub struct Report {
     pub event: LegEvent,
 }
 
-/// Whether somebody asked not to be called again, or may have: not lost behind what a talkative leg has reported before.
-fn is_wish(event: &LegEvent) -> bool {
-    matches!(
-        event,
-        LegEvent::OptOutAsked | LegEvent::Asked(ToolCall { tool: Tool::OptOut, .. }) | LegEvent::Judged(_)
-    )
+/// What is counted by itself, so that none of it is lost behind much of another kind.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Somebody asked not to be called again, or may have.
+    Wish,
+    /// What is written down and leads to nothing.
+    Account,
+    /// Everything else.
+    Deed,
+}
+
+impl Kind {
+    fn of(event: &LegEvent) -> Kind {
+        match event {
+            LegEvent::Digit(_)
+            | LegEvent::OptOutAsked
+            | LegEvent::Asked(ToolCall { tool: Tool::OptOut, .. })
+            | LegEvent::Judged(_) => Kind::Wish,
+            LegEvent::AgentUsed(_) | LegEvent::Turn(_) => Kind::Account,
+            LegEvent::Ringing
+            | LegEvent::Answered
+            | LegEvent::MachineDetected
+            | LegEvent::SpeechBegan
+            | LegEvent::SpeechEnded
+            | LegEvent::RecordingBegan
+            | LegEvent::Recorded(_)
+            | LegEvent::NotRecorded(_)
+            | LegEvent::KeysUnheard(_)
+            | LegEvent::Said(_)
+            | LegEvent::Asked(_)
+            | LegEvent::AgentFailed(_)
+            | LegEvent::Transferred
+            | LegEvent::TransferRefused(_)
+            | LegEvent::Ended(..) => Kind::Deed,
+        }
+    }
 }
 
 /// Where a leg reports to. All legs share one inbox, so that one loop sees everything in order.
@@ -183,10 +213,11 @@ fn is_wish(event: &LegEvent) -> bool {
 pub struct LegEvents {
     call_id: i64,
     inbox: mpsc::UnboundedSender<Report>,
-    sent: Arc<AtomicU32>,
+    /// By [`Kind`].
+    sent: Arc<[AtomicU32; 3]>,
 }
 
-/// A leg that reports more than this is broken or hostile; only its end is still taken. Together with the
+/// A leg that reports more than this of one kind is broken or hostile; only its end is still taken. Together with the
 /// channels this bounds the inbox.
 const REPORTS_MAX: u32 = 1_000;
 
@@ -198,10 +229,41 @@ impl LegEvents {
 
     /// Reports what happened at this steady time. Nobody listening any more is no error.
     pub fn report(&self, at: Instant, event: LegEvent) {
-        let sent = self.sent.fetch_add(1, Ordering::Relaxed);
-        let most = if is_wish(&event) { 2 * REPORTS_MAX } else { REPORTS_MAX };
-        if sent < most || matches!(event, LegEvent::Ended(..)) {
+        let sent = self.sent[Kind::of(&event) as usize].fetch_add(1, Ordering::Relaxed);
+        if sent < REPORTS_MAX || matches!(event, LegEvent::Ended(..)) {
             let _ = self.inbox.send(Report { call_id: self.call_id, at, event });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::Usage;
+    use chrono::DateTime;
+
+    #[test]
+    fn however_much_a_leg_reports_keys_wishes_and_failures_are_heard() {
+        const MANY: usize = 5_000;
+        let (inbox, mut reports) = mpsc::unbounded_channel();
+        let leg = LegEvents::new(1, inbox);
+        let report = |event| leg.report(DateTime::UNIX_EPOCH, event);
+        (0..MANY).for_each(|_| report(LegEvent::AgentUsed(Usage::default())));
+        report(LegEvent::AgentFailed("the model fell silent".into()));
+        (0..MANY).for_each(|_| report(LegEvent::SpeechEnded));
+        report(LegEvent::Digit('9'));
+        report(LegEvent::OptOutAsked);
+        report(LegEvent::Asked(ToolCall { number: 1, tool: Tool::OptOut }));
+        report(LegEvent::Ended(crate::domain::outcome::Cause::RemoteHangup, None));
+        let mut heard = Vec::new();
+        let mut all = 0;
+        while let Ok(report) = reports.try_recv() {
+            all += 1;
+            if !matches!(report.event, LegEvent::AgentUsed(_) | LegEvent::SpeechEnded) {
+                heard.push(report.event);
+            }
+        }
+        assert_eq!(heard.len(), 5, "{heard:?}");
+        assert!(all <= 3 * REPORTS_MAX as usize + 1, "{all}");
     }
 }

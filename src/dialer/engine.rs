@@ -132,7 +132,7 @@ const RETRY_AFTER: TimeDelta = TimeDelta::seconds(1);
 const LOOK_EVERY: TimeDelta = TimeDelta::seconds(1);
 /// A commit that takes longer may have carried a claim out of its hours.
 const COMMIT_MAX: TimeDelta = TimeDelta::seconds(1);
-/// How long legs have to end after the grace time of a stop is over.
+/// How long legs have to end after the grace time of a stop is over, but for those on which an agent talks.
 const LAST_WAIT: TimeDelta = TimeDelta::seconds(2);
 
 impl Dialer {
@@ -221,7 +221,10 @@ impl Dialer {
         for call_id in self.floor.live.keys().copied().collect::<Vec<_>>() {
             self.floor.apply(call_id, |call, now| call.cancel(now));
         }
-        self.drain_until(self.floor.clock.steady() + LAST_WAIT).await;
+        // A wish in the last words with an agent is told when somebody has read them once more.
+        let read = self.floor.live.values().filter(|live| live.call.has_agent_failed().is_some());
+        let end = read.map(|live| live.deadline).fold(self.floor.clock.steady() + LAST_WAIT, Instant::max);
+        self.drain_until(end).await;
         let (steady, shift) = (self.floor.clock.steady(), self.floor.shift());
         for (call_id, live) in std::mem::take(&mut self.floor.live) {
             let ending = live.call.interrupted(steady).shifted(shift);
@@ -852,6 +855,11 @@ pub(crate) fn tripped(
             "carrier_refused",
             "The last ten calls were all refused, so the campaign was paused",
             "Ask the carrier whether it or the networks block the number that is shown, then set the campaign to active again",
+        ),
+        Trip::Unknown => (
+            "carrier_refused",
+            "The carrier knew none of the last ten numbers, so the campaign was paused",
+            "Check in which form it wants numbers (`number_prefix` of the trunk), then set the campaign to active again",
         ),
         Trip::Agent => (
             "agent_failed",

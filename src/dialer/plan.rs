@@ -407,7 +407,7 @@ impl<'t, B: Book> Planner<'t, B> {
             | HoldReason::NumberRefused => self.tx.hold_lead(lead, &hold),
             // Asked by its number alone: the lead waits, not its campaign. No longer than an hour, should the hours
             // be edited meanwhile.
-            HoldReason::OutsideCallingHours if lead.about.time_zone.is_none() => {
+            HoldReason::OutsideCallingHours | HoldReason::ScheduleEnded if lead.about.time_zone.is_none() => {
                 let latest = self.tx.now() + TimeDelta::hours(1);
                 let until = hold.until.map_or(latest, |until| until.min(latest));
                 self.due(until);

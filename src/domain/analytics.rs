@@ -678,7 +678,7 @@ mod tests {
             start_at: None,
             end_at: None,
             recurrence: None,
-            anchor: Instant::UNIX_EPOCH,
+            anchor: NaiveDate::default(),
         }
     }
 

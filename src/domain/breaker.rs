@@ -14,7 +14,8 @@ const DIALS_KEPT: usize = 1_000;
 const WINDOW: TimeDelta = TimeDelta::minutes(2);
 
 /// So many failures in a row are enough, however long they took: a silent carrier fails slowly. The same of refusals:
-/// no ten people in a row refuse a call, but a network that takes us for a nuisance does.
+/// no ten people in a row refuse a call, but a network that takes us for a nuisance does; and of numbers that do not exist:
+/// there are none for a carrier that is given them in another form than it wants.
 const IN_A_ROW: usize = 10;
 /// So many calls in a row that the carrier did not take from us: one may be for a number that it does not connect, such
 /// as in a country that it was not told of.
@@ -30,6 +31,8 @@ pub enum Trip {
     Failing,
     /// All calls are refused on behalf of those who are called.
     Rejected,
+    /// The carrier knows none of the numbers.
+    Unknown,
     /// The carrier takes no calls from us.
     Refused,
     /// The agent fails.
@@ -42,14 +45,15 @@ pub struct Breaker {
     ended: VecDeque<(Instant, bool)>,
     failures_in_a_row: usize,
     rejected_in_a_row: usize,
+    unknown_in_a_row: usize,
     refused_in_a_row: usize,
     agent_failed_in_a_row: usize,
 }
 
 impl Breaker {
     /// Takes note of an ended call. Trips when at least half of the last 20 dials, all within two minutes, were
-    /// failures of the carrier, or the last ten all were, or all were refused; and when the carrier did not take the
-    /// last three from us; or when the agent failed on the last two calls on which it talked, which `agent_failed` tells
+    /// failures of the carrier, or the last ten all were, or all were refused or to numbers that it does not know; and when
+    /// the carrier did not take the last three from us; or when the agent failed on the last two calls on which it talked, which `agent_failed` tells
     /// of those. Then it starts anew.
     ///
     /// What fails or is refused ends before what rings. So of many calls placed at once those end first, and prove nothing
@@ -69,6 +73,7 @@ impl Breaker {
         }
         self.failures_in_a_row = count(self.failures_in_a_row, failed);
         self.rejected_in_a_row = count(self.rejected_in_a_row, outcome == Outcome::Rejected);
+        self.unknown_in_a_row = count(self.unknown_in_a_row, outcome == Outcome::InvalidNumber);
         self.refused_in_a_row = count(self.refused_in_a_row, outcome == Outcome::CarrierRefused);
         self.ended.push_back((at, failed));
         while self.ended.len() > DIALS_KEPT
@@ -76,7 +81,7 @@ impl Breaker {
         {
             self.ended.pop_front();
         }
-        let longest = self.failures_in_a_row.max(self.rejected_in_a_row);
+        let longest = self.failures_in_a_row.max(self.rejected_in_a_row).max(self.unknown_in_a_row);
         let is_likely = longest >= IN_A_ROW || (failed && self.fails_often(DIALS));
         let ringing = if is_likely { ringing() } else { 0 };
         let in_a_row = IN_A_ROW.max(ringing);
@@ -87,6 +92,7 @@ impl Breaker {
             () if is_failing => Some(Trip::Failing),
             () if self.agent_failed_in_a_row == AGENT_FAILED_IN_A_ROW => Some(Trip::Agent),
             () if self.rejected_in_a_row >= in_a_row => Some(Trip::Rejected),
+            () if self.unknown_in_a_row >= in_a_row => Some(Trip::Unknown),
             () => None,
         };
         if trip.is_some() {
@@ -144,11 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn only_when_all_are_refused_do_refusals_trip_it() {
-        let always = std::iter::repeat_n(Outcome::Rejected, 30);
-        assert_eq!(tripped_after(always, TimeDelta::seconds(1)), Some((10, Trip::Rejected)));
-        let nearly = [Outcome::Rejected; 9].into_iter().chain([Outcome::NoAnswer]).cycle().take(300);
-        assert_eq!(tripped_after(nearly, TimeDelta::seconds(1)), None);
+    fn only_when_all_are_refused_or_unknown_do_these_trip_it() {
+        for (outcome, trip) in [(Outcome::Rejected, Trip::Rejected), (Outcome::InvalidNumber, Trip::Unknown)]
+        {
+            let always = std::iter::repeat_n(outcome, 30);
+            assert_eq!(tripped_after(always, TimeDelta::seconds(1)), Some((10, trip)));
+            let nearly = [outcome; 9].into_iter().chain([Outcome::NoAnswer]).cycle().take(300);
+            assert_eq!(tripped_after(nearly, TimeDelta::seconds(1)), None);
+        }
     }
 
     #[test]
@@ -158,7 +167,7 @@ mod tests {
             let at = Instant::UNIX_EPOCH;
             (1..=placed).find(|ended| breaker.trips(outcome, None, at, || placed - ended).is_some())
         };
-        for outcome in [Outcome::Rejected, Outcome::CarrierError] {
+        for outcome in [Outcome::Rejected, Outcome::InvalidNumber, Outcome::CarrierError] {
             assert_eq!(tripped(outcome, 15), Some(10), "{outcome:?}");
             assert_eq!(tripped(outcome, 500), Some(250), "{outcome:?}");
         }

@@ -295,7 +295,10 @@ impl Campaign {
             start_at: self.settings.start_date,
             end_at: self.settings.end_date,
             recurrence: self.settings.recurrence_rule.clone(),
-            anchor: self.settings.start_date.unwrap_or(self.created_at),
+            anchor: schedule::local_date(
+                self.settings.start_date.unwrap_or(self.created_at),
+                self.settings.time_zone,
+            ),
         }
     }
 }

@@ -553,7 +553,9 @@ impl<'a> Gate<'a> {
     fn on_clocks(&self, hold: Hold, lead: &Lead, zones: &[Tz]) -> Hold {
         let is_own = lead.about.time_zone.is_some();
         match self.campaign.settings.lead_time_zone_policy {
-            LeadTimeZonePolicy::Lead if hold.reason == HoldReason::OutsideCallingHours => {
+            LeadTimeZonePolicy::Lead
+                if matches!(hold.reason, HoldReason::OutsideCallingHours | HoldReason::ScheduleEnded) =>
+            {
                 let names: Vec<&str> = zones.iter().map(|zone| zone.name()).collect();
                 let whose =
                     if is_own { "the lead's own clock" } else { "the clocks where its number can be" };

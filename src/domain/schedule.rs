@@ -235,8 +235,9 @@ pub struct Schedule {
     pub end_at: Option<Instant>,
     /// Further limits the days.
     pub recurrence: Option<Recurrence>,
-    /// What the recurrence counts from: `start_at`, else when the campaign was made.
-    pub anchor: Instant,
+    /// The day that the recurrence counts from, on the campaign's clock: the days are the same for whoever is called, wherever
+    /// they are.
+    pub anchor: NaiveDate,
 }
 
 /// The answer for one instant.
@@ -309,7 +310,7 @@ struct CallingDays<'s> {
 
 impl<'s> CallingDays<'s> {
     fn new(schedule: &'s Schedule, zone: Tz) -> CallingDays<'s> {
-        let recurrence = schedule.recurrence.as_ref().map(|rule| (rule, local_date(schedule.anchor, zone)));
+        let recurrence = schedule.recurrence.as_ref().map(|rule| (rule, schedule.anchor));
         CallingDays { schedule, zone, recurrence }
     }
 
@@ -585,7 +586,7 @@ mod tests {
             start_at: None,
             end_at: None,
             recurrence: None,
-            anchor: utc("2024-01-01T00:00:00Z"),
+            anchor: NaiveDate::from_ymd_opt(2024, 1, 1).unwrap(),
         }
     }
 
@@ -622,7 +623,7 @@ mod tests {
         let end_s = if end.to_string() == "23:59:59" { DAY_S } else { end.seconds() };
         let second = local.time().num_seconds_from_midnight();
         let calling_day = |day: NaiveDate| {
-            let anchor = schedule.anchor.with_timezone(&zone).date_naive();
+            let anchor = schedule.anchor;
             schedule.working_days.contains(day.weekday())
                 && schedule.recurrence.as_ref().is_none_or(|rule| rule.allows(day, anchor))
         };
@@ -1168,9 +1169,9 @@ mod tests {
             "FREQ=DAILY;COUNT=400",
             "FREQ=DAILY;UNTIL=20100101",
         ]);
-        let anchor = utc("2005-01-01T00:00:00Z");
+        let first = utc("2005-01-01T00:00:00Z");
         let day = move |offset: u32| {
-            anchor + TimeDelta::days(i64::from(offset)) + TimeDelta::seconds(i64::from(offset % 977))
+            first + TimeDelta::days(i64::from(offset)) + TimeDelta::seconds(i64::from(offset % 977))
         };
         (
             (0..DAY_S, 0..DAY_S, 1u8..=127),
@@ -1185,7 +1186,7 @@ mod tests {
                     start_at: start_at.map(day),
                     end_at: end_at.map(day),
                     recurrence: rule.and_then(|rule| Recurrence::parse(rule).ok()),
-                    anchor,
+                    anchor: first.date_naive(),
                 })
             })
     }

@@ -474,7 +474,7 @@ impl Tx<'_> {
                      time_zone = coalesce(?6, time_zone), language = coalesce(?7, language),
                      priority = coalesce(?8, priority), best_time_to_call = coalesce(?9, best_time_to_call),
                      variables = ?10, notes = coalesce(?11, notes), tags = coalesce(?12, tags), updated_at = ?13,
-                     next_call_at = CASE WHEN held IS NULL THEN next_call_at ELSE max(?13, created_at) END, held = NULL
+                     next_call_at = CASE WHEN held IS NULL THEN next_call_at ELSE max(?14, created_at) END, held = NULL
                    WHERE id = ?1";
         self.execute(
             sql,
@@ -491,7 +491,8 @@ impl Tx<'_> {
                 json_text(&variables),
                 new.notes,
                 ready.tags,
-                ms(self.now)
+                ms(self.now),
+                ms(self.again_at(lead.id)?),
             ],
         )?;
         self.wake_dialer();

@@ -9,9 +9,9 @@ use crate::domain::call::{CallState, Ending, Written};
 use crate::domain::campaign::Campaign;
 use crate::domain::do_not_call::Source;
 use crate::domain::fields::Words;
-use crate::domain::gate::Gate;
+use crate::domain::gate::{Gate, HoldReason};
 use crate::domain::keys::Action;
-use crate::domain::lead::{Lead, NewLead};
+use crate::domain::lead::{Lead, LeadStatus, NewLead};
 use crate::domain::other_call::{self, Filling, Kind, Objection, OtherCall};
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
@@ -349,10 +349,24 @@ impl Tx<'_> {
         let (answered_at, ended_at) = (ending.answered_at.map(ms), ms(ending.ended_at));
         let (timeline, kept) = (timeline.map(json_text), ending.conversation.as_ref().map(json_text));
         self.execute(sql, params![id, ending.outcome.word(), detail, answered_at, ended_at, timeline, kept])?;
-        if ending.outcome == Outcome::OptedOut {
-            self.opt_out_on_other_call(id)?;
+        match (call.kind, ending.outcome) {
+            (_, Outcome::OptedOut) => drop(self.opt_out_on_other_call(id)?),
+            (Kind::Inbound, Outcome::Declined) => self.said_no(&call)?,
+            (Kind::Inbound | Kind::Test, _) => {}
         }
         Ok(())
+    }
+
+    /// Whoever called us and said no is not asked once more, unless another call was promised.
+    fn said_no(&self, call: &OtherCall) -> Result<(), StoreError> {
+        let lead = call.lead_id.map(|id| self.lead(id)).transpose()?.flatten();
+        let is_waiting = |lead: &Lead| matches!(lead.status, LeadStatus::Pending | LeadStatus::Scheduled);
+        match lead.filter(|lead| Some(lead.about.phone) == call.phone && is_waiting(lead)) {
+            Some(lead) if lead.wait_reason != Some(HoldReason::CallBack) => {
+                self.finish_lead(&lead, LeadStatus::Completed)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Arranges the call that somebody asked for who called us, or was promised, as on a call of the dialer; or says why

@@ -1,9 +1,10 @@
 //! Whose data these are, and whether somebody must look before anybody is called: a data folder that was copied, taken to
 //! another place or restored knows it, and so does a server that was away for long.
 //!
-//! Beside the database lies a file, [`FILE`], that is in no backup. It names the instance, how often it was started, and where;
-//! a database that does not fit it comes from somewhere else, or from before.
+//! Beside the database lies a file, [`FILE`], that is in no backup. It names the instance, how often it was started, where, and
+//! which file on the disk the database is; a database that does not fit it comes from somewhere else, or from before.
 
+use super::file::data_file;
 use super::row::{Cells, json_text, ms};
 use super::tx::{fact, set_fact};
 use super::{Snapshot, StoreError, Tx};
@@ -20,6 +21,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// The file that stays where the server is.
 const FILE: &str = "instance";
@@ -170,6 +172,8 @@ struct Beside {
     instance: String,
     starts: i64,
     place: String,
+    /// Empty where an older version wrote it.
+    file: String,
 }
 
 impl Beside {
@@ -181,13 +185,13 @@ impl Beside {
         };
         let mut words = text.split_whitespace();
         let mut next = || words.next().unwrap_or_default().to_owned();
-        let (instance, starts, place) = (next(), next(), next());
-        Ok(Some(Beside { instance, starts: starts.parse().unwrap_or(i64::MAX), place }))
+        let (instance, starts, place, file) = (next(), next(), next(), next());
+        Ok(Some(Beside { instance, starts: starts.parse().unwrap_or(i64::MAX), place, file }))
     }
 
     fn write(&self, folder: &Path) -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix("new-instance-").tempfile_in(folder)?;
-        writeln!(file, "{} {} {}", self.instance, self.starts, self.place)?;
+        writeln!(file, "{} {} {} {}", self.instance, self.starts, self.place, self.file)?;
         file.as_file().sync_all()?;
         file.persist(folder.join(FILE)).map_err(|error| error.error)?;
         File::open(folder)?.sync_all()
@@ -209,11 +213,20 @@ fn place(folder: &Path) -> io::Result<String> {
     Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Which file on the disk the database is. A folder that was copied as a whole and put back at the same place has another, however
+/// well it was copied: the same number may be given again, but not at the same time.
+fn file(folder: &Path) -> io::Result<String> {
+    let about = data_file(folder).metadata()?;
+    let made_at = about.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    Ok(format!("{}-{}", about.ino(), made_at.unwrap_or_default().as_nanos()))
+}
+
 /// A server starts on these data: looks whether they are those that were here before, and writes down that they are now. True
 /// when they are not.
 pub(super) fn look_whose(connection: &Connection, folder: &Path, now: Instant) -> Result<bool, StoreError> {
     let unreadable = |error: io::Error| StoreError::Unavailable(format!("{FILE}: {error}"));
     let (beside, place) = (Beside::read(folder).map_err(unreadable)?, place(folder).map_err(unreadable)?);
+    let file = file(folder).map_err(unreadable)?;
     let starts: Option<i64> = fact(connection, STARTS)?.map(|text| text.parse().unwrap_or(0));
     let instance = Instances::read(connection)?.present;
     let is_ours = match (&beside, starts) {
@@ -223,6 +236,7 @@ pub(super) fn look_whose(connection: &Connection, folder: &Path, now: Instant) -
         (Some(beside), Some(starts)) => {
             beside.instance == instance
                 && beside.place == place
+                && (beside.file == file || beside.file.is_empty())
                 && (beside.starts == starts || beside.starts == starts - 1)
         }
         (None, Some(_)) | (Some(_), None) => false,
@@ -243,7 +257,7 @@ pub(super) fn settle_here(connection: &Connection, folder: &Path) -> io::Result<
     let failed = |error: rusqlite::Error| io::Error::other(error.to_string());
     let starts = fact(connection, STARTS).map_err(failed)?.and_then(|text| text.parse().ok()).unwrap_or(0);
     let instance = Instances::read(connection).map_err(failed)?.present;
-    Beside { instance, starts, place: place(folder)? }.write(folder)
+    Beside { instance, starts, place: place(folder)?, file: file(folder)? }.write(folder)
 }
 
 impl Snapshot<'_> {
