@@ -141,6 +141,29 @@ fn the_list_is_searched_and_read_page_by_page() {
 }
 
 #[test]
+fn who_was_listed_by_mistake_can_be_called_again_and_who_said_no_on_a_call_cannot() {
+    let server = TestServer::start();
+    let campaign = server.campaign(json!({"status": "active", "max_attempts_per_lead": 3}));
+    let (mistaken, refusing) = (server.lead(campaign, "+12025550101"), server.lead(campaign, "+12025550102"));
+    let call = server.place_call(refusing);
+    server.end_call(call, Outcome::OptedOut, Some(5));
+    server.post(LIST, &json!({"phone": "+12025550101"})).send().expect(201);
+    let status = |lead: i64| server.get(&format!("/api/leads/{lead}")).send().expect(200)["status"].clone();
+    assert_eq!((status(mistaken), status(refusing)), (json!("do_not_call"), json!("do_not_call")));
+    let call_back = |lead: i64| {
+        let at = (server.now() + TimeDelta::hours(1)).to_rfc3339();
+        server.post(&format!("/api/leads/{lead}/schedule"), &json!({"at": at})).send()
+    };
+    assert_eq!(call_back(mistaken).expect(409)["code"], "do_not_call");
+    for phone in ["+12025550101", "+12025550102"] {
+        server.request("DELETE", &format!("{LIST}/{phone}?reason=mistake")).admin().send().expect(200);
+    }
+    call_back(mistaken).expect(200);
+    assert_eq!(status(mistaken), "scheduled");
+    assert_eq!(call_back(refusing).expect(409)["code"], "do_not_call");
+}
+
+#[test]
 fn an_array_and_a_table_are_taken_row_by_row_and_what_is_no_number_is_told() {
     let server = TestServer::start();
     let array =

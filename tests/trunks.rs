@@ -441,6 +441,20 @@ async fn a_trunk_is_tried_out_step_by_step_and_nobody_is_called() {
     assert_eq!(unclear["details"][0]["field"], "id");
     let moved = host.send("POST", "/api/trunks/test", &elsewhere, 200);
     assert_eq!(moved["steps"][3]["message"], "this trunk needs none: the carrier knows us by our address");
+    let (path, there) = (format!("/api/trunks/{id}"), silent.local_addr().unwrap());
+    let refused = host.send("PATCH", &path, &json!({"host": there}), 400);
+    assert_eq!(refused["details"][0]["field"], "password", "nor is it sent there from now on");
+    let anew = json!({"host": there, "password": "another"});
+    assert_eq!(host.send("PATCH", &path, &anew, 200)["host"], json!(there));
+    assert_eq!(
+        host.send("PATCH", &path, &json!({"host": peer.address, "password": null}), 200)["has_password"],
+        false
+    );
+    assert_eq!(
+        host.send("PATCH", &path, &json!({"host": there}), 200)["has_password"],
+        false,
+        "there is none to lose"
+    );
     assert!(peer.messages().iter().all(|message| message.method() != "INVITE"));
     host.server.stop().await.unwrap();
 }

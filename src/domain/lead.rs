@@ -120,15 +120,17 @@ pub struct Lead {
 impl Lead {
     /// Whether a call-back may be arranged, in whatever way the lead has finished; else the reason why not.
     pub fn may_be_called_back(&self, attempts_max: i64, is_suppressed: bool) -> Result<(), HoldReason> {
+        // A number that was taken off the list may be called again, but for whoever said no on a call of ours.
+        let said_no = self.status == LeadStatus::DoNotCall && self.outcome == Some(Outcome::OptedOut);
         match self.status {
             LeadStatus::InProgress => Err(HoldReason::InProgress),
-            LeadStatus::DoNotCall => Err(HoldReason::DoNotCall),
-            LeadStatus::Pending
+            LeadStatus::DoNotCall
+            | LeadStatus::Pending
             | LeadStatus::Scheduled
             | LeadStatus::Completed
             | LeadStatus::Failed
             | LeadStatus::Canceled => match () {
-                () if is_suppressed => Err(HoldReason::DoNotCall),
+                () if is_suppressed || said_no || self.erased_at.is_some() => Err(HoldReason::DoNotCall),
                 () if self.attempts >= attempts_max => Err(HoldReason::AttemptsUsedUp),
                 () => Ok(()),
             },

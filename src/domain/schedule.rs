@@ -501,9 +501,16 @@ fn read_date(text: &str, zone: Tz, date_only: DateOnly) -> Option<Instant> {
 fn read_time(text: &str, zone: Tz) -> Option<Instant> {
     let (date, rest) = (strict_date(text.get(..10)?)?, text.get(10..)?);
     let time = rest.strip_prefix(['T', 't', ' '])?;
+    if time.contains(char::is_whitespace) && time.contains(['Z', 'z', '+', '-']) {
+        return None;
+    }
     if time.ends_with(['Z', 'z']) || time.contains(['+', '-']) {
-        let read = DateTime::parse_from_rfc3339(&format!("{date}T{time}")).ok()?;
-        return Instant::from_timestamp(read.timestamp(), 0);
+        // ISO 8601 leaves out the seconds, and the colon of the offset, where RFC 3339 does not.
+        let text = format!("{date}T{time}").replace(['Z', 'z'], "+0000");
+        let read = DateTime::parse_from_rfc3339(&format!("{date}T{time}"))
+            .or_else(|_| DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f%z"))
+            .or_else(|_| DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M%z"));
+        return Instant::from_timestamp(read.ok()?.timestamp(), 0);
     }
     // A fraction of a second is allowed and dropped, here as above.
     let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
@@ -1052,6 +1059,11 @@ mod tests {
             ("2024-02-19T10:00:00.123Z", "2024-02-19T10:00:00Z"),
             ("2024-02-19T10:00:00+01:00", "2024-02-19T09:00:00Z"),
             ("2024-02-19T10:00:00-05:30", "2024-02-19T15:30:00Z"),
+            ("2024-02-19T10:00:00.5+0100", "2024-02-19T09:00:00Z"),
+            ("2024-02-19T10:00:00+0100", "2024-02-19T09:00:00Z"),
+            ("2024-02-19T10:00+01:00", "2024-02-19T09:00:00Z"),
+            ("2024-02-19T10:00+0100", "2024-02-19T09:00:00Z"),
+            ("2024-02-19T10:00Z", "2024-02-19T10:00:00Z"),
             ("2024-02-19T10:00:00", "2024-02-19T09:00:00Z"),
             ("2024-02-19T10:00:00.000", "2024-02-19T09:00:00Z"),
             ("2024-02-19T10:00", "2024-02-19T09:00:00Z"),
@@ -1094,6 +1106,9 @@ mod tests {
             "2024-02-19T10:00:00.Z",
             "2024-02-19T10:00:00.",
             "2024-02-19T10:00:00+25:00",
+            "2024-02-19T 9:00+0100",
+            "2024-02-19T10:00:00 +0100",
+            "2024-02-19T10+0100",
             "2024-02-19  10:00",
             "+024-02-19",
             "２０２４-02-19",

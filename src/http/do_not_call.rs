@@ -215,7 +215,7 @@ async fn remove(
             Answer::ok(&Removed {
                 phone: phone.to_string(),
                 removed: true,
-                note: "Leads that were taken out of their queues stay do_not_call; retry or add those that may be called",
+                note: "Leads that were taken out of their queues stay do_not_call until a call to them is scheduled",
             })
         }
         Removal::NotListed => Err(ApiError::NotListed),

@@ -263,6 +263,12 @@ async fn edit(
         .make(db, move |tx| {
             let before = unchanged(tx, id, &if_match)?;
             let request = TrunkRequest::read(body, Some(&before.settings))?;
+            let has_lost_password = before.password != Password::None
+                && request.password.is_none()
+                && !is_same_place(&before.settings, &request.settings);
+            if has_lost_password {
+                return Err(Invalid::one("password", OTHER_PLACE).into());
+            }
             line.check(&request.settings, request.password.as_ref().unwrap_or(&before.password))?;
             is_free(&request.settings.name, Some(id), &tx.trunks()?, &fixed)?;
             tx.update_trunk(id, &request.settings, request.password.as_ref())?;
@@ -272,6 +278,14 @@ async fn edit(
             Ok(Made::Changed(id))
         })
         .await
+}
+
+/// Why a trunk's password does not go with it to another host.
+const OTHER_PLACE: &str = "must be given anew for another host or proxy; send null if it wants none";
+
+/// A password that is kept goes to the host it was given for, and to no other.
+fn is_same_place(one: &TrunkSettings, other: &TrunkSettings) -> bool {
+    one.host == other.host && one.proxy == other.proxy
 }
 
 /// The trunk to change, if it is still the one the caller saw.
@@ -494,8 +508,7 @@ async fn test_new(
     };
     let TrunkRequest { settings: wanted, password, .. } =
         TrunkRequest::read(body, base.as_ref().map(|trunk| &trunk.settings))?;
-    // A password that is kept goes to the host it was given for, and to no other.
-    let same = base.filter(|base| base.settings.host == wanted.host && base.settings.proxy == wanted.proxy);
+    let same = base.filter(|base| is_same_place(&base.settings, &wanted));
     let password = password.or(same.map(|base| base.password)).unwrap_or(Password::None);
     settings.line.check(&wanted, &password)?;
     try_out(caller.0, &wanted, &password, settings, trials, db).await

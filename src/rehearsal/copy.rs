@@ -15,7 +15,7 @@ use crate::domain::rehearsal::Trunk;
 use crate::domain::schedule::TimeOfDay;
 use crate::domain::script::Template;
 use crate::store::{Copied, Snapshot, StoreError, read_held};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -46,6 +46,8 @@ pub struct Copy {
     pub(super) places: Vec<Place>,
     pub(super) numbers: Vec<Known>,
     pub(super) number_of: HashMap<Phone, u32>,
+    /// Which number was called when, in the last day and in milliseconds; in order.
+    called: Vec<(u32, i64)>,
     pub(super) alive: Vec<Call>,
     pub(super) spent: Vec<(NaiveDate, Money, Money)>,
     pub(super) guard: Arc<Guard>,
@@ -101,7 +103,7 @@ pub(super) struct Place {
 pub(super) struct Known {
     pub(super) is_suppressed: bool,
     pub(super) refusal: Option<HoldReason>,
-    /// When it was called in the last day, the oldest first.
+    /// When it was called since the copy was made, the oldest first.
     pub(super) called: Vec<Instant>,
     /// The newest lead that has it.
     pub(super) lead: u32,
@@ -141,6 +143,7 @@ impl Copy {
             places: Vec::with_capacity(count),
             numbers: Vec::with_capacity(count),
             number_of: HashMap::with_capacity(count),
+            called: Vec::new(),
             alive: Vec::new(),
             spent: snapshot.spent_since_today()?,
             guard: snapshot.guard(),
@@ -162,12 +165,11 @@ impl Copy {
         for phone in snapshot.suppressed_among(copy.number_of.keys().copied())? {
             copy.numbers[copy.number_of[&phone] as usize].is_suppressed = true;
         }
-        let (numbers, number_of) = (&mut copy.numbers, &copy.number_of);
+        let (called, number_of) = (&mut copy.called, &copy.number_of);
         snapshot.called_lately(|phone, at| {
-            if let Some(number) = number_of.get(&phone) {
-                numbers[*number as usize].called.push(at);
-            }
+            called.extend(number_of.get(&phone).map(|number| (*number, at.timestamp_millis())));
         })?;
+        copy.called.sort_unstable();
         Ok(copy)
     }
 
@@ -225,6 +227,13 @@ impl Copy {
     /// The lines that it is rehearsed with.
     pub fn trunk(&self) -> Trunk {
         self.trunk
+    }
+
+    /// When a number was called in the last day before the copy was made, the newest first.
+    pub(super) fn called(&self, number: u32) -> impl Iterator<Item = Instant> {
+        let from = self.called.partition_point(|(known, _)| *known < number);
+        let until = self.called.partition_point(|(known, _)| *known <= number);
+        self.called[from..until].iter().rev().filter_map(|(_, at)| DateTime::from_timestamp_millis(*at))
     }
 
     /// A lead as the database would show it, with the words of its own that scripts say.

@@ -193,7 +193,7 @@ pub(super) fn of(schema: &str) -> Option<Value> {
         "DoNotCallRemoved" => json!({
             "phone": "+12025550101",
             "removed": true,
-            "note": "Leads that were taken out of their queues stay do_not_call; retry or add those that may be called",
+            "note": "Leads that were taken out of their queues stay do_not_call until a call to them is scheduled",
         }),
         "Person" => json!({
             "phone": "+12025550101",

@@ -136,18 +136,19 @@ impl Book for Memory<'_> {
 
     fn number(&self, phone: Phone) -> Result<Number, StoreError> {
         let mut state = self.state.borrow_mut();
-        let at = *self.copy.number_of.get(&phone).ok_or_else(|| vanished("a number"))? as usize;
-        let is_in_call = state.in_call[at] > 0;
-        let known = &mut state.numbers[at];
+        let number = *self.copy.number_of.get(&phone).ok_or_else(|| vanished("a number"))?;
+        let is_in_call = state.in_call[number as usize] > 0;
+        let known = &mut state.numbers[number as usize];
         let since = self.now.get() - guard::WINDOW;
         known.called.retain(|placed_at| *placed_at > since);
         let last_allowed = self.copy.guard.calls_per_number_per_day.max(1) as usize - 1;
-        let nth_newest = known.called.iter().rev().nth(last_allowed);
+        let before = self.copy.called(number).filter(|placed_at| *placed_at > since);
+        let nth_newest = known.called.iter().rev().copied().chain(before).nth(last_allowed);
         Ok(Number {
             is_suppressed: known.is_suppressed,
             is_in_call,
             refusal: known.refusal,
-            free_at: nth_newest.map(|placed_at| guard::free_at(*placed_at)),
+            free_at: nth_newest.map(guard::free_at),
         })
     }
 
