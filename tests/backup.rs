@@ -3,9 +3,10 @@
 use crate::crash::open_alone;
 use crate::support::evidence;
 use crate::support::program::{Place, mode};
-use crate::support::world::{folder_in_memory, suppression};
-use chrono::{DateTime, Utc};
+use crate::support::world::{MONDAY_NOON, World, folder_in_memory, story, suppression};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, params};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use std::time::Duration;
 use voice_campaigns::clock::Manual;
 use voice_campaigns::domain::phone::Phone;
 use voice_campaigns::store::backup::{self, BackupError, Restored};
-use voice_campaigns::store::{OpenError, Scope, Store, StoreError, data_file};
+use voice_campaigns::store::{OpenError, Scope, Store, StoreError, check, data_file};
 
 fn now() -> DateTime<Utc> {
     crate::support::START.parse().unwrap()
@@ -378,6 +379,28 @@ fn only_exactly_our_schema_comes_back_and_what_is_refused_changes_nothing() {
     fs::write(&copy, &whole).unwrap();
     sign(&copy);
     backup::restore(&copy, folder.path(), now()).unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_should_not_have_been_placed_keeps_nobody_from_making_and_using_a_backup() {
+    let mut world = World::new(MONDAY_NOON).await;
+    let campaign = world.campaign(json!({"max_attempts_per_lead": 2})).await;
+    world.leads(&campaign, [story(104, 0)]).await;
+    world.run_for(TimeDelta::hours(6)).await;
+    assert_eq!(world.calls(&campaign).await.len(), 2);
+    let connection = Connection::open(data_file(world.folder.path())).unwrap();
+    connection.execute("UPDATE calls SET retry_delay = 86400000 WHERE attempt = 1", []).unwrap();
+    drop(connection);
+    let keep = tempfile::tempdir().unwrap();
+    let (copy, anew) = (keep.path().join("copy.sqlite"), keep.path().join("data"));
+    backup::make(world.folder.path(), &copy).unwrap();
+    backup::verify(&copy).unwrap();
+    backup::restore(&copy, &anew, now()).unwrap();
+    let store = store(&anew);
+    let broken = check::run(&store, None).await.unwrap().into_iter().filter(|finding| !finding.ok);
+    let broken: Vec<&str> = broken.map(|finding| finding.invariant).collect();
+    assert!(matches!(broken[..], [one] if one.starts_with("a retry comes no sooner")), "{broken:?}");
+    store.close().await;
 }
 
 #[test]
