@@ -9,7 +9,7 @@
 //! ```
 
 use super::chat::{Call, Chat, Piece};
-use super::ears::{Ears, QUIET_MS, Turn};
+use super::ears::{EAR_RATE, Ears, QUIET_MS, Turn};
 use super::memory::Memory;
 use super::notes::{self, milliseconds};
 use super::playout::Playout;
@@ -39,8 +39,10 @@ const MOMENT_AFTER: TimeDelta = TimeDelta::milliseconds(2_500);
 const AHEAD_MS: u64 = 15_000;
 /// Answers of the model in a row, with nothing but answers of tools between them.
 const ROUNDS_MAX: u32 = 6;
-/// Utterances that wait to be understood.
+/// Utterances that wait to be understood; what is said beyond them is heard with the last of them.
 const WAITING_MAX: usize = 4;
+/// Sound that is sent to be understood at once, in samples: a minute.
+const HEARD_AT_ONCE_MAX: usize = 60 * EAR_RATE as usize;
 
 /// The chain.
 pub(super) struct Cascade {
@@ -471,8 +473,16 @@ impl Talk {
         let ended_at = self.now() - TimeDelta::milliseconds(QUIET_MS.into());
         let began_at = self.began_at.take().unwrap_or(ended_at);
         self.begin_turn();
-        if self.to_hear.len() < WAITING_MAX {
-            self.to_hear.push_back(Utterance { sound: sound.into(), began_at, ended_at });
+        let is_full = self.to_hear.len() >= WAITING_MAX;
+        match self.to_hear.back_mut().filter(|_| is_full) {
+            None => self.to_hear.push_back(Utterance { sound: sound.into(), began_at, ended_at }),
+            Some(last) if last.sound.len() + sound.len() <= HEARD_AT_ONCE_MAX => {
+                last.sound = [&last.sound, &sound[..]].concat().into();
+                last.ended_at = ended_at;
+            }
+            Some(_) => {
+                tracing::warn!("the transcription is too slow, and something that was said is not understood")
+            }
         }
     }
 

@@ -83,23 +83,21 @@ impl Transcription {
     }
 }
 
-/// The words of an answer. What is in brackets is a sound that somebody described, not a word.
+/// The words of an answer. What is in brackets is a sound that somebody described, not a word; what stands behind one that is
+/// never closed was said.
 fn said(answer: &[u8]) -> Result<String, String> {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     let text = answer["text"].as_str().ok_or("the transcription answered what nobody understands")?;
-    let mut depth = 0_u32;
-    let plain = text.chars().filter(|c| match c {
-        '[' | '(' => {
-            depth += 1;
-            false
+    let (mut plain, mut opened) = (String::new(), Vec::new());
+    for c in text.chars() {
+        match c {
+            '[' | '(' => opened.push(plain.len()),
+            ']' | ')' => plain.truncate(opened.pop().unwrap_or(plain.len())),
+            c if c.is_control() => plain.push(' '),
+            c => plain.push(c),
         }
-        ']' | ')' => {
-            depth = depth.saturating_sub(1);
-            false
-        }
-        c => depth == 0 && !c.is_control(),
-    });
-    let plain: String = plain.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    let plain = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     let has_words = plain.contains(char::is_alphanumeric);
     Ok(if has_words { plain.chars().take(TEXT_MAX).collect() } else { String::new() })
 }
@@ -114,6 +112,8 @@ mod tests {
             (r#"{"text":" Yes,  please.\n"}"#, "Yes, please."),
             (r#"{"text":"[BLANK_AUDIO]"}"#, ""),
             (r#"{"text":"(coughs) No [noise] thanks."}"#, "No thanks."),
+            (r#"{"text":"No (well [noise] yes) thanks)."}"#, "No thanks."),
+            (r#"{"text":"Hello. (Please never call me again."}"#, "Hello. Please never call me again."),
             (r#"{"text":" ... "}"#, ""),
             (r#"{"text":""}"#, ""),
         ] {
