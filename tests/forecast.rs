@@ -40,6 +40,23 @@ async fn a_campaign_is_played_thirty_nine_times_and_nobody_is_called() {
     assert_eq!(world.calls(&campaign).await, []);
 }
 
+#[tokio::test]
+async fn leads_that_are_held_until_somebody_changes_something_keep_no_forecast_from_an_end() {
+    let world = World::new(MONDAY_NOON).await;
+    let campaign =
+        world.campaign(json!({"script_template": "Your {plan} plan", "max_attempts_per_lead": 1})).await;
+    let with_plan = numbers(20).map(|phone| json!({"phone": phone, "variables": {"plan": "gold"}}));
+    world.add(&campaign, with_plan.chain([json!({"phone": "+12025550101"})]).collect()).await;
+    let mut forecaster = Forecaster::new(world.store.clone(), Arc::new(world.simulator.clone()));
+    while forecaster.turn().await.unwrap().did {}
+    let id = campaign.id;
+    let (_, forecast) = world.store.read(move |s| s.forecast(id)).await.unwrap().unwrap();
+    let forecast = forecast.unwrap().unwrap();
+    assert_eq!((forecast.finishes_percent, forecast.unfinished.clone()), (100, None));
+    assert!(forecast.finish().high.is_some(), "{forecast:?}");
+    assert_eq!((forecast.calls.low, forecast.calls.high), (20, 20));
+}
+
 #[test]
 fn a_forecast_that_failed_says_why_and_one_that_is_too_large_is_not_called_failed() {
     let server = TestServer::start();

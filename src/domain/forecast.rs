@@ -132,7 +132,7 @@ pub struct Forecast {
     pub runs: usize,
     /// The calls that the worlds are drawn from.
     pub observations: Observations,
-    /// When it finishes; none where that never comes.
+    /// When everybody has been called who is not held until somebody changes something; none where that never comes.
     pub finishes_at: Between<Option<i64>>,
     /// In how many of the runs, in percent, it finishes.
     pub finishes_percent: i64,
@@ -162,8 +162,8 @@ impl Forecast {
     pub fn of(played: &[Played], observations: Observations) -> Option<Forecast> {
         let of = |value: fn(&Played) -> i64| Between::of(played.iter().map(value).collect());
         // What never comes is later than everything.
-        let ends = played.iter().map(|run| run.finishes_at.map_or(i64::MAX, |at| at.timestamp_millis()));
-        let finished = played.iter().filter(|run| run.finishes_at.is_some()).count();
+        let ends = played.iter().map(|run| run.called_out_at.map_or(i64::MAX, |at| at.timestamp_millis()));
+        let finished = played.iter().filter(|run| run.called_out_at.is_some()).count();
         let runs_out =
             Between::of(played.iter().map(|run| run.budget_runs_out_on.unwrap_or(NaiveDate::MAX)).collect())?;
         Some(Forecast {
@@ -198,7 +198,8 @@ impl Forecast {
 }
 
 fn most_often(played: &[Played]) -> Option<Unfinished> {
-    let reasons = || played.iter().filter_map(|run| run.unfinished.as_ref());
+    let reasons =
+        || played.iter().filter(|run| run.called_out_at.is_none()).filter_map(|run| run.unfinished.as_ref());
     let count = |reason: &str| reasons().filter(|other| other.reason == reason).count();
     let most = reasons().max_by_key(|unfinished| count(unfinished.reason))?;
     Some(Unfinished { reason: most.reason.to_owned(), message: most.message.clone() })

@@ -118,6 +118,9 @@ pub struct Played {
     /// When everybody has been called; none when that never comes.
     #[serde(serialize_with = "shown_instant")]
     pub finishes_at: Option<Instant>,
+    /// When nobody is left to call but those who are held until somebody changes something.
+    #[serde(skip)]
+    pub called_out_at: Option<Instant>,
     /// Why it never comes.
     pub unfinished: Option<Unfinished>,
     /// When the last call ends.

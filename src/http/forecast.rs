@@ -76,7 +76,7 @@ struct View {
     /// How many calls the answer rates rest on.
     #[schema(value_type = Option<schemas::Observations>)]
     observations: Option<Observations>,
-    /// When everybody has been called; null where that never comes.
+    /// When everybody has been called, but for leads that are held until somebody changes something; null where that never comes.
     #[schema(value_type = Option<schemas::InstantsBetween>)]
     finishes_at: Option<Between<Option<String>>>,
     /// In how many of the runs, in percent, that comes.

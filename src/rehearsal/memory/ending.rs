@@ -77,7 +77,9 @@ impl Memory<'_> {
         let now = self.now.get();
         let unfinished = self.unfinished(&state, at_horizon);
         let never_called = self.never_called(&state, unfinished.as_ref().map(|(reason, _)| *reason));
-        let zone = state.campaigns[0].campaign.settings.time_zone;
+        let Playing { campaign, zones, .. } = &state.campaigns[0];
+        let is_called_out = campaign.status == Status::Active && zones.iter().all(Zone::is_empty);
+        let zone = campaign.settings.time_zone;
         if let Some((limit, since)) = state.sums.limit {
             // What stands in the way for ever would leave no share to anything else.
             let until = state.sums.last_call_at.unwrap_or(since).max(since).min(now);
@@ -96,9 +98,12 @@ impl Memory<'_> {
             sums.outcomes.iter().map(|(outcome, calls)| (*outcome, *calls)).collect();
         outcomes.sort_by_key(|(outcome, calls)| (-calls, *outcome));
         let hours = sums.per_hour.iter().enumerate();
+        let finishes_at = if unfinished.is_none() { sums.finished_at.or(Some(now)) } else { None };
         Played {
             starts_at,
-            finishes_at: if unfinished.is_none() { sums.finished_at.or(Some(now)) } else { None },
+            finishes_at,
+            called_out_at: finishes_at
+                .or_else(|| is_called_out.then(|| sums.last_call_at.unwrap_or(starts_at))),
             unfinished: unfinished.map(|(_, unfinished)| unfinished),
             last_call_at: sums.last_call_at,
             calls: sums.calls,
