@@ -610,6 +610,24 @@ async fn keys_are_heard_as_packets_once_each() {
     assert_eq!(keys, "129#");
 }
 
+/// All that is reported of a call without machine detection.
+async fn told(steps: Vec<Step>) -> Vec<LegEvent> {
+    let line = Line::to(move |_| steps.clone()).await;
+    let mut call = line.dial_as(30, Some(false));
+    let mut events = Vec::new();
+    while !matches!(events.last(), Some(LegEvent::Ended(..))) {
+        events.push(call.next().await);
+    }
+    events
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_heard_although_somebody_else_sent_sound_first() {
+    let steps = [Step::Intrude(hum(20)), Step::Wait(200), Step::Keys("9"), Step::Wait(1_000), Step::Bye];
+    let events = told(answers(steps.to_vec())).await;
+    assert!(events.contains(&LegEvent::Digit('9')), "{events:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sound_that_cannot_be_had_ends_the_call_with_the_reason() {
     for (body, reason) in [

@@ -109,6 +109,8 @@ pub(crate) enum Step {
     NoteBye,
     /// Asks for another session with these lines of sound; waits for the reply.
     Reinvite(&'static str),
+    /// Has somebody else send sound to where it sends its own.
+    Intrude(Vec<i16>),
     /// Waits until it is asked to pass the call on, answers with this status, and tells how that goes.
     Refer(u16, &'static [&'static str]),
     /// Hangs up.
@@ -578,6 +580,10 @@ impl Shared {
                     }
                     self.request(&invite, from, "ACK", number, "").await;
                     number += 1;
+                }
+                Step::Intrude(samples) => {
+                    let mut other = Wire::open(self.address.ip(), &invite).await;
+                    other.play(&*self.clock, Codec::Pcmu, &samples).await;
                 }
                 Step::Refer(status, told) => {
                     let refer = self.asked(&invite, "REFER").await;
