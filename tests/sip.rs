@@ -629,6 +629,19 @@ async fn a_key_is_heard_although_somebody_else_sent_sound_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_heard_in_either_codec_that_the_answer_names() {
+    let line = Line::to(|_| {
+        let rest = [Step::Wait(300), Step::Play(hum(500)), Step::Wait(6_000), Step::Bye];
+        [vec![Step::Speaks(Codec::Pcma), Step::NamesBoth], answers(rest.to_vec())].concat()
+    })
+    .await;
+    let mut call = line.dial(30);
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    let end = call.next().await;
+    assert!(matches!(end, LegEvent::Ended(Cause::RemoteHangup, _)), "no machine: {end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sound_that_cannot_be_had_ends_the_call_with_the_reason() {
     for (body, reason) in [
         ("m=audio 9 RTP/SAVP 0\r\n", "SRTP"),

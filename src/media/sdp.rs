@@ -66,9 +66,18 @@ pub struct Remote {
     pub keys_type: Option<u8>,
     /// Who sends, in its words.
     pub direction: Direction,
+    /// The codecs of ours that its packets may be of, and their numbers; how we speak is the first.
+    codecs: Vec<(u8, Codec)>,
     /// Its other lines, which an answer has to refuse one by one; ours is at `place` among them.
     refused: Vec<String>,
     place: usize,
+}
+
+impl Remote {
+    /// How the sound in a packet of this payload type is read. Whoever named several codecs may send any of them.
+    pub fn codec_of(&self, payload_type: u8) -> Option<Codec> {
+        self.codecs.iter().find(|(number, _)| *number == payload_type).map(|(_, codec)| *codec)
+    }
 }
 
 /// Why nobody can be heard.
@@ -117,25 +126,38 @@ impl<'t> Line<'t> {
         format!("m={}\r\n", words.join(" "))
     }
 
-    /// The number and the codec that we take, and the number of keys.
-    fn chosen(&self) -> (Option<(u8, Codec)>, Option<u8>) {
-        let (mut codec, mut keys) = (None, None);
+    /// The numbers and codecs that we can take, the best first, and the number of keys.
+    fn chosen(&self) -> (Vec<(u8, Codec)>, Option<u8>) {
+        let (mut codecs, mut keys) = (Vec::new(), None);
         let numbers = self.formats.iter().filter_map(|format| format.parse().ok());
         for payload_type in numbers.filter(|number| *number <= PAYLOAD_TYPE_MAX) {
-            let named = self.names.iter().find(|(number, _)| *number == payload_type);
-            let found = match (named.map(|(_, name)| name.to_ascii_lowercase()).as_deref(), payload_type) {
-                (Some("telephone-event/8000"), _) => {
-                    keys = keys.or(Some(payload_type));
-                    None
+            match self.meaning(payload_type) {
+                Some(Meaning::Keys) => keys = keys.or(Some(payload_type)),
+                Some(Meaning::Sound(codec)) if !codecs.contains(&(payload_type, codec)) => {
+                    codecs.push((payload_type, codec));
                 }
-                (Some("pcmu/8000" | "pcmu/8000/1"), _) | (None, 0) => Some(Codec::Pcmu),
-                (Some("pcma/8000" | "pcma/8000/1"), _) | (None, 8) => Some(Codec::Pcma),
-                _ => None,
-            };
-            codec = codec.or(found.map(|codec| (payload_type, codec)));
+                Some(Meaning::Sound(_)) | None => {}
+            }
         }
-        (codec, keys)
+        (codecs, keys)
     }
+
+    /// What this number stands for, if it is something of ours.
+    fn meaning(&self, payload_type: u8) -> Option<Meaning> {
+        let named = self.names.iter().find(|(number, _)| *number == payload_type);
+        match (named.map(|(_, name)| name.to_ascii_lowercase()).as_deref(), payload_type) {
+            (Some("telephone-event/8000"), _) => Some(Meaning::Keys),
+            (Some("pcmu/8000" | "pcmu/8000/1"), _) | (None, 0) => Some(Meaning::Sound(Codec::Pcmu)),
+            (Some("pcma/8000" | "pcma/8000/1"), _) | (None, 8) => Some(Meaning::Sound(Codec::Pcma)),
+            _ => None,
+        }
+    }
+}
+
+/// What the packets of a number carry.
+enum Meaning {
+    Sound(Codec),
+    Keys,
 }
 
 /// Reads an answer or an offer.
@@ -172,7 +194,16 @@ pub fn read(description: &[u8]) -> Result<Remote, SdpError> {
     }
     let place = ours(&lines)?;
     let line = &lines[place];
-    let (Some((payload_type, codec)), keys_type) = line.chosen() else { return Err(SdpError::NoCodec) };
+    let (mut codecs, keys_type) = line.chosen();
+    let &(payload_type, codec) = codecs.first().ok_or(SdpError::NoCodec)?;
+    // Who answers under other numbers is to send under those that we offered, RFC 3264 section 6.1.
+    for number in [Codec::Pcmu, Codec::Pcma].map(Codec::payload_type) {
+        if let Some(Meaning::Sound(codec)) = line.meaning(number)
+            && !codecs.contains(&(number, codec))
+        {
+            codecs.push((number, codec));
+        }
+    }
     let ip = line.connection.or(connection).ok_or(SdpError::Unreadable)?;
     let said = line.direction.or(direction).unwrap_or(Direction::Both);
     // The old way to hold a call: an address where nobody listens.
@@ -184,7 +215,7 @@ pub fn read(description: &[u8]) -> Result<Remote, SdpError> {
     let others = lines.iter().enumerate().filter(|(index, _)| *index != place);
     let refused = others.map(|(_, line)| line.refused()).collect();
     let address = SocketAddr::new(ip, line.port);
-    Ok(Remote { address, codec, payload_type, keys_type, direction, refused, place })
+    Ok(Remote { address, codec, payload_type, keys_type, direction, codecs, refused, place })
 }
 
 /// Which line is the sound that we take: the first that has a codec of ours. If there is none, why.
@@ -192,7 +223,7 @@ fn ours(lines: &[Line]) -> Result<usize, SdpError> {
     let mut problem = SdpError::NoSound;
     for (place, line) in lines.iter().enumerate().filter(|(_, line)| line.kind == "audio" && line.port != 0) {
         match line.protocol {
-            "RTP/AVP" | "RTP/AVPF" if line.chosen().0.is_some() => return Ok(place),
+            "RTP/AVP" | "RTP/AVPF" if !line.chosen().0.is_empty() => return Ok(place),
             "RTP/AVP" | "RTP/AVPF" => problem = SdpError::NoCodec,
             protocol if protocol.contains("SAVP") && problem == SdpError::NoSound => {
                 problem = SdpError::Encrypted;
@@ -315,6 +346,23 @@ mod tests {
         let bare = remote(&["m=audio 5000 RTP/AVP 8"]).unwrap();
         assert_eq!((bare.codec, bare.payload_type, bare.keys_type), (Codec::Pcma, 8, None));
         assert_eq!(bare.address, "198.51.100.1:5000".parse().unwrap());
+    }
+
+    #[test]
+    fn all_codecs_of_ours_that_are_named_may_come_and_those_under_the_numbers_that_we_offered() {
+        let codecs = |lines: &[&str], numbers: [u8; 4]| {
+            let answer = remote(lines).unwrap();
+            numbers.map(|number| answer.codec_of(number))
+        };
+        let (mu, a) = (Some(Codec::Pcmu), Some(Codec::Pcma));
+        assert_eq!(codecs(&["m=audio 5000 RTP/AVP 8 0"], [0, 8, 18, 101]), [mu, a, None, None]);
+        assert_eq!(
+            codecs(&["m=audio 5000 RTP/AVP 96", "a=rtpmap:96 PCMA/8000"], [0, 8, 96, 97]),
+            [mu, a, a, None]
+        );
+        let others =
+            ["m=audio 5000 RTP/AVP 0 8 9", "a=rtpmap:8 G729/8000", "a=rtpmap:9 telephone-event/8000"];
+        assert_eq!(codecs(&others, [0, 8, 9, 101]), [mu, None, None, None]);
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub(crate) enum Step {
     HearAnswer(i64),
     /// Speaks only this way of sound; mu-law without this step. Comes before the answer.
     Speaks(Codec),
+    /// Names both ways of sound, whichever it speaks. Comes before the answer.
+    NamesBoth,
     /// Sends back at once whatever it hears from now on.
     Echo,
     /// Presses keys.
@@ -179,6 +181,7 @@ struct Shared {
     calls: Mutex<HashMap<String, Live>>,
     /// How sound is written.
     codec: Mutex<Codec>,
+    names_both: AtomicBool,
     /// Keys that were pressed for it.
     pressed: Mutex<String>,
     /// What comes is sent back.
@@ -246,6 +249,7 @@ impl Peer {
             came: Notify::new(),
             calls: Mutex::default(),
             codec: Mutex::new(Codec::Pcmu),
+            names_both: AtomicBool::new(false),
             pressed: Mutex::default(),
             echoes: AtomicBool::new(false),
             heard: Mutex::default(),
@@ -448,10 +452,13 @@ impl Shared {
 
     fn description(&self, port: u16) -> String {
         let (head, (number, name)) = (self.description_head(1), described(*self.codec.lock().unwrap()));
-        format!(
-            "{head}m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {name}/8000\r\n\
-             a=rtpmap:101 telephone-event/8000\r\n"
-        )
+        let keys = "a=rtpmap:101 telephone-event/8000\r\n";
+        match self.names_both.load(Ordering::Relaxed) {
+            true => format!("{head}m=audio {port} RTP/AVP 0 8 101\r\n{keys}"),
+            false => format!(
+                "{head}m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {name}/8000\r\n{keys}"
+            ),
+        }
     }
 
     fn description_head(&self, version: u32) -> String {
@@ -548,6 +555,7 @@ impl Shared {
                 }
                 Step::Wait(ms) => sleep(ms).await,
                 Step::Speaks(codec) => *self.codec.lock().unwrap() = codec,
+                Step::NamesBoth => self.names_both.store(true, Ordering::Relaxed),
                 Step::Play(samples) => {
                     let codec = *self.codec.lock().unwrap();
                     sound.as_mut().unwrap().play(&*self.clock, codec, &samples).await;

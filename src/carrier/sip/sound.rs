@@ -457,8 +457,7 @@ impl Wire {
             if let Some(key) = self.keys.take(header, payload) {
                 self.tell(Heard::Key(key));
             }
-        } else if header.payload_type == remote.payload_type {
-            let codec = remote.codec;
+        } else if let Some(codec) = remote.codec_of(header.payload_type) {
             if let Some(reel) = &mut self.reel {
                 let samples = payload.iter().map(|byte| codec.decode(*byte));
                 reel.tape.take(header.source, header.timestamp, samples);
@@ -686,6 +685,28 @@ mod tests {
         tried.press(&stranger, 30_000, 1);
         assert_eq!(tried.keys(), "", "nor after the same description");
         assert!(received(&stranger).is_none());
+    }
+
+    #[test]
+    fn every_codec_that_the_other_side_may_send_is_heard_by_the_number_of_each_packet() {
+        let louder = |codec: Codec| vec![codec.encode(5_000); FRAME];
+        for (lines, payload_type, codec) in [
+            ("RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n", 8, Codec::Pcma),
+            ("RTP/AVP 0 8\r\n", 0, Codec::Pcmu),
+            ("RTP/AVP 8 96\r\na=rtpmap:96 PCMU/8000\r\n", 96, Codec::Pcmu),
+            ("RTP/AVP 96\r\na=rtpmap:96 PCMA/8000\r\n", 8, Codec::Pcma),
+        ] {
+            let (mut tried, other) = (Tried::new(), socket());
+            let port = other.local_addr().unwrap().port();
+            let head = "v=0\r\no=u 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n";
+            tried.wire.aim(&sdp::read(format!("{head}m=audio {port} {lines}").as_bytes()).unwrap());
+            tried.wire.listen(Ear::Agent);
+            let header = rtp::Header { payload_type, marker: false, sequence: 1, timestamp: 1, source: 9 };
+            tried.wire.take(other.local_addr().unwrap(), header, &louder(codec));
+            tried.turn();
+            let heard = Heard::Frame(Box::new([codec.decode(codec.encode(5_000)); FRAME]));
+            assert_eq!(tried.heard.try_recv(), Ok(heard), "{lines} {payload_type}");
+        }
     }
 
     #[test]
