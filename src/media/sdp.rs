@@ -269,15 +269,31 @@ impl Local {
     /// Says again what was agreed, as a refresh of the session has to.
     pub fn repeat(&self, agreed: &Remote) -> String {
         let format = [(agreed.payload_type, agreed.codec)];
-        self.head() + &self.sound(&format, agreed.keys_type, agreed.direction.reversed())
+        self.among(agreed, self.sound(&format, agreed.keys_type, agreed.direction.reversed()))
+    }
+
+    /// Offers all that we can, under the numbers that were agreed on: whoever asks for it may want to end a hold.
+    pub fn offer_again(&self, agreed: &Remote) -> String {
+        let mut formats: Vec<(u8, Codec)> = Vec::new();
+        for (number, codec) in &agreed.codecs {
+            if !formats.iter().any(|(_, known)| known == codec) {
+                formats.push((*number, *codec));
+            }
+        }
+        let keys_type = agreed.keys_type.or(agreed.codec_of(KEYS).is_none().then_some(KEYS));
+        self.among(agreed, self.sound(&formats, keys_type, Direction::Both))
     }
 
     /// Answers an offer: takes its sound and refuses its other lines.
     pub fn answer(&self, offer: &Remote) -> String {
         let format = [(offer.payload_type, offer.codec)];
-        let mut lines = offer.refused.clone();
-        let sound = self.sound(&format, offer.keys_type, offer.direction.reversed());
-        lines.insert(offer.place.min(lines.len()), sound);
+        self.among(offer, self.sound(&format, offer.keys_type, offer.direction.reversed()))
+    }
+
+    /// This sound in its place among their other lines, which are refused.
+    fn among(&self, remote: &Remote, sound: String) -> String {
+        let mut lines = remote.refused.clone();
+        lines.insert(remote.place.min(lines.len()), sound);
         self.head() + &lines.concat()
     }
 
@@ -366,6 +382,26 @@ mod tests {
     }
 
     #[test]
+    fn whoever_asks_for_an_offer_is_offered_all_that_we_can_whatever_was_agreed() {
+        for (lines, sound) in [
+            (
+                &["m=audio 5000 RTP/AVP 8 101", "a=rtpmap:101 telephone-event/8000", "a=sendonly"][..],
+                "8 0 101",
+            ),
+            (&["m=audio 5000 RTP/AVP 0 8", "a=inactive"], "0 8 101"),
+            (
+                &["m=audio 5000 RTP/AVP 96 97", "a=rtpmap:96 PCMA/8000", "a=rtpmap:97 telephone-event/8000"],
+                "96 0 97",
+            ),
+            (&["m=audio 5000 RTP/AVP 101", "a=rtpmap:101 PCMU/8000"], "101 8"),
+        ] {
+            let offer = local().offer_again(&remote(lines).unwrap());
+            assert!(offer.contains(&format!("m=audio 4000 RTP/AVP {sound}\r\n")), "{lines:?}: {offer}");
+            assert!(offer.ends_with("a=sendrecv\r\n"), "{offer}");
+        }
+    }
+
+    #[test]
     fn a_description_that_carries_nothing_we_can_hear_says_why() {
         let problem = |lines: &[&str]| remote(lines).unwrap_err();
         assert_eq!(problem(&["m=audio 0 RTP/AVP 0"]), SdpError::NoSound);
@@ -407,10 +443,11 @@ mod tests {
             "a=rtpmap:99 VP8/90000",
         ])
         .unwrap();
-        let answer = local().answer(&offer);
         let sound = "m=audio 0 RTP/SAVP 0\r\nm=audio 4000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=ptime:20\r\n\
                      a=sendrecv\r\nm=video 0 RTP/AVP 99 100\r\n";
-        assert_eq!(answer, format!("{OURS}{sound}"));
+        assert_eq!(local().answer(&offer), format!("{OURS}{sound}"));
+        assert_eq!(local().repeat(&offer), format!("{OURS}{sound}"), "and stay so");
+        assert_eq!(local().offer_again(&offer).matches("m=").count(), 3);
     }
 
     #[test]
@@ -480,6 +517,9 @@ mod tests {
                     prop_assert_eq!((read.codec, read.payload_type, read.keys_type), (codec, payload_type, keys_type));
                     prop_assert_eq!(read.direction, direction);
                 }
+                let again = read(local().offer_again(&offer).as_bytes()).unwrap();
+                prop_assert_eq!((again.codec, again.payload_type, again.direction), (codec, payload_type, Direction::Both));
+                prop_assert!(keys_type.is_none() || again.keys_type == keys_type);
             }
         }
     }

@@ -111,6 +111,8 @@ pub(crate) enum Step {
     NoteBye,
     /// Asks for another session with these lines of sound; waits for the reply.
     Reinvite(&'static str),
+    /// Asks for an offer, says in its answer that it is elsewhere now, and goes on there.
+    Move,
     /// Has somebody else send sound to where it sends its own.
     Intrude(Vec<i16>),
     /// Waits until it is asked to pass the call on, answers with this status, and tells how that goes.
@@ -577,17 +579,18 @@ impl Shared {
                     self.hear_out(sound.as_ref().unwrap(), Some(now), ms).await;
                 }
                 Step::Reinvite(lines) => {
-                    let before = self.messages.lock().unwrap().len();
                     let body = self.description_head(2) + lines;
-                    self.request(&invite, from, "INVITE", number, &body).await;
-                    while !self.messages.lock().unwrap()[before..]
-                        .iter()
-                        .any(|m| m.text.starts_with("SIP/2.0 ") && !m.text.starts_with("SIP/2.0 1"))
-                    {
-                        sleep(20).await;
-                    }
+                    self.reinvite(&invite, from, number, &body).await;
                     self.request(&invite, from, "ACK", number, "").await;
                     number += 1;
+                }
+                Step::Move => {
+                    let moved = Wire::open(self.address.ip(), &invite).await;
+                    let port = moved.socket.local_addr().unwrap().port();
+                    self.reinvite(&invite, from, number, "").await;
+                    self.request(&invite, from, "ACK", number, &self.description(port)).await;
+                    number += 1;
+                    sound = Some(moved);
                 }
                 Step::Intrude(samples) => {
                     let mut other = Wire::open(self.address.ip(), &invite).await;
@@ -627,6 +630,18 @@ impl Shared {
         // It stays on the line until the other side hangs up.
         let _listening = listening;
         std::future::pending::<()>().await;
+    }
+
+    /// Asks for another session, and waits for the reply.
+    async fn reinvite(&self, invite: &Message, from: SocketAddr, number: u32, body: &str) {
+        let before = self.messages.lock().unwrap().len();
+        self.request(invite, from, "INVITE", number, body).await;
+        while !self.messages.lock().unwrap()[before..]
+            .iter()
+            .any(|m| m.text.starts_with("SIP/2.0 ") && !m.text.starts_with("SIP/2.0 1"))
+        {
+            self.clock.sleep_until(self.clock.steady() + TimeDelta::milliseconds(20)).await;
+        }
     }
 
     /// The first request of this method on a call; waits for it.
