@@ -410,15 +410,19 @@ impl Guest {
 
     /// Wants the session so: who sends.
     async fn invite_again(&self, branch: &str, sequence: u32, headers: &str, direction: &str) {
+        let body = self.description(sequence, direction);
+        let headers = format!("{headers}Content-Type: application/sdp\r\n");
+        self.send("INVITE", branch, sequence, &headers, &body).await;
+    }
+
+    fn description(&self, version: u32, direction: &str) -> String {
         let sound = self.sound.local_addr().unwrap();
-        let body = format!(
-            "v=0\r\no=- 1 {sequence} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 9 8 0 101\r\n\
+        format!(
+            "v=0\r\no=- 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 9 8 0 101\r\n\
              a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n",
             ip = sound.ip(),
             port = sound.port()
-        );
-        let headers = format!("{headers}Content-Type: application/sdp\r\n");
-        self.send("INVITE", branch, sequence, &headers, &body).await;
+        )
     }
 
     /// The next packet of sound; none where it stays silent for a while.
@@ -570,6 +574,32 @@ async fn a_caller_may_hold_the_call_and_come_back_to_it() {
     guest.send("BYE", "bye", 5, "", "").await;
     guest.until("SIP/2.0 200").await;
     assert!(matches!(next(&mut reports).await, LegEvent::Ended(Cause::RemoteHangup, _)));
+}
+
+#[tokio::test]
+async fn a_caller_who_held_the_call_comes_back_to_it_with_an_answer_to_our_offer() {
+    let mut line = Line::new(2, Arc::new(Hum)).await;
+    let mut guest = Guest::from("127.0.0.1", &line).await;
+    guest.invite("").await;
+    let (inbox, mut reports) = mpsc::unbounded_channel();
+    let mut leg = line.arrival().await.take(request(), LegEvents::new(-1, inbox)).unwrap();
+    let answer = guest.until("SIP/2.0 200").await;
+    guest.acknowledge(&answer).await;
+    assert_eq!(next(&mut reports).await, LegEvent::Answered);
+    leg.command(LegCommand::Speak { text: "Hello.".into(), speech_ms: 10_000 });
+    guest.invite_again("held", 2, "", "sendonly").await;
+    guest.until("SIP/2.0 200").await;
+    guest.send("ACK", "held-ack", 2, "", "").await;
+    guest.send("INVITE", "back", 3, "", "").await;
+    let offer = guest.until("SIP/2.0 200").await;
+    assert_eq!(offer.header("CSeq"), Some("3 INVITE"), "{}", offer.text);
+    assert!(offer.body().contains(" RTP/AVP 8 0 101\r\n"), "{}", offer.text);
+    assert!(offer.body().contains("\r\na=sendrecv\r\n"), "{}", offer.text);
+    guest.sound = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    assert_eq!(guest.hears().await, None, "nobody knows yet where they are");
+    let body = guest.description(3, "sendrecv");
+    guest.send("ACK", "back-ack", 3, "Content-Type: application/sdp\r\n", &body).await;
+    assert!(guest.hears().await.is_some(), "it goes on");
 }
 
 #[tokio::test]

@@ -610,6 +610,53 @@ async fn keys_are_heard_as_packets_once_each() {
     assert_eq!(keys, "129#");
 }
 
+/// All that is reported of a call without machine detection, and what the other side was sent.
+async fn told(steps: Vec<Step>) -> (Vec<LegEvent>, Vec<Message>) {
+    let line = Line::to(move |_| steps.clone()).await;
+    let mut call = line.dial_as(30, Some(false));
+    let mut events = Vec::new();
+    while !matches!(events.last(), Some(LegEvent::Ended(..))) {
+        events.push(call.next().await);
+    }
+    (events, line.peer.messages())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_heard_although_somebody_else_sent_sound_first() {
+    let steps = [Step::Intrude(hum(20)), Step::Wait(200), Step::Keys("9"), Step::Wait(1_000), Step::Bye];
+    let (events, _) = told(answers(steps.to_vec())).await;
+    assert!(events.contains(&LegEvent::Digit('9')), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_heard_in_either_codec_that_the_answer_names() {
+    let line = Line::to(|_| {
+        let rest = [Step::Wait(300), Step::Play(hum(500)), Step::Wait(6_000), Step::Bye];
+        [vec![Step::Speaks(Codec::Pcma), Step::NamesBoth], answers(rest.to_vec())].concat()
+    })
+    .await;
+    let mut call = line.dial(30);
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    let end = call.next().await;
+    assert!(matches!(end, LegEvent::Ended(Cause::RemoteHangup, _)), "no machine: {end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_for_our_offer_is_heard_where_the_answer_to_it_says() {
+    const HELD: &str = "m=audio 9 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\n";
+    for before in [vec![], vec![Step::Reinvite(HELD), Step::Wait(300)]] {
+        let rest = [Step::Move, Step::Wait(300), Step::Keys("9"), Step::Wait(1_000), Step::Bye];
+        let began = [Step::Play(hum(500)), Step::Wait(300)];
+        let (events, messages) = told(answers([&began[..], &before, &rest].concat())).await;
+        assert!(events.contains(&LegEvent::Digit('9')), "{before:?}: {events:?}");
+        let cseq = format!("{} INVITE", before.len().min(1) + 1);
+        let is_offer =
+            |reply: &&Message| reply.text.starts_with("SIP/2.0 200") && reply.header("CSeq") == Some(&cseq);
+        let offer = messages.iter().find(is_offer).unwrap().body();
+        assert!(offer.contains(" RTP/AVP 0 8 101\r\n") && offer.contains("a=sendrecv\r\n"), "{offer}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sound_that_cannot_be_had_ends_the_call_with_the_reason() {
     for (body, reason) in [

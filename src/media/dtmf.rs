@@ -26,6 +26,10 @@ pub fn is_key(key: char) -> bool {
 /// Speakers whose last press is remembered: a late packet of one before does not tell its press again.
 const SPEAKERS: usize = 4;
 
+/// A packet of a press that was so much before the last one is late; one from further back is of somebody who began to
+/// count anew.
+const LATE_MAX: u32 = 5 * RATE;
+
 /// Turns packets into keys: one per press, however many packets tell of it.
 #[derive(Clone, Debug, Default)]
 pub struct Receiver {
@@ -56,11 +60,10 @@ impl Receiver {
             self.last.push_back(Press { source, timestamp, event });
             return Some(key);
         };
-        let later = timestamp.wrapping_sub(last.timestamp);
-        if later == 0 || later > u32::MAX / 2 {
+        if last.timestamp.wrapping_sub(timestamp) <= LATE_MAX {
             return None;
         }
-        let goes_on = later == SEGMENT && event == last.event;
+        let goes_on = timestamp.wrapping_sub(last.timestamp) == SEGMENT && event == last.event;
         (last.timestamp, last.event) = (timestamp, event);
         (!goes_on).then_some(key)
     }
@@ -199,6 +202,19 @@ mod tests {
             "222222",
             "four are remembered"
         );
+    }
+
+    #[test]
+    fn keys_are_heard_on_after_a_speaker_began_to_count_anew() {
+        let part = |timestamp, key| {
+            (Header { payload_type: 101, marker: true, sequence: 0, timestamp, source: 1 }, [key, 10, 0, 160])
+        };
+        assert_eq!(
+            heard([part(2_000_000, 1), part(1_000, 9), part(1_000, 9), part(17_000, 9), part(1_000, 9)]),
+            "199"
+        );
+        assert_eq!(heard([part(LATE_MAX, 1), part(0, 9)]), "1", "what is late is not told");
+        assert_eq!(heard([part(LATE_MAX, 1), part(u32::MAX, 9)]), "19");
     }
 
     #[test]

@@ -66,9 +66,18 @@ pub struct Remote {
     pub keys_type: Option<u8>,
     /// Who sends, in its words.
     pub direction: Direction,
+    /// The codecs of ours that its packets may be of, and their numbers; how we speak is the first.
+    codecs: Vec<(u8, Codec)>,
     /// Its other lines, which an answer has to refuse one by one; ours is at `place` among them.
     refused: Vec<String>,
     place: usize,
+}
+
+impl Remote {
+    /// How the sound in a packet of this payload type is read. Whoever named several codecs may send any of them.
+    pub fn codec_of(&self, payload_type: u8) -> Option<Codec> {
+        self.codecs.iter().find(|(number, _)| *number == payload_type).map(|(_, codec)| *codec)
+    }
 }
 
 /// Why nobody can be heard.
@@ -117,25 +126,38 @@ impl<'t> Line<'t> {
         format!("m={}\r\n", words.join(" "))
     }
 
-    /// The number and the codec that we take, and the number of keys.
-    fn chosen(&self) -> (Option<(u8, Codec)>, Option<u8>) {
-        let (mut codec, mut keys) = (None, None);
+    /// The numbers and codecs that we can take, the best first, and the number of keys.
+    fn chosen(&self) -> (Vec<(u8, Codec)>, Option<u8>) {
+        let (mut codecs, mut keys) = (Vec::new(), None);
         let numbers = self.formats.iter().filter_map(|format| format.parse().ok());
         for payload_type in numbers.filter(|number| *number <= PAYLOAD_TYPE_MAX) {
-            let named = self.names.iter().find(|(number, _)| *number == payload_type);
-            let found = match (named.map(|(_, name)| name.to_ascii_lowercase()).as_deref(), payload_type) {
-                (Some("telephone-event/8000"), _) => {
-                    keys = keys.or(Some(payload_type));
-                    None
+            match self.meaning(payload_type) {
+                Some(Meaning::Keys) => keys = keys.or(Some(payload_type)),
+                Some(Meaning::Sound(codec)) if !codecs.contains(&(payload_type, codec)) => {
+                    codecs.push((payload_type, codec));
                 }
-                (Some("pcmu/8000" | "pcmu/8000/1"), _) | (None, 0) => Some(Codec::Pcmu),
-                (Some("pcma/8000" | "pcma/8000/1"), _) | (None, 8) => Some(Codec::Pcma),
-                _ => None,
-            };
-            codec = codec.or(found.map(|codec| (payload_type, codec)));
+                Some(Meaning::Sound(_)) | None => {}
+            }
         }
-        (codec, keys)
+        (codecs, keys)
     }
+
+    /// What this number stands for, if it is something of ours.
+    fn meaning(&self, payload_type: u8) -> Option<Meaning> {
+        let named = self.names.iter().find(|(number, _)| *number == payload_type);
+        match (named.map(|(_, name)| name.to_ascii_lowercase()).as_deref(), payload_type) {
+            (Some("telephone-event/8000"), _) => Some(Meaning::Keys),
+            (Some("pcmu/8000" | "pcmu/8000/1"), _) | (None, 0) => Some(Meaning::Sound(Codec::Pcmu)),
+            (Some("pcma/8000" | "pcma/8000/1"), _) | (None, 8) => Some(Meaning::Sound(Codec::Pcma)),
+            _ => None,
+        }
+    }
+}
+
+/// What the packets of a number carry.
+enum Meaning {
+    Sound(Codec),
+    Keys,
 }
 
 /// Reads an answer or an offer.
@@ -172,7 +194,16 @@ pub fn read(description: &[u8]) -> Result<Remote, SdpError> {
     }
     let place = ours(&lines)?;
     let line = &lines[place];
-    let (Some((payload_type, codec)), keys_type) = line.chosen() else { return Err(SdpError::NoCodec) };
+    let (mut codecs, keys_type) = line.chosen();
+    let &(payload_type, codec) = codecs.first().ok_or(SdpError::NoCodec)?;
+    // Who answers under other numbers is to send under those that we offered, RFC 3264 section 6.1.
+    for number in [Codec::Pcmu, Codec::Pcma].map(Codec::payload_type) {
+        if let Some(Meaning::Sound(codec)) = line.meaning(number)
+            && !codecs.contains(&(number, codec))
+        {
+            codecs.push((number, codec));
+        }
+    }
     let ip = line.connection.or(connection).ok_or(SdpError::Unreadable)?;
     let said = line.direction.or(direction).unwrap_or(Direction::Both);
     // The old way to hold a call: an address where nobody listens.
@@ -184,7 +215,7 @@ pub fn read(description: &[u8]) -> Result<Remote, SdpError> {
     let others = lines.iter().enumerate().filter(|(index, _)| *index != place);
     let refused = others.map(|(_, line)| line.refused()).collect();
     let address = SocketAddr::new(ip, line.port);
-    Ok(Remote { address, codec, payload_type, keys_type, direction, refused, place })
+    Ok(Remote { address, codec, payload_type, keys_type, direction, codecs, refused, place })
 }
 
 /// Which line is the sound that we take: the first that has a codec of ours. If there is none, why.
@@ -192,7 +223,7 @@ fn ours(lines: &[Line]) -> Result<usize, SdpError> {
     let mut problem = SdpError::NoSound;
     for (place, line) in lines.iter().enumerate().filter(|(_, line)| line.kind == "audio" && line.port != 0) {
         match line.protocol {
-            "RTP/AVP" | "RTP/AVPF" if line.chosen().0.is_some() => return Ok(place),
+            "RTP/AVP" | "RTP/AVPF" if !line.chosen().0.is_empty() => return Ok(place),
             "RTP/AVP" | "RTP/AVPF" => problem = SdpError::NoCodec,
             protocol if protocol.contains("SAVP") && problem == SdpError::NoSound => {
                 problem = SdpError::Encrypted;
@@ -238,15 +269,31 @@ impl Local {
     /// Says again what was agreed, as a refresh of the session has to.
     pub fn repeat(&self, agreed: &Remote) -> String {
         let format = [(agreed.payload_type, agreed.codec)];
-        self.head() + &self.sound(&format, agreed.keys_type, agreed.direction.reversed())
+        self.among(agreed, self.sound(&format, agreed.keys_type, agreed.direction.reversed()))
+    }
+
+    /// Offers all that we can, under the numbers that were agreed on: whoever asks for it may want to end a hold.
+    pub fn offer_again(&self, agreed: &Remote) -> String {
+        let mut formats: Vec<(u8, Codec)> = Vec::new();
+        for (number, codec) in &agreed.codecs {
+            if !formats.iter().any(|(_, known)| known == codec) {
+                formats.push((*number, *codec));
+            }
+        }
+        let keys_type = agreed.keys_type.or(agreed.codec_of(KEYS).is_none().then_some(KEYS));
+        self.among(agreed, self.sound(&formats, keys_type, Direction::Both))
     }
 
     /// Answers an offer: takes its sound and refuses its other lines.
     pub fn answer(&self, offer: &Remote) -> String {
         let format = [(offer.payload_type, offer.codec)];
-        let mut lines = offer.refused.clone();
-        let sound = self.sound(&format, offer.keys_type, offer.direction.reversed());
-        lines.insert(offer.place.min(lines.len()), sound);
+        self.among(offer, self.sound(&format, offer.keys_type, offer.direction.reversed()))
+    }
+
+    /// This sound in its place among their other lines, which are refused.
+    fn among(&self, remote: &Remote, sound: String) -> String {
+        let mut lines = remote.refused.clone();
+        lines.insert(remote.place.min(lines.len()), sound);
         self.head() + &lines.concat()
     }
 
@@ -318,6 +365,43 @@ mod tests {
     }
 
     #[test]
+    fn all_codecs_of_ours_that_are_named_may_come_and_those_under_the_numbers_that_we_offered() {
+        let codecs = |lines: &[&str], numbers: [u8; 4]| {
+            let answer = remote(lines).unwrap();
+            numbers.map(|number| answer.codec_of(number))
+        };
+        let (mu, a) = (Some(Codec::Pcmu), Some(Codec::Pcma));
+        assert_eq!(codecs(&["m=audio 5000 RTP/AVP 8 0"], [0, 8, 18, 101]), [mu, a, None, None]);
+        assert_eq!(
+            codecs(&["m=audio 5000 RTP/AVP 96", "a=rtpmap:96 PCMA/8000"], [0, 8, 96, 97]),
+            [mu, a, a, None]
+        );
+        let others =
+            ["m=audio 5000 RTP/AVP 0 8 9", "a=rtpmap:8 G729/8000", "a=rtpmap:9 telephone-event/8000"];
+        assert_eq!(codecs(&others, [0, 8, 9, 101]), [mu, None, None, None]);
+    }
+
+    #[test]
+    fn whoever_asks_for_an_offer_is_offered_all_that_we_can_whatever_was_agreed() {
+        for (lines, sound) in [
+            (
+                &["m=audio 5000 RTP/AVP 8 101", "a=rtpmap:101 telephone-event/8000", "a=sendonly"][..],
+                "8 0 101",
+            ),
+            (&["m=audio 5000 RTP/AVP 0 8", "a=inactive"], "0 8 101"),
+            (
+                &["m=audio 5000 RTP/AVP 96 97", "a=rtpmap:96 PCMA/8000", "a=rtpmap:97 telephone-event/8000"],
+                "96 0 97",
+            ),
+            (&["m=audio 5000 RTP/AVP 101", "a=rtpmap:101 PCMU/8000"], "101 8"),
+        ] {
+            let offer = local().offer_again(&remote(lines).unwrap());
+            assert!(offer.contains(&format!("m=audio 4000 RTP/AVP {sound}\r\n")), "{lines:?}: {offer}");
+            assert!(offer.ends_with("a=sendrecv\r\n"), "{offer}");
+        }
+    }
+
+    #[test]
     fn a_description_that_carries_nothing_we_can_hear_says_why() {
         let problem = |lines: &[&str]| remote(lines).unwrap_err();
         assert_eq!(problem(&["m=audio 0 RTP/AVP 0"]), SdpError::NoSound);
@@ -359,10 +443,11 @@ mod tests {
             "a=rtpmap:99 VP8/90000",
         ])
         .unwrap();
-        let answer = local().answer(&offer);
         let sound = "m=audio 0 RTP/SAVP 0\r\nm=audio 4000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=ptime:20\r\n\
                      a=sendrecv\r\nm=video 0 RTP/AVP 99 100\r\n";
-        assert_eq!(answer, format!("{OURS}{sound}"));
+        assert_eq!(local().answer(&offer), format!("{OURS}{sound}"));
+        assert_eq!(local().repeat(&offer), format!("{OURS}{sound}"), "and stay so");
+        assert_eq!(local().offer_again(&offer).matches("m=").count(), 3);
     }
 
     #[test]
@@ -432,6 +517,9 @@ mod tests {
                     prop_assert_eq!((read.codec, read.payload_type, read.keys_type), (codec, payload_type, keys_type));
                     prop_assert_eq!(read.direction, direction);
                 }
+                let again = read(local().offer_again(&offer).as_bytes()).unwrap();
+                prop_assert_eq!((again.codec, again.payload_type, again.direction), (codec, payload_type, Direction::Both));
+                prop_assert!(keys_type.is_none() || again.keys_type == keys_type);
             }
         }
     }

@@ -97,6 +97,8 @@ pub(crate) enum Step {
     HearAnswer(i64),
     /// Speaks only this way of sound; mu-law without this step. Comes before the answer.
     Speaks(Codec),
+    /// Names both ways of sound, whichever it speaks. Comes before the answer.
+    NamesBoth,
     /// Sends back at once whatever it hears from now on.
     Echo,
     /// Presses keys.
@@ -109,6 +111,10 @@ pub(crate) enum Step {
     NoteBye,
     /// Asks for another session with these lines of sound; waits for the reply.
     Reinvite(&'static str),
+    /// Asks for an offer, says in its answer that it is elsewhere now, and goes on there.
+    Move,
+    /// Has somebody else send sound to where it sends its own.
+    Intrude(Vec<i16>),
     /// Waits until it is asked to pass the call on, answers with this status, and tells how that goes.
     Refer(u16, &'static [&'static str]),
     /// Hangs up.
@@ -177,6 +183,7 @@ struct Shared {
     calls: Mutex<HashMap<String, Live>>,
     /// How sound is written.
     codec: Mutex<Codec>,
+    names_both: AtomicBool,
     /// Keys that were pressed for it.
     pressed: Mutex<String>,
     /// What comes is sent back.
@@ -244,6 +251,7 @@ impl Peer {
             came: Notify::new(),
             calls: Mutex::default(),
             codec: Mutex::new(Codec::Pcmu),
+            names_both: AtomicBool::new(false),
             pressed: Mutex::default(),
             echoes: AtomicBool::new(false),
             heard: Mutex::default(),
@@ -446,10 +454,13 @@ impl Shared {
 
     fn description(&self, port: u16) -> String {
         let (head, (number, name)) = (self.description_head(1), described(*self.codec.lock().unwrap()));
-        format!(
-            "{head}m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {name}/8000\r\n\
-             a=rtpmap:101 telephone-event/8000\r\n"
-        )
+        let keys = "a=rtpmap:101 telephone-event/8000\r\n";
+        match self.names_both.load(Ordering::Relaxed) {
+            true => format!("{head}m=audio {port} RTP/AVP 0 8 101\r\n{keys}"),
+            false => format!(
+                "{head}m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {name}/8000\r\n{keys}"
+            ),
+        }
     }
 
     fn description_head(&self, version: u32) -> String {
@@ -546,6 +557,7 @@ impl Shared {
                 }
                 Step::Wait(ms) => sleep(ms).await,
                 Step::Speaks(codec) => *self.codec.lock().unwrap() = codec,
+                Step::NamesBoth => self.names_both.store(true, Ordering::Relaxed),
                 Step::Play(samples) => {
                     let codec = *self.codec.lock().unwrap();
                     sound.as_mut().unwrap().play(&*self.clock, codec, &samples).await;
@@ -567,17 +579,22 @@ impl Shared {
                     self.hear_out(sound.as_ref().unwrap(), Some(now), ms).await;
                 }
                 Step::Reinvite(lines) => {
-                    let before = self.messages.lock().unwrap().len();
                     let body = self.description_head(2) + lines;
-                    self.request(&invite, from, "INVITE", number, &body).await;
-                    while !self.messages.lock().unwrap()[before..]
-                        .iter()
-                        .any(|m| m.text.starts_with("SIP/2.0 ") && !m.text.starts_with("SIP/2.0 1"))
-                    {
-                        sleep(20).await;
-                    }
+                    self.reinvite(&invite, from, number, &body).await;
                     self.request(&invite, from, "ACK", number, "").await;
                     number += 1;
+                }
+                Step::Move => {
+                    let moved = Wire::open(self.address.ip(), &invite).await;
+                    let port = moved.socket.local_addr().unwrap().port();
+                    self.reinvite(&invite, from, number, "").await;
+                    self.request(&invite, from, "ACK", number, &self.description(port)).await;
+                    number += 1;
+                    sound = Some(moved);
+                }
+                Step::Intrude(samples) => {
+                    let mut other = Wire::open(self.address.ip(), &invite).await;
+                    other.play(&*self.clock, Codec::Pcmu, &samples).await;
                 }
                 Step::Refer(status, told) => {
                     let refer = self.asked(&invite, "REFER").await;
@@ -613,6 +630,18 @@ impl Shared {
         // It stays on the line until the other side hangs up.
         let _listening = listening;
         std::future::pending::<()>().await;
+    }
+
+    /// Asks for another session, and waits for the reply.
+    async fn reinvite(&self, invite: &Message, from: SocketAddr, number: u32, body: &str) {
+        let before = self.messages.lock().unwrap().len();
+        self.request(invite, from, "INVITE", number, body).await;
+        while !self.messages.lock().unwrap()[before..]
+            .iter()
+            .any(|m| m.text.starts_with("SIP/2.0 ") && !m.text.starts_with("SIP/2.0 1"))
+        {
+            self.clock.sleep_until(self.clock.steady() + TimeDelta::milliseconds(20)).await;
+        }
     }
 
     /// The first request of this method on a call; waits for it.

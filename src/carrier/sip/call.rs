@@ -252,6 +252,7 @@ impl Call {
                     | Signal::Answered(_)
                     | Signal::Refused(_)
                     | Signal::Change(_)
+                    | Signal::Settled(_)
                     | Signal::Key(_)
                     | Signal::Transfer(_) => {}
                 },
@@ -302,6 +303,7 @@ impl Call {
                 Some(heard) = session.heard.recv() => self.heard_late(session, heard),
                 signal = session.outgoing.next() => match signal {
                     Signal::Key(key) => self.report(LegEvent::Digit(key)),
+                    Signal::Settled(answer) => session.settle(&answer),
                     Signal::Trying
                     | Signal::Ringing(_)
                     | Signal::Answered(_)
@@ -389,7 +391,7 @@ impl Call {
                         giving_up = end;
                         None
                     }
-                    (Signal::Change(_) | Signal::Key(_) | Signal::Transfer(_), end) => {
+                    (Signal::Change(_) | Signal::Settled(_) | Signal::Key(_) | Signal::Transfer(_), end) => {
                         giving_up = end;
                         None
                     }
@@ -484,6 +486,11 @@ impl Call {
                     Signal::Change(change) => {
                         talk.was_refreshed(self.now());
                         session.change(change).await;
+                        self.look_for_keys(session);
+                        None
+                    }
+                    Signal::Settled(answer) => {
+                        session.settle(&answer);
                         self.look_for_keys(session);
                         None
                     }

@@ -94,10 +94,18 @@ impl Session {
         let offer = match (&self.agreed, change.wants_offer) {
             (Some(agreed), true) => {
                 self.local.version += 1;
-                Some(self.local.repeat(agreed))
+                Some(self.local.offer_again(agreed))
             }
             (None, _) | (_, false) => None,
         };
         change.accept(offer).await;
+    }
+
+    /// Takes their answer to what we offered when they asked for it. One that cannot be read changes nothing.
+    pub(super) fn settle(&mut self, answer: &[u8]) {
+        match sdp::read(answer) {
+            Ok(remote) => self.agree(remote),
+            Err(error) => tracing::debug!(%error, "an answer to our offer is not taken"),
+        }
     }
 }

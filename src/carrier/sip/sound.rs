@@ -7,7 +7,6 @@ use crate::clock::Clock;
 use crate::domain::recording::Recording;
 use crate::media::amd::{Detector, Limits, Verdict};
 use crate::media::beep::Waiter;
-use crate::media::g711::Codec;
 use crate::media::sdp::{KEYS, Remote};
 use crate::media::tape::Tape;
 use crate::media::{FRAME, FRAME_MS, dtmf, rtp};
@@ -326,18 +325,32 @@ impl Drop for Reel {
     }
 }
 
-/// Where and how to send.
+/// Where and how to send, and whom to hear.
 struct Target {
     /// What the other side said.
-    told: SocketAddr,
-    address: SocketAddr,
-    codec: Codec,
-    payload_type: u8,
-    keys_type: Option<u8>,
+    remote: Remote,
+    /// Where packets came from, which behind NAT is not what was said.
+    seen: Option<SocketAddr>,
+}
+
+impl Target {
+    fn address(&self) -> SocketAddr {
+        self.seen.unwrap_or(self.remote.address)
+    }
+
     /// The other side wants to hear us.
-    is_open: bool,
-    /// The address is where packets came from, which behind NAT is not what was said.
-    is_seen: bool,
+    fn is_open(&self) -> bool {
+        self.remote.direction.reversed().sends()
+    }
+
+    /// Whether a packet from there is one of the other side. What comes from where they said always is, and nothing else
+    /// from then on; until it does, whoever was first is taken for them.
+    fn is_from(&mut self, from: SocketAddr) -> bool {
+        if self.seen.is_none() || from == self.remote.address {
+            self.seen = Some(from);
+        }
+        self.seen == Some(from)
+    }
 }
 
 #[derive(Clone)]
@@ -409,13 +422,9 @@ impl Wire {
     }
 
     fn aim(&mut self, remote: &Remote) {
-        let Remote { address, codec, payload_type, keys_type, direction, .. } = *remote;
-        let is_open = direction.reversed().sends();
         // An address that was seen stays good as long as the other side does not name another one.
-        let seen = self.target.take().filter(|target| target.is_seen && target.told == address);
-        let is_seen = seen.is_some();
-        let (told, address) = (address, seen.map_or(address, |seen| seen.address));
-        self.target = Some(Target { told, address, codec, payload_type, keys_type, is_open, is_seen });
+        let before = self.target.take().filter(|target| target.remote.address == remote.address);
+        self.target = Some(Target { remote: remote.clone(), seen: before.and_then(|target| target.seen) });
     }
 
     fn listen(&mut self, ear: Ear) {
@@ -438,20 +447,17 @@ impl Wire {
 
     fn take(&mut self, from: SocketAddr, header: rtp::Header, payload: &[u8]) {
         let Some(target) = &mut self.target else { return };
-        if !target.is_seen {
-            target.is_seen = true;
-            target.address = from;
-        } else if target.address != from {
+        if !target.is_from(from) {
             return;
         }
+        let remote = &target.remote;
         // Whoever answers us is to send keys under our number, RFC 3264 section 6.1, and many do under the one of theirs.
-        let is_ours = header.payload_type == KEYS && target.payload_type != KEYS;
-        if is_ours || Some(header.payload_type) == target.keys_type {
+        let is_ours = header.payload_type == KEYS && remote.payload_type != KEYS;
+        if is_ours || Some(header.payload_type) == remote.keys_type {
             if let Some(key) = self.keys.take(header, payload) {
                 self.tell(Heard::Key(key));
             }
-        } else if header.payload_type == target.payload_type {
-            let codec = target.codec;
+        } else if let Some(codec) = remote.codec_of(header.payload_type) {
             if let Some(reel) = &mut self.reel {
                 let samples = payload.iter().map(|byte| codec.decode(*byte));
                 reel.tape.take(header.source, header.timestamp, samples);
@@ -500,11 +506,12 @@ impl Wire {
     fn send(&mut self) {
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(FRAME as u32);
-        let Some(target) = self.target.as_ref().filter(|target| target.is_open) else {
+        let Some(target) = self.target.as_ref().filter(|target| target.is_open()) else {
             self.record(&[0; FRAME]);
             return;
         };
-        let Target { address, codec, payload_type, keys_type, .. } = *target;
+        let address = target.address();
+        let Remote { codec, payload_type, keys_type, .. } = target.remote;
         let pressed = keys_type.and_then(|keys_type| Some((keys_type, self.presses.next(timestamp)?)));
         if let Some((payload_type, dtmf::Part { marker, timestamp, payload })) = pressed {
             let header =
@@ -580,6 +587,7 @@ impl Wire {
 mod tests {
     use super::*;
     use crate::clock::System;
+    use crate::media::g711::Codec;
     use crate::media::sdp;
     use proptest::prelude::*;
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -660,6 +668,45 @@ mod tests {
         tried.wire.aim(&told(&moved, "sendrecv"));
         tried.turn();
         assert!(received(&moved).is_some(), "another one does");
+    }
+
+    #[test]
+    fn whoever_speaks_from_where_they_said_is_heard_and_spoken_to_whoever_was_faster() {
+        let (mut tried, named, stranger) = (Tried::new(), socket(), socket());
+        tried.wire.aim(&told(&named, "sendrecv"));
+        tried.press(&stranger, 1_000, 5);
+        tried.press(&named, 9_000, 9);
+        assert_eq!(tried.keys(), "59");
+        assert!(received(&named).is_some());
+        while received(&stranger).is_some() {}
+        tried.press(&stranger, 20_000, 1);
+        assert_eq!(tried.keys(), "", "from then on nobody else is");
+        tried.wire.aim(&told(&named, "sendrecv"));
+        tried.press(&stranger, 30_000, 1);
+        assert_eq!(tried.keys(), "", "nor after the same description");
+        assert!(received(&stranger).is_none());
+    }
+
+    #[test]
+    fn every_codec_that_the_other_side_may_send_is_heard_by_the_number_of_each_packet() {
+        let louder = |codec: Codec| vec![codec.encode(5_000); FRAME];
+        for (lines, payload_type, codec) in [
+            ("RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n", 8, Codec::Pcma),
+            ("RTP/AVP 0 8\r\n", 0, Codec::Pcmu),
+            ("RTP/AVP 8 96\r\na=rtpmap:96 PCMU/8000\r\n", 96, Codec::Pcmu),
+            ("RTP/AVP 96\r\na=rtpmap:96 PCMA/8000\r\n", 8, Codec::Pcma),
+        ] {
+            let (mut tried, other) = (Tried::new(), socket());
+            let port = other.local_addr().unwrap().port();
+            let head = "v=0\r\no=u 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n";
+            tried.wire.aim(&sdp::read(format!("{head}m=audio {port} {lines}").as_bytes()).unwrap());
+            tried.wire.listen(Ear::Agent);
+            let header = rtp::Header { payload_type, marker: false, sequence: 1, timestamp: 1, source: 9 };
+            tried.wire.take(other.local_addr().unwrap(), header, &louder(codec));
+            tried.turn();
+            let heard = Heard::Frame(Box::new([codec.decode(codec.encode(5_000)); FRAME]));
+            assert_eq!(tried.heard.try_recv(), Ok(heard), "{lines} {payload_type}");
+        }
     }
 
     #[test]

@@ -85,6 +85,8 @@ pub(super) enum Signal {
     Failed(String),
     /// The other side wants to change the session.
     Change(Change),
+    /// What it answers to the offer of ours that it asked for.
+    Settled(Vec<u8>),
     /// A key, told in a message.
     Key(char),
     /// How far a transfer has come, as the status of the call that the carrier makes for it.
@@ -262,7 +264,14 @@ impl Stack {
                 None => return Err("the library lost a call".into()),
             },
         };
-        Ok(Outgoing { layer: self.layer.clone(), dialog, states, answer: Some(answer), id: None })
+        Ok(Outgoing {
+            layer: self.layer.clone(),
+            dialog,
+            states,
+            answer: Some(answer),
+            id: None,
+            offered: None,
+        })
     }
 
     /// Takes somebody who calls, so that their call can be answered.
@@ -279,7 +288,7 @@ impl Stack {
             }
         });
         let id = Some(dialog.id());
-        Ok(Outgoing { layer, dialog, states, answer: None, id })
+        Ok(Outgoing { layer, dialog, states, answer: None, id, offered: None })
     }
 
     /// The dialog that has just begun.

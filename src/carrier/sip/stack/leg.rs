@@ -8,7 +8,7 @@ use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReas
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::prelude::HeadersExt;
-use rsipstack::sip::{Header, Method, Response, StatusCode, StatusCodeKind};
+use rsipstack::sip::{Header, Method, Request, Response, StatusCode, StatusCodeKind};
 use rsipstack::transaction::key::TransactionRole;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub(in crate::carrier::sip) struct Outgoing {
     /// Until the final answer.
     pub(super) answer: Option<JoinHandle<Asked>>,
     pub(super) id: Option<DialogId>,
+    /// The number of a change that asked for our offer. The answer to it comes with the ACK, RFC 3261 section 14.2.
+    pub(super) offered: Option<u32>,
 }
 
 impl Outgoing {
@@ -76,7 +78,7 @@ impl Outgoing {
     /// What happens next. May be given up and asked again.
     pub(in crate::carrier::sip) async fn next(&mut self) -> Signal {
         loop {
-            let Outgoing { answer, states, dialog, .. } = self;
+            let Outgoing { answer, states, dialog, offered, .. } = self;
             let answered = async {
                 match answer {
                     Some(answer) => answer.await,
@@ -86,7 +88,7 @@ impl Outgoing {
             tokio::select! {
                 // What led to the answer is told before it.
                 biased;
-                Some(state) = states.recv() => if let Some(signal) = told(state, dialog.role()) { return signal },
+                Some(state) = states.recv() => if let Some(signal) = told(state, dialog, offered) { return signal },
                 result = answered => {
                     self.answer = None;
                     return match result {
@@ -204,6 +206,7 @@ impl Outgoing {
                     Signal::Trying
                     | Signal::Ringing(_)
                     | Signal::Change(_)
+                    | Signal::Settled(_)
                     | Signal::Key(_)
                     | Signal::Transfer(_) => {}
                 }
@@ -241,11 +244,11 @@ impl Change {
 }
 
 /// What a state of the library means to us; what it means nothing is answered here.
-fn told(state: DialogState, role: TransactionRole) -> Option<Signal> {
+fn told(state: DialogState, dialog: &InviteDialog, offered: &mut Option<u32>) -> Option<Signal> {
     match state {
         // What the caller says ends a call that was taken; of one that we made it is our own word.
         DialogState::Terminated(_, TerminatedReason::UacBye | TerminatedReason::UacCancel)
-            if role == TransactionRole::Server =>
+            if dialog.role() == TransactionRole::Server =>
         {
             Some(Signal::HungUp)
         }
@@ -256,12 +259,25 @@ fn told(state: DialogState, role: TransactionRole) -> Option<Signal> {
         DialogState::Terminated(_, TerminatedReason::UasBye | TerminatedReason::Timeout) => {
             Some(Signal::HungUp)
         }
-        DialogState::Updated(_, request, reply) => Some(Signal::Change(Change {
-            session_expires: session_expires(request.session_expires_header()),
-            wants_offer: request.method == Method::Invite && request.body.is_empty(),
-            sdp: request.body,
-            reply,
-        })),
+        DialogState::Updated(_, request, reply) => {
+            let wants_offer = request.method == Method::Invite && request.body.is_empty();
+            if wants_offer {
+                *offered = number_of(&request);
+            }
+            Some(Signal::Change(Change {
+                session_expires: session_expires(request.session_expires_header()),
+                wants_offer,
+                sdp: request.body,
+                reply,
+            }))
+        }
+        DialogState::Confirmed(..) => {
+            // It is told after other requests as well.
+            let ack =
+                dialog.last_remote_ack().filter(|ack| offered.is_some() && number_of(ack) == *offered)?;
+            *offered = None;
+            Some(ack.body).filter(|answer| !answer.is_empty()).map(Signal::Settled)
+        }
         DialogState::Info(_, request, reply) => {
             answer(reply, StatusCode::OK);
             key_of(&String::from_utf8_lossy(&request.body)).map(Signal::Key)
@@ -278,11 +294,13 @@ fn told(state: DialogState, role: TransactionRole) -> Option<Signal> {
             answer(reply, StatusCode::Decline);
             None
         }
-        DialogState::Calling(_)
-        | DialogState::WaitAck(..)
-        | DialogState::Confirmed(..)
-        | DialogState::Terminated(..) => None,
+        DialogState::Calling(_) | DialogState::WaitAck(..) | DialogState::Terminated(..) => None,
     }
+}
+
+/// Where it stands among the requests of its side.
+fn number_of(request: &Request) -> Option<u32> {
+    request.cseq_header().ok()?.seq().ok()
 }
 
 fn answer(reply: TransactionHandle, status: StatusCode) {
