@@ -5,6 +5,7 @@ import {
   num,
   pct,
   ago,
+  openAt,
   soon,
   zoneName,
   OUTCOMES,
@@ -85,12 +86,17 @@ export const Status = ({ s, label }) =>
   html`<span class=${cx('pill', s, s === 'calling' && 'pulse')}>${label || STATUS[s] || s}</span>`;
 
 /** Why a campaign stands as it does, in the server's words; the page only words the instants and counts the lines. */
-function reasonOf({ stats, time_zone, max_concurrent_calls }) {
+function reasonOf(campaign) {
+  const { stats, time_zone, max_concurrent_calls } = campaign;
   const { state, message, until, by, since } = stats.standing;
   // That it is calling, the pill says already.
   if (state === 'calling') return `${num(stats.in_progress_calls)} of ${num(max_concurrent_calls)} lines in use`;
   const parts = message === `${STATUS[state]}.` ? [] : [message];
-  if (until && state === 'waiting') parts.push(`Next calls ${soon(until, time_zone)}, ${zoneName(time_zone)}.`);
+  // A list does not know the hours.
+  const opensAt = until && campaign.working_days && openAt(until, campaign);
+  if (until && state === 'waiting') {
+    parts.push(`Next calls ${soon(opensAt || until, time_zone)}, ${zoneName(time_zone)}.`);
+  }
   if (since && ['paused', 'completed'].includes(state)) {
     parts.push(by && by !== 'server' ? `By ${by}, ${ago(since)}.` : `${capital(ago(since))}.`);
   }
