@@ -114,6 +114,12 @@ fn who_edits_what_somebody_else_has_changed_is_told_and_loses_nothing() {
 
 #[test]
 #[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
+fn all_calling_is_stopped_with_the_calls_in_progress_and_whoever_is_signed_out_is_told_why() {
+    tell("stop.mjs", &[("VC_SIMULATOR_SPEED", "1")]);
+}
+
+#[test]
+#[cfg_attr(not(has_browser), ignore = "needs node and chromium")]
 fn who_may_only_read_sees_every_place_and_no_button_that_changes_anything() {
     tell("reader.mjs", &[]);
 }

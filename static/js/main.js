@@ -1,6 +1,6 @@
 // Starts the page: signs in, follows the address, and draws the page it names inside the shell.
 import { html, render, signal, effect, useEffect, useErrorBoundary } from './lib/ui.js';
-import { route, match } from './lib/router.js';
+import { isSignIn, match, route } from './lib/router.js';
 import { readSession, session, signIn } from './lib/api.js';
 import { connect, disconnect, link, on } from './lib/live.js';
 import { Toasts, Confirm, fail } from './lib/notify.js';
@@ -134,6 +134,8 @@ async function boot() {
   if (!token) return readSession();
   history.replaceState(null, '', location.pathname + '#/campaigns');
   route.value = { path: '/campaigns', query: {} };
+  // Whoever was signed in before is not any more.
+  session.value = undefined;
   try {
     await signIn(decodeURIComponent(token));
   } catch (error) {
@@ -146,3 +148,5 @@ const root = document.getElementById('app');
 root.textContent = '';
 render(html`<${App} />`, root);
 boot();
+// The link may be opened in a tab that shows the page already.
+addEventListener('hashchange', () => isSignIn() && boot());

@@ -20,6 +20,8 @@ const go = (to) => page.evaluate((hash) => { location.hash = hash; }, to);
 await endServer();
 await state('Reconnecting…');
 assert.ok(await page.getByText('Before the power cut').first().isVisible(), 'what was there stays');
+const banner = page.getByText('What is shown here is as it was at');
+await banner.waitFor();
 // Where nothing can be shown, it says why.
 await go(`#/campaigns/${watchedOne.id}`);
 await page.getByText('The server cannot be reached. Is it still running?').first().waitFor();
@@ -29,6 +31,7 @@ ok('lost', 'said, and nothing is taken away');
 await startServer();
 await state('Live updates on');
 await page.getByRole('heading', { name: 'Before the power cut' }).waitFor();
+await banner.waitFor({ state: 'hidden' });
 assert.ok(await isTheSame(), 'it was not loaded again');
 // The same for a place whose script is not there yet, which takes a reload.
 await endServer();

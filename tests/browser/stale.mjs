@@ -69,5 +69,36 @@ for (const status of ['draft', 'paused']) {
   assert.equal((await there()).name, 'First again');
   ok('told, kept, overwritten, reloaded', status);
 }
+
+// Whoever leaves with something that is not saved is asked, and a draft is saved without a question.
+{
+  const { page } = first;
+  const one = await campaign({ name: 'As it was' });
+  const there = () => api('GET', `voice-campaigns/${one.id}`);
+  const calls = page.getByRole('link', { name: 'Call history' });
+  const arrived = page.getByRole('heading', { name: 'Call history', level: 1 });
+  const edit = async (name) => {
+    await visit(page, `#/campaigns/${one.id}/edit?step=basics`);
+    await nameOf(page).fill(name);
+    await calls.click();
+  };
+  await edit('Typed into a draft');
+  await arrived.waitFor();
+  await until('saved', async () => (await there()).name === 'Typed into a draft');
+  await api('POST', `voice-campaigns/${one.id}/leads`, { phone: '+12025550104', first_name: 'Cem' });
+  await api('PATCH', `voice-campaigns/${one.id}/status`, { status: 'active' });
+  await api('PATCH', `voice-campaigns/${one.id}/status`, { status: 'paused' });
+  await edit('Not saved');
+  const question = page.getByRole('dialog', { name: 'Leave without saving?' });
+  await question.getByRole('button', { name: 'Stay' }).click();
+  assert.equal(await nameOf(page).inputValue(), 'Not saved', 'what was typed is still there');
+  assert.ok(page.url().includes('/edit'), page.url());
+  await calls.click();
+  await question.getByRole('button', { name: 'Leave' }).click();
+  await arrived.waitFor();
+  await settled(page);
+  assert.equal((await there()).name, 'Typed into a draft');
+  ok('asked before what was typed is lost');
+}
 assert.deepEqual([...first.problems, ...second.problems], []);
 await close();

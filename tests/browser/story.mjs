@@ -52,6 +52,11 @@ await page.getByLabel('Who is calling?').fill('Lakeside Telecom');
 await page.getByRole('radio', { name: /My own text/ }).check();
 await button(/Continue/).click();
 await page.getByRole('heading', { name: 'What should the agent say?' }).waitFor();
+// Back leaves the steps, and comes to no empty first step of another campaign.
+await page.goBack();
+await page.getByRole('heading', { name: 'Campaigns', level: 1 }).waitFor();
+await page.goForward();
+await page.getByRole('heading', { name: 'What should the agent say?' }).waitFor();
 const script = page.getByLabel(/Opening script|Script/).first();
 await script.fill('Hello {first_name|there}, this is Lakeside Telecom about your {tarif|present} plan. Press 9 to be called no more.');
 const listen = async () => {
@@ -72,15 +77,35 @@ const [draft] = await api('GET', 'voice-campaigns');
 await until('the import', async () => (await api('GET', `voice-campaigns/${draft.id}/stats`)).total_leads === 42);
 // At any hour, so that the story can be told at any hour.
 await api('GET', `voice-campaigns/${draft.id}`);
-for (const day of ['Saturday', 'Sunday']) {
+for (const day of ['Sat', 'Sun']) {
   const box = page.getByLabel(day, { exact: false }).first();
   if (await box.count()) if (!(await box.isChecked().catch(() => true))) await box.check({ force: true });
 }
 await page.getByLabel(/^From/).first().fill('00:00');
 await page.getByLabel(/^(To|Until)/).first().fill('23:59');
+await page.getByText('People are called before 8:00 or after 21:00.').waitFor();
+// A day that is over, and amounts with a mark between thousands, are no settings; a comma for the decimals is one.
+await page.getByLabel('Last day').fill('2020-01-31');
+await page.getByLabel('Cost per call').fill('1.000,50');
+await page.getByLabel('Budget').fill('1,000');
+await button(/Continue/).click();
+await page.getByText('This day is over.').waitFor();
+assert.equal(await page.getByText('Write it without a mark between thousands').count(), 2);
+await page.getByLabel('Last day').fill('');
+await page.getByLabel('Cost per call').fill('0,12');
+await page.getByLabel('Budget').fill('1000');
+// Each step is one of the history.
+await page.goBack();
+await page.getByRole('heading', { name: 'Who should be called?' }).waitFor();
+await page.goForward();
+await page.getByRole('heading', { name: 'When, how often and for how much?' }).waitFor();
 await button(/Continue/).click();
 await page.getByRole('heading', { name: 'Check and start' }).waitFor();
+const typed = await api('GET', `voice-campaigns/${draft.id}`);
+assert.deepEqual([typed.cost_per_call, typed.budget, typed.end_date], [0.12, 1000, null]);
+assert.equal((await api('GET', 'voice-campaigns')).length, 1);
 await button('Start calling').click();
+await page.getByRole('dialog').getByText(/every day 00:00–23:59 \(.+\), at most 200 calls a day, with a budget of 1,000/).waitFor();
 await page.getByRole('dialog').getByRole('button', { name: 'Start calling' }).click();
 await toast('Calling has started');
 ok('a campaign in five steps', '42 of 44 rows came in');
@@ -114,6 +139,11 @@ await sheet.getByText(/attempt 1 of 3/).waitFor();
 await page.keyboard.press('Escape');
 await sheet.waitFor({ state: 'hidden' });
 assert.ok(!page.url().includes('call='));
+await page.locator('table .linkbtn').first().click();
+await sheet.getByText('Call placed').waitFor();
+await page.goBack();
+await sheet.waitFor({ state: 'hidden' });
+assert.ok(page.url().endsWith('/calls'), 'Back closes the call and stays with the calls');
 await visit(page, '#/calls');
 const download = page.waitForEvent('download');
 await page.getByRole('link', { name: /Export/ }).click();

@@ -9,13 +9,13 @@ const CONCLUSIONS = {
   success: ['Goal reached', 'success'],
   declined: ['Said no', 'declined'],
   callback: ['Wants to be called again', 'callback'],
-  no_decision: ['No decision', 'declined'],
-  wrong_person: ['Somebody else picked up', 'declined'],
+  no_decision: ['No decision', 'spoke'],
+  wrong_person: ['Somebody else picked up', 'spoke'],
 };
 
 /** A conclusion with its colour. */
 export function Conclusion({ word }) {
-  const [words, group] = CONCLUSIONS[word] ?? [word, 'declined'];
+  const [words, group] = CONCLUSIONS[word] ?? [word, 'spoke'];
   return html`<span class="outcome"><i class=${'dot k-' + group}></i>${words}</span>`;
 }
 
@@ -99,8 +99,8 @@ export function CallVerdict({ call: { conversation } }) {
 }
 
 /** When another call was promised on a call. */
-export const Promised = ({ at }) =>
-  at && html`<${Note} icon="calendar-clock"><strong>Another call was promised</strong> for ${stamp(at)}.<//>`;
+export const Promised = ({ at, zone }) =>
+  at && html`<${Note} icon="calendar-clock"><strong>Another call was promised</strong> for ${stamp(at, zone)}.<//>`;
 
 /** What an agent did on a call and how long it took, below what was said. */
 export function CallWork({ call: { conversation, transcript } }) {

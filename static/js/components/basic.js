@@ -5,6 +5,7 @@ import {
   num,
   pct,
   ago,
+  openAt,
   soon,
   zoneName,
   OUTCOMES,
@@ -46,6 +47,10 @@ export function ActionButton({ run, icon, children, class: c = 'btn', disabled, 
   </button>`;
 }
 
+/** A text of the server with its `code` as code; everything else is text. */
+export const marked = (text = '') =>
+  text.split('`').map((part, i) => (i % 2 ? html`<code key=${i}>${part}</code>` : part));
+
 /** A titled part of a page. `flush` leaves out the padding, for tables. */
 export function Card({ title, sub, actions, children, class: c, flush, id }) {
   const titleId = useId();
@@ -81,12 +86,17 @@ export const Status = ({ s, label }) =>
   html`<span class=${cx('pill', s, s === 'calling' && 'pulse')}>${label || STATUS[s] || s}</span>`;
 
 /** Why a campaign stands as it does, in the server's words; the page only words the instants and counts the lines. */
-function reasonOf({ stats, time_zone, max_concurrent_calls }) {
+function reasonOf(campaign) {
+  const { stats, time_zone, max_concurrent_calls } = campaign;
   const { state, message, until, by, since } = stats.standing;
   // That it is calling, the pill says already.
   if (state === 'calling') return `${num(stats.in_progress_calls)} of ${num(max_concurrent_calls)} lines in use`;
   const parts = message === `${STATUS[state]}.` ? [] : [message];
-  if (until && state === 'waiting') parts.push(`Next calls ${soon(until, time_zone)}, ${zoneName(time_zone)}.`);
+  // A list does not know the hours.
+  const opensAt = until && campaign.working_days && openAt(until, campaign);
+  if (until && state === 'waiting') {
+    parts.push(`Next calls ${soon(opensAt || until, time_zone)}, ${zoneName(time_zone)}.`);
+  }
   if (since && ['paused', 'completed'].includes(state)) {
     parts.push(by && by !== 'server' ? `By ${by}, ${ago(since)}.` : `${capital(ago(since))}.`);
   }
@@ -97,7 +107,7 @@ function reasonOf({ stats, time_zone, max_concurrent_calls }) {
 export const Standing = ({ campaign }) =>
   html`<${Status} s=${campaign.stats.standing.state} /><span>${reasonOf(campaign)}</span>`;
 
-/** What became of a call; `exact` says which of the sixteen outcomes it was instead of its group. */
+/** What became of a call; `exact` says which of the outcomes it was instead of its group. */
 export function Outcome({ o, exact }) {
   if (!o) return html`<span class="outcome"><i class="dot"></i>In progress</span>`;
   const group = groupOf(o) || o;
@@ -122,11 +132,15 @@ const inWords = (groups) =>
     .map(([group, label]) => `${num(groups[group])} ${label.toLowerCase()}`)
     .join(', ');
 
-/** Finished leads of all, in the colours of the outcomes of the calls that there were. */
+/**
+ * Finished leads of all, in the colours of the outcomes of the calls that there were. Those who were finished without a
+ * call, such as people on the do-not-call list, have none.
+ */
 export function Progress({ done, total, outcomes, label = 'Progress', small }) {
   const share = total ? done / total : 0;
   const sum = outcomes ? outcomeTotal(outcomes) : 0;
   const words = `${num(done)} of ${num(total)} leads finished` + (sum ? `. Calls: ${inWords(outcomes)}` : '');
+  const called = total ? Math.min(done, sum) / total : 0;
   const part = (kind, fraction) => html`<i key=${kind} class=${kind} style=${`flex: 0 0 ${fraction * 100}%`}></i>`;
   return html`<div
     class=${cx('bar', small && 's')}
@@ -138,12 +152,12 @@ export function Progress({ done, total, outcomes, label = 'Progress', small }) {
     aria-valuetext=${words}
   >
     ${
-      sum
-        ? OUTCOMES.filter(([group]) => outcomes[group]).map(([group]) =>
-            part('k-' + group, (share * outcomes[group]) / sum),
-          )
-        : part('fill', share)
+      sum > 0 &&
+      OUTCOMES.filter(([group]) => outcomes[group]).map(([group]) =>
+        part('k-' + group, (called * outcomes[group]) / sum),
+      )
     }
+    ${share > called && part('fill calm', share - called)}
   </div>`;
 }
 
@@ -164,8 +178,10 @@ export function Meter({ value, max, label, calm }) {
   </div>`;
 }
 
-export const Legend = ({ outcomes, keys }) =>
+/** What the colours mean; with `title`, of what the numbers are. */
+export const Legend = ({ outcomes, keys, title }) =>
   html`<ul class="legend">
+    ${title && html`<li key="title" class="muted">${title}</li>`}
     ${OUTCOMES.filter(([group]) => !keys || keys.includes(group)).map(
       ([group, label]) =>
         html`<li key=${group}>
@@ -187,7 +203,7 @@ export function Field({ label, hint, error, children, class: c, optional }) {
     <label for=${id}>${label}${optional && html` <span class="faint">(optional)</span>`}</label>
     ${children({ id, 'aria-describedby': described || undefined, 'aria-invalid': error ? 'true' : undefined })}
     ${hint && html`<p class="hint" id=${id + 'h'}>${hint}</p>`}
-    ${error && html`<p class="err" id=${id + 'e'}><${Icon} n="circle-alert" c="s" />${error}</p>`}
+    ${error && html`<p class="err" id=${id + 'e'}><${Icon} n="circle-alert" c="s" /><span>${marked(error)}</span></p>`}
   </div>`;
 }
 
@@ -423,7 +439,7 @@ export function FormDialog({ title, ok, onClose, onSubmit, onProblem, danger, wi
     <form method="dialog" onSubmit=${submit} novalidate>
       <h2 id=${id}>${title}</h2>
       <div class="body stack">${children}</div>
-      ${problem.value && html`<p class="err" role="alert"><${Icon} n="circle-alert" c="s" />${problem.value}</p>`}
+      ${problem.value && html`<p class="err" role="alert"><${Icon} n="circle-alert" c="s" /><span>${marked(problem.value)}</span></p>`}
       <footer>
         <button type="button" class="btn" onClick=${onClose}>Cancel</button>
         <button class=${'btn ' + (danger ? 'danger solid' : 'primary')} aria-busy=${busy.value || undefined}>

@@ -1,4 +1,4 @@
-// The choice of an outcome: the six groups as headings, the exact outcomes below them.
+// The choice of an outcome: the groups as headings, the exact outcomes below them.
 import { html } from '../lib/ui.js';
 import { EXACT, GROUPS, OUTCOMES } from '../lib/format.js';
 
@@ -11,10 +11,8 @@ export const OutcomeSelect = ({ value, onChange, none = 'All outcomes' }) =>
     onChange=${(e) => onChange(e.currentTarget.value)}
   >
     <option value="">${none}</option>
-    ${OUTCOMES.map(
-      ([group, label]) =>
-        html`<optgroup key=${group} label=${label}>
-          ${GROUPS[group].map((word) => html`<option key=${word} value=${word}>${EXACT[word]}</option>`)}
-        </optgroup>`,
-    )}
+    ${OUTCOMES.map(([group, label]) => {
+      const options = GROUPS[group].map((word) => html`<option key=${word} value=${word}>${EXACT[word]}</option>`);
+      return options.length > 1 ? html`<optgroup key=${group} label=${label}>${options}</optgroup>` : options;
+    })}
   </select>`;

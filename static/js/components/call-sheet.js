@@ -2,7 +2,7 @@
 import { html } from '../lib/ui.js';
 import { canWrite, create, get, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
-import { clock, dayRange, dur, money, num, plural, soon, stamp, zoneName } from '../lib/format.js';
+import { clock, dayRange, dur, money, num, plural, soon, stamp, zoneMark, zoneName } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { ActionButton, Icon, Loading, Note, Outcome, Problem, Sheet } from './basic.js';
 import { CallVerdict, CallWork, detailOf, Promised, TOOLS } from './agent-report.js';
@@ -82,8 +82,9 @@ async function load(id, options) {
   return { call, lead };
 }
 
-/** @param {{id: string|number, onClose: () => void}} props */
-export function CallSheet({ id, onClose }) {
+/** @param {{id: string|number, campaign?: object, onClose: () => void}} props */
+export function CallSheet({ id, campaign, onClose }) {
+  const zone = campaign?.time_zone;
   const [resource, reload] = useResource(String(id), (options) => load(id, options));
   const { data, error } = resource.value;
   useLive({
@@ -93,19 +94,19 @@ export function CallSheet({ id, onClose }) {
   });
   const call = data?.call;
   const attempt = call && `attempt ${num(call.attempt)}${call.max_attempts ? ` of ${num(call.max_attempts)}` : ''}`;
-  const sub = call && [call.lead_name && call.phone, attempt, stamp(call.placed_at)].filter(Boolean).join(' · ');
+  const sub = call && [call.lead_name && call.phone, attempt, stamp(call.placed_at, zone)].filter(Boolean).join(' · ');
   return html`<${Sheet} title=${call ? personOf(call) : 'Call'} sub=${sub} onClose=${onClose}>
     ${
       error
         ? html`<${Problem} error=${error} retry=${reload} />`
         : !call
           ? html`<${Loading} rows=${3} h=${70} />`
-          : html`<${Contents} ...${data} onClose=${onClose} reload=${reload} />`
+          : html`<${Contents} ...${data} zone=${zone} reload=${reload} />`
     }
   <//>`;
 }
 
-function Contents({ call, lead, onClose, reload }) {
+function Contents({ call, lead, zone, reload }) {
   const isAlive = call.state !== 'ended';
   return html`<div class="row wrap" style="gap:18px">
       <b class="strong"><${Outcome} o=${call.outcome} exact /></b>
@@ -128,18 +129,18 @@ function Contents({ call, lead, onClose, reload }) {
       !isAlive &&
       html`<${Note} icon=${call.successful ? 'circle-check' : 'phone-missed'} kind=${call.successful ? 'ok' : ''}>
         ${why(call)}${detailOf(call) && html` <span class="wrap-any">${detailOf(call)}</span>`}
-        <br />${whatFollows(call, lead)}
+        <br />${whatFollows(call, lead, zone)}
       <//>`
     }
-    <${Promised} at=${call.call_back_at} /><${CallVerdict} call=${call} />
+    <${Promised} at=${call.call_back_at} zone=${zone} /><${CallVerdict} call=${call} />
     <${Conversation} call=${call} onChange=${reload} /><${CallWork} call=${call} />
-    <${Timeline} call=${call} />
+    <${Timeline} call=${call} zone=${zone} />
     <section aria-label="About">
       <h3 class="sheet-h">About this call</h3>
       <dl class="kv small">
         <dt>Campaign</dt>
         <dd>
-          <a href=${`#/campaigns/${call.campaign_id}`} onClick=${onClose}>${call.campaign_name ?? call.campaign_id}</a>
+          <a href=${`#/campaigns/${call.campaign_id}`}>${call.campaign_name ?? call.campaign_id}</a>
         </dd>
         <dt>Lead</dt>
         <dd>
@@ -159,7 +160,7 @@ function Contents({ call, lead, onClose, reload }) {
 }
 
 /** Whether this lead is called again, and when. */
-function whatFollows(call, lead) {
+function whatFollows(call, lead, zone) {
   if (!lead) return 'Nothing follows: the lead was deleted.';
   const later = lead.attempts > call.attempt ? 'It was called again since. ' : '';
   const left = call.max_attempts ? call.max_attempts - lead.attempts : 0;
@@ -168,7 +169,9 @@ function whatFollows(call, lead) {
       return `${later}The lead is being called at this moment.`;
     case 'pending':
     case 'scheduled': {
-      const when = lead.next_call_at ? `not before ${soon(lead.next_call_at)}` : 'when nothing holds it any more';
+      const when = lead.next_call_at
+        ? `not before ${soon(lead.next_call_at, zone)}${zoneMark(zone)}`
+        : 'when nothing holds it any more';
       const attempts = left > 0 ? `, up to ${plural(left, 'more time')}` : '';
       const hold = lead.hold && lead.hold.reason !== 'retry_later' ? ` Now: ${holdWords(lead.hold)}` : '';
       return `${later}The lead is called again, ${when}${attempts}.${hold}`;
@@ -204,7 +207,7 @@ async function forbid(call) {
   }
 }
 
-export const Timeline = ({ call }) =>
+export const Timeline = ({ call, zone }) =>
   html`<section aria-label="Timeline">
     <h3 class="sheet-h">Timeline</h3>
     ${
@@ -212,7 +215,7 @@ export const Timeline = ({ call }) =>
         ? html`<dl class="kv small">
             ${call.timeline.map(
               ({ at, event }, i) =>
-                html`<dt key=${'t' + i} class="num">${clock(at)}</dt>
+                html`<dt key=${'t' + i} class="num">${clock(at, zone)}</dt>
                   <dd key=${'e' + i}>${inWords(event)}</dd>`,
             )}
           </dl>`

@@ -4,7 +4,18 @@ import { html, signal, useSignal } from '../lib/ui.js';
 import { canWrite, create, del, downloadUrl, get, patch, put } from '../lib/api.js';
 import { go } from '../lib/router.js';
 import { confirm, fail, toast } from '../lib/notify.js';
-import { dayRange, hourMinute, money, openLeads, plural, zoneName } from '../lib/format.js';
+import { overview } from '../lib/store.js';
+import {
+  amountProblem,
+  day,
+  dayRange,
+  decimal,
+  hourMinute,
+  money,
+  openLeads,
+  plural,
+  zoneName,
+} from '../lib/format.js';
 import { ActionButton, CopyButton, Field, FormDialog, Icon, input, Menu, Picks, Sheet } from './basic.js';
 import { TestCallSheet } from './test-call.js';
 
@@ -23,32 +34,64 @@ async function act(work, said, onChange) {
 
 const setStatus = (id, status) => patch(`/voice-campaigns/${id}/status`, { status });
 
-/** Asks, because people are called from now on. */
-async function start({ id, name, stats }, onChange) {
-  let campaign;
-  try {
-    campaign = await get(`/voice-campaigns/${id}`);
-  } catch (error) {
-    return fail(error);
+/** Asks before people are called, with everything that limits it. @param {any} campaign @param {number} count of people */
+export function askToStart(campaign, count) {
+  const { name, campaign_type: type, time_zone: zone, lead_time_zone_policy: policy, budget } = campaign;
+  if (type === 'inbound') {
+    const body = `Whoever calls ${campaign.inbound_number ?? 'its number'} hears the script, at any hour. You can pause at any time.`;
+    return confirm({ title: `Take calls for “${name}”?`, ok: 'Take calls', body });
   }
   const hours = `${hourMinute(campaign.calling_hours_start)}–${hourMinute(campaign.calling_hours_end)}`;
-  const when = `${dayRange(campaign.working_days)} ${hours} (${zoneName(campaign.time_zone)})`;
-  const limit = `at most ${plural(campaign.calls_per_day, 'call')} a day`;
-  if (campaign.campaign_type === 'inbound') {
-    const body = `Whoever calls ${campaign.inbound_number ?? 'its number'} hears the script, at any hour. You can pause at any time.`;
-    const isSure = await confirm({ title: `Take calls for “${name}”?`, ok: 'Take calls', body });
-    if (isSure) await act(() => setStatus(id, 'active'), ['Calls are taken from now on.'], onChange);
-    return;
-  }
-  const isSure = await confirm({
+  const clock = policy === 'lead' ? 'on the clock of each person' : zoneName(zone);
+  const date = (at) => day(at, zone);
+  const limits = [
+    `${dayRange(campaign.working_days)} ${hours} (${clock})`,
+    campaign.start_date && `not before ${date(campaign.start_date)}`,
+    campaign.end_date && `until ${date(Date.parse(campaign.end_date) - 1)}`,
+    `at most ${plural(campaign.calls_per_day, 'call')} a day`,
+    budget == null ? 'without a budget limit' : `with a budget of ${money(budget)}`,
+  ];
+  return confirm({
     title: `Start “${name}”?`,
     ok: 'Start calling',
-    body: `Up to ${people(openLeads(stats.leads))} will be called, ${when}, ${limit}. You can pause at any time.`,
+    body: `Up to ${people(count)} will be called, ${limits.filter(Boolean).join(', ')}. You can pause at any time.`,
   });
-  if (isSure) await act(() => setStatus(id, 'active'), ['Calling has started.'], onChange);
 }
 
-const resume = ({ id }, onChange) => act(() => setStatus(id, 'active'), ['Calling goes on.'], onChange);
+const isHeld = () => overview.value?.dialing.stopped || overview.value?.dialing.woke_up;
+const HELD = 'It goes on when calling is allowed again.';
+
+/** Has a campaign call. Returns what to say of it: `words` where people are called now or when their hours come. */
+async function call(id, words) {
+  const { status, campaign_type: type } = await setStatus(id, 'active');
+  if (status === 'active' && type === 'inbound') return 'Calls are taken from now on.';
+  if (isHeld()) return HELD;
+  const { standing } = await get(`/voice-campaigns/${id}/stats`);
+  return ['attention', 'completed'].includes(standing.state) ? `Nobody is called. ${standing.message}` : words;
+}
+
+/** Starts a campaign. Returns what to say of it. */
+export const startNow = ({ id }) => call(id, 'Calling has started.');
+
+async function start({ id, stats }, onChange) {
+  try {
+    const campaign = await get(`/voice-campaigns/${id}`);
+    if (!(await askToStart(campaign, openLeads(stats.leads)))) return;
+    toast(await startNow(campaign));
+  } catch (error) {
+    fail(error, onChange);
+  }
+  onChange?.();
+}
+
+async function resume({ id }, onChange) {
+  try {
+    toast(await call(id, 'Calling goes on.'));
+  } catch (error) {
+    fail(error, onChange);
+  }
+  onChange?.();
+}
 
 /** Asks nothing, because it can be undone. */
 function pause(campaign, onChange) {
@@ -188,7 +231,9 @@ function BudgetDialog({ campaign, onChange }) {
   const amount = useSignal(stats.budget == null ? '' : String(stats.budget));
   const problem = useSignal('');
   const save = async () => {
-    const budget = amount.value.trim() === '' ? null : Number(amount.value);
+    const wrong = amount.value.trim() && amountProblem(amount.value, 'or leave it empty');
+    if (wrong) throw Object.assign(new Error(wrong), { fields: { budget: wrong } });
+    const budget = amount.value.trim() === '' ? null : decimal(amount.value);
     await put(`/voice-campaigns/${id}`, { budget });
     toast(budget === null ? 'There is no budget limit now.' : `The budget is ${money(budget)} now.`);
     closeDialog();
@@ -206,7 +251,7 @@ function BudgetDialog({ campaign, onChange }) {
       stops when the budget is used up.
     </p>
     <${Field} label="New budget" hint="Leave it empty for no limit." error=${problem.value}>
-      ${input(amount, { class: 'num', type: 'number', inputmode: 'decimal', min: 0, step: 'any' })}
+      ${input(amount, { class: 'num', inputmode: 'decimal', autocomplete: 'off' })}
     <//>
   <//>`;
 }

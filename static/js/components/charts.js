@@ -196,9 +196,9 @@ const inWords = ({ long, parts }, kinds) => {
 
 /**
  * Money spent up to now, where it leads, and the budget as a line.
- * @param {{points: Array<{t: number, v: number, long: string}>, ahead: Array<{t: number, v: number}>, budget: number|null, label: string}} props
+ * @param {{points: Array<{t: number, v: number, long: string}>, ahead: Array<{t: number, v: number}>, budget: number|null, zone: string, label: string}} props
  */
-export function Burn({ points, ahead, budget, label }) {
+export function Burn({ points, ahead, budget, zone, label }) {
   const [ref, width] = useWidth();
   const { at, svg } = useReader(points.length);
   const read = points[at.value];
@@ -218,7 +218,7 @@ export function Burn({ points, ahead, budget, label }) {
     at.value = away.indexOf(Math.min(...away));
   };
   // Within two days the hours tell more.
-  const word = to - from < 2 * 86400e3 ? (t) => `${dayMonth(t)}, ${time(t)}` : (t) => dayMonth(t);
+  const word = to - from < 2 * 86400e3 ? (t) => `${dayMonth(t, zone)}, ${time(t, zone)}` : (t) => dayMonth(t, zone);
   const ticks = [from, from + (to - from) / 2, to].map(
     (t, i) =>
       html`<text key=${i} x=${x(t)} y=${HEIGHT - 5} text-anchor=${['start', 'middle', 'end'][i]}>${word(t)}</text>`,

@@ -1,5 +1,5 @@
 // Where a campaign leads, from rehearsals in the background: when it finishes and what that costs, and how certain that is.
-import { html, useEffect, useRef } from '../lib/ui.js';
+import { cx, html, useEffect, useRef } from '../lib/ui.js';
 import { get, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { ago, isoDay, money, num, plural, zoneName } from '../lib/format.js';
@@ -37,6 +37,13 @@ export function useForecast({ id, updated_at: version }) {
   return { data, error, reload };
 }
 
+const isChanged = ({ status, computed_at: at }, { updated_at: changedAt }) =>
+  status === 'computing' && Date.parse(changedAt) > Date.parse(at);
+/** Whether what was played is no fact any more: it was changed since, or nobody is called before something is put right. */
+export const isOutdated = (forecast, campaign) =>
+  !forecast.computed_at || isChanged(forecast, campaign) || campaign.stats?.standing.state === 'attention';
+const isBroke = ({ stats }) => stats?.standing.code === 'budget';
+
 /** When it finishes, in a few words; nothing while that is not known. */
 function finishSentence({ finishes_at: end, finishes_percent: percent, runs }, zone) {
   if (!end) return '';
@@ -55,14 +62,13 @@ export function Outlook({ forecast, campaign }) {
   if (campaign.status === 'completed') return 'This campaign is over.';
   if (!forecast) return null;
   if (forecast.status === 'nothing_to_do') return 'Nobody is left to call.';
+  const warning = (words) => html`<span class="warn-t"><${Icon} n="triangle-alert" c="s" />${words}</span>`;
+  if (isBroke(campaign)) return warning('The budget is used up.');
+  if (isOutdated(forecast, campaign)) return null;
   const sentence = finishSentence(forecast, campaign.time_zone);
   if (!sentence) return null;
   const { budget_runs_out_on: brokeOn } = forecast;
-  if (brokeOn) {
-    return html`<span class="warn-t"
-      ><${Icon} n="triangle-alert" c="s" />The budget runs out around ${dateWords(brokeOn)}, before its end.</span
-    >`;
-  }
+  if (brokeOn) return warning(`The budget runs out around ${dateWords(brokeOn)}, before its end.`);
   const words = campaign.status === 'active' ? sentence : `started now, ${sentence}`;
   return `${words[0].toUpperCase()}${words.slice(1)}.`;
 }
@@ -84,12 +90,21 @@ export function Forecast({ forecast, error, reload, campaign }) {
     </p>`;
   }
   if (!at) return html`<p class="muted forecast-wait">The first forecast is being rehearsed; it comes in a moment.</p>`;
+  if (isBroke(campaign)) return null;
+  if (isOutdated(forecast, campaign)) {
+    const words = isChanged(forecast, campaign)
+      ? 'The campaign was changed. Its forecast is being rehearsed anew and comes in a moment.'
+      : 'There is no forecast while nobody is called.';
+    return html`<p class="muted forecast-wait">${words}</p>`;
+  }
   return html`<${Figures} forecast=${forecast} campaign=${campaign} /><${Grounds} forecast=${forecast} />`;
 }
 
 function Figures({ forecast, campaign }) {
-  const { time_zone: zone } = campaign;
-  const { finishes_at: end, cost, spent, calls, people_reached: reached } = forecast;
+  const { time_zone: zone, stats, status } = campaign;
+  const { finishes_at: end, cost, calls, people_reached: reached } = forecast;
+  // What has been spent is what the rest of the page says, not what it was when the forecast was played.
+  const spent = stats.total_cost;
   const figure = (label, value, more) =>
     html`<div key=${label}>
       <dt>${label}</dt>
@@ -102,8 +117,9 @@ function Figures({ forecast, campaign }) {
     : end.low
       ? `From ${dateWords(isoDay(end.low, zone))}`
       : 'Some still to be called';
-  return html`<dl class="report wide">
-    ${figure(`Finishes (${zoneName(zone)})`, finish, plan(forecast) || (end.middle && end.low !== end.high && `${rangeOfInstants(end.middle, end.middle, zone)} in the middle`))}
+  const usual = end.middle && rangeOfInstants(end.middle, end.middle, zone);
+  return html`<dl class=${cx('report wide', status === 'paused' && 'dim')}>
+    ${figure(`Finishes (${zoneName(zone)})`, finish, plan(forecast) || (usual && usual !== finish && `${usual} in the middle`))}
     ${figure(spent ? 'Still to be spent' : 'Cost', range(cost, money), spent ? `${money(spent)} spent so far` : middle(cost, money))}
     ${figure('Calls to come', range(calls), middle(calls, num))}
     ${figure('People reached by them', range(reached), middle(reached, num))}

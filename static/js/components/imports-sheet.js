@@ -5,7 +5,7 @@ import { useLive } from '../lib/live.js';
 import { setQuery } from '../lib/router.js';
 import { ago, num, plural, stamp } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
-import { ActionButton, Empty, Icon, Loading, Problem, Sheet, Status } from './basic.js';
+import { ActionButton, Empty, Icon, Loading, marked, Problem, Sheet, Status } from './basic.js';
 import { Pager, usePager, useSoon } from './pager.js';
 
 const STATES = { running: ['waiting', 'Running'], completed: ['calling', 'Done'], undone: ['draft', 'Undone'] };
@@ -82,10 +82,10 @@ function Import({ campaign, one, close, onChange }) {
   return html`<li>
     <div class="row wrap">
       <b class="strong wrap-any">${file ?? `Import ${id}`}</b><${Status} s=${kind} label=${label} />
-      <span class="grow"></span><span class="muted small" title=${stamp(at)}>${ago(at)}</span>
+      <span class="grow"></span><span class="muted small" title=${stamp(at, campaign.time_zone)}>${ago(at)}</span>
     </div>
     <p class="muted small">${counts.join(', ')}. By ${by}.</p>
-    ${error && html`<p class="small warn-t wrap-any">${error}</p>`}
+    ${error && html`<p class="small warn-t wrap-any">${marked(error)}</p>`}
     <div class="row wrap">
       ${imported > 0 && state !== 'undone' && html`<button type="button" class="btn small" onClick=${show}>Show its leads</button>`}
       ${

@@ -5,7 +5,7 @@ import { create, del, downloadUrl, get, post, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { bytes, capital, num, plural } from '../lib/format.js';
-import { ActionButton, Field, Icon, input, Note } from './basic.js';
+import { ActionButton, Field, Icon, input, marked, Note } from './basic.js';
 import { BUILT_IN, normalName, variables } from './script.js';
 
 /** What a column can become beside a script variable, and its words. */
@@ -333,7 +333,7 @@ function Refused({ problem, fields, isFirst, set }) {
   // What comes after that says how to ask the API.
   const words = fields.header ? `${fields.header.split('. Name one')[0]}.` : problem;
   return html`<${Note} kind="danger" icon="triangle-alert">
-    <span role="alert">${words}</span>
+    <span role="alert">${marked(words)}</span>
     ${
       isFirst &&
       fields.header &&
@@ -372,7 +372,7 @@ function Report({ report }) {
     ${report.warnings.map(
       ({ warning, variable, message, count }) =>
         html`<${Note} key=${warning + variable} kind="warn" icon="triangle-alert"
-          ><b class="strong">${plural(count, 'row')}:</b> ${message}<//
+          ><b class="strong">${plural(count, 'row')}:</b> ${marked(message)}<//
         >`,
     )}
     ${report.skipped + report.rejected > 0 && html`<${Skipped} report=${report} />`}
@@ -407,7 +407,7 @@ function Skipped({ report }) {
                 <td class="num">${num(row)}</td>
                 <td>${field}</td>
                 <td class="mono">${value || '(empty)'}</td>
-                <td>${capital(message)}</td>
+                <td>${marked(capital(message))}</td>
               </tr>`,
           )}
         </tbody>

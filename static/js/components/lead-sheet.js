@@ -3,7 +3,7 @@ import { html, useSignal } from '../lib/ui.js';
 import { ask, canWrite, create, del, getPage, post, useResource, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { setQuery } from '../lib/router.js';
-import { ago, LEAD_STATUS, num, soon, stamp, zoneName } from '../lib/format.js';
+import { ago, LEAD_STATUS, nextCall, num, soon, stamp, zoneName } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import {
   ActionButton,
@@ -95,8 +95,8 @@ export function LeadSheet({ id, campaign, onClose, onChange }) {
                   onGone=${() => (onClose(), onChange())}
                 />`
               }
-              <${Calls} calls=${data.calls} />
-              <${About} lead=${lead} />`
+              <${Calls} calls=${data.calls} zone=${campaign.time_zone} />
+              <${About} lead=${lead} zone=${campaign.time_zone} />`
     }
     ${open.value?.kind === 'edit' && html`<${LeadForm} lead=${lead} etag=${data.etag} onClose=${close} onSaved=${changed} />`}
     ${open.value?.kind === 'schedule' && html`<${CallBack} lead=${lead} onClose=${close} onSaved=${changed} />`}
@@ -115,7 +115,7 @@ function State({ lead, campaign }) {
       <span class="muted small">${num(attempts)} of ${num(campaign.max_attempts_per_lead)} attempts</span>
     </div>
     ${hold && html`<${Note} icon="clock"> <span class="wrap-any">${holdWords(hold)}</span>${until} <//>`}
-    ${!hold && next && html`<p class="muted">Next call ${soon(next, zone)}, ${zoneName(zone)}.</p>`}
+    ${!hold && next && html`<p class="muted">Next call ${nextCall(next, campaign)}, ${zoneName(zone)}.</p>`}
   </div>`;
 }
 
@@ -196,7 +196,7 @@ function Actions({ lead, campaign, open, onChange, onGone }) {
   </div>`;
 }
 
-const Calls = ({ calls }) =>
+const Calls = ({ calls, zone }) =>
   html`<section aria-label="Calls">
     <h3 class="sheet-h">Calls</h3>
     ${
@@ -209,7 +209,8 @@ const Calls = ({ calls }) =>
                     <${Outcome} o=${call.outcome} exact />
                   </button>
                   ${call.kind && html`<span class="muted small">${KINDS[call.kind]}, counts in no result</span>`}
-                  <span class="grow"></span><span class="muted small" title=${stamp(call.at)}>${ago(call.at)}</span>
+                  <span class="grow"></span
+                  ><span class="muted small" title=${stamp(call.at, zone)}>${ago(call.at)}</span>
                 </li>`,
             )}
           </ul>`
@@ -217,13 +218,13 @@ const Calls = ({ calls }) =>
     }
   </section>`;
 
-function About({ lead }) {
+function About({ lead, zone }) {
   const facts = [
     ...FIELDS.filter(([name]) => lead[name]).map(([name, label]) => [label, lead[name]]),
     ...Object.entries(lead.variables).map(([name, value]) => [name, String(value)]),
     lead.tags.length > 0 && ['Tags', lead.tags.join(', ')],
     ['Priority', `${lead.priority} of 5`],
-    ['Added', `${stamp(lead.created_at)}${lead.import_id ? `, import ${lead.import_id}` : ''}`],
+    ['Added', `${stamp(lead.created_at, zone)}${lead.import_id ? `, import ${lead.import_id}` : ''}`],
   ].filter(Boolean);
   return html`<section aria-label="About">
     <h3 class="sheet-h">About</h3>

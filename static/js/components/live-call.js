@@ -2,7 +2,7 @@
 import { html, signal, useEffect } from '../lib/ui.js';
 import { canWrite, create } from '../lib/api.js';
 import { dur } from '../lib/format.js';
-import { onBeat } from '../lib/live.js';
+import { link, onBeat } from '../lib/live.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { ActionButton, Outcome } from './basic.js';
 import { personOf } from './call-table.js';
@@ -11,8 +11,9 @@ const now = signal(Date.now());
 
 function useNow() {
   useEffect(() => {
+    // Nobody knows how long a call goes on that nothing is heard of.
     const tick = () => {
-      now.value = Date.now();
+      if (link.peek() !== 'lost') now.value = Date.now();
     };
     tick();
     return onBeat(tick);

@@ -31,7 +31,7 @@ export function OtherCallSheet({ id, campaign, onClose }) {
   }, [isAlive]);
   return html`<${Sheet}
     title=${call ? call.phone || (kind === 'test' ? 'Erased person' : 'Number withheld') : KINDS[kind]}
-    sub=${call && `${KINDS[kind]} · ${stamp(call.asked_at)}`}
+    sub=${call && `${KINDS[kind]} · ${stamp(call.asked_at, campaign.time_zone)}`}
     onClose=${onClose}
   >
     ${
@@ -39,12 +39,12 @@ export function OtherCallSheet({ id, campaign, onClose }) {
         ? html`<${Problem} error=${error} retry=${reload} />`
         : !call
           ? html`<${Loading} rows=${3} h=${70} />`
-          : html`<${Contents} call=${call} path=${path} reload=${reload} onClose=${onClose} />`
+          : html`<${Contents} call=${call} path=${path} reload=${reload} zone=${campaign.time_zone} />`
     }
   <//>`;
 }
 
-function Contents({ call, path, reload, onClose }) {
+function Contents({ call, path, reload, zone }) {
   const isAlive = call.state !== 'ended';
   const hangUp = async () => {
     try {
@@ -69,14 +69,14 @@ function Contents({ call, path, reload, onClose }) {
       ${!isAlive && html`${why(call)} `}${detailOf(call) && html`<span class="wrap-any">${detailOf(call)} </span>`} It
       counts in none of the results of the campaign.
     <//>
-    <${Promised} at=${call.call_back_at} /><${CallVerdict} call=${call} />
+    <${Promised} at=${call.call_back_at} zone=${zone} /><${CallVerdict} call=${call} />
     <${Conversation} call=${call} onChange=${reload} /><${CallWork} call=${call} />
-    <${Timeline} call=${call} />
+    <${Timeline} call=${call} zone=${zone} />
     <section aria-label="About">
       <h3 class="sheet-h">About this call</h3>
       <dl class="kv small">
         <dt>Campaign</dt>
-        <dd><a href=${`#/campaigns/${call.campaign_id}`} onClick=${onClose}>Campaign ${call.campaign_id}</a></dd>
+        <dd><a href=${`#/campaigns/${call.campaign_id}`}>Campaign ${call.campaign_id}</a></dd>
         <dt>${call.kind === 'test' ? 'Said the values of' : 'Known as'}</dt>
         <dd>${call.lead_id ? html`<a href=${leads}>Lead ${call.lead_id}</a>` : 'Nobody of the leads'}</dd>
         ${call.placed_by && html`<dt>Made by</dt>`}${call.placed_by && html`<dd>${call.placed_by}</dd>`}

@@ -1,5 +1,6 @@
 // Schemas of an OpenAPI 3.1 document in words: what a value is, what an object has, and an example.
 import { html } from '../lib/ui.js';
+import { marked } from './basic.js';
 
 /** Deeper than this no example goes; schemas may contain themselves. */
 const DEPTH_MAX = 6;
@@ -13,10 +14,6 @@ export function resolve(document, part) {
   }
   return found ?? {};
 }
-
-/** A text of the document with its `code` as code; everything else is text. */
-export const marked = (text = '') =>
-  text.split('`').map((part, i) => (i % 2 ? html`<code key=${i}>${part}</code>` : part));
 
 /** The schemas of which one must hold, without the one that only allows nothing. */
 const choices = (schema) => (schema.oneOf ?? schema.anyOf ?? []).filter(({ type }) => type !== 'null');

@@ -1,8 +1,8 @@
 // The frame of every page: navigation, carrier, live updates, theme, sign-out, and the banners when nobody is dialed.
 import { html, signal } from '../lib/ui.js';
 import { canWrite, create, get, isAdmin, session, signOut } from '../lib/api.js';
-import { link } from '../lib/live.js';
-import { ago, plural } from '../lib/format.js';
+import { link, missedSince } from '../lib/live.js';
+import { ago, clock, plural } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { loadOverview, overview } from '../lib/store.js';
 import { setTheme, theme } from '../lib/theme.js';
@@ -35,7 +35,7 @@ export function Shell({ nav, children }) {
       <nav aria-label="Main"><${NavLinks} nav=${nav} /></nav>
       <div class="side-foot"><${Carrier} /><${Foot} /></div>
     </aside>
-    <main id="main" tabindex="-1"><${StoppedBanner} /><${WakeUpBanner} />${children}</main>
+    <main id="main" tabindex="-1"><${LostBanner} /><${StoppedBanner} /><${WakeUpBanner} />${children}</main>
     <${TabBar} nav=${nav} />
     ${isMenuOpen.value && html`<${MenuSheet} nav=${nav} />`}
   </div>`;
@@ -132,6 +132,17 @@ const MenuSheet = ({ nav }) =>
     <${Carrier} /><${Foot} />
   <//>`;
 
+/** Says on every page that what it shows may not be so any more. */
+function LostBanner() {
+  if (missedSince.value === null) return null;
+  return html`<div class="stopped" role="status">
+    <div class="grow">
+      <strong>The server cannot be reached.</strong> What is shown here is as it was at ${clock(missedSince.value)}. It
+      goes on by itself when the server is back.
+    </div>
+  </div>`;
+}
+
 /** Says on every page that nothing is dialed, and lets it go on. */
 function StoppedBanner() {
   const dialing = overview.value?.dialing;
@@ -197,18 +208,33 @@ export async function startDialing() {
 /** The emergency stop, for menus. */
 export async function stopDialing() {
   const alive = overview.value?.in_progress_calls ?? 0;
-  const mayFinish = alive > 0 ? ` ${plural(alive, 'call')} in progress may finish.` : '';
+  const hangUp = signal(false);
+  const words = alive === 1 ? 'Also end the call in progress' : `Also end the ${plural(alive, 'call')} in progress`;
+  const endThem = html`<label class="check"
+    ><input type="checkbox" onChange=${(event) => (hangUp.value = event.currentTarget.checked)} /><span
+      >${words}</span
+    ></label
+  >`;
   const isSure = await confirm({
     title: 'Stop all calling?',
     ok: 'Stop all calling',
     danger: true,
-    body: `No campaign dials anybody until calling is started again.${mayFinish}`,
+    body: html`<div class="stack-s">
+      <p>
+        No campaign dials anybody until calling is started
+        again.${alive > 0 && ` ${plural(alive, 'call')} in progress may finish.`}
+      </p>
+      ${alive > 0 && endThem}
+    </div>`,
   });
   if (!isSure) return;
   try {
-    await create('/dialing/stop', { reason: 'Stopped on the admin page' });
+    await create('/dialing/stop', { reason: 'Stopped on the admin page', hang_up: hangUp.value });
     await loadOverview();
-    toast('All calling is stopped.', { action: 'Undo', onAction: startDialing });
+    toast(hangUp.value ? 'All calling is stopped. Calls in progress are being ended.' : 'All calling is stopped.', {
+      action: 'Undo',
+      onAction: startDialing,
+    });
   } catch (error) {
     fail(error);
   }

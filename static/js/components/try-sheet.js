@@ -64,7 +64,7 @@ export function TrySheet({ id, campaign, onClose, onChange }) {
   };
   return html`<${Sheet}
     title="A try of the agent"
-    sub=${tried && `${talker(tried)} · ${stamp(tried.created_at)}`}
+    sub=${tried && `${talker(tried)} · ${stamp(tried.created_at, campaign.time_zone)}`}
     onClose=${onClose}
   >
     ${

@@ -4,6 +4,8 @@ import { capital } from './format.js';
 
 /** undefined: not known yet, null: signed out, otherwise `{name, scope, expires_at}`. */
 export const session = signal(undefined);
+/** Why somebody who was signed in is not any more, in the server's words; empty for whoever left. */
+export const partedBecause = signal('');
 /** Whether whoever is signed in may change anything. */
 export const canWrite = computed(() => ['write', 'admin'].includes(session.value?.scope));
 export const isAdmin = computed(() => session.value?.scope === 'admin');
@@ -51,7 +53,10 @@ export async function ask(method, path, body, { signal, ifMatch, key, isFile } =
   }
   const read = () => (isFile && answer.ok ? answer.blob() : answer.json().catch(() => null));
   const data = answer.status === 204 ? null : await read();
-  if (answer.status === 401) session.value = null;
+  if (answer.status === 401) {
+    if (session.peek()) partedBecause.value = data?.error || 'Your session is over.';
+    session.value = null;
+  }
   if (!answer.ok) throw new ApiError(answer.status, data);
   const header = (name) => answer.headers.get(name);
   const total = header('X-Total-Count');
@@ -116,12 +121,15 @@ export const downloadUrl = (path, params = {}) => 'api' + withQuery(path, params
 /** Signs in with a token; the server answers with the cookie of the session. */
 export async function signIn(token) {
   session.value = await post('/session', { token });
+  partedBecause.value = '';
 }
 
 /** Asks who is signed in; a server that cannot be reached changes nothing once that was known. */
 export async function readSession() {
   try {
-    session.value = await get('/session');
+    const found = await get('/session');
+    if (session.peek() && !found) partedBecause.value = 'The token was revoked, or it has expired.';
+    session.value = found;
   } catch {
     session.value ??= null;
   }

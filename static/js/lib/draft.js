@@ -2,7 +2,7 @@
 // saved as it is typed; a campaign that calls people only when somebody says so, because they would hear half a text.
 import { signal } from './ui.js';
 import { ask } from './api.js';
-import { hourMinute, isoDay, WEEK } from './format.js';
+import { amountProblem, decimal, hourMinute, isoDay, WEEK } from './format.js';
 
 /** So long after the last key a draft is saved. */
 const PAUSE_MS = 700;
@@ -69,7 +69,8 @@ function formOf(campaign) {
     calling_hours_start: hourMinute(campaign.calling_hours_start),
     calling_hours_end: hourMinute(campaign.calling_hours_end),
     start_date: date(campaign.start_date),
-    end_date: date(campaign.end_date),
+    // It ends with that day, so at the midnight after it.
+    end_date: date(campaign.end_date && Date.parse(campaign.end_date) - 1),
     retry_wait: String(minutes / UNITS[unit]),
     retry_unit: unit,
   };
@@ -80,10 +81,10 @@ export const bareNumber = (text) => text.replace(/[\s()./-]/g, '');
 
 /** What the fields say, as the API wants it. */
 function bodyOf(form) {
-  const body = { ...form, retry_delay_minutes: Math.round(Number(form.retry_wait) * UNITS[form.retry_unit]) };
+  const body = { ...form, retry_delay_minutes: Math.round(decimal(form.retry_wait) * UNITS[form.retry_unit]) };
   delete body.retry_wait;
   delete body.retry_unit;
-  for (const name of Object.keys(NUMBERS)) body[name] = form[name].trim() === '' ? null : Number(form[name]);
+  for (const name of Object.keys(NUMBERS)) body[name] = form[name].trim() === '' ? null : decimal(form[name]);
   for (const name of OPTIONAL) if (!form[name].trim()) body[name] = null;
   for (const name of ['transfer_number', 'inbound_number']) body[name] &&= bareNumber(body[name]);
   return body;
@@ -96,9 +97,16 @@ const isZone = (name) => {
     return false;
   }
 };
-const isPositive = (text) => Number(text) > 0;
+const isWhole = (text) => /^\d+$/.test(text.trim()) && Number(text) > 0;
 
-/** What is wrong with each step, by field. What only the server knows it says itself. */
+/** Whether a campaign calls at hours at which most people do not want it, and laws often do not either. */
+export const isUnusualHours = ({ campaign_type: type, calling_hours_start: from, calling_hours_end: until }) =>
+  type !== 'inbound' && from && until && (from < '08:00' || until > '21:00' || until < from);
+
+/**
+ * What is wrong with each step, by field. What only the server knows it says itself. `before` is the form as it was, where
+ * the campaign was started already: what was so then is no fault now.
+ */
 export const RULES = {
   basics: ({ name, campaign_type, inbound_number }) => ({
     ...(!name.trim() && { name: 'Give the campaign a name, so that you find it again.' }),
@@ -119,7 +127,7 @@ export const RULES = {
     ...(!success_criteria.trim() && { success_criteria: 'Say what counts as a success.' }),
   }),
   leads: () => ({}),
-  schedule: (form) => ({
+  schedule: (form, before) => ({
     ...(!form.working_days.length && { working_days: 'Choose at least one day.' }),
     ...(!form.calling_hours_start && { calling_hours_start: 'Say when calling may begin.' }),
     ...(!form.calling_hours_end && { calling_hours_end: 'Say when calling must end.' }),
@@ -127,14 +135,17 @@ export const RULES = {
       calling_hours_end: 'The end must differ from the start.',
     }),
     ...(!isZone(form.time_zone) && { time_zone: 'Choose a time zone of the list, such as Europe/Berlin.' }),
-    ...(!isPositive(form.calls_per_day) && { calls_per_day: 'Enter a number above zero.' }),
-    ...(!isPositive(form.max_concurrent_calls) && { max_concurrent_calls: 'Enter a number above zero.' }),
-    ...(!isPositive(form.max_attempts_per_lead) && { max_attempts_per_lead: 'Enter a number above zero.' }),
-    ...(!isPositive(form.retry_wait) && { retry_delay_minutes: 'Enter a number above zero.' }),
-    ...((form.cost_per_call.trim() === '' || Number(form.cost_per_call) < 0) && {
-      cost_per_call: 'Enter an amount, or 0.',
-    }),
-    ...(form.budget.trim() !== '' && !(Number(form.budget) >= 0) && { budget: 'Enter an amount, or leave it empty.' }),
+    ...(!isWhole(form.calls_per_day) && { calls_per_day: 'Enter a whole number above zero.' }),
+    ...(!isWhole(form.max_concurrent_calls) && { max_concurrent_calls: 'Enter a whole number above zero.' }),
+    ...(!isWhole(form.max_attempts_per_lead) && { max_attempts_per_lead: 'Enter a whole number above zero.' }),
+    ...(!(decimal(form.retry_wait) > 0) && { retry_delay_minutes: 'Enter a number above zero.' }),
+    ...(amountProblem(form.cost_per_call, 'or 0') && { cost_per_call: amountProblem(form.cost_per_call, 'or 0') }),
+    ...(form.budget.trim() !== '' &&
+      amountProblem(form.budget, 'or leave it empty') && { budget: amountProblem(form.budget, 'or leave it empty') }),
+    ...(form.end_date &&
+      form.end_date !== before?.end_date &&
+      isZone(form.time_zone) &&
+      form.end_date < isoDay(Date.now(), form.time_zone) && { end_date: 'This day is over. Choose today or later.' }),
     ...(form.start_date &&
       form.end_date &&
       form.end_date < form.start_date && { end_date: 'The last day must not be before the first.' }),
@@ -143,7 +154,7 @@ export const RULES = {
 };
 
 /** Everything that is wrong with a form, by field. */
-const problemsOf = (form) => Object.assign({}, ...Object.values(RULES).map((rule) => rule(form)));
+const problemsOf = (form, before) => Object.assign({}, ...Object.values(RULES).map((rule) => rule(form, before)));
 
 /** Which fields of the API a field of the form belongs to. */
 const apiField = (name) => (name === 'retry_wait' || name === 'retry_unit' ? 'retry_delay_minutes' : name);
@@ -180,7 +191,7 @@ export function trying(campaign) {
     return Object.fromEntries(is.filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(was[name])));
   };
   draft.check = () => {
-    draft.problems.value = RULES.schedule(draft.form.value);
+    draft.problems.value = RULES.schedule(draft.form.value, before);
     return !Object.keys(draft.problems.value).length;
   };
   return draft;
@@ -193,6 +204,7 @@ export function trying(campaign) {
  */
 export function editing(campaign, etag) {
   const isSavedAsTyped = campaign.status === 'draft';
+  const before = isSavedAsTyped ? undefined : formOf(campaign);
   const draft = {
     campaign: signal(campaign),
     form: signal(formOf(campaign)),
@@ -239,7 +251,7 @@ export function editing(campaign, etag) {
 
   async function send() {
     if (draft.state.value === 'stale') return false;
-    const wrong = problemsOf(draft.form.value);
+    const wrong = problemsOf(draft.form.value, before);
     const names = [...dirty].filter((name) => !wrong[name]);
     if (!names.length) return dirty.size === 0;
     const whole = bodyOf(draft.form.value);
@@ -279,9 +291,14 @@ export function editing(campaign, etag) {
 
   draft.bind = bindTo(draft);
 
+  /** What is wrong with a step, by field. */
+  draft.wrong = (step) => RULES[step](draft.form.value, before);
+  /** Whether something that was typed is lost when the page is left; what a draft has not saved yet it saves then. */
+  draft.isLost = () => !['saved', ...(isSavedAsTyped ? ['changed', 'saving'] : [])].includes(draft.state.value);
+
   /** Marks what is wrong with a step; says whether nothing is. */
   draft.check = (step) => {
-    const wrong = RULES[step](draft.form.value);
+    const wrong = draft.wrong(step);
     draft.problems.value = { ...draft.problems.value, ...wrong };
     return !Object.keys(wrong).length;
   };

@@ -30,6 +30,22 @@ export const money = (amount) =>
         minimumFractionDigits: Number.isInteger(Number(amount)) ? 0 : 2,
         maximumFractionDigits: 4,
       }).format(Number(amount));
+/**
+ * An amount as people write it, with a point or a comma for the decimals; NaN where it is none, or where the point or the
+ * comma may be meant between thousands.
+ */
+export function decimal(text) {
+  const bare = text.trim();
+  const isThousands = /^[1-9]\d{0,2},\d{3}$/.test(bare) || /^[1-9]\d{0,2}\.\d\d0$/.test(bare);
+  return /^(\d+([.,]\d*)?|[.,]\d+)$/.test(bare) && !isThousands ? Number(bare.replace(',', '.')) : NaN;
+}
+/** What is wrong with an amount, or nothing. */
+export const amountProblem = (text, otherwise) =>
+  decimal(text) >= 0
+    ? ''
+    : /\d[.,\s'’]\d/.test(text)
+      ? 'Write it without a mark between thousands, such as 1500 or 0.12.'
+      : `Enter an amount, ${otherwise}.`;
 /** `1 call`, `2 calls`. */
 export const plural = (n, one, many = one + 's') => `${num(n)} ${n === 1 ? one : many}`;
 /** Seconds as `1:05` or `1 h 5 min`. */
@@ -71,13 +87,16 @@ const HOURS = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
 /** `14:05` */
 export const time = (at, timeZone) => formatted({ ...HOURS, timeZone }, at);
 /** `14:05:09` */
-export const clock = (at) => formatted({ ...HOURS, second: '2-digit' }, at);
+export const clock = (at, timeZone) => formatted({ ...HOURS, second: '2-digit', timeZone }, at);
 /** `Thu, Nov 26` */
 export const day = (at, timeZone) => formatted({ weekday: 'short', day: 'numeric', month: 'short', timeZone }, at);
 /** `Nov 26` */
 export const dayMonth = (at, timeZone) => formatted({ day: 'numeric', month: 'short', timeZone }, at);
-/** `Thu, Nov 26, 14:05` */
-export const stamp = (at) => `${day(at)}, ${time(at)}`;
+/** `Thu, Nov 26, 14:05`; with the name of the zone where its clock may differ from that of the browser. */
+export const stamp = (at, timeZone) => `${day(at, timeZone)}, ${time(at, timeZone)}${zoneMark(timeZone)}`;
+/** ` (America/New York)` behind a time, nothing where that is the zone of the browser. */
+export const zoneMark = (timeZone) =>
+  timeZone && timeZone !== intl(Intl.DateTimeFormat, {}).resolvedOptions().timeZone ? ` (${zoneName(timeZone)})` : '';
 /** The day of an instant in a zone as `2026-11-26`. */
 export const isoDay = (at, timeZone) =>
   intl(Intl.DateTimeFormat, { year: 'numeric', month: '2-digit', day: '2-digit', timeZone }, 'en-CA').format(
@@ -97,13 +116,15 @@ export function soon(at, timeZone, now = Date.now()) {
 /** `America/New York` */
 export const zoneName = (zone) => zone.replaceAll('_', ' ');
 
-// Outcomes: sixteen on the wire, six groups on the page
+// Outcomes: seventeen on the wire, eight groups on the page
 
 /** The groups and their words, in the order in which they are stacked. */
 export const OUTCOMES = [
   ['success', 'Goal reached'],
   ['callback', 'Call back'],
-  ['declined', 'Spoke, no result'],
+  ['declined', 'Said no'],
+  ['opted_out', 'Opted out'],
+  ['spoke', 'Spoke, no result'],
   ['voicemail', 'Voicemail'],
   ['no_answer', 'No answer'],
   ['failed', 'Failed'],
@@ -113,7 +134,9 @@ export const outcomeLabel = Object.fromEntries(OUTCOMES);
 export const GROUPS = {
   success: ['success', 'transferred'],
   callback: ['callback'],
-  declined: ['declined', 'opted_out', 'hung_up', 'no_input'],
+  declined: ['declined'],
+  opted_out: ['opted_out'],
+  spoke: ['hung_up', 'no_input'],
   voicemail: ['voicemail', 'message_left'],
   no_answer: ['no_answer', 'busy', 'rejected'],
   failed: ['invalid_number', 'carrier_error', 'carrier_refused', 'interrupted', 'canceled'],
@@ -145,7 +168,7 @@ export const EXACT = {
   canceled: 'Ended by us',
 };
 /** Groups in which a person spoke with the agent. */
-export const ANSWERED = ['success', 'callback', 'declined'];
+export const ANSWERED = ['success', 'callback', 'declined', 'opted_out', 'spoke'];
 
 // States
 
@@ -191,3 +214,31 @@ export function dayRange(names) {
 }
 /** `09:00:00` as `09:00`. */
 export const hourMinute = (text) => text.slice(0, 5);
+
+/**
+ * When the hours of a campaign are open at or after an instant; null where that is not the campaign's to say: its hours
+ * are meant on the clock of each person, or a rule says on which days it calls.
+ */
+export function openAt(at, campaign) {
+  const { working_days: days, time_zone: zone, lead_time_zone_policy: policy, recurrence_rule: rule } = campaign;
+  if (policy === 'lead' || rule) return null;
+  const [from, until] = [hourMinute(campaign.calling_hours_start), hourMinute(campaign.calling_hours_end)];
+  const [today, now] = weekTime(at, zone);
+  const first = WEEK.indexOf(today);
+  const isOn = (ahead) => days.includes(WEEK[(first + ahead + 7) % 7]);
+  // Hours over midnight belong to the day on which they begin.
+  const isOpen =
+    from < until ? isOn(0) && from <= now && now < until : (isOn(0) && from <= now) || (isOn(-1) && now < until);
+  if (isOpen) return at;
+  const minutes = (text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3));
+  for (let ahead = 0; ahead <= 7; ahead++) {
+    const wait = ahead * 1440 + minutes(from) - minutes(now);
+    if (wait > 0 && isOn(ahead)) return new Date(Math.floor(new Date(at).getTime() / 60e3) * 60e3 + wait * 60e3);
+  }
+  return null;
+}
+/** When somebody's next call comes: inside the hours where these can be told, else from then on. */
+export function nextCall(at, campaign) {
+  const opens = openAt(at, campaign);
+  return opens ? soon(opens, campaign.time_zone) : `not before ${soon(at, campaign.time_zone)}`;
+}

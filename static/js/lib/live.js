@@ -1,9 +1,22 @@
 // What changes on the server, as it changes. One stream per tab, closed while the tab is hidden, because a browser
 // has only six connections to a host over HTTP/1.1.
-import { signal, batch, useEffect, useRef } from './ui.js';
+import { signal, batch, effect, useEffect, useRef } from './ui.js';
 
 /** connecting, live or lost */
 export const link = signal('connecting');
+/** A server that is away longer than this is missed. */
+const MISSED_MS = 3000;
+/** Since when the server is missed, as milliseconds; null while it is not. */
+export const missedSince = signal(/** @type {number|null} */ (null));
+effect(() => {
+  if (link.value !== 'lost') {
+    missedSince.value = null;
+    return undefined;
+  }
+  const since = Date.now();
+  const timer = setTimeout(() => (missedSince.value = since), MISSED_MS);
+  return () => clearTimeout(timer);
+});
 
 const EVENTS = ['campaign', 'stats', 'call', 'lead', 'leads', 'import', 'delivery', 'end'];
 /** What comes at the same time is handed on together. */

@@ -1,6 +1,6 @@
 // Toasts and questions. `confirm` returns a promise, so that pages read from top to bottom.
 import { html, signal, useEffect, useRef } from './ui.js';
-import { Icon } from '../components/basic.js';
+import { Icon, marked } from '../components/basic.js';
 
 const toasts = signal([]);
 const SHOWN_MAX = 3;
@@ -53,7 +53,7 @@ function Toast({ text, kind, action, onAction, close }) {
     onAction();
   };
   return html`<div class=${'toast ' + kind} role=${kind === 'error' ? 'alert' : 'status'}>
-    <${Icon} n=${kind === 'error' ? 'circle-alert' : 'circle-check'} /><span>${text}</span>
+    <${Icon} n=${kind === 'error' ? 'circle-alert' : 'circle-check'} /><span>${marked(text)}</span>
     ${action && html`<button onClick=${act}>${action}</button>`}
     ${(!action || kind === 'error') && html`<button onClick=${close}>Dismiss</button>`}
   </div>`;

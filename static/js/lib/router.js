@@ -9,8 +9,37 @@ const parse = () => {
 /** Where we are: `{path, query}`. */
 export const route = signal(parse());
 
+/** A link to sign in with is no place. */
+export const isSignIn = () => location.hash.startsWith('#token=');
+
+let guard = null;
+/**
+ * Has somebody asked before another page is gone to; `null` lets everybody go.
+ * @param {{isLost: () => boolean, isFree: () => Promise<boolean>}|null} question whether something is lost, and whether it may be
+ */
+export const guardLeaving = (question) => {
+  guard = question;
+};
+
+const addressOf = ({ path, query }) => {
+  const text = new URLSearchParams(query).toString();
+  return '#' + path + (text ? '?' + text : '');
+};
+
 addEventListener('hashchange', () => {
-  route.value = parse();
+  if (isSignIn()) return;
+  const to = parse();
+  if (to.path !== route.value.path && guard?.isLost()) {
+    const { hash } = location;
+    history.replaceState(history.state, '', addressOf(route.value));
+    guard.isFree().then((isFree) => {
+      if (!isFree) return;
+      guard = null;
+      location.hash = hash;
+    });
+    return;
+  }
+  route.value = to;
 });
 
 /** Goes to another page, `/campaigns/1`. */
@@ -18,13 +47,38 @@ export const go = (to) => {
   location.hash = to;
 };
 
-/** Changes parameters of this page without a step in the history; an empty value removes its parameter. */
-export function setQuery(changes) {
+/** The same in the place of this page, which Back does not come to again. */
+export function goInstead(to) {
+  history.replaceState(null, '', '#' + to);
+  route.value = parse();
+}
+
+/** The address of this page with other parameters; an empty value removes its parameter. */
+function withChanges(changes) {
   const query = { ...route.value.query, ...changes };
   for (const name in query) if (!query[name]) delete query[name];
-  const text = new URLSearchParams(query).toString();
-  history.replaceState(null, '', '#' + route.value.path + (text ? '?' + text : ''));
+  return addressOf({ path: route.value.path, query });
+}
+
+/** Changes parameters of this page without a step in the history. */
+export function setQuery(changes) {
+  history.replaceState(history.state, '', withChanges(changes));
   route.value = parse();
+}
+
+/** Changes parameters of this page with a step in the history, so that Back undoes it. */
+export function pushQuery(changes, state = null) {
+  history.pushState(state, '', withChanges(changes));
+  route.value = parse();
+}
+
+/** Opens a sheet by its parameter; Back closes it. */
+export const openSheet = (changes) => pushQuery(changes, { isSheet: true });
+
+/** Closes it: by going back to where it was opened, where that was on this page. */
+export function closeSheet(name) {
+  if (history.state?.isSheet) history.back();
+  else setQuery({ [name]: '' });
 }
 
 /** The parts of a path that a pattern such as `/campaigns/:id/:tab?` names, or null. */

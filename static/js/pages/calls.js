@@ -2,7 +2,7 @@
 import { html } from '../lib/ui.js';
 import { downloadUrl, get, useResource, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
-import { route, setQuery } from '../lib/router.js';
+import { closeSheet, openSheet, route, setQuery } from '../lib/router.js';
 import { Empty, Icon, Loading, Problem, Search } from '../components/basic.js';
 import { CallTable } from '../components/call-table.js';
 import { CallSheet } from '../components/call-sheet.js';
@@ -15,7 +15,7 @@ export const title = 'Call history';
 const CAMPAIGNS_MAX = 200;
 const DAY_MS = 86_400_000;
 
-const open = (id) => setQuery({ call: String(id) });
+const open = (id) => openSheet({ call: String(id) });
 
 /** What the address asks for, as parameters of the API; days are those of the browser's clock. */
 function filterOf({ q, outcome, campaign, from, to }) {
@@ -64,7 +64,7 @@ export default function Calls() {
               : html`<${Nothing} isFiltered=${isFiltered} />`
       }
     </div>
-    ${query.call && html`<${CallSheet} id=${query.call} onClose=${() => setQuery({ call: '' })} />`}
+    ${query.call && html`<${CallSheet} id=${query.call} onClose=${() => closeSheet('call')} />`}
   </div>`;
 }
 

@@ -1,7 +1,7 @@
 // The Agent tab of a campaign: its agent is tried over text, by hand or with simulated callers, before anybody is called.
 import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
 import { canWrite, get, getPage, post, useResource, withQuery } from '../lib/api.js';
-import { route, setQuery } from '../lib/router.js';
+import { closeSheet, openSheet, route, setQuery } from '../lib/router.js';
 import { ago, sentence, stamp } from '../lib/format.js';
 import { ActionButton, Card, Empty, Field, Icon, Loading, Note, Problem, Search } from '../components/basic.js';
 import { AgentRemark, isAgent, useAgent } from '../components/agent.js';
@@ -44,14 +44,14 @@ export function CampaignAgent({ campaign }) {
         />`
     }
     ${tries.length > 0 && html`<${Reports} tries=${tries} isRunning=${isRunning} />`}
-    <${Earlier} pager=${pager} />
+    <${Earlier} pager=${pager} zone=${campaign.time_zone} />
     ${
       tried &&
       html`<${TrySheet}
         key=${tried}
         id=${tried}
         campaign=${campaign}
-        onClose=${() => setQuery({ try: '' })}
+        onClose=${() => closeSheet('try')}
         onChange=${pager.reload}
       />`
     }
@@ -100,7 +100,7 @@ function ByHand({ campaign, path, about, onStart }) {
     try {
       const { id } = await post(path, wanted(about.value));
       onStart();
-      setQuery({ try: String(id) });
+      openSheet({ try: String(id) });
     } catch (error) {
       problem.value = error.message;
     }
@@ -270,7 +270,7 @@ function ReportRow({ tried: { id, persona, state, detail, report } }) {
   return html`<li>
     <${Icon} n=${icon} c=${kind} />
     <div class="grow">
-      <button type="button" class="linkbtn" onClick=${() => setQuery({ try: String(id) })}>${name}</button>
+      <button type="button" class="linkbtn" onClick=${() => openSheet({ try: String(id) })}>${name}</button>
       <div class="wrap-any">${words.join(' ')}</div>
       <div class="muted small">${expected}</div>
     </div>
@@ -284,7 +284,7 @@ const Came = ({ tried: { state, verdict } }) =>
   state === 'failed' || !verdict ? STATES[state] : html`<${Conclusion} word=${verdict.conclusion} />`;
 
 /** Everybody's tries, the newest first. */
-function Earlier({ pager }) {
+function Earlier({ pager, zone }) {
   const { items, error, reload } = pager;
   const list = () =>
     items.length
@@ -299,7 +299,7 @@ function Earlier({ pager }) {
                 </tr>
               </thead>
               <tbody>
-                ${items.map((tried) => html`<${Row} key=${tried.id} tried=${tried} />`)}
+                ${items.map((tried) => html`<${Row} key=${tried.id} tried=${tried} zone=${zone} />`)}
               </tbody>
             </table>
           </div>
@@ -318,15 +318,15 @@ function Earlier({ pager }) {
   <//>`;
 }
 
-function Row({ tried }) {
+function Row({ tried, zone }) {
   const open = (event) => {
     event.stopPropagation();
-    setQuery({ try: String(tried.id) });
+    openSheet({ try: String(tried.id) });
   };
   return html`<tr class="link" onClick=${open}>
     <td><button type="button" class="linkbtn" onClick=${open}>${talker(tried)}</button></td>
     <td><${Came} tried=${tried} /></td>
     <td class="opt muted">${tried.report ? (tried.report.passed ? 'Yes' : 'No') : '–'}</td>
-    <td class="r muted nowrap" title=${stamp(tried.created_at)}>${ago(tried.created_at)}</td>
+    <td class="r muted nowrap" title=${stamp(tried.created_at, zone)}>${ago(tried.created_at)}</td>
   </tr>`;
 }

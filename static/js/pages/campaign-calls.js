@@ -2,7 +2,7 @@
 import { html } from '../lib/ui.js';
 import { downloadUrl, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
-import { route, setQuery } from '../lib/router.js';
+import { openSheet, route, setQuery } from '../lib/router.js';
 import { ago, dur, stamp } from '../lib/format.js';
 import { Empty, Icon, Loading, Outcome, Problem, Search } from '../components/basic.js';
 import { CallTable } from '../components/call-table.js';
@@ -55,13 +55,15 @@ function OtherCalls({ campaign, kind }) {
         : !pager.items
           ? html`<div class="padded"><${Loading} rows=${6} h=${40} /></div>`
           : pager.items.length
-            ? html`<${OtherTable} items=${pager.items} kind=${kind} /><${Pager} pager=${pager} />`
+            ? html`<${OtherTable} items=${pager.items} kind=${kind} zone=${campaign.time_zone} /><${Pager}
+                  pager=${pager}
+                />`
             : html`<${Empty} icon="phone" title=${title}>${words}<//>`
     }
   </div>`;
 }
 
-const OtherTable = ({ items, kind }) =>
+const OtherTable = ({ items, kind, zone }) =>
   html`<p class="muted small padded">These calls count in none of the results, limits and costs of the campaign.</p>
     <div class="scroll-x">
       <table class="table calls" aria-label=${kind === 'test' ? 'Test calls' : 'Incoming calls'}>
@@ -78,7 +80,7 @@ const OtherTable = ({ items, kind }) =>
           ${items.map((call) => {
             const open = (event) => {
               event.stopPropagation();
-              setQuery({ call: `${kind}-${call.id}` });
+              openSheet({ call: `${kind}-${call.id}` });
             };
             return html`<tr key=${call.id} class="link" onClick=${open}>
               <td>
@@ -90,7 +92,7 @@ const OtherTable = ({ items, kind }) =>
               </td>
               <td class="r opt3 num">${call.seconds == null ? '–' : dur(call.seconds)}</td>
               ${kind === 'test' && html`<td class="opt muted">${call.placed_by}</td>`}
-              <td class="r muted nowrap" title=${stamp(call.asked_at)}>${ago(call.asked_at)}</td>
+              <td class="r muted nowrap" title=${stamp(call.asked_at, zone)}>${ago(call.asked_at)}</td>
             </tr>`;
           })}
         </tbody>
@@ -141,7 +143,8 @@ function DialedCalls({ campaign }) {
               ? html`<${CallTable}
                     items=${pager.items}
                     campaign=${false}
-                    onOpen=${(id) => setQuery({ call: String(id) })}
+                    zone=${campaign.time_zone}
+                    onOpen=${(id) => openSheet({ call: String(id) })}
                   /><${Pager} pager=${pager} />`
               : isFiltered
                 ? html`<${Empty} icon="search" title="No call matches" actions=${clear}>Try another filter.<//>`

@@ -2,8 +2,8 @@
 import { html, useEffect, useSignal } from '../lib/ui.js';
 import { canWrite, create, downloadUrl, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
-import { route, setQuery } from '../lib/router.js';
-import { LEAD_STATUS, num, plural, soon } from '../lib/format.js';
+import { closeSheet, openSheet, route, setQuery } from '../lib/router.js';
+import { LEAD_STATUS, nextCall, num, plural } from '../lib/format.js';
 import { fail, toast } from '../lib/notify.js';
 import { Empty, FormDialog, Icon, Loading, Menu, Outcome, Problem, Search, Sheet } from '../components/basic.js';
 import { OutcomeSelect } from '../components/call-filter.js';
@@ -58,7 +58,7 @@ export function CampaignLeads({ campaign }) {
   });
   const isFiltered = Object.values(filter).some(Boolean);
   return html`<div class="stack">
-    <${Toolbar} campaign=${campaign} filter=${filter} open=${open} />
+    <${Toolbar} campaign=${campaign} filter=${filter} found=${isFiltered ? pager : null} open=${open} />
     <${Filters} query=${route.value.query} />
     <div class="card">
       ${
@@ -67,7 +67,7 @@ export function CampaignLeads({ campaign }) {
           : !pager.items
             ? html`<div class="padded"><${Loading} rows=${8} h=${36} /></div>`
             : pager.items.length
-              ? html`<${LeadTable} items=${pager.items} zone=${campaign.time_zone} /><${Pager}
+              ? html`<${LeadTable} items=${pager.items} campaign=${campaign} /><${Pager}
                     pager=${pager}
                     words=${['Back', 'Next']}
                   />`
@@ -80,7 +80,7 @@ export function CampaignLeads({ campaign }) {
         key=${lead}
         id=${lead}
         campaign=${campaign}
-        onClose=${() => setQuery({ lead: '' })}
+        onClose=${() => closeSheet('lead')}
         onChange=${pager.reload}
       />`
     }
@@ -91,7 +91,11 @@ export function CampaignLeads({ campaign }) {
   </div>`;
 }
 
-function Toolbar({ campaign, filter, open }) {
+function Toolbar({ campaign, filter, found, open }) {
+  const all = plural(campaign.stats.total_leads, 'lead');
+  // How many a filter finds is known where they are on one page.
+  const isWhole = found?.items && !found.newer && !found.older;
+  const count = !found ? all : isWhole ? `${num(found.items.length)} of ${all}` : `Some of ${all}`;
   const path = `/voice-campaigns/${campaign.id}/leads/export`;
   const items = [
     { label: 'Imports', icon: 'file-spreadsheet', onClick: () => (open.value = 'imports') },
@@ -111,7 +115,7 @@ function Toolbar({ campaign, filter, open }) {
     },
   ];
   return html`<div class="row wrap">
-    <p class="muted grow">${plural(campaign.stats.total_leads, 'lead')}</p>
+    <p class="muted grow" role="status">${count}</p>
     ${
       canWrite.value &&
       html`<button type="button" class="btn" onClick=${() => (open.value = 'new')}><${Icon} n="plus" />Add one</button>
@@ -162,7 +166,7 @@ function Filters({ query }) {
   </div>`;
 }
 
-const LeadTable = ({ items, zone }) =>
+const LeadTable = ({ items, campaign }) =>
   html`<div class="scroll-x">
     <table class="table" aria-label="Leads">
       <thead>
@@ -175,15 +179,15 @@ const LeadTable = ({ items, zone }) =>
         </tr>
       </thead>
       <tbody>
-        ${items.map((lead) => html`<${LeadRow} key=${lead.id} lead=${lead} zone=${zone} />`)}
+        ${items.map((lead) => html`<${LeadRow} key=${lead.id} lead=${lead} campaign=${campaign} />`)}
       </tbody>
     </table>
   </div>`;
 
-function LeadRow({ lead, zone }) {
+function LeadRow({ lead, campaign }) {
   const open = (event) => {
     event.stopPropagation();
-    setQuery({ lead: String(lead.id) });
+    openSheet({ lead: String(lead.id) });
   };
   const { phone, status, outcome, attempts, hold, next_call_at: next } = lead;
   const name = nameOf(lead);
@@ -207,7 +211,7 @@ function LeadRow({ lead, zone }) {
     </td>
     <td class="opt">${outcome ? html`<${Outcome} o=${outcome} exact />` : html`<span class="faint">–</span>`}</td>
     <td class="r opt3 muted num">${num(attempts)}</td>
-    <td class="r opt muted nowrap">${next && attempts > 0 ? soon(next, zone) : '–'}</td>
+    <td class="r opt muted nowrap">${next && attempts > 0 ? nextCall(next, campaign) : '–'}</td>
   </tr>`;
 }
 

@@ -1,8 +1,8 @@
 // The Overview tab of a campaign: progress, numbers, charts, and the calls of just now.
-import { html, memo } from '../lib/ui.js';
+import { html, memo, useMemo } from '../lib/ui.js';
 import { canWrite, get, useResource, withQuery } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
-import { route, setQuery } from '../lib/router.js';
+import { openSheet, route, setQuery } from '../lib/router.js';
 import {
   day,
   dayMonth,
@@ -15,7 +15,6 @@ import {
   OUTCOMES,
   pct,
   plural,
-  stamp,
   time,
   WEEK,
   zoneName,
@@ -34,7 +33,7 @@ import {
 } from '../components/basic.js';
 import { Burn, ChartCard, Heatmap, HeatKey, StackedBars } from '../components/charts.js';
 import { CallTable } from '../components/call-table.js';
-import { Forecast, Outlook, useForecast } from '../components/forecast.js';
+import { Forecast, isOutdated, Outlook, useForecast } from '../components/forecast.js';
 import { useSoon } from '../components/pager.js';
 import { Clock } from '../components/live-call.js';
 
@@ -49,10 +48,13 @@ const INTERVALS = [
 /** Charts are drawn from the server's sums, which are read again no more often than this while calls end. */
 const RELOAD_MS = 10000;
 /** So many calls on the line, and so many that have ended, are shown. */
-const ALIVE = 20;
+const ALIVE = 6;
 const LATEST = 5;
 
-export function CampaignOverview({ campaign }) {
+export const CampaignOverview = ({ campaign }) =>
+  campaign.stats.total_leads ? html`<${Results} campaign=${campaign} />` : html`<${NoLeads} campaign=${campaign} />`;
+
+function Results({ campaign }) {
   const { id, stats } = campaign;
   const path = `/voice-campaigns/${id}`;
   const { by = 'day' } = route.value.query;
@@ -63,11 +65,11 @@ export function CampaignOverview({ campaign }) {
   );
   const [calls, reloadCalls] = useCalls(id);
   useReloadOnCalls(id, reloadAnalytics);
-  if (!stats.total_leads) return html`<${NoLeads} campaign=${campaign} />`;
+  const forecast = useForecast(campaign);
   const { data, error } = analytics.value;
   const isCalling = stats.standing.state === 'calling';
   return html`<div class="grid">
-    <${Hero} campaign=${campaign} />
+    <${Hero} campaign=${campaign} forecast=${forecast} />
     <${Numbers} campaign=${campaign} />
     ${
       error
@@ -75,10 +77,16 @@ export function CampaignOverview({ campaign }) {
         : !data
           ? html`<div class="c12"><${Loading} rows=${2} h=${240} /></div>`
           : html`<${PerPeriod} class=${isCalling ? 'c8' : 'c12'} data=${data} />
-              ${isCalling && html`<${OnTheLine} calls=${calls.data?.alive ?? []} />`}
-              <${WhenAnswered} data=${data} /><${Money} data=${data} />`
+              ${isCalling && html`<${OnTheLine} calls=${calls.data?.alive ?? []} count=${stats.in_progress_calls} />`}
+              <${WhenAnswered} data=${data} /><${Money} data=${data} campaign=${campaign} forecast=${forecast.data} />`
     }
-    <${Latest} id=${id} calls=${calls.data?.ended} error=${calls.error} retry=${reloadCalls} />
+    <${Latest}
+      id=${id}
+      zone=${campaign.time_zone}
+      calls=${calls.data?.ended}
+      error=${calls.error}
+      retry=${reloadCalls}
+    />
   </div>`;
 }
 
@@ -157,9 +165,8 @@ function NoLeads({ campaign }) {
   </div>`;
 }
 
-function Hero({ campaign }) {
+function Hero({ campaign, forecast: { data: forecast, error, reload } }) {
   const { stats } = campaign;
-  const { data: forecast, error, reload } = useForecast(campaign);
   const done = finishedLeads(stats.leads);
   const groups = grouped(stats.outcomes);
   return html`<div class="card c12 hero">
@@ -168,7 +175,7 @@ function Hero({ campaign }) {
       <div class="muted"><${Outlook} campaign=${campaign} forecast=${forecast} /></div>
     </div>
     <${Progress} done=${done} total=${stats.total_leads} outcomes=${groups} />
-    <${Legend} outcomes=${groups} />
+    <${Legend} outcomes=${groups} title="Calls" />
     ${
       campaign.status !== 'completed' &&
       html`<${Forecast} campaign=${campaign} forecast=${forecast} error=${error} reload=${reload} />`
@@ -294,31 +301,62 @@ function best(cells) {
   return top ? `Best: ${top.weekday.slice(0, 3)} ${top.hour}:00, ${pct(top.answered / top.calls)}` : '';
 }
 
-const Money = memo(({ data }) => {
-  const { budget, spent, points, projection } = data.spend;
-  const sub = budget == null ? `${money(spent)} spent, no budget limit` : `${money(spent)} of ${money(budget)} used`;
-  if (points.length < 2)
-    return html`<${Card} class="c5" title="Budget" sub=${sub}><p class="muted">No calls yet.</p><//>`;
-  // Before the first call there is nothing to see.
-  const first = points.findIndex((point) => Number(point.spent) > 0);
-  const dots = points.slice(Math.max(0, first - 1)).map((point) => ({
-    t: Date.parse(point.at),
-    v: Number(point.spent),
-    long: stamp(point.at),
-  }));
-  const ahead = projection
-    ? [{ t: Date.parse(projection.finishes_at), v: Number(projection.spent_at_finish) }].filter(
-        ({ t }) => t > dots.at(-1).t,
-      )
-    : [];
+/** Where the money leads: to the end and the cost of the forecast, else of the pace so far, never above the budget. */
+function moneyAhead({ projection }, forecast, campaign) {
+  const { stats } = campaign;
+  const { budget } = stats;
+  if (!['calling', 'waiting'].includes(stats.standing.state)) return [];
+  const capped = (at, spent) => [{ t: Date.parse(at), v: budget == null ? spent : Math.min(budget, spent) }];
+  if (forecast?.cost && !isOutdated(forecast, campaign)) {
+    const { finishes_at: end, cost } = forecast;
+    return end?.middle ? capped(end.middle, Number(stats.total_cost) + Number(cost.middle)) : [];
+  }
+  if (!projection || !['failed', 'unavailable'].includes(forecast?.status)) return [];
+  const { budget_runs_out_at: brokeAt, finishes_at: end, spent_at_finish: cost } = projection;
+  return brokeAt && budget != null ? capped(brokeAt, budget) : capped(end, Number(cost));
+}
+
+const Chart = memo(Burn);
+
+function Money({ data, campaign, forecast }) {
+  const { time_zone: zone, stats } = campaign;
+  const { points } = data.spend;
+  const { budget, total_cost: spent } = stats;
+  const sum = budget == null ? `${money(spent)} spent, no budget limit` : `${money(spent)} of ${money(budget)} used`;
+  const sub = `${sum}, ${zoneName(zone)} time`;
+  const dots = useMemo(() => {
+    // Before the first call there is nothing to see.
+    const first = points.findIndex((point) => Number(point.spent) > 0);
+    if (first < 0) return [];
+    const madeAt = Date.parse(campaign.created_at);
+    return points.slice(Math.max(0, first - 1)).map((point) => ({
+      t: Math.max(madeAt, Date.parse(point.at)),
+      v: Number(point.spent),
+      long: `${day(point.at, zone)}, ${time(point.at, zone)}`,
+    }));
+  }, [points, zone, campaign.created_at]);
+  const isAhead = ['calling', 'waiting'].includes(stats.standing.state);
+  const ahead = useMemo(
+    () => moneyAhead(data.spend, forecast, campaign).filter(({ t }) => t > (dots.at(-1)?.t ?? 0)),
+    [data, forecast, isAhead, budget, dots],
+  );
+  if (dots.length < 2) {
+    return html`<${Card} class="c5" title="Budget" sub=${sub}><p class="muted">Nothing was spent yet.</p><//>`;
+  }
   const table = { head: ['When', 'Spent'], rows: dots.map(({ long, v }) => [long, money(v)]) };
   return html`<${ChartCard} class="c5" title="Budget" sub=${sub} table=${table}>
-    <${Burn} points=${dots} ahead=${ahead} budget=${budget} label=${`Money spent over time. ${sub}.`} />
+    <${Chart}
+      points=${dots}
+      ahead=${ahead}
+      budget=${budget}
+      zone=${zone}
+      label=${`Money spent over time, ${zoneName(zone)} time.`}
+    />
   <//>`;
-});
+}
 
 /** Who is on the phone, with a clock for each. */
-const OnTheLine = memo(({ calls }) => {
+const OnTheLine = memo(({ calls, count }) => {
   const line = (call) =>
     html`<article key=${call.id} class=${`live ${call.answered_at ? 'talking' : 'ringing'}`}>
       <div class="row">
@@ -333,13 +371,14 @@ const OnTheLine = memo(({ calls }) => {
   return html`<${Card} class="c4" title="On the line now" actions=${link} flush>
     ${
       calls.length
-        ? html`<div class="lines">${calls.map(line)}</div>`
+        ? html`<div class="lines">${calls.map(line)}</div>
+            ${count > calls.length && html`<p class="padded"><a href="#/live">and ${num(count - calls.length)} more</a></p>`}`
         : html`<p class="muted padded">Dialing the next lead…</p>`
     }
   <//>`;
 });
 
-const Latest = memo(({ id, calls, error, retry }) => {
+const Latest = memo(({ id, zone, calls, error, retry }) => {
   const link = html`<a class="btn ghost small" href=${`#/campaigns/${id}/calls`}
     >All calls<${Icon} n="arrow-right" c="s"
   /></a>`;
@@ -348,7 +387,12 @@ const Latest = memo(({ id, calls, error, retry }) => {
     ${
       calls &&
       (calls.length
-        ? html`<${CallTable} items=${calls} campaign=${false} onOpen=${(id) => setQuery({ call: String(id) })} />`
+        ? html`<${CallTable}
+            items=${calls}
+            campaign=${false}
+            zone=${zone}
+            onOpen=${(id) => openSheet({ call: String(id) })}
+          />`
         : html`<p class="muted padded">No call has ended yet.</p>`)
     }
   <//>`;

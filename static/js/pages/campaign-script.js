@@ -2,8 +2,20 @@
 // which it was made.
 import { html, useSignal } from '../lib/ui.js';
 import { canWrite, get, post, useResource } from '../lib/api.js';
-import { capital, dayRange, dur, hourMinute, money, num, plural, span, stamp, zoneName } from '../lib/format.js';
-import { Card, Icon, Note } from '../components/basic.js';
+import {
+  capital,
+  dayRange,
+  dur,
+  hourMinute,
+  money,
+  num,
+  plural,
+  sentence,
+  span,
+  stamp,
+  zoneName,
+} from '../lib/format.js';
+import { Card, Icon, marked, Note } from '../components/basic.js';
 import { AgentRemark, disclosureWords, isAgent, useAgent, whoTalks } from '../components/agent.js';
 import { Listen } from '../components/listen.js';
 import { addedTo, keysOf } from '../components/keys.js';
@@ -70,7 +82,7 @@ function Said({ campaign }) {
       ${
         campaign.fallback_script &&
         html`<div>
-          <h3>Left on voicemail, or when a value is missing</h3>
+          <h3>Left on voicemail, or said as a goodbye to whoever presses nothing</h3>
           <p class="script">${filled(campaign.fallback_script, values)}</p>
         </div>`
       }
@@ -177,7 +189,7 @@ const CONTINUED = ['no_identification', 'no_opt_out', 'very_long_script'];
 /** What may be wrong with a script. */
 export function WarningText({ code, field, message }) {
   const name = FIELD_WORDS[field] ?? field;
-  return CONTINUED.includes(code) ? `${name} ${message}.` : `${name}: ${message}.`;
+  return html`${name}${CONTINUED.includes(code) ? ' ' : ': '}${marked(sentence(message))}`;
 }
 
 const row = (label, value) =>
@@ -192,8 +204,8 @@ function Schedule({ campaign }) {
       ${campaign.campaign_type === 'inbound' && row('Takes calls to', campaign.inbound_number ?? 'No number yet')}
       ${row('Days', capital(dayRange(campaign.working_days)))}
       ${row('Hours', `${hours}, ${isLeads ? 'on the clock of each person' : zoneName(campaign.time_zone)}`)}
-      ${campaign.start_date && row('Not before', stamp(campaign.start_date))}
-      ${campaign.end_date && row('Not after', stamp(campaign.end_date))}
+      ${campaign.start_date && row('Not before', stamp(campaign.start_date, campaign.time_zone))}
+      ${campaign.end_date && row('Not after', stamp(campaign.end_date, campaign.time_zone))}
       ${campaign.recurrence_rule && row('Only on', campaign.recurrence_rule)}
       ${row('Attempts', `up to ${num(campaign.max_attempts_per_lead)}, ${span(campaign.retry_delay_minutes)} apart`)}
     </dl>

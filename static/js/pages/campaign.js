@@ -2,7 +2,7 @@
 import { html, useEffect, useRef } from '../lib/ui.js';
 import { ask, canWrite, get, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
-import { route, setQuery, go } from '../lib/router.js';
+import { closeSheet, route, go } from '../lib/router.js';
 import { Empty, Icon, Loading, Problem, Standing } from '../components/basic.js';
 import { ActionDialogs, MainAction, MoreActions } from '../components/campaign-actions.js';
 import { CallSheet } from '../components/call-sheet.js';
@@ -24,6 +24,8 @@ const TABS = [
   ['agent', 'Agent', CampaignAgent],
   ['rehearsal', 'Rehearsal', CampaignRehearsal],
 ];
+
+const tabOf = (key) => TABS.find(([other]) => other === key) ?? TABS[0];
 
 /** A campaign with its statistics, as lists show it too. */
 async function load(id, options) {
@@ -50,6 +52,10 @@ export default function Campaign({ params: { id, tab = '' } }) {
     },
     resync: reload,
   });
+  const name = campaign?.name;
+  useEffect(() => {
+    if (name) document.title = `${name}: ${tabOf(tab)[1]} – Voice campaigns`;
+  }, [name, tab]);
   if (error) return html`<${Missing} error=${error} retry=${reload} />`;
   if (!campaign) {
     return html`<div class="page">
@@ -57,14 +63,14 @@ export default function Campaign({ params: { id, tab = '' } }) {
       <${Loading} rows=${4} h=${90} />
     </div>`;
   }
-  const Tab = TABS.find(([key]) => key === tab)?.[2] ?? CampaignOverview;
+  const [, , Tab] = tabOf(tab);
   const { call } = route.value.query;
   const SheetOf = isOther(call) ? OtherCallSheet : CallSheet;
   return html`<div class="page">
     <${Header} campaign=${campaign} onChange=${reload} />
     <${Tabs} id=${id} tab=${tab} />
     <${Tab} key=${tab} campaign=${campaign} onChange=${reload} />
-    ${call && html`<${SheetOf} id=${call} campaign=${campaign} onClose=${() => setQuery({ call: '' })} />`}
+    ${call && html`<${SheetOf} id=${call} campaign=${campaign} onClose=${() => closeSheet('call')} />`}
     <${ActionDialogs} />
   </div>`;
 }
@@ -73,8 +79,9 @@ function Tabs({ id, tab }) {
   const ref = useRef(null);
   // On a phone there are more of them than fit side by side.
   useEffect(() => {
-    const { offsetLeft: left, offsetWidth: width } = ref.current.querySelector('[aria-current]') ?? { offsetLeft: 0 };
-    if (left + width > ref.current.offsetLeft + ref.current.clientWidth) ref.current.scrollLeft = left;
+    const here = ref.current.querySelector('[aria-current]')?.getBoundingClientRect();
+    const frame = ref.current.getBoundingClientRect();
+    if (here) ref.current.scrollLeft += here.left - frame.left - (frame.width - here.width) / 2;
   }, [tab]);
   return html`<nav class="tabs" aria-label="Campaign" ref=${ref}>
     ${TABS.map(

@@ -12,6 +12,7 @@ import {
   Icon,
   input,
   Loading,
+  marked,
   Problem,
   Search,
   Sheet,
@@ -258,12 +259,18 @@ function Import({ onClose, onImported }) {
   <//>`;
 }
 
-/** The columns that were left out, each in its own words. */
-const unread = ({ columns }) =>
-  columns
-    .filter(({ becomes }) => becomes === 'ignore')
-    .map(({ column }) => column)
-    .join(', ');
+/** Which columns were read and which were not, each by its own heading. */
+function columnWords({ columns, two_readings: double }) {
+  const named = (isWanted) => columns.filter(({ becomes }) => isWanted(becomes)).map(({ column }) => column);
+  const unread = named((becomes) => becomes === 'ignore');
+  return [
+    `Read: ${named((becomes) => becomes === 'phone').join(', ')}.`,
+    unread.length > 0 && `Not read: ${unread.join(', ')}.`,
+    double > 0 && `${plural(double, 'number')} can be read with and without the country code: both are listed.`,
+  ]
+    .filter(Boolean)
+    .join(' ');
+}
 
 const ImportReport = ({ report, onClose }) =>
   html`<${Sheet} title="Numbers imported" onClose=${onClose}>
@@ -281,18 +288,7 @@ const ImportReport = ({ report, onClose }) =>
         <dt>Not a number</dt>
       </div>
     </dl>
-    <p>
-      Read:
-      ${report.columns
-        .filter(({ becomes }) => becomes === 'phone')
-        .map(({ column }) => column)
-        .join(', ')}.
-      ${unread(report) && html`Not read: ${unread(report)}.`}
-      ${
-        report.two_readings > 0 &&
-        html`${plural(report.two_readings, 'number')} can be read with and without the country code: both are listed.`
-      }
-    </p>
+    <p>${columnWords(report)}</p>
     ${
       report.rejected.length > 0 &&
       html`<div class="scroll-x">
@@ -310,7 +306,7 @@ const ImportReport = ({ report, onClose }) =>
                 html`<tr key=${row}>
                   <td class="num">${row}</td>
                   <td class="mono wrap-any">${value}</td>
-                  <td class="muted">${reason}</td>
+                  <td class="muted">${marked(reason)}</td>
                 </tr>`,
             )}
           </tbody>

@@ -2,7 +2,7 @@
 import { html, useEffect, useRef } from '../lib/ui.js';
 import { get, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
-import { route, setQuery } from '../lib/router.js';
+import { closeSheet, openSheet, route } from '../lib/router.js';
 import { num, plural } from '../lib/format.js';
 import { overview } from '../lib/store.js';
 import { Empty, Icon, Loading, Meter, Problem, Standing } from '../components/basic.js';
@@ -84,11 +84,11 @@ export default function Live() {
             : html`<${Nobody} />`
     }
     ${inUse > SHOWN_MAX && html`<p class="muted">The oldest ${num(SHOWN_MAX)} of ${num(inUse)} calls are shown.</p>`}
-    ${call && html`<${CallSheet} id=${call} onClose=${() => setQuery({ call: '' })} />`}
+    ${call && html`<${CallSheet} id=${call} onClose=${() => closeSheet('call')} />`}
   </div>`;
 }
 
-const open = (id) => setQuery({ call: String(id) });
+const open = (id) => openSheet({ call: String(id) });
 
 const Gauge = ({ inUse, lines }) =>
   lines <= LINES_DRAWN

@@ -1,7 +1,7 @@
 // Signing in with a token, for those who come without the link of the first start.
 import { html, useSignal } from '../lib/ui.js';
-import { signIn } from '../lib/api.js';
-import { BusyIcon, Field } from '../components/basic.js';
+import { partedBecause, signIn } from '../lib/api.js';
+import { BusyIcon, Field, Note } from '../components/basic.js';
 
 export function Login() {
   const token = useSignal('');
@@ -45,6 +45,12 @@ export function Login() {
         <h1>Sign in</h1>
         <p class="muted">Paste the access token of this server.</p>
       </div>
+      ${
+        partedBecause.value &&
+        html`<div role="status">
+          <${Note} kind="warn"><strong>You were signed out.</strong> ${partedBecause.value.replaceAll('`', '')}<//>
+        </div>`
+      }
       <${Field} label="Access token" error=${problem.value}>${control}<//>
       <button class="btn primary" aria-busy=${busy.value || undefined}>
         ${busy.value && html`<${BusyIcon} busy />`}Sign in

@@ -4,8 +4,8 @@ import { html, useSignal } from '../lib/ui.js';
 import { get, useResource } from '../lib/api.js';
 import { route, setQuery } from '../lib/router.js';
 import { num, plural } from '../lib/format.js';
-import { ActionButton, CopyButton, Empty, Icon, Loading, Problem, Search } from '../components/basic.js';
-import { example, marked, Properties, resolve, typeOf } from '../components/schema.js';
+import { ActionButton, CopyButton, Empty, Icon, Loading, marked, Problem, Search } from '../components/basic.js';
+import { example, Properties, resolve, typeOf } from '../components/schema.js';
 
 export const title = 'API reference';
 

@@ -121,7 +121,7 @@ function Settings({ draft }) {
       <${Field} label="Until" error=${problems.calling_hours_end}>${hour('calling_hours_end')}<//>
       <${NumberField} draft=${draft} name="calls_per_day" label="Calls per day" />
       <${NumberField} draft=${draft} name="max_concurrent_calls" label="Lines at the same time" />
-      <${NumberField} draft=${draft} name="budget" label="Budget" optional step="any" min="0" />
+      <${NumberField} draft=${draft} name="budget" label="Budget" optional isDecimal />
     </div>
     <${Retries} draft=${draft} />`;
 }

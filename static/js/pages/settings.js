@@ -5,9 +5,8 @@ import { canWrite, get, isAdmin, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { bytes, money, num, plural, sentence, stamp } from '../lib/format.js';
 import { overview } from '../lib/store.js';
-import { ActionButton, Card, Icon, Loading, Meter, Note, Problem, Search } from '../components/basic.js';
+import { ActionButton, Card, Icon, Loading, marked, Meter, Note, Problem, Search } from '../components/basic.js';
 import { PhoneLine } from '../components/phone-line.js';
-import { marked } from '../components/schema.js';
 import { useSoon } from '../components/pager.js';
 import { startDialing, stopDialing } from '../components/shell.js';
 

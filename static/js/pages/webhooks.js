@@ -2,7 +2,7 @@
 import { html, useSignal } from '../lib/ui.js';
 import { ask, canWrite, create, del, get, isAdmin, post, useResource, withQuery } from '../lib/api.js';
 import { on, useLive } from '../lib/live.js';
-import { route, setQuery } from '../lib/router.js';
+import { closeSheet, openSheet, route, setQuery } from '../lib/router.js';
 import { ago, isoDay, num, plural, stamp } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import {
@@ -77,8 +77,7 @@ export default function Webhooks() {
     ${kind === 'secret' && html`<${SecretSheet} hook=${hook} isNew=${isNew} onClose=${close} />`}
     ${kind === 'since' && html`<${RedeliverFailed} hook=${hook} onClose=${close} />`}
     ${
-      delivery &&
-      html`<${DeliverySheet} id=${delivery} hooks=${hooks ?? []} onClose=${() => setQuery({ delivery: '' })} />`
+      delivery && html`<${DeliverySheet} id=${delivery} hooks=${hooks ?? []} onClose=${() => closeSheet('delivery')} />`
     }
   </div>`;
 }
@@ -186,7 +185,7 @@ async function sendTest(id) {
     if (seen.get(deliveryId)?.last_try) settle(seen.get(deliveryId));
     const delivery = (await answered) ?? (await get(`/webhook-deliveries/${deliveryId}`));
     const { last_try: last, state } = delivery;
-    const show = { action: 'Show', onAction: () => setQuery({ delivery: String(deliveryId) }) };
+    const show = { action: 'Show', onAction: () => openSheet({ delivery: String(deliveryId) }) };
     if (state === 'delivered') toast(`Test delivered: ${last.status_code} in ${num(last.milliseconds)} ms.`, show);
     else if (!last) toast('The test was sent; there is no answer yet.', show);
     else
@@ -281,7 +280,7 @@ function Deliveries({ hooks }) {
 }
 
 function DeliveryTable({ items }) {
-  const open = ({ id }) => setQuery({ delivery: String(id) });
+  const open = ({ id }) => openSheet({ delivery: String(id) });
   return html`<div class="scroll-x">
     <table class="table" aria-label="Deliveries">
       <thead>

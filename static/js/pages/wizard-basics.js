@@ -48,7 +48,9 @@ export function NewStep({ create, onCreated }) {
       onCreated(campaign);
     } catch (error) {
       problems.value = error.fields ?? {};
-      fail(error);
+      // What is wrong with a field of this step stands at the field, in words without its name.
+      const isHere = (field) => ['name', 'inbound_number'].includes(field);
+      if (!Object.keys(problems.value).some(isHere)) fail(error);
       focusInvalid();
     }
   };

@@ -2,12 +2,25 @@
 import { html } from '../lib/ui.js';
 import { get, post, useResource } from '../lib/api.js';
 import { RULES } from '../lib/draft.js';
-import { setQuery } from '../lib/router.js';
+import { pushQuery } from '../lib/router.js';
 import { overview } from '../lib/store.js';
-import { capital, dayRange, money, num, openLeads, plural, WEEK, weekTime, zoneName } from '../lib/format.js';
+import {
+  capital,
+  day,
+  dayRange,
+  decimal,
+  money,
+  num,
+  openLeads,
+  plural,
+  WEEK,
+  weekTime,
+  zoneName,
+} from '../lib/format.js';
 import { Icon, Loading, Note, Problem } from '../components/basic.js';
 import { Forecast, Outlook, useForecast } from '../components/forecast.js';
 import { WarningText } from './campaign-script.js';
+import { UnusualHours } from './wizard-schedule.js';
 
 export function ReviewStep({ draft }) {
   const { id } = draft.campaign.value;
@@ -27,9 +40,9 @@ export function ReviewStep({ draft }) {
     </div>`;
   }
   return html`<div class="stack">
-    ${people ? html`<${Estimate} form=${form} people=${people} /><${Ahead} campaign=${draft.campaign.value} />` : html`<${Nobody} />`}
+    ${people ? html`<${Estimate} form=${form} people=${people} /><${Ahead} campaign=${{ ...draft.campaign.value, stats: data }} />` : html`<${Nobody} />`}
     ${people > 0 && html`<${Warnings} id=${id} />`}<${Summary} form=${form} people=${people} />
-    ${people > 0 && html`<${NotYet} form=${form} />`}<${Consent} />
+    ${people > 0 && html`<${NotYet} form=${form} />`}<${UnusualHours} form=${form} action=${editHours} /><${Consent} />
   </div>`;
 }
 
@@ -41,14 +54,15 @@ function isWithinHours({ working_days: days, calling_hours_start: from, calling_
   return (days.includes(today) && from <= now) || (days.includes(yesterday) && now < until);
 }
 
+const editHours = html`<button type="button" class="btn small" onClick=${() => pushQuery({ step: 'schedule' })}>
+  Edit hours
+</button>`;
+
 /** Who starts a campaign in the evening should not wonder why nobody is called. */
 function NotYet({ form }) {
   const isKnown = form.lead_time_zone_policy !== 'lead' && !Object.keys(RULES.schedule(form)).length;
   if (!isKnown || isWithinHours(form)) return null;
-  const edit = html`<button type="button" class="btn small" onClick=${() => setQuery({ step: 'schedule' })}>
-    Edit hours
-  </button>`;
-  return html`<${Note} icon="clock" action=${edit}>
+  return html`<${Note} icon="clock" action=${editHours}>
     <strong>Nobody is called at once.</strong> It is ${weekTime(Date.now(), form.time_zone).join(' ')} there, outside
     the hours.
   <//>`;
@@ -59,7 +73,7 @@ function Warnings({ id }) {
   const [checked] = useResource(String(id), (options) =>
     post(`/voice-campaigns/${id}/preview`, { worst_cases: true }, options),
   );
-  const edit = html`<button type="button" class="btn small" onClick=${() => setQuery({ step: 'script' })}>
+  const edit = html`<button type="button" class="btn small" onClick=${() => pushQuery({ step: 'script' })}>
     Edit script
   </button>`;
   return html`<div class="stack-s" aria-live="polite">
@@ -74,16 +88,21 @@ function Warnings({ id }) {
 
 /** Every call that is picked up costs; somebody whose machine answers may be called again. */
 function Estimate({ form, people }) {
-  const cost = people * Number(form.cost_per_call);
+  const cost = people * decimal(form.cost_per_call);
   const most = cost * Number(form.max_attempts_per_lead);
   const days = Math.ceil(people / Math.max(1, Number(form.calls_per_day)));
-  const budget = form.budget.trim() === '' ? null : Number(form.budget);
+  const budget = form.budget.trim() === '' ? null : decimal(form.budget);
   return html`<div class="est">
       <div><b class="num">${num(people)}</b><span>${people === 1 ? 'person' : 'people'}</span></div>
       <div><b class="num">${plural(days, 'day')}</b><span>of calling at least</span></div>
-      <div>
-        <b class="num">${money(round(cost))}</b><span>when each is picked up once, ${money(round(most))} at most</span>
-      </div>
+      ${
+        decimal(form.cost_per_call) > 0
+          ? html`<div>
+              <b class="num">${money(round(cost))}</b
+              ><span>when each is picked up once, ${money(round(most))} at most</span>
+            </div>`
+          : html`<div><b>–</b><span>no cost per call set</span></div>`
+      }
     </div>
     ${
       budget !== null &&
@@ -103,13 +122,16 @@ function Ahead({ campaign }) {
   </section>`;
 }
 
+/** A day of a control, which has no clock. */
+const dayWithYear = (date) => `${day(date, 'UTC')}, ${date.slice(0, 4)}`;
+
 const round = (amount) => Math.round(amount * 10000) / 10000;
 
 const Nobody = () =>
   html`<${Note}
     kind="warn"
     icon="users"
-    action=${html`<button class="btn small" onClick=${() => setQuery({ step: 'leads' })}>Add people</button>`}
+    action=${html`<button class="btn small" onClick=${() => pushQuery({ step: 'leads' })}>Add people</button>`}
   >
     <strong>There is nobody to call yet.</strong> You can save a draft now and add people later.
   <//>`;
@@ -119,14 +141,14 @@ function Summary({ form, people }) {
     html`<li class="rev" key=${label}>
       <span class="k">${label}</span>
       <div class="v">${value}</div>
-      <button type="button" class="btn ghost small" onClick=${() => setQuery({ step })}>
+      <button type="button" class="btn ghost small" onClick=${() => pushQuery({ step })}>
         Edit<span class="vh"> ${label}</span>
       </button>
     </li>`;
   const clock =
     form.lead_time_zone_policy === 'lead' ? 'on the clock of each person' : `${zoneName(form.time_zone)} time`;
   const hours = `${form.calling_hours_start}–${form.calling_hours_end}`;
-  const budget = form.budget.trim() === '' ? 'no budget limit' : `budget ${money(Number(form.budget))}`;
+  const budget = form.budget.trim() === '' ? 'no budget limit' : `budget ${money(decimal(form.budget))}`;
   const tries = plural(Number(form.max_attempts_per_lead), 'attempt');
   return html`<ul class="revs">
     ${line('basics', 'Name', form.name)}
@@ -135,6 +157,8 @@ function Summary({ form, people }) {
     ${line('script', 'Voicemail', html`<span class="clamp">${form.fallback_script || 'Nothing is left'}</span>`)}
     ${line('leads', 'People', people ? `${num(people)} to call` : 'None')}
     ${line('schedule', 'Schedule', capital(`${dayRange(form.working_days)}, ${hours}, ${clock}`))}
+    ${form.start_date && line('schedule', 'First day', dayWithYear(form.start_date))}
+    ${form.end_date && line('schedule', 'Last day', dayWithYear(form.end_date))}
     ${line(
       'schedule',
       'Limits',

@@ -1,7 +1,7 @@
 // The fourth step: when, how often, and for how much.
 import { html } from '../lib/ui.js';
 import { dayRange, DAYS, time, WEEK, zoneName } from '../lib/format.js';
-import { UNITS } from '../lib/draft.js';
+import { isUnusualHours, UNITS } from '../lib/draft.js';
 import { overview } from '../lib/store.js';
 import { Field, Icon, Note } from '../components/basic.js';
 
@@ -22,6 +22,7 @@ export function ScheduleStep({ draft }) {
       <//>`
     }
     <${Days} draft=${draft} /><${Hours} draft=${draft} /><${Week} form=${draft.form.value} />
+    <${UnusualHours} form=${draft.form.value} />
     <${Clock} draft=${draft} /><${Limits} draft=${draft} /><${Retries} draft=${draft} />
     <${Dates} draft=${draft} />
   </div>`;
@@ -86,6 +87,14 @@ function nowThere(zone) {
 
 const minutes = (text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5));
 
+/** Calls at night should be meant. */
+export const UnusualHours = ({ form, action }) =>
+  isUnusualHours(form) &&
+  html`<${Note} kind="warn" icon="clock" action=${action}>
+    <strong>People are called before 8:00 or after 21:00.</strong> Few want that, and many laws forbid it. Make sure
+    that you may call from ${form.calling_hours_start} until ${form.calling_hours_end}.
+  <//>`;
+
 /** The week as a picture. Hours that end before they begin go on after midnight, into the next day. */
 function Week({ form }) {
   const { working_days: days, calling_hours_start: start, calling_hours_end: end } = form;
@@ -130,18 +139,15 @@ function Clock({ draft }) {
   >`;
 }
 
-/** A field for a number, with what comes behind it. */
-export function NumberField({ draft, name, label, hint, step = '1', min = '1', after, field = name, optional }) {
+/**
+ * A field for a number, with what comes behind it. One with decimals is a text, because browsers do not agree on the comma.
+ */
+export function NumberField({ draft, name, label, hint, isDecimal, after, field = name, optional }) {
+  const kind = isDecimal
+    ? { type: 'text', inputmode: 'decimal', autocomplete: 'off' }
+    : { type: 'number', inputmode: 'numeric', min: '1', step: '1' };
   const control = (attributes) => {
-    const input = html`<input
-      class="input num"
-      type="number"
-      inputmode=${step === '1' ? 'numeric' : 'decimal'}
-      min=${min}
-      step=${step}
-      ...${draft.bind(name)}
-      ...${attributes}
-    />`;
+    const input = html`<input class="input num" ...${kind} ...${draft.bind(name)} ...${attributes} />`;
     return after ? html`<div class="row nowrap">${input}${after}</div>` : input;
   };
   return html`<${Field} label=${label} hint=${hint} optional=${optional} error=${draft.problems.value[field]}
@@ -165,8 +171,7 @@ function Limits({ draft }) {
         draft=${draft}
         name="cost_per_call"
         label="Cost per call"
-        step="any"
-        min="0"
+        isDecimal
         hint="Counted for each call that is picked up"
       />
       <${NumberField}
@@ -174,8 +179,7 @@ function Limits({ draft }) {
         name="budget"
         label="Budget"
         optional
-        step="any"
-        min="0"
+        isDecimal
         hint="Calling stops when it is used up"
       />
     </div>`;
@@ -204,7 +208,7 @@ export function Retries({ draft }) {
       name="retry_wait"
       field="retry_delay_minutes"
       label="Wait before the next attempt"
-      step="any"
+      isDecimal
       after=${select}
     />
   </div>`;

@@ -1,12 +1,13 @@
 // Making a campaign in five short steps, and changing one in the same steps. From the second step on it is a draft on the
 // server, so nothing is lost when the page is closed.
 import { html, useEffect, useMemo, useRef, useSignal } from '../lib/ui.js';
-import { ask, canWrite, patch, useResource } from '../lib/api.js';
-import { route, setQuery, go } from '../lib/router.js';
+import { ask, canWrite, useResource } from '../lib/api.js';
+import { go, goInstead, guardLeaving, pushQuery, route } from '../lib/router.js';
 import { confirm, fail, toast } from '../lib/notify.js';
-import { editing, RULES } from '../lib/draft.js';
-import { dayRange, openLeads, plural } from '../lib/format.js';
+import { editing } from '../lib/draft.js';
+import { openLeads } from '../lib/format.js';
 import { ActionButton, focusInvalid, Icon, Loading, Note, Problem } from '../components/basic.js';
+import { askToStart, startNow } from '../components/campaign-actions.js';
 import { NameStep, NewStep } from './wizard-basics.js';
 import { ScriptStep } from './wizard-script.js';
 import { LeadsStep } from './wizard-leads.js';
@@ -40,7 +41,10 @@ function New() {
     <form class="stack" onSubmit=${(event) => event.preventDefault()} novalidate>
       <div class="card wiz-card">
         <h2 tabindex="-1">${STEPS[0][2]}</h2>
-        <${NewStep} create=${create} onCreated=${(campaign) => go(`/campaigns/${campaign.id}/edit?step=script`)} />
+        <${NewStep}
+          create=${create}
+          onCreated=${(campaign) => goInstead(`/campaigns/${campaign.id}/edit?step=script`)}
+        />
       </div>
       <div class="row wiz-foot">
         <span class="grow faint small">The draft is kept from the next step on.</span>
@@ -74,6 +78,30 @@ const Frame = ({ heading, back, children }) =>
     <div class="wiz-grid">${children}</div>
   </div>`;
 
+/** Each step is one of the history, so that Back goes to the one before. */
+const toStep = (step) => route.peek().query.step !== step && pushQuery({ step });
+
+/** Asks before the page is left while something that was typed is not saved and cannot be. */
+function useGuard(draft) {
+  useEffect(() => {
+    const isFree = () =>
+      confirm({
+        title: 'Leave without saving?',
+        ok: 'Leave',
+        cancel: 'Stay',
+        danger: true,
+        body: 'What you changed here is not saved.',
+      });
+    const onUnload = (event) => draft.state.peek() !== 'saved' && event.preventDefault();
+    guardLeaving({ isLost: draft.isLost, isFree });
+    addEventListener('beforeunload', onUnload);
+    return () => {
+      guardLeaving(null);
+      removeEventListener('beforeunload', onUnload);
+    };
+  }, []);
+}
+
 function StepList({ current, isOpen, isDone = () => false, isWrong = () => false }) {
   const step = ([key, label], i) => {
     const [kind, mark, words] = isDone(key)
@@ -86,7 +114,7 @@ function StepList({ current, isOpen, isDone = () => false, isWrong = () => false
         type="button"
         aria-current=${key === current ? 'step' : undefined}
         disabled=${!isOpen(key)}
-        onClick=${() => setQuery({ step: key })}
+        onClick=${() => toStep(key)}
       >
         <span class=${'num-dot ' + kind}>${mark}</span><span>${label}<span class="vh">${words}</span></span>
       </button>
@@ -118,13 +146,16 @@ function Steps({ campaign, etag, reload }) {
     }
     isFirst.current = false;
   }, [current]);
+  useGuard(draft);
   // What was typed last is saved also when somebody leaves.
   useEffect(() => () => draft.isSavedAsTyped && draft.save(), []);
-  const form = draft.form.value;
-  const isFine = (key) => !Object.keys(RULES[key](form)).length;
+  const isFine = (key) => !Object.keys(draft.wrong(key)).length;
   const before = (key) => STEPS.findIndex(([other]) => other === key) < at;
   const isDraft = draft.isSavedAsTyped;
   const name = draft.campaign.value.name;
+  useEffect(() => {
+    document.title = `${isDraft ? 'New campaign' : 'Edit'}: ${name} – Voice campaigns`;
+  }, [name]);
   return html`<${Frame}
     heading=${isDraft ? 'New campaign' : `Edit “${name}”`}
     back=${isDraft ? '#/campaigns' : `#/campaigns/${campaign.id}/script`}
@@ -187,11 +218,11 @@ function Foot({ draft, at, ready }) {
       }
     }
     if (draft.isSavedAsTyped && !(await draft.save())) return focusInvalid();
-    return setQuery({ step: STEPS[at + 1][0] });
+    return toStep(STEPS[at + 1][0]);
   };
   const back =
     at > 0 &&
-    html`<button type="button" class="btn" onClick=${() => setQuery({ step: STEPS[at - 1][0] })}>
+    html`<button type="button" class="btn" onClick=${() => toStep(STEPS[at - 1][0])}>
       <${Icon} n="arrow-left" c="s" />Back
     </button>`;
   const forward =
@@ -209,7 +240,7 @@ function Foot({ draft, at, ready }) {
 function checkAll(draft) {
   const wrong = STEPS.find(([key]) => !draft.check(key));
   if (!wrong) return true;
-  setQuery({ step: wrong[0] });
+  toStep(wrong[0]);
   toast('Please look at the marked fields.', { kind: 'error' });
   focusInvalid();
   return false;
@@ -237,8 +268,7 @@ function StartButtons({ draft }) {
     if (!checkAll(draft) || !(await draft.save())) return;
     try {
       if (!(await isSure(draft))) return;
-      await patch(`/voice-campaigns/${id}/status`, { status: 'active' });
-      toast(isInbound ? 'Calls are taken from now on.' : 'Calling has started.');
+      toast(await startNow(draft.campaign.value));
       go(`/campaigns/${id}`);
     } catch (error) {
       fail(error);
@@ -249,26 +279,14 @@ function StartButtons({ draft }) {
 }
 
 async function isSure(draft) {
-  const { id, name } = draft.campaign.value;
-  const form = draft.form.value;
-  if (form.campaign_type === 'inbound') {
-    return confirm({
-      title: `Take calls for “${name}” now?`,
-      ok: 'Take calls',
-      body: `Whoever calls ${form.inbound_number} hears the script, at any hour. You can pause at any time.`,
-    });
-  }
-  const { data: stats } = await ask('GET', `/voice-campaigns/${id}/stats`);
+  const campaign = draft.campaign.value;
+  if (campaign.campaign_type === 'inbound') return askToStart(campaign, 0);
+  const { data: stats } = await ask('GET', `/voice-campaigns/${campaign.id}/stats`);
   const people = openLeads(stats.leads);
   if (!people) {
     toast('There is nobody to call yet. Add people first.', { kind: 'error' });
-    setQuery({ step: 'leads' });
+    toStep('leads');
     return false;
   }
-  return confirm({
-    title: `Start “${name}” now?`,
-    ok: 'Start calling',
-    body: html`${plural(people, 'person', 'people')} will be called, ${dayRange(form.working_days)},
-    ${form.calling_hours_start}–${form.calling_hours_end}. You can pause at any time.`,
-  });
+  return askToStart(campaign, people);
 }
