@@ -879,6 +879,20 @@ async fn who_picks_up_and_does_not_say_where_is_hung_up_on_where_the_answer_came
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_picks_up_and_says_where_more_than_once_is_hung_up_on_there_whatever_cannot_be_read() {
+    for contact in ["Contact: <nonsense\r\n", "Contact: *\r\n", "Contact: <tel:+12025550101>\r\n"] {
+        let line = Line::to(move |_| vec![Step::Reply(180, ""), Step::ReplyWithSound(200, contact)]).await;
+        let mut call = line.dial_as(30, Some(false));
+        let began = [call.next().await, call.next().await];
+        assert_eq!(began, [LegEvent::Ringing, LegEvent::Answered], "{contact}");
+        call.leg.command(LegCommand::HangUp);
+        assert_eq!(call.end().await.0, Cause::LocalHangup, "{contact}");
+        let bye = line.peer.received("BYE").await;
+        assert!(bye.text.starts_with(&format!("BYE sip:peer@{} ", line.peer.address)), "{}", bye.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trunk_that_is_removed_is_registered_no_more_and_one_that_is_renamed_stays() {
     let clock: Arc<dyn Clock> = Arc::new(Fast::new(SPEED));
     let peer = Peer::start(clock.clone(), |_| vec![Step::Reply(486, "")]).await;

@@ -370,7 +370,13 @@ impl Call {
                     }
                     (Signal::Failed(problem), None) => {
                         self.place.trunk.doubt();
-                        return Err(End::failed(format!("trunk {}: {problem}", self.place.trunk.settings.name)));
+                        let problem = format!("trunk {}: {problem}", self.place.trunk.settings.name);
+                        if !was_heard_of {
+                            return Err(End::failed(problem));
+                        }
+                        // It may have been the answer that failed: whoever may be on the line is not called again.
+                        self.report(LegEvent::Answered);
+                        return Err(End::failed(format!("{problem}; somebody may have picked up")));
                     }
                     (Signal::HungUp, None) => return Err(End::of(Cause::NoAnswer)),
                     (Signal::Trying, end) => {
