@@ -530,6 +530,40 @@ async fn a_carrier_that_vanished_is_told_of_at_the_ring_timeout_and_not_dialed_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_of_which_nothing_is_heard_is_no_person_who_does_not_pick_up() {
+    // As the library says it of a carrier that was silent for half a minute.
+    let line = Line::to(|_| vec![Step::AtOnce(408)]).await;
+    let (cause, detail) = line.dial(60).end().await;
+    assert_eq!(cause, Cause::CarrierError);
+    assert!(detail.contains("nothing was heard of the carrier"), "{detail}");
+    let line = Line::to(|_| vec![Step::Reply(408, "")]).await;
+    assert_eq!(line.dial(60).end().await.0, Cause::NoAnswer, "the carrier has asked for the person");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes half a minute: tests/run --long"]
+async fn a_carrier_that_vanished_is_told_of_when_the_library_has_given_up_asking() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(1));
+    let line =
+        Line::with(Peer::start(clock.clone(), |_| vec![]).await, clock, json!({}), Arc::new(Hum)).await;
+    line.peer.fall_silent();
+    let mut call = line.dial(60);
+    let report = tokio::time::timeout(Duration::from_secs(50), call.reports.recv()).await.unwrap().unwrap();
+    let LegEvent::Ended(Cause::CarrierError, Some(detail)) = report.event else { panic!("{report:?}") };
+    assert!(detail.contains("nothing was heard of the carrier"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_answer_cannot_be_read_may_have_been_picked_up() {
+    let line = Line::to(|_| vec![Step::Reply(180, ""), Step::Garbled]).await;
+    let mut call = line.dial(30);
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    let (cause, detail) = call.end().await;
+    assert_eq!(cause, Cause::CarrierError);
+    assert!(detail.ends_with("; somebody may have picked up"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_voice_nobody_is_left_in_silence() {
     for (wait, rings_ms, ended_before_answer) in
         [(Some(TimeDelta::seconds(1)), 60_000, true), (None, 500, false)]

@@ -51,6 +51,8 @@ const RECORDING_WAIT: TimeDelta = TimeDelta::seconds(2);
 const WORDS_WAIT: TimeDelta = TimeDelta::seconds(10);
 /// Nobody renews a session more often.
 const SESSION_MIN: i64 = 60;
+/// The status for nothing that came in time, RFC 3261.
+const TIMEOUT: u16 = 408;
 
 /// How a call ended.
 struct End {
@@ -364,6 +366,10 @@ impl Call {
                         return Err(end);
                     }
                     (Signal::Refused(_) | Signal::Failed(_) | Signal::HungUp, Some(end)) => return Err(end),
+                    // So the library says that it has asked for half a minute and nothing came.
+                    (Signal::Refused(refusal), None) if refusal.code == TIMEOUT && !was_heard_of => {
+                        return Err(self.unheard(session));
+                    }
                     (Signal::Refused(refusal), None) => {
                         let detail = Some(refusal.detail(&self.place.trunk.settings.name));
                         return Err(End { cause: refusal.cause(), detail });
@@ -415,15 +421,7 @@ impl Call {
                 () = clock.sleep_until(until) => match giving_up.take() {
                     Some(end) => return Err(end),
                     None if was_heard_of => Some(End::of(Cause::NoAnswer)),
-                    None => {
-                        // The library goes on asking for half a minute; should it be heard, it takes the call back.
-                        session.outgoing.cancel();
-                        self.place.trunk.doubt();
-                        return Err(End::failed(format!(
-                            "trunk {}: nothing was heard of the carrier while it should have rung",
-                            self.place.trunk.settings.name
-                        )));
-                    }
+                    None => return Err(self.unheard(session)),
                 },
             };
             if let Some(end) = gives_up {
@@ -432,6 +430,17 @@ impl Call {
                 until = self.now() + END_WAIT;
             }
         }
+    }
+
+    /// The end of a call on which nothing was heard of the carrier: that nobody picked up is not known.
+    fn unheard(&self, session: &Session) -> End {
+        // The library goes on asking for half a minute; should it be heard, it takes the call back.
+        session.outgoing.cancel();
+        self.place.trunk.doubt();
+        End::failed(format!(
+            "trunk {}: nothing was heard of the carrier while it should have rung",
+            self.place.trunk.settings.name
+        ))
     }
 
     /// From the answer to the end.
