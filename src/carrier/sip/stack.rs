@@ -7,7 +7,7 @@ mod leg;
 mod secured;
 
 pub(super) use incoming::{Status, Visitor};
-pub(super) use leg::{Change, Outgoing};
+pub(super) use leg::{Change, Outgoing, Renewal};
 
 use super::outcome::Refusal;
 use super::reading::{q850, session_time};
