@@ -385,6 +385,7 @@ async fn an_invite_says_who_calls_whom_and_nothing_of_the_library() {
     assert!(invite.header("From").unwrap().starts_with("<sip:0012025550199@127.0.0.1:"), "{}", invite.text);
     assert!(invite.header("Contact").unwrap().starts_with("<sip:alice@127.0.0.1:"), "{}", invite.text);
     assert!(!invite.text.contains("restsend"), "{}", invite.text);
+    assert!(!invite.header("Allow").unwrap().contains("UPDATE"), "none is taken while it rings");
     let offer = sdp::read(invite.body().as_bytes()).unwrap();
     assert!((20_000..30_000).contains(&offer.address.port()) && offer.address.port().is_multiple_of(2));
 }

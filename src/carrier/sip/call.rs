@@ -221,24 +221,38 @@ impl Call {
         let outgoing = self.carrier.stack.take(&self.place.trunk.settings, visitor)?;
         let answer = ours.local.answer(&remote);
         let mut session = ours.session(outgoing);
-        session.outgoing.ring()?;
-        let end = match self.prepare(&mut session).await {
+        let timer = expires.as_deref().map(Timer::of);
+        let end = match self.pick_up(&mut session, answer, timer.as_ref()).await {
             Ok(()) => {
-                let timer = expires.as_deref().map(Timer::of);
-                session.outgoing.pick_up(answer, timer.as_ref().map(|timer| timer.said.as_str()))?;
                 let session_expires = timer.map(|timer| timer.meant);
                 self.talk(&mut session, Answer { sdp: offer, session_expires }).await
             }
-            Err((end, status)) => {
-                if let Some(status) = status {
-                    session.outgoing.decline(status);
-                }
-                end
-            }
+            Err(end) => end,
         };
         self.end_recording(&mut session).await;
         session.outgoing.release();
         Ok(end)
+    }
+
+    /// Lets it ring until the first words are ready, and picks up; or why nobody is answered.
+    async fn pick_up(
+        &mut self,
+        session: &mut Session,
+        answer: String,
+        timer: Option<&Timer>,
+    ) -> Result<(), End> {
+        let gone = |problem: String| {
+            tracing::debug!(problem, "somebody who called is not there any more");
+            End::of(Cause::NoAnswer)
+        };
+        session.outgoing.ring().map_err(gone)?;
+        if let Err((end, status)) = self.prepare(session).await {
+            if let Some(status) = status {
+                session.outgoing.decline(status);
+            }
+            return Err(end);
+        }
+        session.outgoing.pick_up(answer, timer.map(|timer| timer.said.as_str())).map_err(gone)
     }
 
     /// Lets it ring until the first words are ready; or why nobody is to be answered, and with what.

@@ -58,12 +58,15 @@ impl Outgoing {
         self.dialog.ringing(None, None).map_err(|error| error.to_string())
     }
 
-    /// Picks up.
+    /// Picks up, if they are still there.
     pub(in crate::carrier::sip) fn pick_up(
         &self,
         sdp: String,
         session_expires: Option<&str>,
     ) -> Result<(), String> {
+        if self.dialog.state().is_terminated() {
+            return Err("they have gone away".into());
+        }
         let mut headers = vec![
             Header::ContentType(SDP.into()),
             Header::Supported("timer".into()),
