@@ -7,12 +7,14 @@ use chrono::TimeDelta;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use voice_campaigns::carrier::sip::{Ports, Settings, Sip};
 use voice_campaigns::carrier::{Carrier, DialRequest, Incoming, LegEvents, Report};
-use voice_campaigns::clock::Clock;
+use voice_campaigns::clock::{Clock, Sleep};
+use voice_campaigns::domain::Instant;
 use voice_campaigns::domain::agent::When;
 use voice_campaigns::domain::call::{CallState, Ending, LegCommand, LegEvent};
 use voice_campaigns::domain::campaign::{Campaign, Status};
@@ -347,7 +349,10 @@ struct Line {
 
 impl Line {
     async fn new(channels: usize, voice: Arc<dyn Synthesizer>) -> Line {
-        let clock: Arc<dyn Clock> = Arc::new(Fast::new(6));
+        Line::on(Arc::new(Fast::new(6)), channels, voice).await
+    }
+
+    async fn on(clock: Arc<dyn Clock>, channels: usize, voice: Arc<dyn Synthesizer>) -> Line {
         let peer = Peer::start(clock.clone(), |_| Vec::new()).await;
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -653,6 +658,63 @@ async fn a_caller_who_gives_up_while_it_rings_is_not_answered() {
     guest.send("CANCEL", "invite", 1, "", "").await;
     guest.until("SIP/2.0 487").await;
     assert!(matches!(next(&mut reports).await, LegEvent::Ended(Cause::NoAnswer, _)));
+}
+
+/// How long a clock is held at most, on itself.
+const HELD_MAX: Duration = Duration::from_secs(60);
+
+/// A clock that holds whoever is the one of that number to look at it, until they are let go.
+struct Held {
+    clock: Fast,
+    looks_left: AtomicI64,
+    is_held: AtomicBool,
+}
+
+impl Clock for Held {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    fn steady(&self) -> Instant {
+        if self.looks_left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            tokio::task::block_in_place(|| {
+                let began = self.clock.monotonic();
+                while self.is_held.load(Ordering::Relaxed) && self.clock.monotonic() - began < HELD_MAX {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
+        self.clock.steady()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        self.clock.sleep_until(at)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_gives_up_just_before_the_answer_was_not_answered() {
+    let (looks_left, is_held) = (AtomicI64::new(0), AtomicBool::new(true));
+    let clock = Arc::new(Held { clock: Fast::new(6), looks_left, is_held });
+    let mut line = Line::on(clock.clone(), 2, Arc::new(Hum)).await;
+    let guest = Guest::from("127.0.0.1", &line).await;
+    // It is looked at when they come, when they wait to be taken, and when their telephone rings.
+    clock.looks_left.store(3, Ordering::Relaxed);
+    guest.invite("").await;
+    let (inbox, mut reports) = mpsc::unbounded_channel();
+    // There is nothing to make ready before it is answered.
+    let request = DialRequest { words: Vec::new(), ..request() };
+    let _leg = line.arrival().await.take(request, LegEvents::new(-1, inbox)).unwrap();
+    guest.until("SIP/2.0 180").await;
+    guest.send("CANCEL", "invite", 1, "", "").await;
+    guest.until("SIP/2.0 487").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    clock.is_held.store(false, Ordering::Relaxed);
+    assert_eq!(next(&mut reports).await, LegEvent::Ended(Cause::NoAnswer, None));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -384,6 +385,7 @@ async fn an_invite_says_who_calls_whom_and_nothing_of_the_library() {
     assert!(invite.header("From").unwrap().starts_with("<sip:0012025550199@127.0.0.1:"), "{}", invite.text);
     assert!(invite.header("Contact").unwrap().starts_with("<sip:alice@127.0.0.1:"), "{}", invite.text);
     assert!(!invite.text.contains("restsend"), "{}", invite.text);
+    assert!(!invite.header("Allow").unwrap().contains("UPDATE"), "none is taken while it rings");
     let offer = sdp::read(invite.body().as_bytes()).unwrap();
     assert!((20_000..30_000).contains(&offer.address.port()) && offer.address.port().is_multiple_of(2));
 }
@@ -527,6 +529,40 @@ async fn a_carrier_that_vanished_is_told_of_at_the_ring_timeout_and_not_dialed_a
     assert_eq!(line.sip.capacity().channels, 0);
     let (cause, detail) = line.dial(10).end().await;
     assert_eq!((cause, detail.as_str()), (Cause::CarrierError, "no trunk takes a call at the moment"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_of_which_nothing_is_heard_is_no_person_who_does_not_pick_up() {
+    // As the library says it of a carrier that was silent for half a minute.
+    let line = Line::to(|_| vec![Step::AtOnce(408)]).await;
+    let (cause, detail) = line.dial(60).end().await;
+    assert_eq!(cause, Cause::CarrierError);
+    assert!(detail.contains("nothing was heard of the carrier"), "{detail}");
+    let line = Line::to(|_| vec![Step::Reply(408, "")]).await;
+    assert_eq!(line.dial(60).end().await.0, Cause::NoAnswer, "the carrier has asked for the person");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes half a minute: tests/run --long"]
+async fn a_carrier_that_vanished_is_told_of_when_the_library_has_given_up_asking() {
+    let clock: Arc<dyn Clock> = Arc::new(Fast::new(1));
+    let line =
+        Line::with(Peer::start(clock.clone(), |_| vec![]).await, clock, json!({}), Arc::new(Hum)).await;
+    line.peer.fall_silent();
+    let mut call = line.dial(60);
+    let report = tokio::time::timeout(Duration::from_secs(50), call.reports.recv()).await.unwrap().unwrap();
+    let LegEvent::Ended(Cause::CarrierError, Some(detail)) = report.event else { panic!("{report:?}") };
+    assert!(detail.contains("nothing was heard of the carrier"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_answer_cannot_be_read_may_have_been_picked_up() {
+    let line = Line::to(|_| vec![Step::Reply(180, ""), Step::Garbled]).await;
+    let mut call = line.dial(30);
+    assert_eq!([call.next().await, call.next().await], [LegEvent::Ringing, LegEvent::Answered]);
+    let (cause, detail) = call.end().await;
+    assert_eq!(cause, Cause::CarrierError);
+    assert!(detail.ends_with("; somebody may have picked up"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -698,8 +734,93 @@ async fn a_session_is_renewed_with_a_description_before_its_time_is_over() {
     assert!(after > TimeDelta::seconds(44) && after < TimeDelta::seconds(50), "{after}");
     assert!(renewed.body().starts_with("v=0\r\n"), "{}", renewed.text);
     assert_eq!(renewed.header("Session-Expires"), Some("90;refresher=uac"));
+    assert!(renewed.header("Allow").unwrap().contains("UPDATE"), "{}", renewed.text);
     call.leg.command(LegCommand::HangUp);
     assert_eq!(call.end().await.0, Cause::LocalHangup);
+}
+
+/// How a call ends whose session we renew every 45 seconds, and after how many, when the carrier says this to a refresh.
+async fn refused_to_renew(status: u16) -> (Cause, String, i64) {
+    let line = Line::to(move |message| match message.header("To").unwrap().contains(";tag=") {
+        true => vec![Step::Reply(status, "Retry-After: 2\r\n")],
+        false => vec![Step::ReplyWithSound(200, "Session-Expires: 90;refresher=uac\r\n")],
+    })
+    .await;
+    let mut call = line.dial_as(30, Some(false));
+    assert_eq!(call.next().await, LegEvent::Answered);
+    let began = line.now();
+    let (cause, detail) = call.end().await;
+    let took = (line.now() - began).num_seconds();
+    line.peer.received("BYE").await;
+    (cause, detail, took)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_not_renewed_ends_with_its_time_and_with_the_call_that_there_is_not_at_once() {
+    let ends = tokio::join!(refused_to_renew(500), refused_to_renew(481), refused_to_renew(408));
+    let (cause, detail, took) = ends.0;
+    assert_eq!(
+        (cause, detail.as_str()),
+        (Cause::CarrierError, "the carrier did not renew the session in time")
+    );
+    assert!((89..95).contains(&took), "{took}");
+    for (cause, detail, took) in [ends.1, ends.2] {
+        assert_eq!((cause, detail.as_str()), (Cause::CarrierError, "the carrier does not renew the session"));
+        assert!((44..50).contains(&took), "{took}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_renew_a_session_when_asked_is_asked_again() {
+    let refused = AtomicBool::new(false);
+    let line = Line::to(move |message| match message.header("To").unwrap().contains(";tag=") {
+        true if refused.swap(true, Ordering::Relaxed) => vec![Step::ReplyWithSound(200, "")],
+        true => vec![Step::Reply(500, "Retry-After: 2\r\n")],
+        false => vec![
+            Step::ReplyWithSound(200, "Session-Expires: 90;refresher=uac\r\n"),
+            Step::Wait(95_000),
+            Step::Bye,
+        ],
+    })
+    .await;
+    let mut call = line.dial_as(30, Some(false));
+    assert_eq!(call.end().await, (Cause::RemoteHangup, String::new()));
+    let invites = line.peer.messages().iter().filter(|message| message.method() == "INVITE").count();
+    assert_eq!(invites, 3);
+}
+
+/// How a call ends whose session is agreed on for this time by the answer, and changed to this one; what is said back, and
+/// how often we have renewed it.
+async fn changed(answer: &'static str, change: &'static str) -> (Cause, Option<String>, usize) {
+    let line = Line::to(move |message| match message.header("To").unwrap().contains(";tag=") {
+        true => vec![Step::ReplyWithSound(200, "Session-Expires: 90;refresher=uac\r\n")],
+        false => {
+            let rest = [Step::Wait(500), Step::Update(change), Step::Wait(70_000), Step::Bye];
+            [&[Step::ReplyWithSound(200, answer)], &rest[..]].concat()
+        }
+    })
+    .await;
+    let (cause, _) = line.dial_as(30, Some(false)).end().await;
+    let messages = line.peer.messages();
+    let said = messages.iter().find(|message| message.header("CSeq") == Some("1 UPDATE")).unwrap();
+    assert!(said.text.starts_with("SIP/2.0 200") && said.header("Allow").unwrap().contains("UPDATE"));
+    let renewed = messages.iter().filter(|message| message.method() == "INVITE").count() - 1;
+    (cause, said.header("Session-Expires").map(str::to_owned), renewed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_renewed_by_whom_its_last_change_names() {
+    let (ours, theirs, open) =
+        ("Session-Expires: 90;refresher=uas\r\n", "Session-Expires: 90;refresher=uac\r\n", "");
+    let untold = "Session-Expires: 90\r\n";
+    // In a change it is the other side that asks.
+    let (to_us, to_them, to_nobody, to_them_untold) =
+        tokio::join!(changed(open, ours), changed(open, theirs), changed(ours, open), changed(open, untold),);
+    let told = |value: &str| Some(value.to_owned());
+    assert_eq!(to_us, (Cause::RemoteHangup, told("90;refresher=uas"), 1));
+    assert_eq!(to_them, (Cause::CarrierError, told("90;refresher=uac"), 0), "nobody renews it");
+    assert_eq!(to_them_untold, (Cause::CarrierError, told("90;refresher=uac"), 0), "nobody renews it");
+    assert_eq!(to_nobody, (Cause::RemoteHangup, None, 0), "nobody needs to");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -923,6 +1044,20 @@ async fn who_picks_up_and_does_not_say_where_is_hung_up_on_where_the_answer_came
     let methods: Vec<String> =
         line.peer.messages().iter().map(|message| message.method().to_owned()).collect();
     assert_eq!(methods, ["OPTIONS", "INVITE", "ACK", "BYE"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_picks_up_and_says_where_more_than_once_is_hung_up_on_there_whatever_cannot_be_read() {
+    for contact in ["Contact: <nonsense\r\n", "Contact: *\r\n", "Contact: <tel:+12025550101>\r\n"] {
+        let line = Line::to(move |_| vec![Step::Reply(180, ""), Step::ReplyWithSound(200, contact)]).await;
+        let mut call = line.dial_as(30, Some(false));
+        let began = [call.next().await, call.next().await];
+        assert_eq!(began, [LegEvent::Ringing, LegEvent::Answered], "{contact}");
+        call.leg.command(LegCommand::HangUp);
+        assert_eq!(call.end().await.0, Cause::LocalHangup, "{contact}");
+        let bye = line.peer.received("BYE").await;
+        assert!(bye.text.starts_with(&format!("BYE sip:peer@{} ", line.peer.address)), "{}", bye.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,10 +81,14 @@ pub(crate) fn beep(ms: u32) -> Vec<i16> {
 pub(crate) enum Step {
     /// A reply to the INVITE, with more headers (each ends in CRLF).
     Reply(u16, &'static str),
+    /// A reply before which nothing else is said. Comes first.
+    AtOnce(u16),
     /// A reply with a session description.
     ReplyWithSound(u16, &'static str),
     /// An answer that does not say where it is to be found.
     Nowhere,
+    /// An answer that does not say whose it is.
+    Garbled,
     /// A reply with these lines of sound.
     ReplyWith(u16, &'static str),
     /// Waits.
@@ -115,6 +119,8 @@ pub(crate) enum Step {
     Move,
     /// Has somebody else send sound to where it sends its own.
     Intrude(Vec<i16>),
+    /// Asks for the same session with these headers; waits for the reply.
+    Update(&'static str),
     /// Waits until it is asked to pass the call on, answers with this status, and tells how that goes.
     Refer(u16, &'static [&'static str]),
     /// Hangs up.
@@ -423,8 +429,10 @@ impl Shared {
                 if known.is_some_and(|known| known.header("CSeq") == message.header("CSeq")) {
                     return;
                 }
-                self.reply(&message, from, 100, "", "").await;
                 let steps = (self.script)(&message);
+                if !matches!(steps.first(), Some(Step::AtOnce(_))) {
+                    self.reply(&message, from, 100, "", "").await;
+                }
                 let notes_bye = steps.iter().any(|step| matches!(step, Step::AwaitBye));
                 let task = tokio::spawn(self.clone().play(message.clone(), from, steps)).abort_handle();
                 self.calls.lock().unwrap().insert(id, Live { invite: message, task, notes_bye });
@@ -496,8 +504,16 @@ impl Shared {
         )
     }
 
-    /// Sends a request of our own on a call.
-    async fn request(&self, invite: &Message, address: SocketAddr, method: &str, number: u32, body: &str) {
+    /// Sends a request of our own on a call, with more headers (each ends in CRLF).
+    async fn request(
+        &self,
+        invite: &Message,
+        address: SocketAddr,
+        method: &str,
+        number: u32,
+        headers: &str,
+        body: &str,
+    ) {
         let own = self.address;
         let header = |name: &str| invite.header(name).unwrap_or_default().to_owned();
         let contact = header("Contact");
@@ -510,7 +526,7 @@ impl Shared {
         };
         let text = format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}{number}\r\nFrom: {};tag=peer\r\n\
-             To: {}\r\nCall-ID: {}\r\nCSeq: {number} {}\r\nContact: <sip:peer@{own}>\r\nMax-Forwards: 70\r\n{kind}\
+             To: {}\r\nCall-ID: {}\r\nCSeq: {number} {}\r\nContact: <sip:peer@{own}>\r\nMax-Forwards: 70\r\n{headers}{kind}\
              Content-Length: {}\r\n\r\n{body}",
             header("To"),
             header("From"),
@@ -529,6 +545,7 @@ impl Shared {
         for step in steps {
             match step {
                 Step::Reply(code, headers) => self.reply(&invite, from, code, headers, "").await,
+                Step::AtOnce(code) => self.reply(&invite, from, code, "", "").await,
                 Step::ReplyWithSound(code, headers) => {
                     if sound.is_none() {
                         let opened = Wire::open(self.address.ip(), &invite).await;
@@ -551,6 +568,12 @@ impl Shared {
                     let contact = format!("Contact: <sip:peer@{}>\r\n", self.address);
                     self.socket.send_to(reply.replace(&contact, "").as_bytes(), from).await.unwrap();
                 }
+                Step::Garbled => {
+                    let reply = self.reply_of(&invite, 200, "", &self.description(9));
+                    let to = format!("To: {};tag=peer\r\n", invite.header("To").unwrap());
+                    let reply = reply.replace(&to, "To: <nobody;tag=peer\r\n");
+                    self.socket.send_to(reply.as_bytes(), from).await.unwrap();
+                }
                 Step::ReplyWith(code, lines) => {
                     let body = self.description_head(1) + lines;
                     self.reply(&invite, from, code, "", &body).await;
@@ -565,7 +588,7 @@ impl Shared {
                 Step::Echo => self.echoes.store(true, Ordering::Relaxed),
                 Step::Keys(keys) => sound.as_mut().unwrap().press(&*self.clock, keys).await,
                 Step::Info(key) => {
-                    self.request(&invite, from, "INFO", number, &format!("Signal={key}\r\n")).await;
+                    self.request(&invite, from, "INFO", number, "", &format!("Signal={key}\r\n")).await;
                     number += 1;
                 }
                 Step::AwaitBye => drop(self.asked(&invite, "BYE").await),
@@ -582,6 +605,15 @@ impl Shared {
                     let body = self.description_head(2) + lines;
                     self.reinvite(&invite, from, number, &body).await;
                     self.request(&invite, from, "ACK", number, "").await;
+                    self.request(&invite, from, "INVITE", number, "", &body).await;
+                    self.replied(before).await;
+                    self.request(&invite, from, "ACK", number, "", "").await;
+                    number += 1;
+                }
+                Step::Update(headers) => {
+                    let before = self.messages.lock().unwrap().len();
+                    self.request(&invite, from, "UPDATE", number, headers, "").await;
+                    self.replied(before).await;
                     number += 1;
                 }
                 Step::Move => {
@@ -600,7 +632,7 @@ impl Shared {
                     let refer = self.asked(&invite, "REFER").await;
                     self.reply(&refer, from, status, "", "").await;
                     for line in told {
-                        self.request(&invite, from, "NOTIFY", number, &format!("SIP/2.0 {line}")).await;
+                        self.request(&invite, from, "NOTIFY", number, "", &format!("SIP/2.0 {line}")).await;
                         number += 1;
                         sleep(200).await;
                     }
@@ -617,7 +649,7 @@ impl Shared {
                     };
                     // A datagram may be lost where many others come.
                     for _ in 0..BYES_MAX {
-                        self.request(&invite, from, "BYE", number, "").await;
+                        self.request(&invite, from, "BYE", number, "", "").await;
                         sleep(500).await;
                         if is_heard() {
                             break;
@@ -653,6 +685,14 @@ impl Shared {
                 Some(request) => return request,
                 None => self.clock.sleep_until(self.clock.steady() + TimeDelta::milliseconds(20)).await,
             }
+        }
+    }
+
+    /// Until a reply has come that is not among the first messages.
+    async fn replied(&self, before: usize) {
+        let is_final = |m: &Message| m.text.starts_with("SIP/2.0 ") && !m.text.starts_with("SIP/2.0 1");
+        while !self.messages.lock().unwrap()[before..].iter().any(is_final) {
+            self.clock.sleep_until(self.clock.steady() + TimeDelta::milliseconds(20)).await;
         }
     }
 

@@ -10,7 +10,7 @@
 use super::bridge::{self, Bridge};
 use super::session::{Ours, Session, Timer};
 use super::sound::Heard;
-use super::stack::{Answer, Invite, Signal, Status, Visitor};
+use super::stack::{Answer, Invite, Renewal, Signal, Status, Visitor};
 use super::transfer::Transfer;
 use super::words::Words;
 use super::{Inner, Place};
@@ -51,6 +51,10 @@ const RECORDING_WAIT: TimeDelta = TimeDelta::seconds(2);
 const WORDS_WAIT: TimeDelta = TimeDelta::seconds(10);
 /// Nobody renews a session more often.
 const SESSION_MIN: i64 = 60;
+/// How soon a session is asked to be renewed again, at the soonest.
+const RENEWAL_WAIT: TimeDelta = TimeDelta::seconds(2);
+/// The status for nothing that came in time, RFC 3261.
+const TIMEOUT: u16 = 408;
 
 /// How a call ended.
 struct End {
@@ -217,24 +221,38 @@ impl Call {
         let outgoing = self.carrier.stack.take(&self.place.trunk.settings, visitor)?;
         let answer = ours.local.answer(&remote);
         let mut session = ours.session(outgoing);
-        session.outgoing.ring()?;
-        let end = match self.prepare(&mut session).await {
+        let timer = expires.as_deref().map(Timer::of);
+        let end = match self.pick_up(&mut session, answer, timer.as_ref()).await {
             Ok(()) => {
-                let timer = expires.as_deref().map(Timer::of);
-                session.outgoing.pick_up(answer, timer.as_ref().map(|timer| timer.said.as_str()))?;
                 let session_expires = timer.map(|timer| timer.meant);
                 self.talk(&mut session, Answer { sdp: offer, session_expires }).await
             }
-            Err((end, status)) => {
-                if let Some(status) = status {
-                    session.outgoing.decline(status);
-                }
-                end
-            }
+            Err(end) => end,
         };
         self.end_recording(&mut session).await;
         session.outgoing.release();
         Ok(end)
+    }
+
+    /// Lets it ring until the first words are ready, and picks up; or why nobody is answered.
+    async fn pick_up(
+        &mut self,
+        session: &mut Session,
+        answer: String,
+        timer: Option<&Timer>,
+    ) -> Result<(), End> {
+        let gone = |problem: String| {
+            tracing::debug!(problem, "somebody who called is not there any more");
+            End::of(Cause::NoAnswer)
+        };
+        session.outgoing.ring().map_err(gone)?;
+        if let Err((end, status)) = self.prepare(session).await {
+            if let Some(status) = status {
+                session.outgoing.decline(status);
+            }
+            return Err(end);
+        }
+        session.outgoing.pick_up(answer, timer.map(|timer| timer.said.as_str())).map_err(gone)
     }
 
     /// Lets it ring until the first words are ready; or why nobody is to be answered, and with what.
@@ -366,13 +384,23 @@ impl Call {
                         return Err(end);
                     }
                     (Signal::Refused(_) | Signal::Failed(_) | Signal::HungUp, Some(end)) => return Err(end),
+                    // So the library says that it has asked for half a minute and nothing came.
+                    (Signal::Refused(refusal), None) if refusal.code == TIMEOUT && !was_heard_of => {
+                        return Err(self.unheard(session));
+                    }
                     (Signal::Refused(refusal), None) => {
                         let detail = Some(refusal.detail(&self.place.trunk.settings.name));
                         return Err(End { cause: refusal.cause(), detail });
                     }
                     (Signal::Failed(problem), None) => {
                         self.place.trunk.doubt();
-                        return Err(End::failed(format!("trunk {}: {problem}", self.place.trunk.settings.name)));
+                        let problem = format!("trunk {}: {problem}", self.place.trunk.settings.name);
+                        if !was_heard_of {
+                            return Err(End::failed(problem));
+                        }
+                        // It may have been the answer that failed: whoever may be on the line is not called again.
+                        self.report(LegEvent::Answered);
+                        return Err(End::failed(format!("{problem}; somebody may have picked up")));
                     }
                     (Signal::HungUp, None) => return Err(End::of(Cause::NoAnswer)),
                     (Signal::Trying, end) => {
@@ -411,15 +439,7 @@ impl Call {
                 () = clock.sleep_until(until) => match giving_up.take() {
                     Some(end) => return Err(end),
                     None if was_heard_of => Some(End::of(Cause::NoAnswer)),
-                    None => {
-                        // The library goes on asking for half a minute; should it be heard, it takes the call back.
-                        session.outgoing.cancel();
-                        self.place.trunk.doubt();
-                        return Err(End::failed(format!(
-                            "trunk {}: nothing was heard of the carrier while it should have rung",
-                            self.place.trunk.settings.name
-                        )));
-                    }
+                    None => return Err(self.unheard(session)),
                 },
             };
             if let Some(end) = gives_up {
@@ -428,6 +448,17 @@ impl Call {
                 until = self.now() + END_WAIT;
             }
         }
+    }
+
+    /// The end of a call on which nothing was heard of the carrier: that nobody picked up is not known.
+    fn unheard(&self, session: &Session) -> End {
+        // The library goes on asking for half a minute; should it be heard, it takes the call back.
+        session.outgoing.cancel();
+        self.place.trunk.doubt();
+        End::failed(format!(
+            "trunk {}: nothing was heard of the carrier while it should have rung",
+            self.place.trunk.settings.name
+        ))
     }
 
     /// From the answer to the end.
@@ -484,8 +515,10 @@ impl Call {
                         None
                     }
                     Signal::Change(change) => {
-                        talk.was_refreshed(self.now());
-                        session.change(change).await;
+                        let timer = change.session_expires.as_deref().map(Timer::of);
+                        if session.change(change, timer.as_ref()).await {
+                            talk.lasts_for(timer.map(|timer| timer.meant), self.now());
+                        }
                         self.look_for_keys(session);
                         None
                     }
@@ -560,10 +593,21 @@ impl Call {
                     self.transfer_answered(talk, asked.unwrap_or_else(|panic| Err(panic.to_string())));
                     None
                 }
-                Some(agreed) = refreshing.join_next() => match agreed {
-                    Ok(true) => None,
-                    Ok(false) | Err(_) => Some(End::failed("the carrier does not renew the session")),
-                },
+                Some(asked) = refreshing.join_next() => {
+                    match asked.unwrap_or_else(|panic| Renewal::Refused(panic.to_string())) {
+                        Renewal::Agreed(time) => {
+                            let time = time.or(talk.session_expires.take());
+                            talk.lasts_for(time, self.now());
+                            None
+                        }
+                        Renewal::Refused(problem) => {
+                            tracing::debug!(call = self.request.call_id, problem, "a session is not renewed");
+                            talk.was_not_refreshed(self.now());
+                            None
+                        }
+                        Renewal::Over => Some(End::failed("the carrier does not renew the session")),
+                    }
+                }
                 () = clock.sleep_until(until.unwrap_or(Instant::MAX_UTC)), if until.is_some() => {
                     let now = self.now();
                     let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
@@ -579,7 +623,7 @@ impl Call {
                             self.transferred_if(true);
                         }
                         if is_due(talk.refresh_at) {
-                            talk.was_refreshed(now);
+                            talk.refresh_at = None;
                             session.local.version += 1;
                             if let (Some(agreed), Some(expires)) = (&session.agreed, &talk.session_expires) {
                                 let sdp = session.local.repeat(agreed);
@@ -789,7 +833,7 @@ impl Talk {
             records_next: false,
             waits: false,
             silent_until: None,
-            session_expires,
+            session_expires: None,
             refresh_at: None,
             expires_at: None,
             transfer: Transfer::None,
@@ -797,7 +841,7 @@ impl Talk {
             bridge: None,
             parted: None,
         };
-        talk.was_refreshed(now);
+        talk.lasts_for(session_expires, now);
         talk
     }
 
@@ -817,17 +861,27 @@ impl Talk {
         }
     }
 
-    /// Counts the time of the session anew, RFC 4028: we renew it after half of it, or the other side does and we wait
-    /// for that almost to its end.
-    fn was_refreshed(&mut self, now: Instant) {
+    /// From now on the session lasts for this time, RFC 4028: we renew it after half of it and try to until its end, or the
+    /// other side does and we wait for that almost to its end. One without a time needs neither.
+    fn lasts_for(&mut self, session_expires: Option<String>, now: Instant) {
+        self.session_expires = session_expires;
+        (self.refresh_at, self.expires_at) = (None, None);
         let Some(value) = &self.session_expires else { return };
         let value = value.to_ascii_lowercase();
         let seconds = value.split(';').next().and_then(|seconds| seconds.trim().parse().ok());
         let seconds: i64 = seconds.unwrap_or(1_800).clamp(SESSION_MIN, 86_400);
         match value.contains("refresher=uas") {
             true => self.expires_at = Some(now + TimeDelta::seconds(seconds - (seconds / 3).min(32))),
-            false => self.refresh_at = Some(now + TimeDelta::seconds(seconds / 2)),
+            false => {
+                self.refresh_at = Some(now + TimeDelta::seconds(seconds / 2));
+                self.expires_at = Some(now + TimeDelta::seconds(seconds));
+            }
         }
+    }
+
+    /// Asks again for the session to be renewed, the more often the less time is left.
+    fn was_not_refreshed(&mut self, now: Instant) {
+        self.refresh_at = self.expires_at.map(|end| now + ((end - now) / 4).max(RENEWAL_WAIT));
     }
 }
 
@@ -845,12 +899,28 @@ mod tests {
     #[test]
     fn a_session_is_renewed_by_whom_the_answer_names() {
         assert_eq!(timers(None), (None, None));
-        assert_eq!(timers(Some("1800")), (Some(900), None));
-        assert_eq!(timers(Some("90;refresher=uac")), (Some(45), None));
+        assert_eq!(timers(Some("1800")), (Some(900), Some(1_800)));
+        assert_eq!(timers(Some("90;refresher=uac")), (Some(45), Some(90)));
         assert_eq!(timers(Some("90;refresher=UAS")), (None, Some(60)));
         assert_eq!(timers(Some("1800 ; refresher=uas")), (None, Some(1_768)));
-        assert_eq!(timers(Some("1")), (Some(30), None));
-        assert_eq!(timers(Some("soon")), (Some(900), None));
+        assert_eq!(timers(Some("1")), (Some(30), Some(60)));
+        assert_eq!(timers(Some("soon")), (Some(900), Some(1_800)));
+    }
+
+    #[test]
+    fn a_session_that_is_not_renewed_is_asked_for_again_until_its_end() {
+        let began = Instant::UNIX_EPOCH;
+        let mut talk = Talk::new(Some("90;refresher=uac".into()), began);
+        let end = talk.expires_at.unwrap();
+        let mut asked = Vec::new();
+        while let Some(at) = talk.refresh_at.filter(|at| *at < end) {
+            asked.push((at - began).num_seconds());
+            talk.was_not_refreshed(at);
+        }
+        assert_eq!(asked, [45, 56, 64, 71, 75, 79, 81, 83, 85, 87, 89]);
+        talk.lasts_for(None, end);
+        talk.was_not_refreshed(end);
+        assert_eq!((talk.refresh_at, talk.expires_at), (None, None), "it has no end any more");
     }
 
     #[test]

@@ -38,22 +38,33 @@ pub fn parties(uri: &str, headers: &[(&str, &str)]) -> Parties {
 
 /// The user part of an address, as `"Ada" <sip:+12025550101@example.com;user=phone>` or `tel:+12025550101`.
 pub fn user_of(place: &str) -> Option<String> {
-    let lower = place.to_ascii_lowercase();
-    let (start, ends) = match (lower.find("sip:"), lower.find("sips:"), lower.find("tel:")) {
-        (Some(at), _, _) => (at + 4, "@"),
-        (None, Some(at), _) => (at + 5, "@"),
-        (None, None, Some(at)) => (at + 4, ";>, "),
-        (None, None, None) => return None,
-    };
-    let rest = place.get(start..)?;
-    let end = rest.find(|char| ends.contains(char));
-    // An address without a user names nobody.
-    let user = match (end, ends) {
-        (Some(end), _) => &rest[..end],
-        (None, "@") => return None,
-        (None, _) => rest,
+    let (scheme, rest) = address_in(place).trim().split_once(':')?;
+    let user = match scheme.to_ascii_lowercase().as_str() {
+        // An address without a user names nobody.
+        "sip" | "sips" => rest.split_once('@')?.0,
+        "tel" => rest.split([';', ',', ' ']).next()?,
+        _ => return None,
     };
     Some(user.to_owned()).filter(|user| !user.is_empty() && user.len() <= USER_MAX)
+}
+
+/// What is between `<` and `>`, or all of it where there are none. What is between quotes is a name, which whoever has it
+/// chooses: it is no address, whatever it looks like.
+fn address_in(place: &str) -> &str {
+    let (mut is_quoted, mut is_escaped, mut start) = (false, false, 0);
+    for (at, char) in place.char_indices() {
+        match char {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => {
+                is_quoted = !is_quoted;
+                start = at + 1;
+            }
+            '<' if !is_quoted => return place[at + 1..].split('>').next().unwrap_or_default(),
+            _ => {}
+        }
+    }
+    if is_quoted { "" } else { &place[start..] }
 }
 
 /// The number that a carrier writes so; none where it may be one of two.
@@ -208,6 +219,31 @@ mod tests {
         let withheld = read(&[&told[..], &[("Privacy", "user; id")]].concat());
         assert_eq!((withheld.called, withheld.caller), (open.called, None));
         assert_eq!(read(&[("To", "<sip:1@x>"); 50]).called.len(), CALLED_MAX);
+    }
+
+    #[test]
+    fn a_name_that_looks_like_an_address_is_a_name() {
+        for (place, user) in [
+            (r#""sip:+12025550100@x" <sip:+12025550199@carrier.example>;tag=1"#, Some("+12025550199")),
+            (r#""<sip:+12025550100@x>" <tel:+12025550199>"#, Some("+12025550199")),
+            (r#""a \" <sip:+12025550100@x>" <sip:+12025550199@x>"#, Some("+12025550199")),
+            (r#""\\" <sip:+12025550199@x>"#, Some("+12025550199")),
+            (r#""tel:+12025550100" <sip:carrier.example>"#, None),
+            ("sip:+12025550100@x <sip:+12025550199@x>", Some("+12025550199")),
+            ("<tel:+12025550199;phone-context=sip:+12025550100@x>", Some("+12025550199")),
+            ("<sip:+12025550199@x;to=sip:+12025550100@x>", Some("+12025550199")),
+            ("<mailto:sip:+12025550100@x>", None),
+            (r#""sip:+12025550100@x <sip:+12025550100@x>"#, None), // a name without an end
+            (r#""sip:+12025550100@x""#, None),
+            ("sip:+12025550199@x;tag=1", Some("+12025550199")),
+            (" tel:+12025550199;tag=1", Some("+12025550199")),
+            ("<SIPS:+12025550199@x", Some("+12025550199")),
+        ] {
+            assert_eq!(user_of(place).as_deref(), user, "{place}");
+            for name in ["From", "P-Asserted-Identity"] {
+                assert_eq!(parties("sip:gw@x", &[(name, place)]).caller.as_deref(), user, "{name}: {place}");
+            }
+        }
     }
 
     #[test]

@@ -34,8 +34,8 @@ impl Ours {
     }
 }
 
-/// The time of a session that a caller proposes, RFC 4028: as it is said back, and as it would have been said to us had
-/// we made the call.
+/// The time of a session that the other side proposes, RFC 4028: as it is said back, and as it would have been said to us
+/// had we asked.
 pub(super) struct Timer {
     pub(super) said: String,
     pub(super) meant: String,
@@ -45,7 +45,7 @@ impl Timer {
     pub(super) fn of(proposed: &str) -> Timer {
         let lower = proposed.to_ascii_lowercase();
         let seconds = lower.split(';').next().unwrap_or_default().trim().to_owned();
-        // Who calls renews it, unless they ask us to.
+        // Who asks renews it, unless they ask us to.
         match lower.contains("refresher=uas") {
             true => {
                 Timer { said: format!("{seconds};refresher=uas"), meant: format!("{seconds};refresher=uac") }
@@ -77,19 +77,19 @@ impl Session {
         self.agreed = Some(remote);
     }
 
-    /// Answers a change that the other side wants.
-    pub(super) async fn change(&mut self, change: Change) {
+    /// Answers a change that the other side wants, and for how long; whether it is agreed on.
+    pub(super) async fn change(&mut self, change: Change, timer: Option<&Timer>) -> bool {
+        let said = timer.map(|timer| timer.said.as_str());
         if !change.sdp.is_empty() {
-            match sdp::read(&change.sdp) {
-                Ok(remote) => {
-                    self.local.version += 1;
-                    let answer = self.local.answer(&remote);
-                    self.agree(remote);
-                    change.accept(Some(answer)).await;
-                }
-                Err(_) => change.decline().await,
-            }
-            return;
+            let Ok(remote) = sdp::read(&change.sdp) else {
+                change.decline().await;
+                return false;
+            };
+            self.local.version += 1;
+            let answer = self.local.answer(&remote);
+            self.agree(remote);
+            change.accept(Some(answer), said).await;
+            return true;
         }
         let offer = match (&self.agreed, change.wants_offer) {
             (Some(agreed), true) => {
@@ -98,7 +98,8 @@ impl Session {
             }
             (None, _) | (_, false) => None,
         };
-        change.accept(offer).await;
+        change.accept(offer, said).await;
+        true
     }
 
     /// Takes their answer to what we offered when they asked for it. One that cannot be read changes nothing.

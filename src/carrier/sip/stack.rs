@@ -7,7 +7,7 @@ mod leg;
 mod secured;
 
 pub(super) use incoming::{Status, Visitor};
-pub(super) use leg::{Change, Outgoing};
+pub(super) use leg::{Change, Outgoing, Renewal};
 
 use super::outcome::Refusal;
 use super::reading::{q850, session_time};
@@ -40,8 +40,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use tokio::sync::mpsc;
 
-/// What we understand.
+/// What we understand on a call.
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY";
+/// What we say of that while we ask for one: whoever knows that we understand UPDATE may send one while it rings, when the
+/// library does not know yet whose it is.
+const ALLOW_EARLY: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY";
 const SDP: &str = "application/sdp";
 const REGISTERED_SECONDS: u32 = 300;
 /// Callers that may wait to be looked at.
@@ -238,7 +241,7 @@ impl Stack {
             content_type: Some(SDP.into()),
             destination: Some(destination(trunk, address)),
             credential: credential(trunk),
-            headers: Some(vec![Header::Supported("timer".into()), Header::Allow(ALLOW.into())]),
+            headers: Some(vec![Header::Supported("timer".into()), Header::Allow(ALLOW_EARLY.into())]),
             ..InviteOption::default()
         };
         self.secure(trunk, address).await?;

@@ -2,7 +2,9 @@
 
 use crate::carrier::sip::reading::user_of;
 use rsipstack::sip::prelude::{HasHeaders, HeadersExt};
-use rsipstack::sip::{self, Header, Method, SipMessage, StatusCodeKind, ToTypedHeader};
+use rsipstack::sip::typed::Contact;
+use rsipstack::sip::uri::Scheme;
+use rsipstack::sip::{self, Header, Method, SipMessage, StatusCodeKind};
 use rsipstack::transaction::endpoint::MessageInspector;
 use rsipstack::transport::SipAddr;
 use std::sync::Arc;
@@ -49,8 +51,10 @@ impl MessageInspector for Dialect {
         }
         if let Some(target) = from.and_then(|from| untold_target(&message, from)) {
             let headers = message.headers_mut();
-            headers.retain(|header| !matches!(header, Header::Contact(_)));
-            headers.push(Header::Contact(target.into()));
+            headers.retain(|header| !matches!(header, Header::Contact(_)) || tells_a_place(header));
+            if !headers.iter().any(tells_a_place) {
+                headers.push(Header::Contact(target.into()));
+            }
         }
         for header in message.headers_mut().iter_mut() {
             match header {
@@ -63,8 +67,17 @@ impl MessageInspector for Dialect {
     }
 }
 
-/// Where somebody is found who begins a call, or picks one up, and does not say so: where it came from. Without it nobody
-/// could hang up.
+/// Whether it says where somebody is found, in a way that the library understands: one that it does not would fail a call
+/// that was picked up.
+fn tells_a_place(header: &Header) -> bool {
+    let Header::Contact(told) = header else { return false };
+    let is_place = |place: &Contact| matches!(place.uri.scheme, Some(Scheme::Sip | Scheme::Sips));
+    Contact::parse_header_list(told.value())
+        .is_ok_and(|places| !places.is_empty() && places.iter().all(is_place))
+}
+
+/// Where somebody is found who begins a call, or picks one up, should they not say so: where it came from. Without it
+/// nobody could hang up.
 fn untold_target(message: &SipMessage, from: &SipAddr) -> Option<String> {
     let who = match message {
         SipMessage::Request(request) if request.method == Method::Invite => {
@@ -76,13 +89,6 @@ fn untold_target(message: &SipMessage, from: &SipAddr) -> Option<String> {
         }
         SipMessage::Request(_) | SipMessage::Response(_) => return None,
     };
-    let is_told = message
-        .headers()
-        .iter()
-        .any(|header| matches!(header, Header::Contact(told) if told.typed().is_ok()));
-    if is_told {
-        return None;
-    }
     let transport = match from.r#type {
         Some(sip::Transport::Tcp) => ";transport=tcp",
         Some(sip::Transport::Tls) => ";transport=tls",
@@ -122,7 +128,16 @@ mod tests {
         };
         assert_eq!(contacts(""), ["<sip:+12025550101@198.51.100.7:5060>"]);
         assert_eq!(contacts("Contact: <sip:gw@192.0.2.9>\r\n"), ["<sip:gw@192.0.2.9>"]);
-        assert_eq!(contacts("Contact: <nonsense\r\n"), ["<sip:+12025550101@198.51.100.7:5060>"]);
+        for nowhere in ["<nonsense", "*", "<tel:+12025550101>", "<sip:gw@192.0.2.9>, <nonsense", ""] {
+            let contact = format!("Contact: {nowhere}\r\n");
+            assert_eq!(contacts(&contact), ["<sip:+12025550101@198.51.100.7:5060>"], "{nowhere}");
+            for both in [
+                format!("Contact: <sip:gw@192.0.2.9>\r\n{contact}"),
+                format!("{contact}m: <sip:gw@192.0.2.9>\r\n"),
+            ] {
+                assert_eq!(contacts(&both), ["<sip:gw@192.0.2.9>"], "{nowhere}");
+            }
+        }
     }
 
     proptest! {

@@ -23,6 +23,16 @@ const GLARE_TRIES: usize = 3;
 /// What became of an INVITE.
 pub(super) type Asked = rsipstack::Result<(InviteDialog, Option<Response>)>;
 
+/// What came of asking for a session to be renewed.
+pub(in crate::carrier::sip) enum Renewal {
+    /// It is, for this time where one is told.
+    Agreed(Option<String>),
+    /// It is not, which ends no call, RFC 5057; a sentence.
+    Refused(String),
+    /// There is no such call any more.
+    Over,
+}
+
 /// A change that waits for our reply.
 pub(in crate::carrier::sip) struct Change {
     pub(in crate::carrier::sip) sdp: Vec<u8>,
@@ -50,12 +60,15 @@ impl Outgoing {
         self.dialog.ringing(None, None).map_err(|error| error.to_string())
     }
 
-    /// Picks up.
+    /// Picks up, if they are still there.
     pub(in crate::carrier::sip) fn pick_up(
         &self,
         sdp: String,
         session_expires: Option<&str>,
     ) -> Result<(), String> {
+        if self.dialog.state().is_terminated() {
+            return Err("they have gone away".into());
+        }
         let mut headers = vec![
             Header::ContentType(SDP.into()),
             Header::Supported("timer".into()),
@@ -168,21 +181,33 @@ impl Outgoing {
         }
     }
 
-    /// Renews the session with our description; whether the other side agrees.
+    /// Asks the other side to renew the session, with our description.
     pub(in crate::carrier::sip) fn refresh(
         &self,
         sdp: String,
-        session_expires: &str,
-    ) -> impl Future<Output = bool> + Send + 'static {
+        expires: &str,
+    ) -> impl Future<Output = Renewal> + Send + 'static {
         let dialog = self.dialog.clone();
         let headers = vec![
-            Header::SessionExpires(session_expires.into()),
+            Header::SessionExpires(expires.into()),
             Header::Supported("timer".into()),
+            Header::Allow(ALLOW.into()),
             Header::ContentType(SDP.into()),
         ];
         async move {
             let asked = dialog.reinvite_with_glare_retry(Some(headers), Some(sdp.into_bytes()), GLARE_TRIES);
-            matches!(asked.await, Ok(Some(response)) if response.status_code.kind() == StatusCodeKind::Successful)
+            match asked.await {
+                Ok(Some(response)) if response.status_code.kind() == StatusCodeKind::Successful => {
+                    Renewal::Agreed(session_expires(response.session_expires_header()))
+                }
+                Ok(Some(response)) => match response.status_code {
+                    StatusCode::RequestTimeout | StatusCode::CallTransactionDoesNotExist => Renewal::Over,
+                    status => Renewal::Refused(status.to_string()),
+                },
+                Ok(None) | Err(_) if dialog.state().is_terminated() => Renewal::Over,
+                Ok(None) => Renewal::Refused("the call is busy with something else".into()),
+                Err(error) => Renewal::Refused(error.to_string()),
+            }
         }
     }
 
@@ -217,13 +242,11 @@ impl Outgoing {
 }
 
 impl Change {
-    /// Agrees, with our description where there is one to give.
-    pub(in crate::carrier::sip) async fn accept(self, sdp: Option<String>) {
-        let mut headers = Vec::new();
-        if let Some(value) = &self.session_expires {
-            let has_refresher = value.to_ascii_lowercase().contains("refresher=");
-            let refresher = if has_refresher { "" } else { ";refresher=uac" };
-            headers.push(Header::SessionExpires(format!("{value}{refresher}").into()));
+    /// Agrees, with our description where there is one to give, and for this time.
+    pub(in crate::carrier::sip) async fn accept(self, sdp: Option<String>, session_expires: Option<&str>) {
+        let mut headers = vec![Header::Allow(ALLOW.into())];
+        if let Some(value) = session_expires {
+            headers.push(Header::SessionExpires(value.into()));
             headers.push(Header::Require("timer".into()));
         }
         if sdp.is_some() {
