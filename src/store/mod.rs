@@ -182,6 +182,8 @@ struct Inner {
     /// What there is to rehearse is not what it was.
     rehearsals: Notify,
     dial_gate: Arc<RwLock<()>>,
+    /// Held by whoever takes a person out of files: each is written anew from what it held.
+    cleaning: Arc<tokio::sync::Mutex<()>>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
     _lock: Option<std::fs::File>,
@@ -283,6 +285,7 @@ impl Store {
             wanted: Wanted::default(),
             rehearsals: Notify::new(),
             dial_gate: Arc::default(),
+            cleaning: Arc::default(),
             clock_hold: Mutex::new(None),
             _lock: lock,
         })))
