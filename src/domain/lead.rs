@@ -350,11 +350,7 @@ fn priority(value: &Value) -> Parsed<i64> {
 }
 
 fn parse_phone(value: &Value, country: Option<Country>) -> Parsed<Phone> {
-    let text = match value {
-        Value::Number(number) => number.to_string(),
-        other => fields::string(other)?.to_owned(),
-    };
-    phone::parse(&text, country).map_err(|problem| problem.to_string())
+    phone::parse(&fields::text_or_number(value)?, country).map_err(|problem| problem.to_string())
 }
 
 fn unless_blank<T>(parse: impl Fn(&Value) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Option<T>> {
