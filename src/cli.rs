@@ -320,8 +320,8 @@ const CANNOT_BE_USED: u8 = 78;
 
 fn is_final(error: &anyhow::Error) -> bool {
     error.is::<ConfigError>()
-        || error.downcast_ref().is_some_and(|error| !matches!(error, OpenError::Busy(_)))
-        || matches!(error.downcast_ref(), Some(BackupError::Open(error)) if !matches!(error, OpenError::Busy(_)))
+        || error.downcast_ref().is_some_and(|error: &OpenError| !error.passes_by_itself())
+        || matches!(error.downcast_ref(), Some(BackupError::Open(error)) if !error.passes_by_itself())
         || matches!(error.downcast_ref(), Some(StartError::Refused(_)))
 }
 

@@ -230,6 +230,28 @@ fn on_a_full_disk_no_table_of_any_length_takes_the_room_of_calls_that_are_alive(
     assert_eq!(send(20_000).status, 503);
 }
 
+#[test]
+fn a_start_on_a_full_disk_ends_so_that_it_is_tried_again() {
+    let Some(mut disk) = Disk::mount() else { return };
+    let place = disk.place();
+    place.token("admin");
+    let used: u64 = disk.say("used").parse().unwrap();
+    for room in [0, 4_096, 40_960, 400_000] {
+        disk.say(&format!("room {}", used + room));
+        let mut command = place.program(&["serve", "--port", "0"]);
+        command.env("VC_SIMULATOR_SPEED", "20");
+        let mut running = Running::spawn(command);
+        if !running.listens_or_ends() {
+            assert_eq!(running.end(), Some(1), "{room}: {}", running.complaints());
+        }
+    }
+    let fresh = place.path("fresh").display().to_string();
+    disk.say(&format!("room {}", used + 8_192));
+    assert_eq!(place.run(&["serve", "--port", "0", "--data", &fresh]).status.code(), Some(1));
+    disk.say("room 0");
+    assert_eq!(place.serve().get("/health", ""), 200);
+}
+
 /// The checksum of every file in a folder, by name. What SQLite makes beside a file while it looks does not count.
 fn checksums(folder: &Path) -> Vec<(PathBuf, String)> {
     let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());

@@ -254,8 +254,7 @@ impl Store {
             }
         }
         let pool = file::reader_pool(folder)?;
-        let pulse = Pulse::of(&data_file(folder))
-            .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
+        let pulse = Pulse::of(&data_file(folder)).map_err(file::unusable(folder))?;
         let (signals, changes, vitals) =
             (Signals::new(), Arc::<Changes>::default(), Arc::<Vitals>::default());
         let ballast = Arc::new(Ballast::of(folder));
