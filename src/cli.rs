@@ -128,7 +128,7 @@ enum Command {
         campaign_id: i64,
         /// The file; what its columns are is found out, and those nobody knows become script variables
         file: PathBuf,
-        /// Country of numbers without a country code, such as US or DE
+        /// Country of numbers without a country code, such as US or DE [default: the setting `default_country`]
         #[arg(long, value_parser = country)]
         country: Option<Country>,
         /// Only report what would become of the rows
@@ -870,11 +870,12 @@ fn import_file(
     flags: Flags,
     campaign_id: i64,
     file: &Path,
-    options: ImportOptions,
+    mut options: ImportOptions,
     dry_run: bool,
 ) -> Result<ExitCode> {
     let config = load(flags)?.config;
     must_exist(&config)?;
+    options.country = options.country.or(config.default_country);
     let import = with_store(&config, async |store| {
         let campaign = store.read(move |snapshot| snapshot.campaign(campaign_id)).await?;
         campaign.with_context(|| format!("there is no campaign {campaign_id}"))?;

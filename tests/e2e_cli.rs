@@ -334,6 +334,11 @@ fn leads_are_imported_from_a_file_beside_the_running_server() {
     let report = String::from_utf8_lossy(&dry.stdout).into_owned();
     assert!(report.starts_with("4 rows: 0 imported, 2 updated, 1 skipped, 1 rejected\n"), "{report}");
 
+    let mut by_setting = place.program(&["import", &id, "leads.csv", "--dry-run"]);
+    let report = by_setting.env("VC_DEFAULT_COUNTRY", "US").output().unwrap();
+    let report = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert!(report.starts_with("4 rows: 0 imported, 0 updated, 3 skipped, 1 rejected\n"), "{report}");
+
     let strict = place.run(&["import", &id, "leads.csv", "--country", "US", "--all-or-nothing"]);
     assert_eq!((strict.status.code(), strict.stdout.len()), (Some(1), 0));
     assert_eq!(place.run(&["import", "999", "leads.csv"]).status.code(), Some(1));
