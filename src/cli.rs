@@ -488,6 +488,7 @@ fn tokens(command: TokenCommand) -> Result<ExitCode> {
     match command {
         TokenCommand::Create { name, scope, expires_at, data } => {
             let config = load(data.into())?.config;
+            let is_there = store::data_file(&config.data).exists();
             let (token, hash) = token::generate().context("the system gives no random numbers")?;
             with_store(&config, async |store| {
                 store
@@ -497,6 +498,11 @@ fn tokens(command: TokenCommand) -> Result<ExitCode> {
                     })
                     .await
             })?;
+            if !is_there {
+                let folder = absolute(&config.data);
+                let _ =
+                    writeln!(io::stderr(), "voice-campaigns: made a new data folder in {}", folder.display());
+            }
             writeln!(io::stdout(), "{token}")
                 .context("the token was made, but nobody could read it; make another")?;
         }
