@@ -1,7 +1,7 @@
 //! The file: finding, making, checking, migrating and locking it. A file that is not ours, or newer than this
 //! program, is refused untouched.
 
-use super::{Snapshot, StoreError, backup};
+use super::{Snapshot, StoreError, backup, lower};
 use crate::domain::Instant;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
@@ -377,6 +377,7 @@ pub(super) fn look(folder: &Path, path: &Path) -> Result<i64, OpenError> {
 
 fn prepare_writer(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
     connection.busy_timeout(patience)?;
+    lower::register(connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
@@ -450,6 +451,7 @@ fn reader_flags() -> OpenFlags {
 
 fn prepare_reader(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
+    lower::register(connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.execute_batch(
         "PRAGMA query_only = ON;

@@ -33,6 +33,7 @@ mod imports;
 mod key_file;
 mod lead_batches;
 mod leads;
+mod lower;
 mod memo;
 mod other_calls;
 mod pages;
