@@ -450,6 +450,11 @@ impl LeadChange {
         Ok(change)
     }
 
+    /// Whether a lead has all the tags that it was to get, of which there may be only so many.
+    pub fn has_all_tags(&self, lead: &NewLead) -> bool {
+        self.add_tags.iter().all(|tag| lead.tags.contains(tag))
+    }
+
     /// A lead with the change made.
     pub fn applied(&self, lead: &NewLead) -> NewLead {
         let mut tags: Vec<String> =
