@@ -128,7 +128,7 @@ enum Command {
         campaign_id: i64,
         /// The file; what its columns are is found out, and those nobody knows become script variables
         file: PathBuf,
-        /// Country of numbers without a country code, such as US or DE
+        /// Country of numbers without a country code, such as US or DE [default: the setting `default_country`]
         #[arg(long, value_parser = country)]
         country: Option<Country>,
         /// Only report what would become of the rows
@@ -320,8 +320,8 @@ const CANNOT_BE_USED: u8 = 78;
 
 fn is_final(error: &anyhow::Error) -> bool {
     error.is::<ConfigError>()
-        || error.downcast_ref().is_some_and(|error| !matches!(error, OpenError::Busy(_)))
-        || matches!(error.downcast_ref(), Some(BackupError::Open(error)) if !matches!(error, OpenError::Busy(_)))
+        || error.downcast_ref().is_some_and(|error: &OpenError| !error.passes_by_itself())
+        || matches!(error.downcast_ref(), Some(BackupError::Open(error)) if !error.passes_by_itself())
         || matches!(error.downcast_ref(), Some(StartError::Refused(_)))
 }
 
@@ -488,6 +488,7 @@ fn tokens(command: TokenCommand) -> Result<ExitCode> {
     match command {
         TokenCommand::Create { name, scope, expires_at, data } => {
             let config = load(data.into())?.config;
+            let is_there = store::data_file(&config.data).exists();
             let (token, hash) = token::generate().context("the system gives no random numbers")?;
             with_store(&config, async |store| {
                 store
@@ -497,6 +498,11 @@ fn tokens(command: TokenCommand) -> Result<ExitCode> {
                     })
                     .await
             })?;
+            if !is_there {
+                let folder = absolute(&config.data);
+                let _ =
+                    writeln!(io::stderr(), "voice-campaigns: made a new data folder in {}", folder.display());
+            }
             writeln!(io::stdout(), "{token}")
                 .context("the token was made, but nobody could read it; make another")?;
         }
@@ -870,11 +876,12 @@ fn import_file(
     flags: Flags,
     campaign_id: i64,
     file: &Path,
-    options: ImportOptions,
+    mut options: ImportOptions,
     dry_run: bool,
 ) -> Result<ExitCode> {
     let config = load(flags)?.config;
     must_exist(&config)?;
+    options.country = options.country.or(config.default_country);
     let import = with_store(&config, async |store| {
         let campaign = store.read(move |snapshot| snapshot.campaign(campaign_id)).await?;
         campaign.with_context(|| format!("there is no campaign {campaign_id}"))?;

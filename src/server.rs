@@ -16,7 +16,7 @@ use crate::listener::{Limits, Listener, Times};
 use crate::rehearsal::forecaster;
 use crate::speech::{Kind, Speaker, SpeechError};
 use crate::store::pool::Db;
-use crate::store::{OpenError, PutRight, SPEECH_FOLDER, Store};
+use crate::store::{PutRight, SPEECH_FOLDER, Store};
 use crate::tries::Tries;
 use crate::webhooks::{SystemLookup, WebClient};
 use crate::{dialer, housekeeping, http, media, rehearsal, speech, webhooks};
@@ -99,10 +99,9 @@ impl Server {
         let key = config.secret_key().map_err(StartError::Refused)?;
         let opening = move || Store::open_with(&folder, opening_clock, key.as_ref());
         let opened = tokio::task::spawn_blocking(opening).await;
-        let store = opened.context("opening the store")?.map_err(|error| match error {
-            // The only one that passes by itself.
-            OpenError::Busy(_) => StartError::Other(error.into()),
-            error => StartError::Refused(error.to_string()),
+        let store = opened.context("opening the store")?.map_err(|error| match error.passes_by_itself() {
+            true => StartError::Other(error.into()),
+            false => StartError::Refused(error.to_string()),
         })?;
         store.keep_ballast();
         store.set_guard(config.guard().map_err(StartError::Refused)?);

@@ -365,3 +365,64 @@ fn while_many_numbers_are_listed_others_write_between_them() {
     });
     assert!(others >= 10, "{others} other writes had their turn");
 }
+
+#[test]
+fn who_said_no_is_listed_whatever_stands_beside_the_number() {
+    let server = german();
+    let long = "ä".repeat(501);
+    let report = csv(&server, "", &format!("phone,reason\n+4930111111,{long}\n")).expect(201);
+    assert_eq!((&report["added"], &report["rejected_count"]), (&json!(1), &json!(0)));
+    let array = json!([
+        {"phone": "+4930111112", "reason": long},
+        {"phone": 4_930_111_113_u64},
+        {"phone": "+4930111114 / +4930111115"},
+        {"phone": "030 111116; 030/111117"},
+    ]);
+    let report = server.post(LIST, &array).send().expect(201);
+    assert_eq!(
+        (&report["added"], &report["two_readings"], &report["rejected_count"]),
+        (&json!(6), &json!(0), &json!(0)),
+        "{report}"
+    );
+    let report = csv(&server, "", "phone\n\"030 111118, 030 111119\"\n").expect(201);
+    assert_eq!((&report["added"], &report["rejected_count"]), (&json!(2), &json!(0)));
+    let listed: Vec<String> = (111_111..=111_119).map(|n| format!("+4930{n}")).collect();
+    assert_eq!(on_the_list(&server), listed);
+    for number in ["+4930111111", "+4930111112"] {
+        let entry = server.get(&format!("{LIST}/{number}")).send().expect(200);
+        assert_eq!(entry["reason"].as_str().unwrap(), "ä".repeat(499) + "…");
+    }
+    let kept = csv(&server, "", &server.get(&format!("{LIST}/export")).send().body).expect(200);
+    assert_eq!(kept["already_listed"], 9);
+}
+
+#[test]
+fn an_item_of_an_array_with_something_odd_in_it_is_listed_and_the_odd_is_told() {
+    let server = TestServer::start();
+    let array = json!([{"phone": "+12025550101", "raeson": "x"}, {"phone": "+12025550102", "reason": 7}]);
+    let report = server.post(LIST, &array).send().expect(201);
+    assert_eq!(on_the_list(&server), ["+12025550101", "+12025550102"]);
+    let told: Vec<_> = report["rejected"].as_array().unwrap().iter().map(|one| &one["field"]).collect();
+    assert_eq!(told, ["raeson", "reason"]);
+}
+
+#[test]
+fn one_number_alone_is_asked_for_again_where_something_about_it_is_wrong() {
+    let server = TestServer::start();
+    for (body, problem) in [
+        (json!({"phone": "+12025550126 / +12025550127"}), "phone: this is no phone number"),
+        (json!({"phone": "+12025550126", "reason": "x".repeat(501)}), "reason: must be at most 500"),
+        (json!({"phone": "+12025550126", "raeson": "x"}), "raeson: unknown field"),
+    ] {
+        let told = server.post(LIST, &body).send().error(400);
+        assert!(told.starts_with(problem), "{told}");
+    }
+    assert_eq!(
+        server.post(LIST, &json!({"phone": 12_025_550_126_u64})).send().status,
+        400,
+        "without a country"
+    );
+    let path = format!("{LIST}?default_country=US");
+    let entry = server.post(&path, &json!({"phone": 12_025_550_126_u64})).send().expect(201);
+    assert_eq!(entry["phone"], "+12025550126");
+}

@@ -242,6 +242,26 @@ fn many_leads_are_changed_by_a_filter_and_those_being_called_are_left_alone() {
 }
 
 #[test]
+fn leads_that_have_no_room_for_another_tag_are_counted_as_such_and_changed_otherwise() {
+    let server = with_leads(2, active());
+    let tags: Vec<String> = (0..50).map(|n| format!("tag {n}")).collect();
+    server.put("/api/leads/1", &json!({"tags": tags})).send().expect(200);
+    let change = |body: Value| server.patch(&format!("{LEADS}?all=true"), &body).send().expect(200);
+    let answer = change(json!({"priority": 5, "add_tags": ["wave-2"]}));
+    assert_eq!(answer, json!({"matched": 2, "changed": 1, "in_progress": 0, "skipped": 1}));
+    let first = lead(&server, 1);
+    assert_eq!((&first["priority"], &first["tags"]), (&json!(5), &json!(tags)));
+    let answer = change(json!({"add_tags": ["tag 7"]}));
+    assert_eq!(answer["skipped"], 0, "it has that one");
+    let answer = change(json!({"add_tags": ["wave-2"], "remove_tags": ["tag 0"]}));
+    assert_eq!(answer["skipped"], 0, "it has room then");
+    server.put("/api/leads/1", &json!({"tags": tags})).send().expect(200);
+    let answer = change(json!({"add_tags": ["wave-3"], "status": "canceled"}));
+    assert_eq!(answer, json!({"matched": 2, "changed": 1, "in_progress": 0, "skipped": 1}));
+    assert_eq!(statuses(&server), ["canceled", "canceled"], "nobody is called for want of room");
+}
+
+#[test]
 fn a_change_of_many_leads_must_say_which_and_what() {
     let server = with_leads(1, active());
     let problem = |query: &str, body: Value| {

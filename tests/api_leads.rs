@@ -432,3 +432,36 @@ fn a_page_of_large_leads_has_fewer_of_them_and_says_where_to_go_on() {
     assert_eq!(last.header("Link"), None);
     assert_eq!(last.expect(200).as_array().unwrap().len(), 4);
 }
+
+#[test]
+fn what_is_looked_for_is_found_in_any_case_of_any_alphabet() {
+    let server = TestServer::start();
+    for name in ["Zebra", "éclair", "MÜLLER & SÖHNE", "Änderung", "Éclair"] {
+        server.campaign(json!({"name": name, "status": "active"}));
+    }
+    let lead = json!({"phone": "+12025550101", "first_name": "ΓΙΏΡΓΟΣ", "last_name": "Müller"});
+    server.post(LEADS, &lead).send().expect(201);
+    server.place_call(1);
+    server
+        .post("/api/do-not-call", &json!({"phone": "+12025550102", "reason": "Иван ALLEIN"}))
+        .send()
+        .expect(201);
+    for path in [
+        "/api/voice-campaigns?search=m%C3%BCller",
+        "/api/voice-campaigns?search=M%C3%9CLLER%20%26%20S%C3%B6",
+        "/api/voice-campaigns/1/leads?search=M%C3%9CLLER",
+        "/api/voice-campaigns/1/leads?search=%CE%B3%CE%B9%CF%8E",
+        "/api/calls?search=m%C3%BCLLER",
+        "/api/do-not-call?search=%D0%B8%D0%B2%D0%90%D0%BD%20allein",
+    ] {
+        assert_eq!(server.get(path).send().expect(200).as_array().unwrap().len(), 1, "{path}");
+    }
+    let (mut names, mut next) =
+        (Vec::new(), Some("/api/voice-campaigns?sort=name&order=asc&limit=1".to_owned()));
+    while let Some(path) = next {
+        let answer = server.get(&path).send();
+        names.push(answer.expect(200)[0]["name"].as_str().unwrap().to_owned());
+        next = answer.header("Link").map(|link| link[1..link.find('>').unwrap()].to_owned());
+    }
+    assert_eq!(names, ["MÜLLER & SÖHNE", "Zebra", "Änderung", "éclair", "Éclair"]);
+}

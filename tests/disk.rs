@@ -8,6 +8,7 @@ use crate::support::disk::Disk;
 use crate::support::evidence::{self, Evidence};
 use crate::support::program::{Place, Running};
 use crate::support::world::folder_in_memory;
+use crate::support::{ADMIN, TestServer, WRITER};
 use chrono::{DateTime, Utc};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -22,7 +23,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use voice_campaigns::clock::Manual;
 use voice_campaigns::domain::campaign::Request;
-use voice_campaigns::store::{Scope, Store, data_file};
+use voice_campaigns::domain::phone::Phone;
+use voice_campaigns::store::{NewIncoming, Scope, Store, data_file};
 
 fn now() -> DateTime<Utc> {
     crate::support::START.parse().unwrap()
@@ -162,6 +164,92 @@ fn when_the_disk_is_full_nobody_new_is_dialed_what_is_alive_is_written_down_and_
         "{dials} dials around a full disk: 0 while it was, 0 lost; it went on {took:?} after there was room"
     );
     assert!(took < Duration::from_secs(5));
+}
+
+#[test]
+fn on_a_full_disk_calls_are_hung_up_and_whoever_wants_no_calls_is_heard() {
+    let server = TestServer::start();
+    let campaign = server.campaign(json!({"status": "active"}));
+    let leads: Vec<i64> = (0..4).map(|n| server.lead(campaign, &format!("+1202555010{n}"))).collect();
+    let call = server.place_call(leads[0]);
+    let trials = format!("/api/voice-campaigns/{campaign}/test-calls");
+    server.post(&trials, &json!({"phone": "+12025550111"})).send().expect(201);
+    let incoming = server.write(move |tx| {
+        let caller = Phone::from_e164("+12025550112");
+        tx.insert_incoming(&NewIncoming {
+            campaign_id: campaign,
+            lead_id: None,
+            caller,
+            carrier: "simulator",
+        })
+    });
+    // Where a folder is in its place there is no room for the file that keeps some.
+    fs::create_dir(server.folder.path().join("ballast")).unwrap();
+    server.store.keep_ballast();
+    assert!(server.store.is_short_of_room());
+    assert_eq!(server.post(&trials, &json!({"phone": "+12025550113"})).send().status, 503);
+
+    let hang_up = |path: String| server.post(&format!("{path}/hangup"), &json!({})).send();
+    hang_up(format!("/api/calls/{call}")).expect(202);
+    hang_up(format!("{trials}/1")).expect(202);
+    hang_up(format!("/api/inbound-calls/{incoming}")).expect(202);
+    let table = server.request("POST", "/api/do-not-call").token(WRITER);
+    let report = table.body("text/csv", b"phone\n+12025550101\n+12025550102\n").send().expect(201);
+    assert_eq!(report["added"], 2);
+    let erased = server.request("DELETE", "/api/people/+12025550103").token(ADMIN).send();
+    assert_eq!(erased.status, 503, "what was kept of them is forgotten when there is room");
+    let statuses: Vec<_> = leads[1..]
+        .iter()
+        .map(|lead| {
+            let lead = server.get(&format!("/api/leads/{lead}")).send().expect(200);
+            lead["status"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(statuses[..2], ["do_not_call", "do_not_call"]);
+    let entry = server.get("/api/do-not-call/+12025550103").send().expect(200);
+    assert_eq!(entry["reason"], "the person was erased");
+    let deeds = server.request("GET", "/api/audit").token(ADMIN).send().expect(200);
+    assert!(deeds.to_string().contains("/api/people/"), "{deeds}");
+}
+
+#[test]
+fn on_a_full_disk_no_table_of_any_length_takes_the_room_of_calls_that_are_alive() {
+    let mut options = crate::support::Options::default();
+    options.settings.csv_limit_bytes = 8 << 20;
+    let server = TestServer::start_with(options);
+    fs::create_dir(server.folder.path().join("ballast")).unwrap();
+    server.store.keep_ballast();
+    let table = |count: u32| {
+        (0..count).fold("phone\n".to_owned(), |all, n| all + &format!("+1212{}\n", 6_000_000 + n))
+    };
+    let send = |count| {
+        let request = server.request("POST", "/api/do-not-call").token(WRITER);
+        request.body("text/csv", table(count).as_bytes()).send()
+    };
+    assert_eq!(send(5_000).expect(201)["added"], 5_000);
+    assert_eq!(send(20_000).status, 503);
+}
+
+#[test]
+fn a_start_on_a_full_disk_ends_so_that_it_is_tried_again() {
+    let Some(mut disk) = Disk::mount() else { return };
+    let place = disk.place();
+    place.token("admin");
+    let used: u64 = disk.say("used").parse().unwrap();
+    for room in [0, 4_096, 40_960, 400_000] {
+        disk.say(&format!("room {}", used + room));
+        let mut command = place.program(&["serve", "--port", "0"]);
+        command.env("VC_SIMULATOR_SPEED", "20");
+        let mut running = Running::spawn(command);
+        if !running.listens_or_ends() {
+            assert_eq!(running.end(), Some(1), "{room}: {}", running.complaints());
+        }
+    }
+    let fresh = place.path("fresh").display().to_string();
+    disk.say(&format!("room {}", used + 8_192));
+    assert_eq!(place.run(&["serve", "--port", "0", "--data", &fresh]).status.code(), Some(1));
+    disk.say("room 0");
+    assert_eq!(place.serve().get("/health", ""), 200);
 }
 
 /// The checksum of every file in a folder, by name. What SQLite makes beside a file while it looks does not count.

@@ -219,11 +219,19 @@ fn a_token_made_while_the_server_runs_works_at_once_and_is_gone_at_once_when_rev
 #[test]
 fn a_token_can_be_made_before_the_first_start_which_then_makes_none() {
     let place = Place::new();
-    let token = place.token("admin");
+    let make = || place.run(&["token", "create", "--name", "admin", "--scope", "admin"]);
+    let made = make();
+    let data = place.path("data").canonicalize().unwrap();
+    let said = format!("voice-campaigns: made a new data folder in {}\n", data.display());
+    assert_eq!((made.status.code(), complaint(&made)), (Some(0), said), "it may be the wrong one");
+    let token = String::from_utf8(made.stdout).unwrap();
+    let token = token.strip_suffix('\n').unwrap();
+    assert!(token.starts_with("vc_") && !token.contains(char::is_whitespace), "{token}");
+    assert_eq!(complaint(&make()), "", "it is there now");
     assert_eq!(mode(&place.path("data")), 0o700);
     let server = place.serve();
     assert!(!place.path("data/first-token").exists());
-    assert_eq!(server.get(CAMPAIGNS, &token), 200);
+    assert_eq!(server.get(CAMPAIGNS, token), 200);
 }
 
 #[test]
@@ -333,6 +341,11 @@ fn leads_are_imported_from_a_file_beside_the_running_server() {
         place.run(&["import", &id, "leads.csv", "--country", "US", "--dry-run", "--on-duplicate", "update"]);
     let report = String::from_utf8_lossy(&dry.stdout).into_owned();
     assert!(report.starts_with("4 rows: 0 imported, 2 updated, 1 skipped, 1 rejected\n"), "{report}");
+
+    let mut by_setting = place.program(&["import", &id, "leads.csv", "--dry-run"]);
+    let report = by_setting.env("VC_DEFAULT_COUNTRY", "US").output().unwrap();
+    let report = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert!(report.starts_with("4 rows: 0 imported, 0 updated, 3 skipped, 1 rejected\n"), "{report}");
 
     let strict = place.run(&["import", &id, "leads.csv", "--country", "US", "--all-or-nothing"]);
     assert_eq!((strict.status.code(), strict.stdout.len()), (Some(1), 0));

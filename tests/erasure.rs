@@ -352,3 +352,67 @@ async fn nothing_is_left_behind_in_pages_that_were_split_and_joined() {
     assert_eq!(sightings(world.folder.path(), &canaries), [] as [String; 0]);
     world.check().await;
 }
+
+/// A file of rows that did not come in.
+fn write_skipped(world: &World, id: i64, rows: impl IntoIterator<Item = String>) -> PathBuf {
+    let folder = world.folder.path().join("imports");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("{id}-skipped.csv"));
+    let rows = rows.into_iter().fold("row,reason,Phone\n".to_owned(), |all, row| all + "1,x," + &row + "\n");
+    fs::write(&path, rows).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn people_who_are_erased_at_the_same_time_are_all_gone_from_the_rows_that_did_not_come_in() {
+    let world = World::new(MONDAY_NOON).await;
+    let erased: Vec<String> = (0..4).map(|n| format!("+1202555011{n}")).collect();
+    for _ in 0..5 {
+        let path = write_skipped(&world, 3, numbers(5_000).chain(erased.iter().cloned()));
+        let at_once = erased.iter().map(|number| {
+            let (store, phone) = (world.store.clone(), phone(number));
+            tokio::spawn(async move { store.erase(phone).await.unwrap() })
+        });
+        for erasure in at_once.collect::<Vec<_>>() {
+            assert!(matches!(erasure.await.unwrap(), Erasure::Erased(_)));
+        }
+        let left = fs::read_to_string(&path).unwrap();
+        let found: Vec<&String> = erased.iter().filter(|number| left.contains(*number)).collect();
+        assert_eq!((found, left.lines().count()), (vec![], 5_001));
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_does_not_stumble_over_files_of_imports_that_come_and_go() {
+    let world = World::new(MONDAY_NOON).await;
+    write_skipped(&world, 3, [NUMBER.to_owned()]);
+    let folder = world.folder.path().join("imports");
+    let is_over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (others, is_noticed) = (folder.clone(), is_over.clone());
+    let others = std::thread::spawn(move || {
+        let all: Vec<PathBuf> = (100..200)
+            .flat_map(|id| [format!("{id}.lock"), format!("{id}-skipped.csv")])
+            .map(|name| others.join(name))
+            .collect();
+        while !is_noticed.load(std::sync::atomic::Ordering::Relaxed) {
+            all.iter().for_each(|path| fs::write(path, "row\n").unwrap());
+            all.iter().for_each(|path| fs::remove_file(path).unwrap());
+        }
+    });
+    for n in 0..200 {
+        let erased = world.store.erase(phone(&format!("+1202555{n:04}"))).await;
+        assert!(matches!(erased, Ok(Erasure::Erased(_))), "{erased:?}");
+    }
+    is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    others.join().unwrap();
+}
+
+#[tokio::test]
+async fn what_a_cleaning_that_was_cut_off_left_behind_goes_with_the_next_one() {
+    let world = World::new(MONDAY_NOON).await;
+    let path = write_skipped(&world, 3, ["+12025550199".to_owned()]);
+    let left_behind = path.with_file_name(".tmpA1b2C3");
+    fs::write(&left_behind, format!("1,x,{NUMBER}\n")).unwrap();
+    world.store.erase(phone("+12025550111")).await.unwrap();
+    assert!(path.exists() && !left_behind.exists());
+}

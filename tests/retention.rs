@@ -115,3 +115,25 @@ async fn much_is_removed_in_small_pieces() {
     assert_eq!(count(&world, "SELECT coalesce(sum(spent + reserved), 0) FROM spent_days"), 0);
     world.check().await;
 }
+
+#[tokio::test]
+async fn while_a_campaign_is_removed_piece_by_piece_nothing_is_found_to_be_wrong() {
+    let mut world = World::new(MONDAY_NOON).await;
+    let campaign = world
+        .campaign(json!({"max_attempts_per_lead": 3, "calls_per_day": 100_000, "retry_delay_minutes": 60}))
+        .await;
+    world.leads(&campaign, crate::support::world::numbers(2_000)).await;
+    world.run_for(TimeDelta::days(60)).await;
+    let again = "SELECT count(*) FROM calls WHERE attempt > 1 AND id > 2000";
+    assert!(count(&world, again) > 100, "some are called again after all others");
+    let id = campaign.id;
+    world.write(move |tx| tx.delete_campaign(id, "test")).await;
+    world.run_for(TimeDelta::days(31)).await;
+    let mut pieces = 0;
+    while world.write(|tx| tx.purge_deleted(TimeDelta::days(30))).await {
+        pieces += 1;
+        world.check_but_ledger().await;
+    }
+    assert!(pieces > 4, "{pieces}");
+    world.check().await;
+}

@@ -3,7 +3,7 @@
 
 use super::columns;
 use super::fields::{self, Fields};
-use super::invalid::Invalid;
+use super::invalid::{Invalid, Problem};
 use super::phone::{self, Country, Phone, PhoneProblem};
 use super::script;
 use crate::words;
@@ -38,14 +38,46 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads `{"phone", "reason"}`: one entry, or two where the number can be two.
-    pub fn read(value: Value, country: Option<Country>) -> Result<Vec<Entry>, Invalid> {
+    /// Reads `{"phone", "reason"}`, where whoever sends it is asked about all that is not clear.
+    pub fn read(value: Value, country: Option<Country>) -> Result<Entry, Invalid> {
         let mut fields = Fields::of(value)?;
-        let phones = fields.required("phone", None, |value| {
-            readings(fields::string(value)?, country).map_err(|problem| problem.to_string())
+        let phone = fields.required("phone", None, |value| {
+            phone::parse(&fields::text_or_number(value)?, country).map_err(|problem| problem.to_string())
         });
         let reason = fields.optional("reason", None, None, fields::optional_text(REASON_MAX));
-        fields.finish(phones.map(|phones| entries(phones, &reason_or_none(reason))))
+        fields.finish(phone.map(|phone| Entry { phone, reason: reason_or_none(reason) }))
+    }
+}
+
+/// What one of many items says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadItem {
+    /// Its number, or all that are in its text.
+    pub entries: Vec<Entry>,
+    /// Whether it can be two numbers, of which both are listed.
+    pub has_two_readings: bool,
+    /// What is wrong with it. Without a number it is that; else the number is listed nonetheless.
+    pub problems: Vec<Problem>,
+}
+
+impl ReadItem {
+    /// Reads one of many, about which nobody is asked: what stands beside a number keeps it off the list in no way.
+    pub fn read(value: Value, country: Option<Country>) -> ReadItem {
+        let mut fields = match Fields::of(value) {
+            Ok(fields) => fields,
+            Err(Invalid(problems)) => return ReadItem { problems, ..ReadItem::default() },
+        };
+        let readings = fields.required("phone", None, |value| {
+            readings(&fields::text_or_number(value)?, country).map_err(|problem| problem.to_string())
+        });
+        let reason = fields.optional("reason", None, None, |value| Ok(shortened(fields::string(value)?)));
+        let problems = match fields.finish(Some(())) {
+            Ok(()) => Vec::new(),
+            Err(Invalid(problems)) => problems,
+        };
+        let Readings { phones, are_of_one } = readings.unwrap_or_default();
+        let entries = entries(phones, &reason_or_none(reason));
+        ReadItem { entries, has_two_readings: are_of_one, problems }
     }
 }
 
@@ -53,12 +85,61 @@ fn entries(phones: Vec<Phone>, reason: &str) -> Vec<Entry> {
     phones.into_iter().map(|phone| Entry { phone, reason: reason.to_owned() }).collect()
 }
 
-/// The number of a text, or both that it can be: who said no must not be called because somebody left out a `+`.
-fn readings(text: &str, country: Option<Country>) -> Result<Vec<Phone>, PhoneProblem> {
+/// The numbers of a text.
+#[derive(Default)]
+struct Readings {
+    phones: Vec<Phone>,
+    /// Some of them are what one number can be.
+    are_of_one: bool,
+}
+
+/// Numbers of one text at most.
+const IN_A_TEXT_MAX: usize = 10;
+
+/// The number of a text, both that it can be, or all that are in it: who said no must not be called because somebody left
+/// out a `+`, or wrote two into one cell.
+fn readings(text: &str, country: Option<Country>) -> Result<Readings, PhoneProblem> {
+    match one(text, country) {
+        Err(problem) => several(text, country).ok_or(problem),
+        read => read,
+    }
+}
+
+fn one(text: &str, country: Option<Country>) -> Result<Readings, PhoneProblem> {
     match phone::parse(text, country) {
-        Ok(phone) => Ok(vec![phone]),
-        Err(PhoneProblem::TwoReadings(national, with_code)) => Ok(vec![national, with_code]),
+        Ok(phone) => Ok(Readings { phones: vec![phone], are_of_one: false }),
+        Err(PhoneProblem::TwoReadings(national, with_code)) => {
+            Ok(Readings { phones: vec![national, with_code], are_of_one: true })
+        }
         Err(problem) => Err(problem),
+    }
+}
+
+/// The numbers of a text with nothing but whole ones in it, whatever stands between them.
+fn several(text: &str, country: Option<Country>) -> Option<Readings> {
+    let mut all = Readings::default();
+    let mut add = |part: &str| {
+        let Readings { phones, are_of_one } = one(part, country).ok()?;
+        all.phones.extend(phones);
+        all.are_of_one |= are_of_one;
+        (all.phones.len() <= IN_A_TEXT_MAX).then_some(())
+    };
+    for part in phone::parts(text) {
+        if add(part).is_none() {
+            phone::parts_between_slashes(part).into_iter().try_for_each(&mut add)?;
+        }
+    }
+    (!all.phones.is_empty()).then_some(all)
+}
+
+/// A reason as it is kept; of a long one the start.
+fn shortened(text: &str) -> Option<String> {
+    const MARK: char = '…';
+    let text = text.replace('\0', "");
+    match text.char_indices().nth(REASON_MAX - 1) {
+        _ if text.trim().is_empty() => None,
+        Some((at, last)) if text.len() > at + last.len_utf8() => Some(format!("{}{MARK}", &text[..at])),
+        _ => Some(text),
     }
 }
 
@@ -153,19 +234,13 @@ impl Columns {
         let mut row = ReadRow::default();
         let reason = self.that_become(Becomes::Reason).next();
         let text = reason.and_then(|(at, _)| cell(at)).unwrap_or_default();
-        let reason = match fields::optional_text(REASON_MAX)(&Value::String(text.trim().to_owned())) {
-            Ok(reason) => reason_or_none(reason),
-            Err(message) => {
-                row.problems.push(("reason".to_owned(), text, message));
-                return row;
-            }
-        };
+        let reason = reason_or_none(shortened(text.trim()));
         let mut without = Vec::new();
         for (at, column) in self.that_become(Becomes::Phone) {
             let text = cell(at).unwrap_or_default();
             match readings(text, country) {
-                Ok(phones) => {
-                    row.two_readings += i64::from(phones.len() > 1);
+                Ok(Readings { phones, are_of_one }) => {
+                    row.two_readings += i64::from(are_of_one);
                     let is_new = |entry: &Entry| !row.entries.contains(entry);
                     let new: Vec<Entry> = entries(phones, &reason).into_iter().filter(is_new).collect();
                     row.entries.extend(new);
@@ -201,12 +276,11 @@ mod tests {
         let us = Country::parse("US");
         let read = |value| Entry::read(value, us);
         let phone = phone::parse("+12025550101", None).unwrap();
-        let listed = |reason: &str| Ok(vec![Entry { phone, reason: reason.to_owned() }]);
+        let listed = |reason: &str| Ok(Entry { phone, reason: reason.to_owned() });
         assert_eq!(read(json!({"phone": "(202) 555-0101", "reason": "asked"})), listed("asked"));
         assert_eq!(read(json!({"phone": "+1 202 555 0101", "reason": null})), listed(NO_REASON));
-        for wrong in
-            [json!({}), json!({"phone": 12_025_550_101_u64}), json!({"phone": "110"}), json!("+12025550101")]
-        {
+        assert_eq!(read(json!({"phone": 12_025_550_101_u64})), listed(NO_REASON));
+        for wrong in [json!({}), json!({"phone": true}), json!({"phone": "110"}), json!("+12025550101")] {
             assert!(read(wrong.clone()).is_err(), "{wrong}");
         }
         let Invalid(problems) = Entry::read(json!({"phone": "+12025550101", "raeson": "x"}), us).unwrap_err();
@@ -270,6 +344,53 @@ mod tests {
             assert_eq!(read(header, row), (texts(phones), two_readings, texts(problems)), "{row}");
         }
         let long = format!("030 901820,,{}", "x".repeat(REASON_MAX + 1));
-        assert_eq!(read(header, &long), (vec![], 0, texts(&["reason"])));
+        assert_eq!(read(header, &long), (texts(&["+4930901820"]), 0, vec![]));
+    }
+
+    #[test]
+    fn whole_numbers_in_one_text_are_all_listed_and_a_piece_of_one_keeps_them_off() {
+        for (text, expected) in [
+            ("+12025550126 / +12025550127", &["+12025550126", "+12025550127"][..]),
+            ("+12025550126 +12025550127", &["+12025550126", "+12025550127"]),
+            ("+12025550126＋12025550127", &["+12025550126", "+12025550127"]),
+            ("030/901820; 030/901821", &["+4930901820", "+4930901821"]),
+            ("030 901820/030 901821", &["+4930901820", "+4930901821"]),
+            ("030 901820, 0151 23456789 or 030 901821", &["+4930901820", "+4915123456789", "+4930901821"]),
+            ("Tel. 030 901820 Fax 030 901821", &["+4930901820", "+4930901821"]),
+            ("49441123456 / 030 901820", &["+4949441123456", "+49441123456", "+4930901820"]),
+            ("030 901820 / 89", &[]),
+            ("030 901820 x12", &[]),
+            ("4.93E+11", &[]),
+            ("none", &[]),
+            ("", &[]),
+        ] {
+            let item = ReadItem::read(json!({"phone": text}), Country::parse("DE"));
+            let phones: Vec<String> = item.entries.iter().map(|entry| entry.phone.to_string()).collect();
+            assert_eq!(phones, expected, "{text}");
+            assert_eq!(item.problems.is_empty(), !phones.is_empty(), "{text}");
+        }
+        let many = "+4930901820 ".repeat(IN_A_TEXT_MAX + 1);
+        assert_eq!(ReadItem::read(json!({"phone": many}), None).entries, []);
+    }
+
+    #[test]
+    fn what_stands_beside_the_number_of_one_of_many_is_told_and_keeps_it_off_in_no_way() {
+        let read = |value| {
+            let ReadItem { entries, problems, .. } = ReadItem::read(value, None);
+            let told: Vec<String> = problems.into_iter().map(|problem| problem.field).collect();
+            (entries.into_iter().map(|entry| entry.reason).collect::<Vec<_>>(), told)
+        };
+        let none = || vec![NO_REASON.to_owned()];
+        let longest = "ä".repeat(REASON_MAX);
+        for (reason, kept) in [
+            (longest.clone(), longest.clone()),
+            (longest.clone() + "x", "ä".repeat(REASON_MAX - 1) + "…"),
+            ("as\0ked".to_owned(), "asked".to_owned()),
+        ] {
+            assert_eq!(read(json!({"phone": "+12025550101", "reason": reason})), (vec![kept], vec![]));
+        }
+        assert_eq!(read(json!({"phone": "+12025550101", "reason": 7})), (none(), vec!["reason".to_owned()]));
+        assert_eq!(read(json!({"phone": "+12025550101", "name": "Ada"})), (none(), vec!["name".to_owned()]));
+        assert_eq!(read(json!({"reason": "x"})), (vec![], vec!["phone".to_owned()]));
     }
 }

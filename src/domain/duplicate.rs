@@ -31,23 +31,20 @@ impl Along {
                     | LeadStatus::Failed => true,
                     LeadStatus::InProgress | LeadStatus::Canceled | LeadStatus::DoNotCall => false,
                 };
-                may_be_called && is_wanted && lead.outcome.is_none_or(was_missed)
+                may_be_called
+                    && is_wanted
+                    && lead.outcome.is_none_or(|outcome| was_missed(outcome, lead.status))
             }
         }
     }
 }
 
-/// Whether a call that ended so left the person in the dark, who may still be there.
-fn was_missed(outcome: Outcome) -> bool {
+/// Whether a call that ended so left the person in the dark, who may still be there. One that broke off leaves a lead
+/// completed only if somebody had picked up; who refused it has seen it.
+fn was_missed(outcome: Outcome, status: LeadStatus) -> bool {
     match outcome {
-        Outcome::Voicemail
-        | Outcome::NoAnswer
-        | Outcome::Busy
-        | Outcome::Rejected
-        | Outcome::CarrierError
-        | Outcome::CarrierRefused
-        | Outcome::Interrupted
-        | Outcome::Canceled => true,
+        Outcome::Voicemail | Outcome::NoAnswer | Outcome::Busy | Outcome::CarrierRefused => true,
+        Outcome::CarrierError | Outcome::Interrupted | Outcome::Canceled => status != LeadStatus::Completed,
         Outcome::Success
         | Outcome::Declined
         | Outcome::Callback
@@ -56,6 +53,7 @@ fn was_missed(outcome: Outcome) -> bool {
         | Outcome::HungUp
         | Outcome::NoInput
         | Outcome::Transferred
+        | Outcome::Rejected
         | Outcome::InvalidNumber => false,
     }
 }
@@ -111,6 +109,14 @@ mod tests {
             (LeadStatus::Completed, Some(Outcome::Success), false),
             (LeadStatus::Completed, Some(Outcome::MessageLeft), false),
             (LeadStatus::Failed, Some(Outcome::InvalidNumber), false),
+            (LeadStatus::Failed, Some(Outcome::Rejected), false),
+            (LeadStatus::Failed, Some(Outcome::CarrierRefused), true),
+            (LeadStatus::Completed, Some(Outcome::Interrupted), false),
+            (LeadStatus::Completed, Some(Outcome::CarrierError), false),
+            (LeadStatus::Completed, Some(Outcome::Canceled), false),
+            (LeadStatus::Failed, Some(Outcome::Interrupted), true),
+            (LeadStatus::Scheduled, Some(Outcome::CarrierError), true),
+            (LeadStatus::Failed, Some(Outcome::Canceled), true),
             (LeadStatus::Canceled, None, false),
             (LeadStatus::InProgress, None, false),
         ] {

@@ -3,6 +3,7 @@
 
 use super::invalid::{Invalid, Problem};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// A JSON object being read. Each `take` removes a field; what is left at the end is unknown.
 pub struct Fields {
@@ -228,6 +229,14 @@ pub fn word<T: Words>(value: &Value) -> Parsed<T> {
 /// A text, whatever it says.
 pub fn string(value: &Value) -> Parsed<&str> {
     value.as_str().ok_or_else(|| format!("must be a text, not {}", shown(value)))
+}
+
+/// A text, or the digits of what a program wrote without quotes.
+pub fn text_or_number(value: &Value) -> Parsed<Cow<'_, str>> {
+    match value {
+        Value::Number(number) => Ok(number.to_string().into()),
+        other => string(other).map(Cow::Borrowed),
+    }
 }
 
 /// An array of up to `max` items, each read by `parse`; the first problem names its position.

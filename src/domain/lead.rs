@@ -352,11 +352,7 @@ fn priority(value: &Value) -> Parsed<i64> {
 }
 
 fn parse_phone(value: &Value, country: Option<Country>) -> Parsed<Phone> {
-    let text = match value {
-        Value::Number(number) => number.to_string(),
-        other => fields::string(other)?.to_owned(),
-    };
-    phone::parse(&text, country).map_err(|problem| problem.to_string())
+    phone::parse(&fields::text_or_number(value)?, country).map_err(|problem| problem.to_string())
 }
 
 fn unless_blank<T>(parse: impl Fn(&Value) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Option<T>> {
@@ -454,6 +450,11 @@ impl LeadChange {
             return Err(Invalid::one("body", "changes nothing; name at least one field to change"));
         }
         Ok(change)
+    }
+
+    /// Whether a lead has all the tags that it was to get, of which there may be only so many.
+    pub fn has_all_tags(&self, lead: &NewLead) -> bool {
+        self.add_tags.iter().all(|tag| lead.tags.contains(tag))
     }
 
     /// A lead with the change made.

@@ -314,6 +314,31 @@ pub fn digits_in(text: &str) -> String {
     text.chars().filter_map(digit).collect()
 }
 
+/// The parts of a text that can each be a number: digits and the signs within one, up to the next `+` or to what stands in
+/// no number. A `/` may stand within one.
+pub fn parts(text: &str) -> Vec<&str> {
+    parts_between(text, |sign| matches!(sign, Sign::Extension | Sign::Other))
+}
+
+/// The same of a text in which a `/` stands between two.
+pub fn parts_between_slashes(text: &str) -> Vec<&str> {
+    parts_between(text, |sign| matches!(sign, Sign::Extension | Sign::Other | Sign::Slash))
+}
+
+fn parts_between(text: &str, is_between: impl Fn(&Sign) -> bool) -> Vec<&str> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    for (at, char) in text.char_indices() {
+        let sign = Sign::of(char);
+        if is_between(&sign) || matches!(sign, Sign::Plus) {
+            parts.push(&text[start..at]);
+            start = if is_between(&sign) { at + char.len_utf8() } else { at };
+        }
+    }
+    parts.push(&text[start..]);
+    parts.retain(|part| part.contains(is_digit));
+    parts
+}
+
 /// The digits of a number as its own country writes them, without the country code: whatever a text spells before
 /// them, these are in it.
 pub fn national_digits(phone: Phone) -> String {

@@ -139,7 +139,7 @@ async fn hang_up(
     let once = repeatable.once_without_body(caller.0, body).await?;
     let id = query::path_id(id).ok_or(ApiError::NoSuchCall)?;
     let by = caller.0.name.clone();
-    db.write(move |tx| {
+    db.write_on_a_full_disk(move |tx| {
         once.run(tx, |tx| {
             let call = tx.call(id)?.ok_or(ApiError::NoSuchCall)?;
             if !tx.hang_up_call(id, &by)? {

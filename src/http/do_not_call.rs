@@ -11,10 +11,10 @@ use super::openapi::{parameters, schemas};
 use super::query::{self, PAGE_SIZE, Query};
 use super::sheet::Download;
 use crate::domain::Instant;
-use crate::domain::do_not_call::{Becomes, Column, Entry, REASON_MAX, Source};
+use crate::domain::do_not_call::{Becomes, Column, Entry, REASON_MAX, ReadItem, Source};
 use crate::domain::fields::{self, Parsed};
-use crate::domain::invalid::Invalid;
-use crate::domain::phone::{self, Country, Phone, PhoneProblem};
+use crate::domain::invalid::{Invalid, Problem};
+use crate::domain::phone::{self, Country, Phone};
 use crate::domain::schedule::format_instant;
 use crate::domain::spreadsheet::{Format, defused};
 use crate::store::pool::Db;
@@ -107,7 +107,8 @@ async fn show(
 /// dials them.
 ///
 /// Without `+`, digits that begin with the code of the default country can be two numbers. Of an array or a table both
-/// are listed; one alone is refused, so that whoever sends it can say which it is.
+/// are listed, and so are up to 10 whole numbers in one text; of a reason that is too long the start is kept. One alone is
+/// refused, so that whoever sends it can say what is meant.
 #[utoipa::path(
     post,
     path = "/do-not-call",
@@ -314,39 +315,29 @@ enum Wish {
 impl Wish {
     fn read(body: &Json, country: Option<Country>) -> Result<Wish, ApiError> {
         let (mut entries, mut report, mut count) = (Vec::new(), ListReport::default(), 0);
-        // What a body that is no array holds; its problems are told without a position.
-        let mut alone = None;
+        let mut first = Value::Null;
         let kind = body.each(&mut |item| {
             count += 1;
-            let sent = item.get("phone").map(ToString::to_string).unwrap_or_default();
-            match Entry::read(item, country) {
-                Ok(read) => {
-                    report.two_readings += i64::from(read.len() > 1);
-                    entries.extend(read);
-                }
-                Err(invalid) => {
-                    let message = invalid.0.first().map(|problem| problem.message.clone());
-                    report.reject(count as u64, "phone", sent.trim_matches('"'), message.unwrap_or_default());
-                    alone.get_or_insert(invalid);
-                }
+            if count == 1 {
+                first = item.clone();
+            }
+            let sent = item.as_object().cloned().unwrap_or_default();
+            let read = ReadItem::read(item, country);
+            report.two_readings += i64::from(read.has_two_readings);
+            entries.extend(read.entries);
+            if let Some(Problem { field, message }) = read.problems.into_iter().next() {
+                let value = sent.get(&field).map(ToString::to_string).unwrap_or_default();
+                report.reject(count as u64, &field, value.trim_matches('"'), message);
             }
             count <= ARRAY_MAX
         })?;
-        match (kind, alone) {
-            (Kind::One, Some(invalid)) => Err(invalid.into()),
-            (Kind::One, None) => match (entries.pop(), entries.pop()) {
-                (Some(entry), None) => Ok(Wish::One(entry)),
-                (Some(with_code), Some(national)) => {
-                    let problem = PhoneProblem::TwoReadings(national.phone, with_code.phone);
-                    Err(Invalid::one("phone", problem.to_string()).into())
-                }
-                (None, _) => Err(Invalid::one("body", "is empty").into()),
-            },
-            (Kind::Array, _) if count > ARRAY_MAX => {
+        match kind {
+            Kind::One => Ok(Wish::One(Entry::read(first, country)?)),
+            Kind::Array if count > ARRAY_MAX => {
                 let message = format!("must have at most {ARRAY_MAX} items; send more as text/csv");
                 Err(Invalid::one("body", message).into())
             }
-            (Kind::Array, _) => Ok(Wish::Many(entries, report)),
+            Kind::Array => Ok(Wish::Many(entries, report)),
         }
     }
 }
@@ -385,7 +376,8 @@ pub(super) struct Report {
     /// How many could be two numbers, with and without the country's code; both are listed.
     #[schema(minimum = 0)]
     two_readings: i64,
-    /// Rows without a number, and cells that should hold one beside another.
+    /// Rows without a number, cells that should hold one beside another, and what else of an item of an array cannot be
+    /// read, whose number is listed nonetheless.
     #[schema(minimum = 0)]
     rejected_count: i64,
     /// The first of those.
@@ -413,7 +405,7 @@ impl ColumnView {
     }
 }
 
-/// A row without a number: its line, in an array from 1, and what is wrong.
+/// What was not taken: its line, in an array from 1, and what is wrong.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DoNotCallRejected)]
 struct Rejected {

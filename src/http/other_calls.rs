@@ -178,7 +178,7 @@ async fn hang_up_trial(
     query.finish()?;
     let once = repeatable.once_without_body(caller.0, body).await?;
     let (id, call_id, by) = (id.to_owned(), call_id.to_owned(), caller.0.name.clone());
-    db.write(move |tx| once.run(tx, |tx| hung_up(tx, &trial(tx, &id, &call_id)?, &by))).await
+    db.write_on_a_full_disk(move |tx| once.run(tx, |tx| hung_up(tx, &trial(tx, &id, &call_id)?, &by))).await
 }
 
 /// Lists the calls that came in for a campaign.
@@ -258,7 +258,7 @@ async fn hang_up_incoming(
     query.finish()?;
     let once = repeatable.once_without_body(caller.0, body).await?;
     let (id, by) = (id.to_owned(), caller.0.name.clone());
-    db.write(move |tx| once.run(tx, |tx| hung_up(tx, &incoming(tx, &id)?, &by))).await
+    db.write_on_a_full_disk(move |tx| once.run(tx, |tx| hung_up(tx, &incoming(tx, &id)?, &by))).await
 }
 
 /// A test call that is asked for.

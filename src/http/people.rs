@@ -104,7 +104,7 @@ async fn erase(
     let conflict = |code, message: &str| Err(ApiError::Conflict { code, message: message.into() });
     // In a transaction of its own: whatever becomes of it, the number is suppressed from here on.
     let deed = caller.0;
-    db.write(move |tx| tx.note(&deed)).await?;
+    db.write_on_a_full_disk(move |tx| tx.note(&deed)).await?;
     match db.erase(phone).await? {
         Erasure::Erased(erased) => Answer::ok(&Forgotten { erased, suppressed: true }),
         Erasure::InCall => conflict(

@@ -98,6 +98,18 @@ pub struct Restored {
     pub carried_over: Option<usize>,
 }
 
+impl BackupError {
+    /// Whether the disk is full or fails, so that another try may go well.
+    pub(super) fn is_of_the_disk(&self) -> bool {
+        matches!(self, BackupError::Open(error) if error.passes_by_itself())
+            || matches!(self, BackupError::File { cause, .. } if file::is_of_the_disk(cause))
+            || matches!(
+                self,
+                BackupError::Failed { cause: StoreError::Full | StoreError::Unavailable(_), .. }
+            )
+    }
+}
+
 fn failed_at(path: &Path) -> impl Fn(io::Error) -> BackupError {
     move |cause| BackupError::File { path: path.to_owned(), cause }
 }

@@ -3,7 +3,7 @@
 use super::changes::Change;
 use super::queue::read_held;
 use super::row::{Cells, json_text, ms};
-use super::{Snapshot, StoreError, Tx};
+use super::{Snapshot, StoreError, Tx, lower};
 use crate::domain::Instant;
 use crate::domain::budget;
 use crate::domain::campaign::{
@@ -352,8 +352,7 @@ impl Snapshot<'_> {
     pub fn campaigns(&self, filter: &CampaignFilter) -> Result<Vec<Campaign>, StoreError> {
         let mut statement = self.connection.prepare_cached(filter.statement())?;
         let limit = filter.limit.map_or(-1, |limit| limit as i64);
-        let (key, id) =
-            filter.after.as_ref().map(|cursor| (cursor.key.to_ascii_lowercase(), cursor.id)).unzip();
+        let (key, id) = filter.after.as_ref().map(|cursor| (lower::lower(&cursor.key), cursor.id)).unzip();
         let rows = statement.query_map(
             params![
                 filter.status.map(Words::word),

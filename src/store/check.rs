@@ -116,7 +116,8 @@ const RULES: [Rule; 17] = [
         invariant: "attempts of a lead are numbered from 1 without holes, and counted",
         violations: "SELECT 'lead ' || l.id FROM leads l JOIN
              (SELECT lead_id, count(*) AS dials, max(attempt) AS last FROM calls GROUP BY lead_id) k
-             ON k.lead_id = l.id WHERE l.attempts <> k.dials OR k.last <> k.dials",
+             ON k.lead_id = l.id WHERE (l.attempts <> k.dials OR k.last <> k.dials)
+               AND l.campaign_id IN (SELECT campaign_id FROM campaign_totals)",
     },
     Rule {
         invariant: "a lead that no call belongs to was never dialed",

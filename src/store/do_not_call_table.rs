@@ -67,6 +67,8 @@ pub enum ListError {
 const REJECTIONS_MAX: usize = 1_000;
 /// Numbers of one transaction, and those of the row that fills it.
 const CHUNK: usize = 100;
+/// Numbers of a table that are listed while the disk is full; the room for more is that of calls alive.
+const ON_A_FULL_DISK_MAX: i64 = 10_000;
 
 impl ListReport {
     /// Counts what is no number.
@@ -112,7 +114,7 @@ fn run(
     let mut row = Row::default();
     rows.next(&mut row).map_err(unreadable)?;
     let columns = Columns::of(texts(&row).iter().map(|cell| &**cell))?;
-    handle.block_on(store.write(begin))?;
+    handle.block_on(store.write_on_a_full_disk(begin))?;
     let mut report = ListReport { columns: columns.all().to_vec(), ..ListReport::default() };
     let mut chunk = Vec::with_capacity(CHUNK);
     loop {
@@ -139,7 +141,11 @@ fn run(
         if chunk.len() >= CHUNK || (found.is_none() && !chunk.is_empty()) {
             let (entries, by) = (std::mem::take(&mut chunk), options.by.clone());
             let count = entries.len() as i64;
-            let added = handle.block_on(store.write(move |tx| tx.list_all(&entries, Source::Import, &by)))?;
+            if report.added + report.already_listed >= ON_A_FULL_DISK_MAX && store.is_short_of_room() {
+                return Err(StoreError::Full.into());
+            }
+            let list = store.write_on_a_full_disk(move |tx| tx.list_all(&entries, Source::Import, &by));
+            let added = handle.block_on(list)?;
             report.added += added;
             report.already_listed += count - added;
         }

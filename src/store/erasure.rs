@@ -5,6 +5,7 @@
 //! In this order, so that whatever breaks it off can simply be asked for again: suppress, wait for dials on their way,
 //! rows, files, log.
 
+use super::import;
 use super::people::LEADS_OF;
 use super::row::{json_text, ms};
 use super::{Snapshot, Store, StoreError, Tx};
@@ -76,8 +77,13 @@ impl Store {
         if let Some(hindrance) = hindrance {
             return Ok(hindrance);
         }
-        let folder = self.folder().to_owned();
-        let cleaned = tokio::task::spawn_blocking(move || clean_files(&folder, phone)).await;
+        let (folder, turn) = (self.folder().to_owned(), self.0.cleaning.clone().lock_owned().await);
+        let clean = move || {
+            // Until it is done, also where nobody waits for it any more.
+            let _turn = turn;
+            clean_files(&folder, phone)
+        };
+        let cleaned = tokio::task::spawn_blocking(clean).await;
         let (file_rows, files_of) = cleaned.map_err(|panic| StoreError::Failed(panic.to_string()))??;
         let mut mentions = self.read_long(move |snapshot| snapshot.mentions(&Needle::of(phone))).await?;
         mentions.imports.extend(files_of);
@@ -278,6 +284,29 @@ pub(super) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Whether a file in the folder of imports has rows in it that did not come in.
+fn has_rows(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(import::SKIPPED))
+}
+
+/// What the names of files begin with in which rows are written anew.
+const ANEW: &str = ".tmp";
+
+/// Removes what a cleaning that was cut off left behind. Only whoever has the turn may: nobody else's are there.
+fn remove_unfinished(path: &Path) -> io::Result<()> {
+    let is_unfinished =
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(ANEW));
+    if is_unfinished { std::fs::remove_file(path) } else { Ok(()) }
+}
+
+/// What is gone meanwhile has nothing in it.
+fn if_there<T: Default>(done: io::Result<T>) -> io::Result<T> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
+        done => done,
+    }
+}
+
 /// Takes the number out of the files of a data folder: how many rows, and which imports they were of.
 fn clean_files(folder: &Path, phone: Phone) -> Result<(usize, Vec<i64>), StoreError> {
     let failed = |path: &Path| {
@@ -286,7 +315,11 @@ fn clean_files(folder: &Path, phone: Phone) -> Result<(usize, Vec<i64>), StoreEr
     };
     let (mut rows, mut imports, needle) = (0, Vec::new(), Needle::of(phone));
     for path in files_in(&folder.join(IMPORTS_FOLDER)).map_err(failed(folder))? {
-        let removed = remove_rows(&path, &needle).map_err(failed(&path))?;
+        if_there(remove_unfinished(&path)).map_err(failed(&path))?;
+        if !has_rows(&path) {
+            continue;
+        }
+        let removed = if_there(remove_rows(&path, &needle)).map_err(failed(&path))?;
         if removed > 0 {
             rows += removed;
             imports.extend(import_of(&path));
@@ -294,15 +327,12 @@ fn clean_files(folder: &Path, phone: Phone) -> Result<(usize, Vec<i64>), StoreEr
     }
     for path in files_in(folder).map_err(failed(folder))? {
         if path.extension().is_some_and(|extension| extension == "jsonl") {
-            rows += blank_number(&path, phone).map_err(failed(&path))?;
+            rows += if_there(blank_number(&path, phone)).map_err(failed(&path))?;
         }
     }
     // What was said holds names, and nobody can tell whose.
     for path in files_in(&folder.join(SPEECH_FOLDER)).map_err(failed(folder))? {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&path)(error)),
-            _ => {}
-        }
+        if_there(std::fs::remove_file(&path)).map_err(failed(&path))?;
     }
     Ok((rows, imports))
 }
@@ -310,7 +340,10 @@ fn clean_files(folder: &Path, phone: Phone) -> Result<(usize, Vec<i64>), StoreEr
 /// Writes a table anew without the rows that have the number in them.
 fn remove_rows(path: &Path, needle: &Needle) -> io::Result<usize> {
     let is_in = |row: &csv::ByteRecord| row.iter().any(|cell| needle.is_in(&String::from_utf8_lossy(cell)));
-    let open = || csv::ReaderBuilder::new().has_headers(false).flexible(true).from_path(path);
+    let open = || {
+        let file = File::open(path)?;
+        Ok::<_, io::Error>(csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file))
+    };
     let mut found = 0;
     for row in open()?.byte_records() {
         found += usize::from(is_in(&row?));
@@ -319,8 +352,8 @@ fn remove_rows(path: &Path, needle: &Needle) -> io::Result<usize> {
         return Ok(0);
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut kept =
-        csv::WriterBuilder::new().flexible(true).from_writer(tempfile::NamedTempFile::new_in(folder)?);
+    let anew = tempfile::Builder::new().prefix(ANEW).tempfile_in(folder)?;
+    let mut kept = csv::WriterBuilder::new().flexible(true).from_writer(anew);
     for row in open()?.byte_records() {
         let row = row?;
         if !is_in(&row) {

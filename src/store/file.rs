@@ -1,7 +1,7 @@
 //! The file: finding, making, checking, migrating and locking it. A file that is not ours, or newer than this
 //! program, is refused untouched.
 
-use super::{Snapshot, StoreError, backup};
+use super::{Snapshot, StoreError, backup, lower};
 use crate::domain::Instant;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
@@ -38,6 +38,14 @@ pub enum OpenError {
     /// The folder or the file cannot be made, read or written.
     #[error("cannot use the data folder {folder}: {cause}")]
     Folder {
+        /// Which folder.
+        folder: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// The disk is full, or fails; worth another try.
+    #[error("cannot use the data folder {folder} now: {cause}; try again when the disk has room and is well")]
+    Disk {
         /// Which folder.
         folder: PathBuf,
         /// What the system said.
@@ -91,13 +99,44 @@ pub enum OpenError {
     UnsafeSqlite(&'static str),
 }
 
+impl OpenError {
+    /// Whether another try may go well though nobody does anything about it.
+    pub fn passes_by_itself(&self) -> bool {
+        match self {
+            OpenError::Disk { .. } | OpenError::Busy(_) => true,
+            OpenError::Folder { .. }
+            | OpenError::InUse(_)
+            | OpenError::Foreign(_)
+            | OpenError::Newer { .. }
+            | OpenError::Older { .. }
+            | OpenError::SuppressionKey(_)
+            | OpenError::SecretKey(_)
+            | OpenError::UnsafeSqlite(_) => false,
+        }
+    }
+}
+
 /// The database file of a data folder.
 pub fn data_file(folder: &Path) -> PathBuf {
     folder.join("voice-campaigns.db")
 }
 
-fn unusable(folder: &Path) -> impl Fn(io::Error) -> OpenError {
-    move |error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() }
+/// What the system said, in the words of this module.
+pub(super) fn unusable(folder: &Path) -> impl Fn(io::Error) -> OpenError {
+    move |error| {
+        let (folder, cause) = (folder.to_owned(), error.to_string());
+        match is_of_the_disk(&error) {
+            true => OpenError::Disk { folder, cause },
+            false => OpenError::Folder { folder, cause },
+        }
+    }
+}
+
+/// Whether the disk is full or fails, in whoever's words the system said so.
+pub(super) fn is_of_the_disk(error: &io::Error) -> bool {
+    let is_failure = |code| code == rustix::io::Errno::IO.raw_os_error();
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        || error.raw_os_error().is_some_and(is_failure)
 }
 
 /// Makes the folder, for nobody but this user, when it is missing. A folder that is made survives a power cut only once
@@ -207,6 +246,9 @@ pub(super) fn remove_uploads(folder: &Path) -> Result<(), OpenError> {
 pub(super) fn failure(folder: &Path) -> impl Fn(rusqlite::Error) -> OpenError {
     move |error| match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Busy(folder.to_owned()),
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
+            OpenError::Disk { folder: folder.to_owned(), cause: error.to_string() }
+        }
         _ => OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() },
     }
 }
@@ -252,9 +294,12 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
     if version != VERSION {
         if version != 0 {
             let kept = backup::before_migration(&connection, folder);
-            let kept = kept.map_err(|error| OpenError::Folder {
-                folder: folder.to_owned(),
-                cause: format!("the database cannot be backed up before it is lifted: {error}"),
+            let kept = kept.map_err(|error| {
+                let cause = format!("the database cannot be backed up before it is lifted: {error}");
+                match error.is_of_the_disk() {
+                    true => OpenError::Disk { folder: folder.to_owned(), cause },
+                    false => OpenError::Folder { folder: folder.to_owned(), cause },
+                }
             })?;
             tracing::info!(backup = %kept.display(), "the database is lifted to a newer schema; this is how it was");
         }
@@ -289,8 +334,15 @@ pub(super) fn in_transaction<T>(
     // Begun as a reader it would be refused at once, however patient, when somebody else wrote before its first write.
     let transaction =
         Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(&failed)?;
-    let done = job(&transaction)
-        .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
+    let done = job(&transaction).map_err(|error| {
+        let (folder, cause) = (folder.to_owned(), error.to_string());
+        match error {
+            StoreError::Full | StoreError::Unavailable(_) => OpenError::Disk { folder, cause },
+            StoreError::ReadOnly | StoreError::Closed | StoreError::Failed(_) => {
+                OpenError::Folder { folder, cause }
+            }
+        }
+    })?;
     transaction.commit().map_err(failed)?;
     Ok(done)
 }
@@ -325,6 +377,7 @@ pub(super) fn look(folder: &Path, path: &Path) -> Result<i64, OpenError> {
 
 fn prepare_writer(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
     connection.busy_timeout(patience)?;
+    lower::register(connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
@@ -398,6 +451,7 @@ fn reader_flags() -> OpenFlags {
 
 fn prepare_reader(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
+    lower::register(connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.execute_batch(
         "PRAGMA query_only = ON;
@@ -614,6 +668,27 @@ mod tests {
         let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
         let error = failure(Path::new("data"))(rusqlite::Error::SqliteFailure(busy, None));
         assert!(matches!(error, OpenError::Busy(_)), "{error}");
+    }
+
+    #[test]
+    fn a_disk_that_is_full_or_fails_may_be_well_again_and_a_folder_of_somebody_else_stays_theirs() {
+        use rusqlite::ffi::{self, Error};
+        let sqlite = |code| {
+            let error = rusqlite::Error::SqliteFailure(Error::new(code), None);
+            failure(Path::new("data"))(error).passes_by_itself()
+        };
+        assert!([ffi::SQLITE_FULL, ffi::SQLITE_IOERR, ffi::SQLITE_IOERR_WRITE].into_iter().all(sqlite));
+        assert!(![ffi::SQLITE_CANTOPEN, ffi::SQLITE_READONLY, ffi::SQLITE_CORRUPT].into_iter().any(sqlite));
+        let system =
+            |error: rustix::io::Errno| unusable(Path::new("data"))(io::Error::from(error)).passes_by_itself();
+        use rustix::io::Errno;
+        assert!([Errno::NOSPC, Errno::DQUOT, Errno::IO].into_iter().all(system));
+        assert!(![Errno::ACCESS, Errno::NOENT, Errno::ROFS].into_iter().any(system));
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(folder.path(), Instant::UNIX_EPOCH, Opener::Server).unwrap();
+        let fails = |error: StoreError| in_transaction(&connection, folder.path(), |_| Err::<(), _>(error));
+        assert!(fails(StoreError::Full).unwrap_err().passes_by_itself());
+        assert!(!fails(StoreError::Failed("x".into())).unwrap_err().passes_by_itself());
     }
 
     #[test]

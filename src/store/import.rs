@@ -178,8 +178,11 @@ fn failed(panic: tokio::task::JoinError) -> ImportError {
 
 /// The file of the rows that did not come in.
 pub fn skipped_file(folder: &Path, id: i64) -> PathBuf {
-    folder.join(FOLDER).join(format!("{id}-skipped.csv"))
+    folder.join(FOLDER).join(format!("{id}{SKIPPED}"))
 }
+
+/// What the names of such files end with.
+pub(super) const SKIPPED: &str = "-skipped.csv";
 
 /// Where files about imports are, within the data folder.
 const FOLDER: &str = "imports";

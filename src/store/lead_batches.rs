@@ -44,7 +44,8 @@ pub struct BatchChanged {
     pub changed: i64,
     /// Those that are being called, which stay as they are.
     pub in_progress: i64,
-    /// Those that were to be canceled and are finished already, and people who were erased.
+    /// Those that were to be canceled and are finished already, those that have no room for another tag, and people who
+    /// were erased.
     pub skipped: i64,
 }
 
@@ -131,6 +132,20 @@ impl Tx<'_> {
         Ok(next(&rows, limit))
     }
 
+    /// Takes a lead out of its queue; false where it is finished already.
+    fn cancel_waiting(&self, lead: &Lead) -> Result<bool, StoreError> {
+        match lead.status {
+            LeadStatus::Pending | LeadStatus::Scheduled => {
+                self.move_lead(lead, LeadStatus::Canceled, None)?;
+                Ok(true)
+            }
+            LeadStatus::Canceled => Ok(true),
+            LeadStatus::InProgress | LeadStatus::Completed | LeadStatus::Failed | LeadStatus::DoNotCall => {
+                Ok(false)
+            }
+        }
+    }
+
     /// Changes the leads of one page of a filter.
     pub fn change_leads(
         &self,
@@ -144,20 +159,17 @@ impl Tx<'_> {
                 part.skipped += 1;
                 continue;
             }
-            match self.edit_lead(lead, &change.applied(&lead.about))? {
+            let about = change.applied(&lead.about);
+            match self.edit_lead(lead, &about)? {
                 LeadEdit::InProgress => part.in_progress += 1,
-                LeadEdit::Edited if !change.cancel => part.changed += 1,
-                LeadEdit::Edited => match lead.status {
-                    LeadStatus::Pending | LeadStatus::Scheduled => {
-                        self.move_lead(lead, LeadStatus::Canceled, None)?;
-                        part.changed += 1;
-                    }
-                    LeadStatus::Canceled => part.changed += 1,
-                    LeadStatus::InProgress
-                    | LeadStatus::Completed
-                    | LeadStatus::Failed
-                    | LeadStatus::DoNotCall => part.skipped += 1,
-                },
+                LeadEdit::Edited => {
+                    let is_as_asked = !change.cancel || self.cancel_waiting(lead)?;
+                    let count = match is_as_asked && change.has_all_tags(&about) {
+                        true => &mut part.changed,
+                        false => &mut part.skipped,
+                    };
+                    *count += 1;
+                }
                 LeadEdit::WasDialed | LeadEdit::Duplicate(_) => {
                     return Err(StoreError::Failed(format!(
                         "a batch would change the number of lead {}",

@@ -33,6 +33,7 @@ mod imports;
 mod key_file;
 mod lead_batches;
 mod leads;
+mod lower;
 mod memo;
 mod other_calls;
 mod pages;
@@ -182,6 +183,8 @@ struct Inner {
     /// What there is to rehearse is not what it was.
     rehearsals: Notify,
     dial_gate: Arc<RwLock<()>>,
+    /// Held by whoever takes a person out of files: each is written anew from what it held.
+    cleaning: Arc<tokio::sync::Mutex<()>>,
     clock_hold: Mutex<Option<Hold>>,
     /// Held as long as the store lives, so that no second server starts on the same folder.
     _lock: Option<std::fs::File>,
@@ -252,8 +255,7 @@ impl Store {
             }
         }
         let pool = file::reader_pool(folder)?;
-        let pulse = Pulse::of(&data_file(folder))
-            .map_err(|error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() })?;
+        let pulse = Pulse::of(&data_file(folder)).map_err(file::unusable(folder))?;
         let (signals, changes, vitals) =
             (Signals::new(), Arc::<Changes>::default(), Arc::<Vitals>::default());
         let ballast = Arc::new(Ballast::of(folder));
@@ -283,6 +285,7 @@ impl Store {
             wanted: Wanted::default(),
             rehearsals: Notify::new(),
             dial_gate: Arc::default(),
+            cleaning: Arc::default(),
             clock_hold: Mutex::new(None),
             _lock: lock,
         })))

@@ -125,7 +125,7 @@ fn read(file: &Path) -> Result<Option<Key>, OpenError> {
     match key_file::read(file) {
         Ok(Some(bytes)) => Ok(Some(Key::of_bytes(&bytes).ok_or_else(unusable)?)),
         Ok(None) => Ok(None),
-        Err(error) => Err(OpenError::Folder { folder: file.to_owned(), cause: error.to_string() }),
+        Err(error) => Err(super::file::unusable(file)(error)),
     }
 }
 

@@ -1,14 +1,13 @@
 //! The key under which the numbers of erased people are kept: whoever has a number can ask whether it is one of them,
 //! whoever has the database alone cannot tell whose they were.
 
-use super::file::OpenError;
+use super::file::{self, OpenError};
 use super::key_file;
 use super::tx::{fact, set_fact};
 use crate::domain::phone::Phone;
 use hmac::{Hmac, KeyInit, Mac};
 use rusqlite::Connection;
 use sha2::Sha256;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// The fact that tells the right key from another one.
@@ -25,18 +24,16 @@ pub(super) fn key_file(folder: &Path) -> PathBuf {
 impl SuppressionKey {
     /// Reads the key of a data folder, or makes one at its first start. Refused when numbers were hashed with another.
     pub(super) fn open(folder: &Path, connection: &Connection) -> Result<SuppressionKey, OpenError> {
-        let unusable =
-            |error: io::Error| OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() };
-        let failed = super::file::failure(folder);
+        let (unusable, failed) = (file::unusable(folder), file::failure(folder));
         let is_needed =
             connection.prepare("SELECT 1 FROM erased_numbers").and_then(|mut found| found.exists([]));
         let is_needed = is_needed.map_err(&failed)?;
         let path = key_file(folder);
         if !is_needed && !path.exists() {
-            key_file::make(&path).map_err(unusable)?;
+            key_file::make(&path).map_err(&unusable)?;
         }
         let refused = || OpenError::SuppressionKey(path.clone());
-        let key = match key_file::read(&path).map_err(unusable)? {
+        let key = match key_file::read(&path).map_err(&unusable)? {
             Some(bytes) if bytes.len() == key_file::LENGTH => {
                 SuppressionKey(Hmac::new_from_slice(&bytes).map_err(|_| refused())?)
             }

@@ -63,6 +63,7 @@ pub(super) fn add(schemas: &mut Map<String, Value>) {
     schemas.insert("NewLead".into(), new);
     schemas.insert("LeadEdit".into(), edit);
 
+    schemas["DoNotCallEntry"]["properties"]["phone"]["type"] = json!(["string", "integer"]);
     for many in ["NewLeads", "DoNotCallEntries"] {
         schemas[many]["oneOf"][1]["maxItems"] = 10_000.into();
     }

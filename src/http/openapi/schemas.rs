@@ -1006,7 +1006,8 @@ pub(in crate::http) struct LeadsChanged {
     /// Those that are being called, which stay as they are.
     #[schema(minimum = 0)]
     in_progress: i64,
-    /// Those that were to be canceled and are finished already, and people who were erased.
+    /// Those that were to be canceled and are finished already, those that have no room for another tag, and people who
+    /// were erased.
     #[schema(minimum = 0)]
     skipped: i64,
 }
