@@ -378,10 +378,10 @@ impl<'s> CallingDays<'s> {
         let last_day = local_date(at, self.zone).checked_add_months(Months::new(12 * SEARCH_YEARS))?;
         let mut now = at;
         while !self.is_open(now) {
-            now = match self.day_to_skip_to(now, last_day)? {
-                Some(day) => first_instant(day.and_time(NaiveTime::MIN), self.zone),
-                None => self.next_change(now),
-            };
+            let day = self.day_to_skip_to(now, last_day)?;
+            let begins = day.map(|day| first_instant(day.and_time(NaiveTime::MIN), self.zone));
+            // A date that comes twice has begun already.
+            now = begins.filter(|begins| *begins > now).unwrap_or_else(|| self.next_change(now));
         }
         Some(now)
     }
@@ -1153,6 +1153,23 @@ mod tests {
         ] {
             assert!(TimeOfDay::parse(text).is_err(), "{text}");
         }
+    }
+
+    /// In Newfoundland clocks went back at a minute past midnight: of the second of November there was a minute before an hour of
+    /// the first came once more.
+    #[test]
+    fn a_date_that_comes_twice_keeps_nobody_waiting_for_ever() {
+        let schedule = Schedule {
+            hours: CallingHours::new(TimeOfDay(53_987), TimeOfDay(14_508)).unwrap(),
+            working_days: WorkingDays::from_bits(125).unwrap(),
+            start_at: None,
+            end_at: None,
+            recurrence: Some(Recurrence::parse("FREQ=WEEKLY;BYDAY=MO,TH,SU").unwrap()),
+            anchor: NaiveDate::from_ymd_opt(2005, 1, 1).unwrap(),
+        };
+        let opening = schedule.opening(utc("2008-10-31T20:59:22Z"), Tz::America__St_Johns);
+        let opens_at = Some(utc("2008-11-02T18:29:47Z"));
+        assert_eq!(opening, Opening::Closed { opens_at, reason: ClosedReason::NotRecurrenceDay });
     }
 
     #[test]
