@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use voice_campaigns::carrier::sip::{Ports, Settings, Sip};
-use voice_campaigns::carrier::{Carrier, DialRequest, Incoming, LegEvents, Report};
+use voice_campaigns::carrier::{Carrier, DialRequest, Incoming, Leg, LegEvents, Report};
 use voice_campaigns::clock::{Clock, Sleep};
 use voice_campaigns::domain::Instant;
 use voice_campaigns::domain::agent::When;
@@ -478,6 +478,17 @@ async fn next(reports: &mut mpsc::UnboundedReceiver<Report>) -> LegEvent {
     tokio::time::timeout(Duration::from_secs(20), reports.recv()).await.unwrap().unwrap().event
 }
 
+/// Somebody calls, and is answered.
+async fn answered(line: &mut Line, guest: &mut Guest) -> (Leg, mpsc::UnboundedReceiver<Report>) {
+    guest.invite("").await;
+    let (inbox, mut reports) = mpsc::unbounded_channel();
+    let leg = line.arrival().await.take(request(), LegEvents::new(-1, inbox)).unwrap();
+    let answer = guest.until("SIP/2.0 200").await;
+    guest.acknowledge(&answer).await;
+    assert_eq!(next(&mut reports).await, LegEvent::Answered);
+    (leg, reports)
+}
+
 #[tokio::test]
 async fn a_call_over_sip_is_answered_once_spoken_to_and_hung_up() {
     let mut line = Line::new(2, Arc::new(Hum)).await;
@@ -548,12 +559,7 @@ async fn a_caller_who_is_told_without_a_country_code_is_of_the_default_country()
 async fn a_caller_may_hold_the_call_and_come_back_to_it() {
     let mut line = Line::new(2, Arc::new(Hum)).await;
     let mut guest = Guest::from("127.0.0.1", &line).await;
-    guest.invite("").await;
-    let (inbox, mut reports) = mpsc::unbounded_channel();
-    let mut leg = line.arrival().await.take(request(), LegEvents::new(-1, inbox)).unwrap();
-    let answer = guest.until("SIP/2.0 200").await;
-    guest.acknowledge(&answer).await;
-    assert_eq!(next(&mut reports).await, LegEvent::Answered);
+    let (mut leg, mut reports) = answered(&mut line, &mut guest).await;
     leg.command(LegCommand::Speak { text: "Hello.".into(), speech_ms: 10_000 });
     assert_eq!(next(&mut reports).await, LegEvent::SpeechBegan);
     let changes = [("sendonly", "recvonly"), ("inactive", "inactive"), ("sendrecv", "sendrecv")];
@@ -585,12 +591,7 @@ async fn a_caller_may_hold_the_call_and_come_back_to_it() {
 async fn a_caller_who_held_the_call_comes_back_to_it_with_an_answer_to_our_offer() {
     let mut line = Line::new(2, Arc::new(Hum)).await;
     let mut guest = Guest::from("127.0.0.1", &line).await;
-    guest.invite("").await;
-    let (inbox, mut reports) = mpsc::unbounded_channel();
-    let mut leg = line.arrival().await.take(request(), LegEvents::new(-1, inbox)).unwrap();
-    let answer = guest.until("SIP/2.0 200").await;
-    guest.acknowledge(&answer).await;
-    assert_eq!(next(&mut reports).await, LegEvent::Answered);
+    let (mut leg, _reports) = answered(&mut line, &mut guest).await;
     leg.command(LegCommand::Speak { text: "Hello.".into(), speech_ms: 10_000 });
     guest.invite_again("held", 2, "", "sendonly").await;
     guest.until("SIP/2.0 200").await;
@@ -628,12 +629,7 @@ async fn a_caller_who_hangs_up_ends_the_call() {
 async fn a_caller_who_does_not_say_where_they_are_is_hung_up_on_where_they_called_from() {
     let mut line = Line::new(2, Arc::new(Hum)).await;
     let mut guest = Guest { tells: false, ..Guest::from("127.0.0.1", &line).await };
-    guest.invite("").await;
-    let (inbox, mut reports) = mpsc::unbounded_channel();
-    let mut leg = line.arrival().await.take(request(), LegEvents::new(-1, inbox)).unwrap();
-    let answer = guest.until("SIP/2.0 200").await;
-    guest.acknowledge(&answer).await;
-    assert_eq!(next(&mut reports).await, LegEvent::Answered);
+    let (mut leg, _reports) = answered(&mut line, &mut guest).await;
     leg.command(LegCommand::HangUp);
     guest.until("BYE").await;
 }

@@ -103,10 +103,7 @@ impl BackupError {
     pub(super) fn is_of_the_disk(&self) -> bool {
         matches!(self, BackupError::Open(error) if error.passes_by_itself())
             || matches!(self, BackupError::File { cause, .. } if file::is_of_the_disk(cause))
-            || matches!(
-                self,
-                BackupError::Failed { cause: StoreError::Full | StoreError::Unavailable(_), .. }
-            )
+            || matches!(self, BackupError::Failed { cause, .. } if cause.is_of_the_disk())
     }
 }
 

@@ -100,6 +100,15 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// The folder cannot be used; `is_of_the_disk` where that may pass.
+    fn unusable(folder: &Path, cause: String, is_of_the_disk: bool) -> OpenError {
+        let folder = folder.to_owned();
+        match is_of_the_disk {
+            true => OpenError::Disk { folder, cause },
+            false => OpenError::Folder { folder, cause },
+        }
+    }
+
     /// Whether another try may go well though nobody does anything about it.
     pub fn passes_by_itself(&self) -> bool {
         match self {
@@ -123,13 +132,7 @@ pub fn data_file(folder: &Path) -> PathBuf {
 
 /// What the system said, in the words of this module.
 pub(super) fn unusable(folder: &Path) -> impl Fn(io::Error) -> OpenError {
-    move |error| {
-        let (folder, cause) = (folder.to_owned(), error.to_string());
-        match is_of_the_disk(&error) {
-            true => OpenError::Disk { folder, cause },
-            false => OpenError::Folder { folder, cause },
-        }
-    }
+    move |error| OpenError::unusable(folder, error.to_string(), is_of_the_disk(&error))
 }
 
 /// Whether the disk is full or fails, in whoever's words the system said so.
@@ -246,10 +249,10 @@ pub(super) fn remove_uploads(folder: &Path) -> Result<(), OpenError> {
 pub(super) fn failure(folder: &Path) -> impl Fn(rusqlite::Error) -> OpenError {
     move |error| match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Busy(folder.to_owned()),
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
-            OpenError::Disk { folder: folder.to_owned(), cause: error.to_string() }
+        code => {
+            let is_of_the_disk = matches!(code, Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure));
+            OpenError::unusable(folder, error.to_string(), is_of_the_disk)
         }
-        _ => OpenError::Folder { folder: folder.to_owned(), cause: error.to_string() },
     }
 }
 
@@ -296,10 +299,7 @@ pub(super) fn open(folder: &Path, now: Instant, opener: Opener) -> Result<Connec
             let kept = backup::before_migration(&connection, folder);
             let kept = kept.map_err(|error| {
                 let cause = format!("the database cannot be backed up before it is lifted: {error}");
-                match error.is_of_the_disk() {
-                    true => OpenError::Disk { folder: folder.to_owned(), cause },
-                    false => OpenError::Folder { folder: folder.to_owned(), cause },
-                }
+                OpenError::unusable(folder, cause, error.is_of_the_disk())
             })?;
             tracing::info!(backup = %kept.display(), "the database is lifted to a newer schema; this is how it was");
         }
@@ -334,15 +334,8 @@ pub(super) fn in_transaction<T>(
     // Begun as a reader it would be refused at once, however patient, when somebody else wrote before its first write.
     let transaction =
         Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(&failed)?;
-    let done = job(&transaction).map_err(|error| {
-        let (folder, cause) = (folder.to_owned(), error.to_string());
-        match error {
-            StoreError::Full | StoreError::Unavailable(_) => OpenError::Disk { folder, cause },
-            StoreError::ReadOnly | StoreError::Closed | StoreError::Failed(_) => {
-                OpenError::Folder { folder, cause }
-            }
-        }
-    })?;
+    let done = job(&transaction)
+        .map_err(|error| OpenError::unusable(folder, error.to_string(), error.is_of_the_disk()))?;
     transaction.commit().map_err(failed)?;
     Ok(done)
 }

@@ -137,6 +137,16 @@ pub enum StoreError {
     Failed(String),
 }
 
+impl StoreError {
+    /// Whether the disk is full or cannot be read or written now, so that another try may go well.
+    fn is_of_the_disk(&self) -> bool {
+        match self {
+            StoreError::Full | StoreError::Unavailable(_) => true,
+            StoreError::ReadOnly | StoreError::Closed | StoreError::Failed(_) => false,
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> StoreError {
         match error.sqlite_error_code() {

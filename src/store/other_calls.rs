@@ -225,6 +225,12 @@ impl Snapshot<'_> {
         Ok(statement.query_row([number], |row| row.get(0)).optional()?)
     }
 
+    /// The lead, if it still has the number that somebody calls us from.
+    fn still_the_caller(&self, id: Option<i64>, caller: Option<Phone>) -> Result<Option<Lead>, StoreError> {
+        let lead = id.map(|id| self.lead(id)).transpose()?.flatten();
+        Ok(lead.filter(|lead| Some(lead.about.phone) == caller))
+    }
+
     /// Whether somebody who calls us from this number, and is this lead, can be promised a call; or why not, in words that
     /// continue a sentence.
     pub fn call_back_for(
@@ -232,8 +238,7 @@ impl Snapshot<'_> {
         lead_id: Option<i64>,
         caller: Option<Phone>,
     ) -> Result<Result<CallBack, String>, StoreError> {
-        let lead = lead_id.map(|id| self.lead(id)).transpose()?.flatten();
-        let Some(lead) = lead.filter(|lead| Some(lead.about.phone) == caller) else {
+        let Some(lead) = self.still_the_caller(lead_id, caller)? else {
             return Ok(Err("the number of the caller is that of no lead".into()));
         };
         let Some(campaign) = self.campaign(lead.campaign_id)? else {
@@ -359,9 +364,8 @@ impl Tx<'_> {
 
     /// Whoever called us and said no is not asked once more, unless another call was promised.
     fn said_no(&self, call: &OtherCall) -> Result<(), StoreError> {
-        let lead = call.lead_id.map(|id| self.lead(id)).transpose()?.flatten();
         let is_waiting = |lead: &Lead| matches!(lead.status, LeadStatus::Pending | LeadStatus::Scheduled);
-        match lead.filter(|lead| Some(lead.about.phone) == call.phone && is_waiting(lead)) {
+        match self.still_the_caller(call.lead_id, call.phone)?.filter(is_waiting) {
             Some(lead) if lead.wait_reason != Some(HoldReason::CallBack) => {
                 self.finish_lead(&lead, LeadStatus::Completed)
             }

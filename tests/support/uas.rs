@@ -603,20 +603,18 @@ impl Shared {
                 }
                 Step::Reinvite(lines) => {
                     let body = self.description_head(2) + lines;
-                    self.reinvite(&invite, from, number, &body).await;
+                    self.ask(&invite, from, "INVITE", number, "", &body).await;
                     self.request(&invite, from, "ACK", number, "", "").await;
                     number += 1;
                 }
                 Step::Update(headers) => {
-                    let before = self.messages.lock().unwrap().len();
-                    self.request(&invite, from, "UPDATE", number, headers, "").await;
-                    self.replied(before).await;
+                    self.ask(&invite, from, "UPDATE", number, headers, "").await;
                     number += 1;
                 }
                 Step::Move => {
                     let moved = Wire::open(self.address.ip(), &invite).await;
                     let port = moved.socket.local_addr().unwrap().port();
-                    self.reinvite(&invite, from, number, "").await;
+                    self.ask(&invite, from, "INVITE", number, "", "").await;
                     self.request(&invite, from, "ACK", number, "", &self.description(port)).await;
                     number += 1;
                     sound = Some(moved);
@@ -661,11 +659,22 @@ impl Shared {
         std::future::pending::<()>().await;
     }
 
-    /// Asks for another session, and waits for the reply.
-    async fn reinvite(&self, invite: &Message, from: SocketAddr, number: u32, body: &str) {
+    /// Sends a request, and waits for the reply.
+    async fn ask(
+        &self,
+        invite: &Message,
+        from: SocketAddr,
+        method: &str,
+        number: u32,
+        headers: &str,
+        body: &str,
+    ) {
         let before = self.messages.lock().unwrap().len();
-        self.request(invite, from, "INVITE", number, "", body).await;
-        self.replied(before).await;
+        self.request(invite, from, method, number, headers, body).await;
+        let is_final = |m: &Message| m.text.starts_with("SIP/2.0 ") && !m.text.starts_with("SIP/2.0 1");
+        while !self.messages.lock().unwrap()[before..].iter().any(is_final) {
+            self.clock.sleep_until(self.clock.steady() + TimeDelta::milliseconds(20)).await;
+        }
     }
 
     /// The first request of this method on a call; waits for it.
@@ -677,14 +686,6 @@ impl Shared {
                 Some(request) => return request,
                 None => self.clock.sleep_until(self.clock.steady() + TimeDelta::milliseconds(20)).await,
             }
-        }
-    }
-
-    /// Until a reply has come that is not among the first messages.
-    async fn replied(&self, before: usize) {
-        let is_final = |m: &Message| m.text.starts_with("SIP/2.0 ") && !m.text.starts_with("SIP/2.0 1");
-        while !self.messages.lock().unwrap()[before..].iter().any(is_final) {
-            self.clock.sleep_until(self.clock.steady() + TimeDelta::milliseconds(20)).await;
         }
     }
 
