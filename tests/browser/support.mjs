@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { spawn } from 'node:child_process';
@@ -132,6 +133,67 @@ export async function settled(page) {
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
 
+/** A clock of the work that the thread of a page does, in milliseconds of that thread. */
+async function workClock(page) {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Performance.enable', { timeDomain: 'threadTicks' });
+  return async () => {
+    const { metrics } = await cdp.send('Performance.getMetrics');
+    return metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
+  };
+}
+
+/** What the yardstick takes in a second on the machine on which the limits were set. */
+const YARDSTICK = 17.7;
+
+/**
+ * A yardstick of work, four seconds long: elements are made, laid out and thrown away, on a page that is not ours. In small
+ * pieces with pauses, as news come: a processor that has slept or done something else in between is several times slower.
+ */
+export async function yardstick(context) {
+  const page = await context.newPage();
+  await page.goto('data:text/html,<p>');
+  const spent = await workClock(page);
+  const measure = async () => {
+    const start = await spent();
+    await page.evaluate(async () => {
+      for (let piece = 0; piece < 16; piece += 1) {
+        await new Promise((done) => setTimeout(done, 240));
+        const table = document.body.appendChild(document.createElement('table'));
+        for (let i = 0; i < 60; i += 1) {
+          const row = table.insertRow();
+          for (const word of ['Ana Novak', `+1 202 555 ${i}`, 'No answer', String(i * piece)]) row.insertCell().textContent = word;
+        }
+        table.getBoundingClientRect();
+        table.remove();
+      }
+    });
+    return (await spent()) - start;
+  };
+  await measure(); // warms up
+  return measure;
+}
+
+/**
+ * Holds a page to a limit of the work that it does by itself, in milliseconds a second of a machine as fast as usual: the yardstick
+ * is measured at the same time. What happened in one window may be much, so another follows; one that is good says enough.
+ */
+export async function worksLittle(page, measure, limit) {
+  const spent = await workClock(page);
+  const found = [];
+  for (let i = 0; i < 6 && !(found.at(-1)?.scaled <= limit); i += 1) {
+    const [start, began] = [await spent(), Date.now()];
+    const yard = await measure();
+    const seconds = (Date.now() - began) / 1000;
+    const [work, slower] = [((await spent()) - start) / seconds, Math.max(1, yard / seconds / YARDSTICK)];
+    found.push({ scaled: work / slower, words: `${work.toFixed(1)}/${slower.toFixed(2)}` });
+  }
+  const best = Math.min(...found.map(({ scaled }) => scaled));
+  const words = `${best.toFixed(1)} ms of work a second (${found.map((one) => one.words).join(' ')})`;
+  assert.ok(best > 0 && best <= limit, `${page.url()}: ${words}`);
+  return words;
+}
+
 /** What axe finds wrong. It runs in a world of its own, so that the page's content security policy stays on. */
 export async function accessibilityProblems(page) {
   const cdp = await page.context().newCDPSession(page);
@@ -172,8 +234,20 @@ process.on('exit', () => child?.kill('SIGKILL'));
 export async function endServer() {
   if (child) child.kill('SIGKILL');
   else process.kill(Number(SERVER), 'SIGKILL');
-  await until('the end of the server', () => fetch(base + 'health').then(() => false, () => true));
+  await until('the end of the server', async () => !(await isListening()));
 }
+
+/**
+ * Whether somebody takes connections where the server is. Not by `fetch`: of a server that ends while it is asked, Node may
+ * wait for ever with nothing that keeps it alive, and ends itself.
+ */
+const isListening = () =>
+  new Promise((found) => {
+    const { hostname: host, port } = new URL(base);
+    const socket = net.connect({ host, port: Number(port) });
+    socket.once('connect', () => found(true)).once('error', () => found(false));
+    for (const told of ['connect', 'error']) socket.once(told, () => socket.destroy());
+  });
 
 /** Starts it again, on the same port and with the same data. */
 export async function startServer(settings = {}) {
