@@ -14,7 +14,7 @@ use crate::domain::fields::Words;
 use crate::domain::guard;
 use crate::domain::imports::{Format, OnDuplicate};
 use crate::domain::other_call;
-use crate::domain::phone::{self, Country, Phone};
+use crate::domain::phone::{self, Phone, Unprefixed};
 use crate::domain::schedule::{self, format_instant};
 use crate::domain::script_preview::Values;
 use crate::domain::trunk::Password;
@@ -128,9 +128,10 @@ enum Command {
         campaign_id: i64,
         /// The file; what its columns are is found out, and those nobody knows become script variables
         file: PathBuf,
-        /// Country of numbers without a country code, such as US or DE [default: the setting `default_country`]
-        #[arg(long, value_parser = country)]
-        country: Option<Country>,
+        /// Country of numbers without a country code, such as US or DE, or `international` if they all have theirs and
+        /// only their + is missing [default: the setting `default_country`]
+        #[arg(long, value_parser = unprefixed)]
+        country: Option<Unprefixed>,
         /// Only report what would become of the rows
         #[arg(long)]
         dry_run: bool,
@@ -256,8 +257,9 @@ impl From<Listen> for Flags {
     }
 }
 
-fn country(text: &str) -> Result<Country, String> {
-    Country::parse(text).ok_or_else(|| "must be a country of two letters, such as US or DE".to_owned())
+fn unprefixed(text: &str) -> Result<Unprefixed, String> {
+    let wrong = || "must be a country of two letters, such as US or DE, or `international`".to_owned();
+    Unprefixed::parse(text).ok_or_else(wrong)
 }
 
 fn on_duplicate(text: &str) -> Result<OnDuplicate, String> {
@@ -302,9 +304,9 @@ pub fn run() -> ExitCode {
             test_call(data.into(), campaign_id, &phone, lead)
         }
         Some(Command::Import { campaign_id, file, country, dry_run, on_duplicate, all_or_nothing, data }) => {
-            let partial = !all_or_nothing;
-            let options = ImportOptions { country, partial, on_duplicate, ..ImportOptions::default() };
-            import_file(data.into(), campaign_id, &file, options, dry_run)
+            let options =
+                ImportOptions { partial: !all_or_nothing, on_duplicate, ..ImportOptions::default() };
+            import_file(data.into(), campaign_id, &file, country, options, dry_run)
         }
     };
     done.unwrap_or_else(|error| {
@@ -876,12 +878,14 @@ fn import_file(
     flags: Flags,
     campaign_id: i64,
     file: &Path,
-    mut options: ImportOptions,
+    country: Option<Unprefixed>,
+    options: ImportOptions,
     dry_run: bool,
 ) -> Result<ExitCode> {
     let config = load(flags)?.config;
     must_exist(&config)?;
-    options.country = options.country.or(config.default_country);
+    let unprefixed = country.unwrap_or(config.default_country.into());
+    let options = ImportOptions { unprefixed, ..options };
     let import = with_store(&config, async |store| {
         let campaign = store.read(move |snapshot| snapshot.campaign(campaign_id)).await?;
         campaign.with_context(|| format!("there is no campaign {campaign_id}"))?;
@@ -893,7 +897,7 @@ fn import_file(
             format: Format::Csv,
             file_name: None,
             on_duplicate: options.on_duplicate,
-            country: options.country,
+            unprefixed: options.unprefixed,
             made_by: OPERATOR.to_owned(),
         };
         let payload = Payload::Table(file.to_owned());

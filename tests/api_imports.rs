@@ -170,6 +170,23 @@ fn a_second_import_of_the_same_file_adds_nobody_and_says_so() {
 }
 
 #[test]
+fn a_file_whose_numbers_have_lost_their_plus_comes_in_when_somebody_says_so() {
+    let server = server();
+    let table = "phone\n4915112345678\n+12025550101\n015112345678\n";
+    let report = send_csv(&server, "?default_country=DE&dry_run=true", table).expect(200);
+    assert_eq!((&report["imported"], &report["reasons"][0]["why"]), (&json!(2), &json!({"two_readings": 1})));
+    let report = send_csv(&server, "?default_country=international", table).expect(201);
+    assert_eq!(
+        (&report["imported"], &report["reasons"][0]["why"]),
+        (&json!(2), &json!({"needs_country": 1}))
+    );
+    assert_eq!(report["default_country"], "international");
+    assert_eq!(server.get("/api/leads/1").send().expect(200)["phone"], "+4915112345678");
+    let one = server.post(&format!("{LEADS}?default_country=international"), &json!({"phone": "4930901820"}));
+    assert_eq!(one.send().expect(201)["phone"], "+4930901820");
+}
+
+#[test]
 fn a_report_comes_back_whole_and_is_kept() {
     let server = server();
     let report =

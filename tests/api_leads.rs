@@ -118,7 +118,7 @@ fn numbers_without_a_country_are_read_in_the_default_one() {
         server.post(&format!("{LEADS}?default_country=Mars"), &json!({"phone": "030 901820"})).send();
     assert_eq!(
         refused.error(400),
-        "default_country: must be a two-letter country code such as `US`; it is `Mars`"
+        "default_country: must be a two-letter country code such as `US`, or `international`; it is `Mars`"
     );
     assert_eq!(
         server.post(&format!("{LEADS}?default_contry=DE"), &json!({"phone": "1"})).send().error(400),

@@ -9,7 +9,7 @@ use super::headings::{HEADINGS, NAMES, REMARKS};
 use super::imports::{Cause, ColumnView, How, Reason, RowProblem, Target};
 use super::invalid::{Invalid, Problem};
 use super::lead::{self, COLUMNS, EXPORTED, NewLead, VARIABLES_MAX, variable_name};
-use super::phone::{self, Country, Phone, PhoneProblem};
+use super::phone::{self, Phone, PhoneProblem, Unprefixed};
 use super::schedule::TimeOfDay;
 use super::script;
 use super::spreadsheet;
@@ -54,12 +54,12 @@ impl Columns {
     pub fn understand(
         rows: &[Vec<String>],
         mapping: &Mapping,
-        country: Option<Country>,
+        unprefixed: Unprefixed,
     ) -> Result<Columns, Invalid> {
         let Some(first) = rows.first() else {
             return Err(Invalid::one("body", "is empty; the first row must name the columns"));
         };
-        let has_header = !is_data(first, mapping, country);
+        let has_header = !is_data(first, mapping, unprefixed);
         let body = if has_header { &rows[1..] } else { rows };
         let mut titles: Vec<String> = match has_header {
             true => first.iter().map(|title| bare(title).to_owned()).collect(),
@@ -77,7 +77,7 @@ impl Columns {
         let mut understanding = Understanding {
             titles: &titles,
             samples: &samples,
-            country,
+            unprefixed,
             found: vec![None; width],
             notes: vec![None; width],
         };
@@ -113,12 +113,12 @@ impl Columns {
     }
 
     /// The number that a phone cell holds if it holds one; [`Self::read`] makes sure where that would take longer.
-    pub fn likely_number(&self, cell: &str, country: Option<Country>) -> Result<Phone, RowProblem> {
-        phone::at_a_glance(cell).map_or_else(|| self.number(cell, country), Ok)
+    pub fn likely_number(&self, cell: &str, unprefixed: Unprefixed) -> Result<Phone, RowProblem> {
+        phone::at_a_glance(cell).map_or_else(|| self.number(cell, unprefixed), Ok)
     }
 
-    fn number(&self, cell: &str, country: Option<Country>) -> Result<Phone, RowProblem> {
-        phone::parse(cell, country).map_err(|problem| RowProblem {
+    fn number(&self, cell: &str, unprefixed: Unprefixed) -> Result<Phone, RowProblem> {
+        phone::parse(cell, unprefixed).map_err(|problem| RowProblem {
             cause: Cause { reason: Reason::NotANumber, why: Some(problem.into()) },
             at: Some(self.phone),
             field: self.all[self.phone].title.clone(),
@@ -130,9 +130,9 @@ impl Columns {
     pub fn read<'r>(
         &self,
         row: impl Iterator<Item = &'r str> + Clone,
-        country: Option<Country>,
+        unprefixed: Unprefixed,
     ) -> Result<ReadRow, RowProblem> {
-        let phone = self.number(row.clone().nth(self.phone).unwrap_or_default(), country)?;
+        let phone = self.number(row.clone().nth(self.phone).unwrap_or_default(), unprefixed)?;
         let (named, cells) = (self.all.len(), row.clone().count());
         // A separator inside a value that is not quoted would shift all values after it by one column.
         if cells > named && row.clone().skip(named).any(|cell| !cell.trim().is_empty()) {
@@ -191,17 +191,17 @@ fn sample(body: &[Vec<String>], at: usize) -> Vec<&str> {
 }
 
 /// Whether the first row is data already: it holds a number and nothing that names a column.
-fn is_data(first: &[String], mapping: &Mapping, country: Option<Country>) -> bool {
+fn is_data(first: &[String], mapping: &Mapping, unprefixed: Unprefixed) -> bool {
     let names_column = |cell: &String| {
         let title = bare(cell);
         mapping.contains_key(title) || own_field(title).is_some() || field_of(title).is_some()
     };
-    first.iter().any(|cell| is_phone_like(cell, country)) && !first.iter().any(names_column)
+    first.iter().any(|cell| is_phone_like(cell, unprefixed)) && !first.iter().any(names_column)
 }
 
 /// Whether this is a number, if only its country were known.
-fn is_phone_like(cell: &str, country: Option<Country>) -> bool {
-    match phone::parse(cell, country) {
+fn is_phone_like(cell: &str, unprefixed: Unprefixed) -> bool {
+    match phone::parse(cell, unprefixed) {
         Ok(_) => true,
         Err(PhoneProblem::NoCountry | PhoneProblem::TwoReadings(..) | PhoneProblem::Rounded) => true,
         Err(
@@ -274,7 +274,7 @@ const PHONES_MIN: usize = 80;
 struct Understanding<'t> {
     titles: &'t [String],
     samples: &'t [Vec<&'t str>],
-    country: Option<Country>,
+    unprefixed: Unprefixed,
     found: Vec<Option<(Target, How)>>,
     notes: Vec<Option<String>>,
 }
@@ -425,7 +425,7 @@ impl Understanding<'_> {
     /// Of 200 values in a column, how many are numbers; one of which more must be known counts half.
     fn phones_in(&self, at: usize) -> usize {
         let values = &self.samples[at];
-        let worth = |cell: &&str| match phone::parse(cell, self.country) {
+        let worth = |cell: &&str| match phone::parse(cell, self.unprefixed) {
             Ok(_) => 2,
             Err(PhoneProblem::NoCountry | PhoneProblem::TwoReadings(..)) => 1,
             Err(_) => 0,
@@ -564,7 +564,8 @@ mod tests {
 
     /// What the columns of a table become, and by what.
     fn understood(rows: &[&str]) -> Vec<String> {
-        let columns = Columns::understand(&table(rows), &Mapping::new(), Country::parse("DE")).unwrap();
+        let columns =
+            Columns::understand(&table(rows), &Mapping::new(), Unprefixed::parse("DE").unwrap()).unwrap();
         columns.views().into_iter().map(|view| format!("{} by {}", view.becomes, view.by)).collect()
     }
 
@@ -574,7 +575,7 @@ mod tests {
     }
 
     fn read(columns: &Columns, row: &str) -> Result<NewLead, RowProblem> {
-        columns.read(row.split('|'), None).map(|read| read.lead)
+        columns.read(row.split('|'), Unprefixed::Refused).map(|read| read.lead)
     }
 
     #[test]
@@ -608,7 +609,7 @@ mod tests {
         );
         let rows = ["Phone home|Phone work|Mobile", "|+4930901820|", "|+4930901821|n/a"];
         assert_eq!(becomes(&rows), ["variable:Phone home", "phone", "variable:Mobile"]);
-        let columns = Columns::understand(&table(&rows), &Mapping::new(), None).unwrap();
+        let columns = Columns::understand(&table(&rows), &Mapping::new(), Unprefixed::Refused).unwrap();
         assert_eq!(columns.views()[2].note.as_deref(), Some("`phone` is taken from `Phone work`"));
     }
 
@@ -631,7 +632,8 @@ mod tests {
                 "variable:column_5 by other"
             ]
         );
-        let refused = Columns::understand(&table(&["A|B", "x|y"]), &Mapping::new(), None).unwrap_err();
+        let refused =
+            Columns::understand(&table(&["A|B", "x|y"]), &Mapping::new(), Unprefixed::Refused).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "header: no column holds phone numbers; the columns are `A`, `B`. Name one of them `phone`, or say which \
@@ -652,28 +654,39 @@ mod tests {
         };
         let rows = table(&["Phone|Handy|Plan", "+4930901820|+4930901821|gold"]);
         let told = mapping(&[("handy", "phone"), ("Plan", "variable:tariff"), ("Phone", "ignore")]);
-        let columns = Columns::understand(&rows, &told, None).unwrap();
+        let columns = Columns::understand(&rows, &told, Unprefixed::Refused).unwrap();
         let becomes: Vec<String> = columns.views().iter().map(|view| view.becomes.to_string()).collect();
         assert_eq!(becomes, ["ignore", "phone", "variable:tariff"]);
-        let wrong = Columns::understand(&rows, &mapping(&[("Plam", "notes")]), None).unwrap_err();
+        let wrong =
+            Columns::understand(&rows, &mapping(&[("Plam", "notes")]), Unprefixed::Refused).unwrap_err();
         assert_eq!(wrong.to_string(), "mapping.Plam: the file has no such column; did you mean `Plan`?");
         assert!(
-            Columns::understand(&rows, &mapping(&[("Phone", "notes"), ("Plan", "notes")]), None).is_err()
+            Columns::understand(
+                &rows,
+                &mapping(&[("Phone", "notes"), ("Plan", "notes")]),
+                Unprefixed::Refused
+            )
+            .is_err()
         );
     }
 
     #[test]
     fn equal_headings_keep_both_columns() {
-        let columns = Columns::understand(&table(&["phone|Plan|plan|phone"]), &Mapping::new(), None).unwrap();
+        let columns =
+            Columns::understand(&table(&["phone|Plan|plan|phone"]), &Mapping::new(), Unprefixed::Refused)
+                .unwrap();
         let becomes: Vec<String> = columns.views().iter().map(|view| view.becomes.to_string()).collect();
         assert_eq!(becomes, ["phone", "variable:Plan", "variable:plan_2", "variable:phone_2"]);
     }
 
     #[test]
     fn a_full_name_is_split_and_cells_lose_what_defused_them() {
-        let columns =
-            Columns::understand(&table(&["Name|Phone|Plan", "Ada|+12025550101|x"]), &Mapping::new(), None)
-                .unwrap();
+        let columns = Columns::understand(
+            &table(&["Name|Phone|Plan", "Ada|+12025550101|x"]),
+            &Mapping::new(),
+            Unprefixed::Refused,
+        )
+        .unwrap();
         for (name, first, last) in [
             ("Ada Lovelace", Some("Ada"), Some("Lovelace")),
             ("Lovelace, Ada", Some("Ada"), Some("Lovelace")),
@@ -689,7 +702,7 @@ mod tests {
 
     #[test]
     fn numbers_that_a_spreadsheet_took_for_fractions_are_read_only_with_all_their_digits() {
-        let us = Country::parse("US");
+        let us = Unprefixed::parse("US").unwrap();
         for (cell, expected) in [
             ("12025550101.0", Ok("+12025550101")),
             ("1.2025550101E+10", Ok("+12025550101")),
@@ -708,7 +721,8 @@ mod tests {
 
     #[test]
     fn a_wrong_time_zone_gets_its_guess_only_where_it_is_told() {
-        let columns = Columns::understand(&table(&["phone|time_zone"]), &Mapping::new(), None).unwrap();
+        let columns =
+            Columns::understand(&table(&["phone|time_zone"]), &Mapping::new(), Unprefixed::Refused).unwrap();
         let cell = " Europe/Berln ";
         let problem = read(&columns, &format!("+12025550101|{cell}")).unwrap_err();
         assert_eq!((problem.field.as_str(), problem.message.as_str()), ("time_zone", "unknown time zone"));
@@ -718,7 +732,8 @@ mod tests {
 
     #[test]
     fn a_bad_cell_names_its_column() {
-        let columns = Columns::understand(&table(&["phone|Prio"]), &Mapping::new(), None).unwrap();
+        let columns =
+            Columns::understand(&table(&["phone|Prio"]), &Mapping::new(), Unprefixed::Refused).unwrap();
         let problem = read(&columns, "+12025550101|high").unwrap_err();
         assert_eq!((problem.field.as_str(), problem.cause.reason), ("Prio", Reason::BadValue));
         let problem = read(&columns, "|3").unwrap_err();
@@ -728,9 +743,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_table_stops_the_reader(rows in proptest::collection::vec(proptest::collection::vec("\\PC{0,12}", 0..6), 0..5)) {
-            if let Ok(columns) = Columns::understand(&rows, &Mapping::new(), None) {
+            if let Ok(columns) = Columns::understand(&rows, &Mapping::new(), Unprefixed::Refused) {
                 for row in &rows {
-                    let _ = columns.read(row.iter().map(String::as_str), None);
+                    let _ = columns.read(row.iter().map(String::as_str), Unprefixed::Refused);
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::fields::{self, Fields, Parsed};
 use super::gate::HoldReason;
 use super::invalid::Invalid;
 use super::outcome::Outcome;
-use super::phone::{self, Country, Phone};
+use super::phone::{self, Phone, Unprefixed};
 use super::schedule::TimeOfDay;
 use super::script;
 use crate::words;
@@ -206,20 +206,16 @@ const VARIABLE_MAX: usize = 5_000;
 
 impl NewLead {
     /// Reads a lead from a JSON object. All problems come at once.
-    pub fn read(body: Value, country: Option<Country>) -> Result<NewLead, Invalid> {
-        NewLead::read_over(body, None, country)
+    pub fn read(body: Value, unprefixed: impl Into<Unprefixed>) -> Result<NewLead, Invalid> {
+        NewLead::read_over(body, None, unprefixed.into())
     }
 
     /// This lead with the fields changed that are sent; null empties one.
-    pub fn edited(&self, body: Value, country: Option<Country>) -> Result<NewLead, Invalid> {
-        NewLead::read_over(body, Some(self), country)
+    pub fn edited(&self, body: Value, unprefixed: impl Into<Unprefixed>) -> Result<NewLead, Invalid> {
+        NewLead::read_over(body, Some(self), unprefixed.into())
     }
 
-    fn read_over(
-        body: Value,
-        before: Option<&NewLead>,
-        country: Option<Country>,
-    ) -> Result<NewLead, Invalid> {
+    fn read_over(body: Value, before: Option<&NewLead>, unprefixed: Unprefixed) -> Result<NewLead, Invalid> {
         let mut f = Fields::of(body)?;
         f.read_only(&READ_ONLY);
         let name = |f: &mut Fields, field, of: fn(&NewLead) -> &Option<String>| {
@@ -227,7 +223,7 @@ impl NewLead {
             f.optional(field, kept, None, fields::optional_text(NAME_MAX))
         };
         let number = before.map(|before| before.phone);
-        let number = f.required("phone", number, |value| parse_phone(value, country));
+        let number = f.required("phone", number, |value| parse_phone(value, unprefixed));
         let first_name = name(&mut f, "first_name", |before| &before.first_name);
         let last_name = name(&mut f, "last_name", |before| &before.last_name);
         let email = name(&mut f, "email", |before| &before.email);
@@ -351,8 +347,8 @@ fn priority(value: &Value) -> Parsed<i64> {
     fields::integer(1, 5)(value)
 }
 
-fn parse_phone(value: &Value, country: Option<Country>) -> Parsed<Phone> {
-    phone::parse(&fields::text_or_number(value)?, country).map_err(|problem| problem.to_string())
+fn parse_phone(value: &Value, unprefixed: Unprefixed) -> Parsed<Phone> {
+    phone::parse(&fields::text_or_number(value)?, unprefixed).map_err(|problem| problem.to_string())
 }
 
 fn unless_blank<T>(parse: impl Fn(&Value) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Option<T>> {

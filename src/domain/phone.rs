@@ -253,6 +253,45 @@ impl<'de> Deserialize<'de> for Country {
     }
 }
 
+/// How a number without `+` is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unprefixed {
+    /// Not at all, unless it begins with `00`.
+    #[default]
+    Refused,
+    /// As one of this country.
+    National(Country),
+    /// As one that begins with its country code: spreadsheets take `+4930901820` for a sum and leave `4930901820`.
+    International,
+}
+
+impl Unprefixed {
+    const INTERNATIONAL: &str = "international";
+
+    /// Reads a country such as `DE`, or `international`.
+    pub fn parse(text: &str) -> Option<Unprefixed> {
+        match text.trim().eq_ignore_ascii_case(Unprefixed::INTERNATIONAL) {
+            true => Some(Unprefixed::International),
+            false => Country::parse(text).map(Unprefixed::National),
+        }
+    }
+
+    /// What [`Self::parse`] reads; none where numbers without `+` are refused.
+    pub fn word(self) -> Option<String> {
+        match self {
+            Unprefixed::Refused => None,
+            Unprefixed::National(country) => Some(country.to_string()),
+            Unprefixed::International => Some(Unprefixed::INTERNATIONAL.to_owned()),
+        }
+    }
+}
+
+impl From<Option<Country>> for Unprefixed {
+    fn from(country: Option<Country>) -> Unprefixed {
+        country.map_or(Unprefixed::Refused, Unprefixed::National)
+    }
+}
+
 /// What a numbering plan says about a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Numbering {
@@ -362,8 +401,16 @@ pub fn national_digits(phone: Phone) -> String {
 ///   list, where a person too many does no harm, both are put where nobody can be asked.
 /// - Behind a `/` that follows a whole number stands another one, or its last digits. Behind an area code it is a sign
 ///   like any other.
-pub fn parse(text: &str, default_country: Option<Country>) -> Result<Phone, PhoneProblem> {
-    let typed = Typed::of(text)?;
+pub fn parse(text: &str, unprefixed: impl Into<Unprefixed>) -> Result<Phone, PhoneProblem> {
+    let mut typed = Typed::of(text)?;
+    let default_country = match unprefixed.into() {
+        Unprefixed::Refused => None,
+        Unprefixed::National(country) => Some(country),
+        Unprefixed::International => {
+            typed = typed.with_plus();
+            None
+        }
+    };
     let phone = read(typed, default_country)?;
     if typed.before_slashes().any(|before| read(before, default_country).is_ok()) {
         return Err(PhoneProblem::TwoNumbers);
@@ -559,14 +606,20 @@ impl Typed {
     /// The same digits with a `+`, if they begin with the calling code of the country and had none.
     fn with_calling_code(self, Country(region): Country) -> Option<Typed> {
         let code = PHONE_NUMBER_UTIL.get_country_code_for_region(region)?.to_string();
-        if !self.as_str().starts_with(&code) || self.length == self.bytes.len() {
-            return None;
-        }
+        let begins_so = self.as_str().starts_with(&code) && self.length < self.bytes.len();
+        begins_so.then(|| self.with_plus())
+    }
+
+    /// The same digits with a `+`, unless they had one or begin with a 0, as no country code does.
+    fn with_plus(self) -> Typed {
         let mut plus = self;
-        plus.bytes.copy_within(..self.length, 1);
-        plus.bytes[0] = b'+';
-        plus.length += 1;
-        Some(plus)
+        if !matches!(self.bytes[0], b'+' | b'0') && self.length < self.bytes.len() {
+            plus.bytes.copy_within(..self.length, 1);
+            plus.bytes[0] = b'+';
+            plus.length += 1;
+            plus.slashes <<= 1;
+        }
+        plus
     }
 
     /// The ten digits behind `+1`, where nothing about them is open: no other calling code begins so, and none of the
@@ -763,6 +816,31 @@ mod tests {
         ] {
             assert_eq!(read(text, None).as_deref(), Ok("+12025550101"), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_number_that_lost_its_plus_is_read_by_its_country_code_where_somebody_says_so() {
+        let read = |text| parse(text, Unprefixed::International).map(|phone| phone.to_string());
+        for text in [
+            "12025550101",
+            "1 (202) 555-0101",
+            "12025550101.0",
+            "+12025550101",
+            "0012025550101",
+            "1/2025550101",
+        ] {
+            assert_eq!(read(text).as_deref(), Ok("+12025550101"), "{text}");
+        }
+        // In Germany itself it would be two people's.
+        assert_eq!(read("49441123456").as_deref(), Ok("+49441123456"));
+        assert_eq!(read("0441 123456"), Err(PhoneProblem::NoCountry));
+        assert_eq!(read("999123456789"), Err(PhoneProblem::UnknownCountry(999)));
+        assert_eq!(read("4930901820 / 21"), Err(PhoneProblem::TwoNumbers));
+        assert_eq!(read("911"), Err(PhoneProblem::TooShort));
+        for unprefixed in [Unprefixed::International, Unprefixed::National(us().unwrap())] {
+            assert_eq!(Unprefixed::parse(&unprefixed.word().unwrap()), Some(unprefixed));
+        }
+        assert_eq!((Unprefixed::Refused.word(), Unprefixed::parse("Mars")), (None, None));
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use crate::domain::fields::{self, Parsed};
 use crate::domain::imports::{Counts, Format, ImportState, OnDuplicate, Target};
 use crate::domain::invalid::{Invalid, Problem};
 use crate::domain::lead::NewLead;
-use crate::domain::phone::Country;
+use crate::domain::phone::{Country, Unprefixed};
 use crate::domain::schedule::format_instant;
 use crate::store::import::{self, DryRun, ImportOptions, skipped_file};
 use crate::store::pool::Db;
@@ -132,9 +132,9 @@ async fn add(
         let (campaign, asked) = early?;
         let Some(asked) = asked else { return Err(ApiError::NoSuchRoute) };
         let folder = place.0.to_owned();
-        let (country, is_whole) = (asked.options.country, !asked.options.partial && !asked.is_dry);
+        let (unprefixed, is_whole) = (asked.options.unprefixed, !asked.options.partial && !asked.is_dry);
         let is_alone = asked.is_alone;
-        let batch = body::aside(move || Batch::read(&body, country, is_whole, is_alone, &folder)).await?;
+        let batch = body::aside(move || Batch::read(&body, unprefixed, is_whole, is_alone, &folder)).await?;
         return match batch {
             Batch::One(lead) => add_one(db, campaign.id, *lead, once).await,
             Batch::Many(path) => {
@@ -183,7 +183,7 @@ struct Asked {
 /// Of a table the good rows are taken and the bad ones reported, of an array all or nothing, unless `partial` says
 /// otherwise.
 fn asked(query: &mut Query, is_table: bool, default_country: Option<Country>) -> Result<Asked, Invalid> {
-    let country = query.take("default_country", query::country).or(default_country);
+    let unprefixed = query.take("default_country", query::unprefixed).unwrap_or(default_country.into());
     let is_alone = !["dry_run", "on_duplicate", "async"].iter().any(|name| query.has(name));
     let partial = query.take("partial", query::flag).unwrap_or(is_table);
     let is_dry = query.take("dry_run", query::flag).unwrap_or(false);
@@ -200,7 +200,7 @@ fn asked(query: &mut Query, is_table: bool, default_country: Option<Country>) ->
     let delimiter = query.take("delimiter", |text| delimiter(&only_of_tables(text)?));
     let sheet = query.take("sheet", only_of_tables);
     query.finish()?;
-    let options = ImportOptions { country, partial, on_duplicate, mapping, delimiter, sheet };
+    let options = ImportOptions { unprefixed, partial, on_duplicate, mapping, delimiter, sheet };
     Ok(Asked { options, is_dry, is_async: is_async.unwrap_or(false), is_alone })
 }
 
@@ -241,7 +241,7 @@ impl Batch {
     /// come at once.
     fn read(
         body: &Json,
-        country: Option<Country>,
+        unprefixed: Unprefixed,
         is_whole: bool,
         is_alone: bool,
         folder: &Path,
@@ -249,7 +249,7 @@ impl Batch {
         if is_alone && !body.is_array() {
             let mut lead = Err(Invalid::one("body", "is empty"));
             body.each(&mut |item| {
-                lead = NewLead::read(item, country);
+                lead = NewLead::read(item, unprefixed);
                 true
             })?;
             return Ok(Batch::One(Box::new(lead?)));
@@ -267,7 +267,7 @@ impl Batch {
                 // The blank keeps a text from being taken for a quoted cell.
                 written = writeln!(lines, " {item}");
             }
-            if is_whole && let Err(Invalid(some)) = NewLead::read(item, country) {
+            if is_whole && let Err(Invalid(some)) = NewLead::read(item, unprefixed) {
                 problems.extend(some.into_iter().map(|problem| within(position, problem)));
             }
             // Nothing of the array will be taken, and nobody reads more.
@@ -340,7 +340,7 @@ async fn take_in(
         format: sent.format,
         file_name: sent.file_name.clone(),
         on_duplicate: options.on_duplicate,
-        country: options.country,
+        unprefixed: options.unprefixed,
         made_by,
     };
     let (store, turns) = ((**db).clone(), importing.0.clone());
@@ -637,7 +637,7 @@ pub(super) struct View<'a> {
     file_name: Option<&'a str>,
     /// What became of rows whose number the campaign had already.
     on_duplicate: OnDuplicate,
-    /// Country of numbers written without one.
+    /// Country of numbers written without one; `international` where all began with their country code.
     default_country: Option<&'a str>,
     /// Name of the token that sent it.
     made_by: &'a str,

@@ -5,7 +5,7 @@ use super::answer::Answer;
 use crate::domain::Instant;
 use crate::domain::fields::{self, Parsed, Words};
 use crate::domain::invalid::{Invalid, Problem};
-use crate::domain::phone::Country;
+use crate::domain::phone::{Country, Unprefixed};
 use crate::domain::schedule::{self, DateOnly};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -167,6 +167,14 @@ pub(super) fn instant(date_only: DateOnly) -> impl Fn(&str) -> Parsed<Instant> {
 pub(super) fn country(text: &str) -> Parsed<Country> {
     Country::parse(text).ok_or_else(|| {
         format!("must be a two-letter country code such as `US`; it is `{}`", fields::excerpt(text))
+    })
+}
+
+/// How numbers without `+` are read.
+pub(super) fn unprefixed(text: &str) -> Parsed<Unprefixed> {
+    Unprefixed::parse(text).ok_or_else(|| {
+        let wrong = fields::excerpt(text);
+        format!("must be a two-letter country code such as `US`, or `international`; it is `{wrong}`")
     })
 }
 

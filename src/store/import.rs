@@ -17,7 +17,7 @@ use crate::domain::imports::{
     WarningKind, is_error,
 };
 use crate::domain::invalid::{Invalid, Problem};
-use crate::domain::phone::Country;
+use crate::domain::phone::Unprefixed;
 use crate::domain::spreadsheet::{defused, plain};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -30,8 +30,8 @@ use tokio::runtime::Handle;
 /// How to import.
 #[derive(Clone, Debug)]
 pub struct ImportOptions {
-    /// Country of numbers written without one.
-    pub country: Option<Country>,
+    /// How numbers without `+` are read.
+    pub unprefixed: Unprefixed,
     /// Import the good rows and report the bad, instead of nothing when one is bad.
     pub partial: bool,
     /// What becomes of numbers that the campaign has.
@@ -47,7 +47,7 @@ pub struct ImportOptions {
 impl Default for ImportOptions {
     fn default() -> ImportOptions {
         ImportOptions {
-            country: None,
+            unprefixed: Unprefixed::Refused,
             partial: true,
             on_duplicate: OnDuplicate::Skip,
             mapping: Mapping::new(),
@@ -110,7 +110,7 @@ pub async fn import(
         format: Format::Csv,
         file_name: file.file_name().map(|name| name.to_string_lossy().into_owned()),
         on_duplicate: options.on_duplicate,
-        country: options.country,
+        unprefixed: options.unprefixed,
         made_by: made_by.to_owned(),
     };
     // The file belongs to somebody who may change it meanwhile.
@@ -390,8 +390,8 @@ impl Work {
 
     /// Takes the first look.
     fn survey(&self, payload: &Payload) -> Result<Surveyed, ImportError> {
-        let ImportOptions { country, mapping, delimiter, sheet, .. } = self.options.clone();
-        let reading = Reading { country, mapping, delimiter, sheet };
+        let ImportOptions { unprefixed, mapping, delimiter, sheet, .. } = self.options.clone();
+        let reading = Reading { unprefixed, mapping, delimiter, sheet };
         let source = Source::open(payload, &reading, self.store.folder())?;
         let mut survey = source.survey()?;
         let is_sorted = survey.places.len() > IN_FILE_ORDER_MAX;
@@ -604,7 +604,7 @@ impl Work {
             format: surveyed.source.format(),
             file_name: new.file_name,
             on_duplicate: new.on_duplicate,
-            default_country: new.country.map(|country| country.to_string()),
+            default_country: new.unprefixed.word(),
             made_by: new.made_by,
             rows_total: Some(counts.total()),
             counts,
@@ -783,7 +783,7 @@ mod tests {
                     format: Format::Csv,
                     file_name: None,
                     on_duplicate: OnDuplicate::Skip,
-                    country: None,
+                    unprefixed: Unprefixed::Refused,
                     made_by: "test".into(),
                 };
                 Ok::<_, ImportError>([begin(tx, &new)?, begin(tx, &new)?])

@@ -8,7 +8,7 @@ use crate::domain::Instant;
 use crate::domain::fields::Words;
 use crate::domain::imports::{Counts, Details, Fate, Format, ImportState, Lacks, OnDuplicate, Reason};
 use crate::domain::lead::{Lead, LeadStatus, NewLead};
-use crate::domain::phone::Country;
+use crate::domain::phone::Unprefixed;
 use crate::domain::schedule::TimeOfDay;
 use crate::domain::script;
 use chrono_tz::Tz;
@@ -32,7 +32,7 @@ pub struct Import {
     pub file_name: Option<String>,
     /// What became of numbers that were there already.
     pub on_duplicate: OnDuplicate,
-    /// Country of numbers written without one.
+    /// How numbers without `+` were read: as of a country, or `international`.
     pub default_country: Option<String>,
     /// A token's name, or `command line`.
     pub made_by: String,
@@ -61,8 +61,8 @@ pub struct NewImport {
     pub file_name: Option<String>,
     /// What is to become of numbers that are there already.
     pub on_duplicate: OnDuplicate,
-    /// Country of numbers written without one.
-    pub country: Option<Country>,
+    /// How numbers without `+` are read.
+    pub unprefixed: Unprefixed,
     /// A token's name, or `command line`.
     pub made_by: String,
 }
@@ -320,11 +320,11 @@ impl Tx<'_> {
     pub fn insert_import(&self, new: &NewImport) -> Result<i64, StoreError> {
         let sql = "INSERT INTO imports (campaign_id, state, format, file_name, on_duplicate, default_country, made_by,
                      created_at) VALUES (?1, 'running', ?2, ?3, ?4, ?5, ?6, ?7)";
-        let NewImport { campaign_id, format, file_name, on_duplicate, country, made_by } = new;
-        let country = country.map(|country| country.to_string());
+        let NewImport { campaign_id, format, file_name, on_duplicate, unprefixed, made_by } = new;
+        let unprefixed = unprefixed.word();
         let (format, on_duplicate) = (format.word(), on_duplicate.word());
         let now = ms(self.now);
-        self.execute(sql, params![campaign_id, format, file_name, on_duplicate, country, made_by, now])?;
+        self.execute(sql, params![campaign_id, format, file_name, on_duplicate, unprefixed, made_by, now])?;
         let id = self.connection.last_insert_rowid();
         self.touch(Change::Import(id));
         Ok(id)

@@ -10,7 +10,7 @@ use crate::domain::fields;
 use crate::domain::imports::{Cause, ColumnView, FileView, Format, Reason, RowProblem};
 use crate::domain::invalid::{Invalid, Problem};
 use crate::domain::lead::NewLead;
-use crate::domain::phone::{Country, Phone};
+use crate::domain::phone::{Phone, Unprefixed};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fs::File;
@@ -44,7 +44,7 @@ const BLOCK_ROWS: usize = 4_096;
 /// How a file is to be read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reading {
-    pub(super) country: Option<Country>,
+    pub(super) unprefixed: Unprefixed,
     pub(super) mapping: Mapping,
     pub(super) delimiter: Option<u8>,
     pub(super) sheet: Option<String>,
@@ -86,7 +86,7 @@ pub(super) struct Source {
     separator: u8,
     bytes_max: u64,
     body: Position,
-    country: Option<Country>,
+    unprefixed: Unprefixed,
     columns: Option<Columns>,
     view: FileView,
     format: Format,
@@ -109,7 +109,7 @@ impl Source {
             separator: JSON_SEPARATOR,
             bytes_max: JSON_BYTES_MAX,
             body: Position::first(0),
-            country: reading.country,
+            unprefixed: reading.unprefixed,
             columns: None,
             view: FileView::default(),
             format: Format::Json,
@@ -171,7 +171,7 @@ impl Source {
             separator,
             bytes_max: ROW_BYTES_MAX,
             body,
-            country: reading.country,
+            unprefixed: reading.unprefixed,
             columns: Some(columns),
             view,
             format,
@@ -292,7 +292,7 @@ impl Source {
     /// The number in a phone cell, or of a lead in JSON.
     fn number(&self, text: &str) -> Result<Phone, RowProblem> {
         match &self.columns {
-            Some(columns) => columns.likely_number(text, self.country),
+            Some(columns) => columns.likely_number(text, self.unprefixed),
             None => self.lead(text).map(|read| read.lead.phone),
         }
     }
@@ -306,14 +306,14 @@ impl Source {
             Some(Value::Number(number)) => Some(number.to_string()),
             _ => None,
         };
-        match NewLead::read(value, self.country) {
+        match NewLead::read(value, self.unprefixed) {
             Ok(lead) => Ok(ReadRow { lead, has_priority }),
             Err(Invalid(problems)) => {
                 let Some(Problem { field, message }) = problems.into_iter().next() else {
                     return Err(RowProblem::of_row("cannot be read"));
                 };
                 let cause = match (field.as_str(), phone) {
-                    ("phone", phone) => number_cause(phone.as_deref().unwrap_or_default(), self.country),
+                    ("phone", phone) => number_cause(phone.as_deref().unwrap_or_default(), self.unprefixed),
                     ("body", _) => Reason::BadRow.into(),
                     _ => Reason::BadValue.into(),
                 };
@@ -336,7 +336,7 @@ impl Source {
             return Ok(Err(RowProblem::of_row("must be UTF-8 text")));
         };
         Ok(match &self.columns {
-            Some(columns) => columns.read(cells, self.country),
+            Some(columns) => columns.read(cells, self.unprefixed),
             None => self.lead(cells.clone().next().unwrap_or_default()),
         })
     }
@@ -379,8 +379,8 @@ impl Source {
     }
 }
 
-fn number_cause(text: &str, country: Option<Country>) -> Cause {
-    let why = match crate::domain::phone::parse(text, country) {
+fn number_cause(text: &str, unprefixed: Unprefixed) -> Cause {
+    let why = match crate::domain::phone::parse(text, unprefixed) {
         Ok(_) => None,
         Err(problem) => Some(problem.into()),
     };
@@ -465,7 +465,7 @@ fn understand(
             _ => {}
         }
     }
-    let columns = Columns::understand(&sample, &reading.mapping, reading.country)?;
+    let columns = Columns::understand(&sample, &reading.mapping, reading.unprefixed)?;
     let body = if columns.has_header { after_first } else { first };
     Ok((columns, body))
 }

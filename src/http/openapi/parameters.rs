@@ -365,8 +365,9 @@ pub(in crate::http) struct DefaultCountry {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct ImportOptions {
-    /// Country of numbers written without one, by its two letters; the server's default country unless said.
-    #[param(pattern = "^[A-Za-z]{2}$", example = "US")]
+    /// Country of numbers written without one, by its two letters; or `international` where all begin with their
+    /// country code and only the `+` is missing, as spreadsheets leave them. The server's default country unless said.
+    #[param(pattern = "^([A-Za-z]{2}|international)$", example = "US")]
     default_country: Option<String>,
     /// Only report what would become of the rows.
     dry_run: Option<bool>,

@@ -272,8 +272,11 @@ function MappingRow({ column, target, asked, choose }) {
 /** The country of numbers without one, and what becomes of people who are in the campaign already. */
 function Choices({ report, options, fields, set }) {
   const why = report.reasons.map((reason) => reason.why ?? {});
-  const homeless = why.reduce((sum, counts) => sum + (counts.needs_country || 0), 0);
+  const many = (cause) => why.reduce((sum, counts) => sum + (counts[cause] || 0), 0);
+  const [homeless, unclear] = [many('needs_country'), many('two_readings')];
   const missing = homeless > 0 && `Without it ${plural(homeless, 'number')} of the file cannot be called.`;
+  const hint =
+    unclear > 0 && `${plural(unclear, 'number')} can be two people’s: choose “All begin with their country code” if they do.`;
   const country = (attributes) =>
     html`<select
       class="input"
@@ -282,6 +285,9 @@ function Choices({ report, options, fields, set }) {
     >
       <option value="" selected=${!options.default_country}>
         ${report.default_country ? `As set for this server` : 'None'}
+      </option>
+      <option value="international" selected=${options.default_country === 'international'}>
+        All begin with their country code
       </option>
       ${countries().map(
         ([code, name]) =>
@@ -298,7 +304,7 @@ function Choices({ report, options, fields, set }) {
   return html`<div class="cols two">
     <${Field}
       label="Country of the numbers"
-      hint="For numbers written without +."
+      hint=${hint || 'For numbers written without +.'}
       error=${fields.default_country || missing}
       >${country}<//
     >

@@ -37,7 +37,7 @@ pub(crate) fn hold(bytes: &[u8]) {
     let World { runtime, store, table, .. } = &*WORLD;
     std::fs::write(table, bytes).expect("a file");
     let country = Country::parse("US");
-    let options = ImportOptions { country, partial: true, ..ImportOptions::default() };
+    let options = ImportOptions { unprefixed: country.into(), partial: true, ..ImportOptions::default() };
     let imported = runtime.block_on(import(store, 1, table, options, "fuzz"));
     let leads = runtime.block_on(store.write(|tx| {
         let filter =
