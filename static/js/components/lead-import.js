@@ -276,7 +276,7 @@ function Choices({ report, options, fields, set }) {
   const [homeless, unclear] = [many('needs_country'), many('two_readings')];
   const missing = homeless > 0 && `Without it ${plural(homeless, 'number')} of the file cannot be called.`;
   const hint =
-    unclear > 0 && `${plural(unclear, 'number')} can be two people’s: choose “All begin with their country code” if they do.`;
+    unclear > 0 && `${plural(unclear, 'number')} can be two people’s: choose “All with their country code” if they do.`;
   const country = (attributes) =>
     html`<select
       class="input"
@@ -287,7 +287,7 @@ function Choices({ report, options, fields, set }) {
         ${report.default_country ? `As set for this server` : 'None'}
       </option>
       <option value="international" selected=${options.default_country === 'international'}>
-        All begin with their country code
+        All with their country code
       </option>
       ${countries().map(
         ([code, name]) =>
