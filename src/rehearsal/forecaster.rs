@@ -1,7 +1,7 @@
 //! Plays campaigns again and again in the background, so that whoever asks knows where they lead. One run at a time, in a
 //! thread that gives way to every other, and for no more than a tenth of the time of one processor.
 
-use super::aside;
+use super::Aside;
 use super::copy::{Copy, CopyError};
 use super::play::{Stopped, play};
 use crate::carrier::Carrier;
@@ -50,6 +50,9 @@ pub struct Forecaster {
     work: Option<Work>,
     /// Campaigns to look at.
     queue: VecDeque<i64>,
+    /// Where copies are made. It gives way to nobody: as long as it reads, the log of the database only grows.
+    copying: Aside,
+    playing: Aside,
 }
 
 /// Keeps forecasts until `stop` says so. A panic costs the run it happened in.
@@ -85,8 +88,9 @@ async fn live(mut forecaster: Forecaster, mut stop: watch::Receiver<bool>) -> Re
 impl Forecaster {
     /// One that has nothing to do yet.
     pub fn new(store: Store, carrier: Arc<dyn Carrier>) -> Forecaster {
+        let (copying, playing) = (Aside::new("forecast-copy", false), Aside::new("forecast", true));
         let is_ending = Arc::default();
-        Forecaster { store, carrier, is_ending, work: None, queue: VecDeque::new() }
+        Forecaster { store, carrier, is_ending, work: None, queue: VecDeque::new(), copying, playing }
     }
 
     /// One step: looks for a campaign that must be played, or plays one once.
@@ -130,7 +134,9 @@ impl Forecaster {
         let Some(id) = self.queue.pop_front() else { return Ok(false) };
         let capacity = self.carrier.capacity();
         let trunk = Trunk { lines: capacity.channels, calls_per_second: capacity.calls_per_second };
-        match self.store.read_long(move |snapshot| begin(snapshot, id, trunk)).await? {
+        let begun = self.copying.run(self.store.long_read(move |snapshot| begin(snapshot, id, trunk)))?;
+        let panicked = |_| StoreError::Failed("copying a campaign failed, see the server's log".to_owned());
+        match begun.await.map_err(panicked)?? {
             Begun::Work(work) => self.work = Some(*work),
             Begun::TooLarge(basis) => self.give_up(id, basis, Lacking::TooLarge).await?,
             Begun::Nothing => {}
@@ -160,7 +166,7 @@ impl Forecaster {
         let seed = work.played.len() as u64;
         let (copy, rates) = (work.copy.clone(), work.learned.draw(seed));
         let (start, is_ending) = (work.basis.computed_at, self.is_ending.clone());
-        let played = aside("forecast", move || play(&copy, &rates, start, seed, &is_ending, &|_| {}))?;
+        let played = self.playing.run(move || play(&copy, &rates, start, seed, &is_ending, &|_| {}))?;
         match played.await {
             Ok(Ok(played)) => work.played.push(played),
             Ok(Err(Stopped::Canceled)) => return Ok(()),

@@ -1,6 +1,6 @@
 //! Rehearsals that were asked for, one after the other, each in a thread of its own that gives way to everything else.
 
-use super::aside;
+use super::Aside;
 use super::copy::{Copy, CopyError};
 use super::play::{Stopped, play};
 use crate::carrier::Carrier;
@@ -93,7 +93,7 @@ async fn take(
     };
     let (is_unwanted, share) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let (thread_unwanted, thread_share) = (is_unwanted.clone(), share.clone());
-    let mut is_done = aside("rehearsal", move || {
+    let mut is_done = Aside::new("rehearsal", true).run(move || {
         let told = |part: f64| thread_share.store((part * 1_000.0) as u32, Ordering::Relaxed);
         let Stage { copy, rates, start, seed, .. } = &stage;
         let played = play(copy, rates, *start, *seed, &thread_unwanted, &told);

@@ -398,13 +398,23 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        let done = tokio::task::spawn_blocking(self.long_read(job)).await;
+        done.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string()).into()))
+    }
+
+    /// The same, of this moment's time, for whoever has a thread for it.
+    pub fn long_read<T, E>(
+        &self,
+        job: impl FnOnce(&Snapshot) -> Result<T, E> + Send + 'static,
+    ) -> impl FnOnce() -> Result<T, E> + Send + 'static
+    where
+        E: From<StoreError>,
+    {
         let (pool, moment) = (self.pool().clone(), self.moment());
-        let read = move || {
+        move || {
             let connection = pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
             readers::on_snapshot(&connection, moment, job)
-        };
-        let done = tokio::task::spawn_blocking(read).await;
-        done.unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string()).into()))
+        }
     }
 
     fn moment(&self) -> Moment {
