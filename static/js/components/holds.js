@@ -23,4 +23,4 @@ const WORDS = {
 
 /** @param {{reason: string, message: string, detail?: string}} hold */
 export const holdWords = ({ reason, message, detail }) =>
-  [WORDS[reason] ?? `${message}.`, detail && sentence(detail)].filter(Boolean).join(' ');
+  [WORDS[reason] ?? sentence(message), detail && sentence(detail)].filter(Boolean).join(' ');

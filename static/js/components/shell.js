@@ -2,7 +2,7 @@
 import { html, signal } from '../lib/ui.js';
 import { canWrite, create, get, isAdmin, session, signOut } from '../lib/api.js';
 import { link, missedSince } from '../lib/live.js';
-import { ago, clock, plural } from '../lib/format.js';
+import { ago, clock, plural, sentence } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { loadOverview, overview } from '../lib/store.js';
 import { setTheme, theme } from '../lib/theme.js';
@@ -178,7 +178,7 @@ async function wakeUp() {
       title: 'Let calling go on?',
       ok: 'Let it go on',
       danger: true,
-      body: html`<p>${message}.${last_seen_at ? ` It was last at work ${ago(last_seen_at)}.` : ''}</p>
+      body: html`<p>${sentence(message)}${last_seen_at ? ` It was last at work ${ago(last_seen_at)}.` : ''}</p>
         <p>
           ${leads_next_hour ? `${plural(leads_next_hour, 'person', 'people')} may be called within the next hour:` : 'Nobody is due within the next hour.'}
         </p>

@@ -1,7 +1,7 @@
 // One call by hand, to hear what a lead would hear: whom to call, how it goes, and what came of it.
 import { html, useEffect, useSignal } from '../lib/ui.js';
 import { create, get, useResource } from '../lib/api.js';
-import { dur } from '../lib/format.js';
+import { dur, sentence } from '../lib/format.js';
 import { fail } from '../lib/notify.js';
 import { ActionButton, Field, Note, Outcome, Sheet } from './basic.js';
 import { CallVerdict, CallWork, detailOf } from './agent-report.js';
@@ -21,7 +21,7 @@ async function hindrance(options) {
   if (!carrier.real_calls) return '';
   const down = carrier.trunks.filter(({ status }) => status !== 'up');
   if (down.length === carrier.trunks.length) {
-    return `No carrier takes calls. ${down.map(({ name, problem }) => `${name}: ${problem}.`).join(' ')}`;
+    return `No carrier takes calls. ${down.map(({ name, problem }) => `${name}: ${sentence(problem)}`).join(' ')}`;
   }
   return voices.available ? '' : `Nobody can speak. ${voices.problem}`;
 }

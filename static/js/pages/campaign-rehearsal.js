@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useSignal } from '../lib/ui.js';
 import { ask, canWrite, del, get, post, put, useResource } from '../lib/api.js';
 import { useLive } from '../lib/live.js';
 import { route, setQuery } from '../lib/router.js';
-import { ago, pct } from '../lib/format.js';
+import { ago, pct, sentence } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import { changesOf, differences, finishWords, titleOf, TRIED } from '../lib/rehearsal.js';
 import { ActionButton, Card, Empty, Loading, Note, Problem } from '../components/basic.js';
@@ -221,7 +221,7 @@ function NotDone({ one, path, reload }) {
   const { id, status, progress, error } = one;
   if (status === 'failed') {
     return html`<${Note} kind="danger" icon="triangle-alert"
-      ><strong>“${titleOf(one)}” could not be played.</strong> ${error}.<//
+      ><strong>“${titleOf(one)}” could not be played.</strong> ${sentence(error)}<//
     >`;
   }
   if (status === 'canceled')

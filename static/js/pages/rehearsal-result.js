@@ -1,7 +1,7 @@
 // What came of a rehearsal: when it finishes, its calls as charts, what held it up, who is never called, what was assumed.
 import { html } from '../lib/ui.js';
 import { canWrite } from '../lib/api.js';
-import { dayMonth, dur, grouped, money, num, OUTCOMES, pct, plural, zoneName } from '../lib/format.js';
+import { dayMonth, dur, grouped, money, num, OUTCOMES, pct, plural, sentence, zoneName } from '../lib/format.js';
 import { Card, Legend, Note, Progress } from '../components/basic.js';
 import { ChartCard, StackedBars } from '../components/charts.js';
 import { WarningText } from './campaign-script.js';
@@ -81,7 +81,7 @@ function Notes({ result, campaign }) {
           kind="warn"
           icon="triangle-alert"
           action=${link(campaign, warning.field && 'script', 'Edit script')}
-          >${warning.field ? html`<${WarningText} ...${warning} />` : `${warning.message}.`}<//
+          >${warning.field ? html`<${WarningText} ...${warning} />` : sentence(warning.message)}<//
         >`,
     )}
   </div>`;

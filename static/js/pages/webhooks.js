@@ -3,7 +3,7 @@ import { html, useSignal } from '../lib/ui.js';
 import { ask, canWrite, create, del, get, isAdmin, post, useResource, withQuery } from '../lib/api.js';
 import { on, useLive } from '../lib/live.js';
 import { closeSheet, openSheet, route, setQuery } from '../lib/router.js';
-import { ago, isoDay, num, plural, stamp } from '../lib/format.js';
+import { ago, isoDay, num, plural, sentence, stamp } from '../lib/format.js';
 import { confirm, fail, toast } from '../lib/notify.js';
 import {
   ActionButton,
@@ -105,7 +105,7 @@ function Hook({ hook, open, onChange }) {
             : 'All campaigns'
         }${['', events.length === EVENTS.length ? 'every event' : events.join(', '), `${counts.join(', ')} in 7 days`, description].filter((words) => words != null).join(' · ')}
       </div>
-      ${notice && html`<p class="small hook-sub">${notice}.</p>`}
+      ${notice && html`<p class="small hook-sub">${sentence(notice)}</p>`}
     </div>
     ${mayChange(hook) && html`<${HookActions} hook=${hook} open=${open} onChange=${onChange} />`}
   </article>`;
