@@ -331,7 +331,24 @@ struct Target {
     remote: Remote,
     /// Where packets came from, which behind NAT is not what was said.
     seen: Option<SocketAddr>,
+    /// Who may be the other side behind NAT, the newest last.
+    candidates: Vec<Candidate>,
 }
+
+/// Somebody else than who was named, whose packets come one after the other.
+#[derive(Clone, Copy)]
+struct Candidate {
+    from: SocketAddr,
+    source: u32,
+    /// The number of the last packet, and how many came in a row.
+    sequence: u16,
+    count: usize,
+}
+
+/// So many packets in a row make somebody behind NAT the other side. Who only tries ports, one packet for each, is never
+/// heard and never spoken to (RFC 7362, section 5, on what latching invites).
+const PROOF: usize = 4;
+const CANDIDATES_MAX: usize = 8;
 
 impl Target {
     fn address(&self) -> SocketAddr {
@@ -344,12 +361,25 @@ impl Target {
     }
 
     /// Whether a packet from there is one of the other side. What comes from where they said always is, and nothing else
-    /// from then on; until it does, whoever was first is taken for them.
-    fn is_from(&mut self, from: SocketAddr) -> bool {
-        if self.seen.is_none() || from == self.remote.address {
+    /// from then on; until it does, whoever is the first to send some in a row is taken for them.
+    fn is_from(&mut self, from: SocketAddr, header: &rtp::Header) -> bool {
+        if from == self.remote.address || (self.seen.is_none() && self.is_proven(from, header)) {
             self.seen = Some(from);
         }
         self.seen == Some(from)
+    }
+
+    fn is_proven(&mut self, from: SocketAddr, header: &rtp::Header) -> bool {
+        let rtp::Header { source, sequence, .. } = *header;
+        let known = self.candidates.iter().position(|one| (one.from, one.source) == (from, source));
+        let before = known.map(|at| self.candidates.remove(at));
+        let follows = before.filter(|before| sequence == before.sequence.wrapping_add(1));
+        let count = follows.map_or(0, |before| before.count) + 1;
+        self.candidates.push(Candidate { from, source, sequence, count });
+        if self.candidates.len() > CANDIDATES_MAX {
+            self.candidates.remove(0);
+        }
+        count >= PROOF
     }
 }
 
@@ -424,7 +454,9 @@ impl Wire {
     fn aim(&mut self, remote: &Remote) {
         // An address that was seen stays good as long as the other side does not name another one.
         let before = self.target.take().filter(|target| target.remote.address == remote.address);
-        self.target = Some(Target { remote: remote.clone(), seen: before.and_then(|target| target.seen) });
+        let (seen, candidates) =
+            before.map_or_else(Default::default, |before| (before.seen, before.candidates));
+        self.target = Some(Target { remote: remote.clone(), seen, candidates });
     }
 
     fn listen(&mut self, ear: Ear) {
@@ -447,7 +479,7 @@ impl Wire {
 
     fn take(&mut self, from: SocketAddr, header: rtp::Header, payload: &[u8]) {
         let Some(target) = &mut self.target else { return };
-        if !target.is_from(from) {
+        if !target.is_from(from, &header) {
             return;
         }
         let remote = &target.remote;
@@ -611,6 +643,8 @@ mod tests {
         wire: Wire,
         address: SocketAddr,
         heard: UnboundedReceiver<Heard>,
+        /// Packets of sound that were sent to it.
+        spoken: u16,
     }
 
     impl Tried {
@@ -618,7 +652,7 @@ mod tests {
             let (ours, (to_heard, heard)) = (socket(), unbounded_channel());
             ours.set_nonblocking(true).unwrap();
             let address = ours.local_addr().unwrap();
-            Tried { wire: Wire::new(ours, to_heard), address, heard }
+            Tried { wire: Wire::new(ours, to_heard), address, heard, spoken: 0 }
         }
 
         fn turn(&mut self) {
@@ -636,6 +670,16 @@ mod tests {
             self.turn();
         }
 
+        /// A packet of sound from this socket, the next one, and a slot passes.
+        fn speak(&mut self, from: &UdpSocket) {
+            self.spoken += 1;
+            let (payload_type, timestamp) = (0, 160 * u32::from(self.spoken));
+            let header =
+                rtp::Header { payload_type, marker: false, sequence: self.spoken, timestamp, source: 9 };
+            from.send_to(&[&header.bytes()[..], &[0xff; FRAME]].concat(), self.address).unwrap();
+            self.turn();
+        }
+
         fn keys(&mut self) -> String {
             let heard = std::iter::from_fn(|| self.heard.try_recv().ok());
             heard.filter_map(|heard| if let Heard::Key(key) = heard { Some(key) } else { None }).collect()
@@ -650,12 +694,22 @@ mod tests {
     }
 
     #[test]
-    fn sound_goes_where_the_first_packet_came_from_and_no_other_source_is_heard() {
+    fn sound_goes_to_who_is_behind_nat_when_packets_come_in_a_row_and_no_other_source_is_heard() {
         let (mut tried, named, behind_nat, stranger) = (Tried::new(), socket(), socket(), socket());
         tried.turn();
         tried.wire.aim(&told(&named, "sendrecv"));
         tried.turn();
         assert!(received(&named).is_some(), "until something comes it goes where the other side said");
+        tried.press(&stranger, 9_000, 9);
+        assert_eq!(tried.keys(), "", "a single packet is nobody's");
+        assert!(received(&named).is_some() && received(&stranger).is_none());
+        for _ in 1..PROOF {
+            tried.speak(&behind_nat);
+            tried.press(&stranger, 9_000, 9);
+        }
+        assert!(received(&behind_nat).is_none());
+        tried.speak(&behind_nat);
+        while received(&named).is_some() {}
         tried.press(&behind_nat, 1_000, 5);
         tried.press(&stranger, 9_000, 9);
         assert_eq!(tried.keys(), "5");
@@ -674,6 +728,9 @@ mod tests {
     fn whoever_speaks_from_where_they_said_is_heard_and_spoken_to_whoever_was_faster() {
         let (mut tried, named, stranger) = (Tried::new(), socket(), socket());
         tried.wire.aim(&told(&named, "sendrecv"));
+        for _ in 0..PROOF {
+            tried.speak(&stranger);
+        }
         tried.press(&stranger, 1_000, 5);
         tried.press(&named, 9_000, 9);
         assert_eq!(tried.keys(), "59");
