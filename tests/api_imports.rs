@@ -14,8 +14,9 @@ use std::time::Duration;
 use voice_campaigns::clock::System;
 use voice_campaigns::domain::campaign::Request;
 use voice_campaigns::domain::duplicate::Along;
+use voice_campaigns::domain::guard::{Countries, Guard};
 use voice_campaigns::domain::outcome::Outcome;
-use voice_campaigns::domain::phone::Phone;
+use voice_campaigns::domain::phone::{Country, Phone};
 use voice_campaigns::store::import::{ImportOptions, import};
 use voice_campaigns::store::{Store, Undo, check};
 
@@ -184,6 +185,25 @@ fn a_file_whose_numbers_have_lost_their_plus_comes_in_when_somebody_says_so() {
     assert_eq!(server.get("/api/leads/1").send().expect(200)["phone"], "+4915112345678");
     let one = server.post(&format!("{LEADS}?default_country=international"), &json!({"phone": "4930901820"}));
     assert_eq!(one.send().expect(201)["phone"], "+4930901820");
+}
+
+#[test]
+fn numbers_that_are_never_dialed_come_in_with_a_warning() {
+    let server = server();
+    let countries = Countries::Only(vec![Country::parse("US").unwrap()]);
+    server.store.set_guard(Guard { countries, ..(*server.store.guard()).clone() });
+    let table = "phone\n+12025550101\n+19002345678\n+4930901820\n+4930901821\n";
+    for query in ["?dry_run=true", ""] {
+        let report = send_csv(&server, query, table).json();
+        assert_eq!(counts(&report), [4, 0, 0, 0]);
+        let expected = json!([
+            {"warning": "number_refused", "count": 1,
+             "message": "Premium, satellite, emergency and service numbers are never dialed"},
+            {"warning": "country_not_allowed", "count": 2,
+             "message": "Numbers of this country may not be dialed; add it to guard.allowed_countries if they should be"}
+        ]);
+        assert_eq!(report["warnings"], expected, "{query}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 use super::campaign::{Campaign, LeadTimeZonePolicy};
 use super::fields::{self, Parsed, Words};
+use super::gate::HoldReason;
+use super::guard::Guard;
 use super::lead::{COLUMNS, NewLead};
 use super::phone::PhoneProblem;
 use super::script::Template;
@@ -10,6 +12,7 @@ use super::zones;
 use crate::words;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 words! {
     /// Where an import is on its way.
@@ -366,6 +369,10 @@ words! {
     pub enum WarningKind {
         /// The hours are the lead's own, and nobody knows which those are.
         TimeZoneUnknown = "time_zone_unknown",
+        /// The guard lets nobody dial these numbers, whatever their campaign.
+        NumberRefused = "number_refused",
+        /// The guard lets nobody dial into these countries.
+        CountryNotAllowed = "country_not_allowed",
         /// Two campaigns will call the same number.
         InAnotherActiveCampaign = "in_another_active_campaign",
         /// The script needs a value that these leads do not have.
@@ -444,10 +451,14 @@ impl Details {
 /// What a campaign expects of its leads, to warn of those that will have to wait.
 #[derive(Clone, Debug)]
 pub struct Expectations {
+    guard: Arc<Guard>,
     needs_zone: bool,
     variables: Vec<String>,
-    /// Rows without a zone, in another active campaign, without each variable.
+    /// Rows without a zone, with a number that is refused or of a country that is, in another active campaign, without
+    /// each variable.
     zone_unknown: i64,
+    refused: i64,
+    abroad: i64,
     elsewhere: i64,
     missing: Vec<i64>,
 }
@@ -459,7 +470,9 @@ pub struct Lacks(u64);
 impl Lacks {
     const ZONE: u64 = 1;
     const ELSEWHERE: u64 = 1 << 1;
-    const FIRST_VARIABLE: u32 = 2;
+    const NUMBER: u64 = 1 << 2;
+    const COUNTRY: u64 = 1 << 3;
+    const FIRST_VARIABLE: u32 = 4;
 
     /// The number is in another active campaign, too.
     pub fn elsewhere(self) -> Lacks {
@@ -468,18 +481,21 @@ impl Lacks {
 }
 
 impl Expectations {
-    /// Those of a campaign.
-    pub fn of(campaign: &Campaign) -> Expectations {
+    /// Those of a campaign, and of the guard of all.
+    pub fn of(campaign: &Campaign, guard: Arc<Guard>) -> Expectations {
         let settings = &campaign.settings;
         let needed = Template::parse(&settings.script_template).ok();
         let needed = needed.iter().flat_map(Template::variables).filter(|variable| !variable.has_fallback);
         let room = (u64::BITS - Lacks::FIRST_VARIABLE) as usize;
         let variables: Vec<String> = needed.map(|variable| variable.name.clone()).take(room).collect();
         Expectations {
+            guard,
             needs_zone: settings.lead_time_zone_policy == LeadTimeZonePolicy::Lead,
             missing: vec![0; variables.len()],
             variables,
             zone_unknown: 0,
+            refused: 0,
+            abroad: 0,
             elsewhere: 0,
         }
     }
@@ -490,6 +506,11 @@ impl Expectations {
         if self.needs_zone && lead.time_zone.is_none() && zones::of(lead.phone).is_empty() {
             lacks |= Lacks::ZONE;
         }
+        lacks |= match self.guard.refusal(lead.phone) {
+            Some(HoldReason::CountryNotAllowed) => Lacks::COUNTRY,
+            Some(_) => Lacks::NUMBER,
+            None => 0,
+        };
         for (variable, bit) in self.variables.iter().zip(Lacks::FIRST_VARIABLE..) {
             lacks |= u64::from(!lead.has_value(variable)) << bit;
         }
@@ -502,6 +523,8 @@ impl Expectations {
             return;
         }
         self.zone_unknown += i64::from(lacks & Lacks::ZONE != 0);
+        self.refused += i64::from(lacks & Lacks::NUMBER != 0);
+        self.abroad += i64::from(lacks & Lacks::COUNTRY != 0);
         self.elsewhere += i64::from(lacks & Lacks::ELSEWHERE != 0);
         for (count, bit) in self.missing.iter_mut().zip(Lacks::FIRST_VARIABLE..) {
             *count += i64::from(lacks >> bit & 1 != 0);
@@ -524,6 +547,9 @@ impl Expectations {
              `time_zone`"
                 .to_owned(),
         );
+        let never = |reason: HoldReason| reason.sentence().to_owned();
+        warn(WarningKind::NumberRefused, None, self.refused, never(HoldReason::NumberRefused));
+        warn(WarningKind::CountryNotAllowed, None, self.abroad, never(HoldReason::CountryNotAllowed));
         warn(
             WarningKind::InAnotherActiveCampaign,
             None,

@@ -405,7 +405,7 @@ impl Work {
         let campaign = campaign.ok_or(ImportError::NoSuchCampaign)?;
         let mut tally = Tally {
             on_duplicate: self.options.on_duplicate,
-            expectations: Expectations::of(&campaign),
+            expectations: Expectations::of(&campaign, self.store.guard()),
             counts: Counts::default(),
             left: Vec::new(),
             seen: if is_sorted { Seen::Last(0) } else { Seen::All(HashSet::new()) },
