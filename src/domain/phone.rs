@@ -388,8 +388,8 @@ pub fn national_digits(phone: Phone) -> String {
 }
 
 /// Reads a number as people write it: `+1 (202) 555-0101`, `tel:+1-202-555-0101`, `'+12025550101`,
-/// full-width or Arabic digits, what a spreadsheet makes of one (`12025550101.0`), and with a default country its
-/// national form.
+/// full-width or Arabic digits, what a spreadsheet makes of one (`12025550101.0`), and without its `+` as
+/// [`Unprefixed`] says.
 ///
 /// What comes out is digits only, so nothing else that was in the text survives. Where it could be the number of
 /// somebody else, too, nothing comes out but a [`PhoneProblem`]:
