@@ -38,7 +38,7 @@ pub(crate) fn server(place: &Place) -> Command {
 const START: f64 = 0.1;
 
 #[allow(clippy::disallowed_methods, reason = "the time of a real process")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

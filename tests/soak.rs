@@ -3,7 +3,7 @@
 //!
 //! `VC_SOAK_MINUTES` sets how long.
 
-use crate::crash::{check, compare_with_ledger, make_busy_campaign, stock_one, with_data};
+use crate::crash::{check, compare_with_ledger, make_busy_campaign, now, stock_one, with_data};
 use crate::support::evidence::{self, Evidence};
 use crate::support::program::{Place, Running, status};
 use crate::support::receiver::{Manners, Receiver};
@@ -12,17 +12,12 @@ use std::fs;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use voice_campaigns::domain::endpoint::EndpointRequest;
 
 const CALLS_PER_SECOND: u64 = 20;
 const REQUESTS_PER_SECOND: u64 = 50;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-#[allow(clippy::disallowed_methods, reason = "the time of a real process")]
-fn now() -> Instant {
-    Instant::now()
-}
 
 /// What a process holds.
 #[derive(Clone, Copy, Debug)]

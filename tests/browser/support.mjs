@@ -133,13 +133,22 @@ export async function settled(page) {
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
 
-/** A clock of the work that the thread of a page does, in milliseconds of that thread. */
-async function workClock(page) {
+/** What the browser measures of a page, whenever it is asked; work is `TaskDuration`, in seconds of the page's thread. */
+export async function meter(page) {
   const cdp = await page.context().newCDPSession(page);
   await cdp.send('Performance.enable', { timeDomain: 'threadTicks' });
   return async () => {
     const { metrics } = await cdp.send('Performance.getMetrics');
-    return metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
+    return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
+  };
+}
+
+/** A stopwatch for the work that the thread of a page does: `await start()` gives what tells it, in milliseconds since. */
+export async function workClock(page) {
+  const measured = await meter(page);
+  return async () => {
+    const { TaskDuration: before } = await measured();
+    return async () => ((await measured()).TaskDuration - before) * 1000;
   };
 }
 
@@ -153,9 +162,9 @@ const YARDSTICK = 17.7;
 export async function yardstick(context) {
   const page = await context.newPage();
   await page.goto('data:text/html,<p>');
-  const spent = await workClock(page);
+  const clock = await workClock(page);
   const measure = async () => {
-    const start = await spent();
+    const spent = await clock();
     await page.evaluate(async () => {
       for (let piece = 0; piece < 16; piece += 1) {
         await new Promise((done) => setTimeout(done, 240));
@@ -168,7 +177,7 @@ export async function yardstick(context) {
         table.remove();
       }
     });
-    return (await spent()) - start;
+    return spent();
   };
   await measure(); // warms up
   return measure;
@@ -179,13 +188,13 @@ export async function yardstick(context) {
  * is measured at the same time. What happened in one window may be much, so another follows; one that is good says enough.
  */
 export async function worksLittle(page, measure, limit) {
-  const spent = await workClock(page);
+  const clock = await workClock(page);
   const found = [];
   for (let i = 0; i < 6 && !(found.at(-1)?.scaled <= limit); i += 1) {
-    const [start, began] = [await spent(), Date.now()];
+    const [spent, began] = [await clock(), Date.now()];
     const yard = await measure();
     const seconds = (Date.now() - began) / 1000;
-    const [work, slower] = [((await spent()) - start) / seconds, Math.max(1, yard / seconds / YARDSTICK)];
+    const [work, slower] = [(await spent()) / seconds, Math.max(1, yard / seconds / YARDSTICK)];
     found.push({ scaled: work / slower, words: `${work.toFixed(1)}/${slower.toFixed(2)}` });
   }
   const best = Math.min(...found.map(({ scaled }) => scaled));

@@ -336,7 +336,6 @@ struct Target {
 }
 
 /// Somebody else than who was named, whose packets come one after the other.
-#[derive(Clone, Copy)]
 struct Candidate {
     from: SocketAddr,
     source: u32,
@@ -362,15 +361,15 @@ impl Target {
 
     /// Whether a packet from there is one of the other side. What comes from where they said always is, and nothing else
     /// from then on; until it does, whoever is the first to send some in a row is taken for them.
-    fn is_from(&mut self, from: SocketAddr, header: &rtp::Header) -> bool {
+    fn is_from(&mut self, from: SocketAddr, header: rtp::Header) -> bool {
         if from == self.remote.address || (self.seen.is_none() && self.is_proven(from, header)) {
             self.seen = Some(from);
         }
         self.seen == Some(from)
     }
 
-    fn is_proven(&mut self, from: SocketAddr, header: &rtp::Header) -> bool {
-        let rtp::Header { source, sequence, .. } = *header;
+    fn is_proven(&mut self, from: SocketAddr, header: rtp::Header) -> bool {
+        let rtp::Header { source, sequence, .. } = header;
         let known = self.candidates.iter().position(|one| (one.from, one.source) == (from, source));
         let before = known.map(|at| self.candidates.remove(at));
         let follows = before.filter(|before| sequence == before.sequence.wrapping_add(1));
@@ -452,11 +451,12 @@ impl Wire {
     }
 
     fn aim(&mut self, remote: &Remote) {
-        // An address that was seen stays good as long as the other side does not name another one.
-        let before = self.target.take().filter(|target| target.remote.address == remote.address);
-        let (seen, candidates) =
-            before.map_or_else(Default::default, |before| (before.seen, before.candidates));
-        self.target = Some(Target { remote: remote.clone(), seen, candidates });
+        let remote = remote.clone();
+        match &mut self.target {
+            // An address that was seen stays good as long as the other side does not name another one.
+            Some(target) if target.remote.address == remote.address => target.remote = remote,
+            target => *target = Some(Target { remote, seen: None, candidates: Vec::new() }),
+        }
     }
 
     fn listen(&mut self, ear: Ear) {
@@ -479,7 +479,7 @@ impl Wire {
 
     fn take(&mut self, from: SocketAddr, header: rtp::Header, payload: &[u8]) {
         let Some(target) = &mut self.target else { return };
-        if !target.is_from(from, &header) {
+        if !target.is_from(from, header) {
             return;
         }
         let remote = &target.remote;

@@ -269,14 +269,17 @@ function MappingRow({ column, target, asked, choose }) {
   </tr>`;
 }
 
+const INTERNATIONAL = 'All with their country code';
+
 /** The country of numbers without one, and what becomes of people who are in the campaign already. */
 function Choices({ report, options, fields, set }) {
   const why = report.reasons.map((reason) => reason.why ?? {});
   const many = (cause) => why.reduce((sum, counts) => sum + (counts[cause] || 0), 0);
   const [homeless, unclear] = [many('needs_country'), many('two_readings')];
   const missing = homeless > 0 && `Without it ${plural(homeless, 'number')} of the file cannot be called.`;
-  const hint =
-    unclear > 0 && `${plural(unclear, 'number')} can be two people’s: choose “All with their country code” if they do.`;
+  const hint = unclear
+    ? `${plural(unclear, 'number')} can be two people’s: choose “${INTERNATIONAL}” if they do.`
+    : 'For numbers written without +.';
   const country = (attributes) =>
     html`<select
       class="input"
@@ -287,7 +290,7 @@ function Choices({ report, options, fields, set }) {
         ${report.default_country ? `As set for this server` : 'None'}
       </option>
       <option value="international" selected=${options.default_country === 'international'}>
-        All with their country code
+        ${INTERNATIONAL}
       </option>
       ${countries().map(
         ([code, name]) =>
@@ -304,7 +307,7 @@ function Choices({ report, options, fields, set }) {
   return html`<div class="cols two">
     <${Field}
       label="Country of the numbers"
-      hint=${hint || 'For numbers written without +.'}
+      hint=${hint}
       error=${fields.default_country || missing}
       >${country}<//
     >
